@@ -1,0 +1,209 @@
+"""Settings: one frozen object, read once at the top of a job and handed down in pieces.
+
+A value comes from the job's arguments, else from the environment (`OVERTONE_MONGO__DATABASE`), else from `settings.toml`
+in `$SPARK_CONF_DIR` or, where there is none, beside this module. A name that no setting has is refused, wherever it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+PREFIX = "OVERTONE_"
+
+
+class SettingsError(ValueError):
+    """A setting is misspelt or has a value that cannot be used."""
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lake(Section):
+    """Where the Delta tables lie: a folder or a URI that Spark can write to."""
+
+    root: str = ""
+
+    def table(self, name: str) -> str:
+        return f"{self.root.rstrip('/')}/{name}"
+
+
+class Models(Section):
+    """Where model versions lie: a folder that driver and workers see."""
+
+    root: str = ""
+
+
+class Library(Section):
+    """The music library that batch reads and that player and stream offer; empty: not chosen."""
+
+    root: str = ""
+
+
+class Mongo(Section):
+    """The MongoDB server. The URI may hold a password, so it is never printed: `place` is what messages show."""
+
+    uri: SecretStr
+    database: str = Field(min_length=1, max_length=63, pattern=r"^[^\s/\\.\"$*<>:|?\x00]+$")
+
+    @field_validator("uri")
+    @classmethod
+    def _is_mongo_uri(cls, uri: SecretStr) -> SecretStr:
+        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("a MongoDB URI starts with mongodb:// or mongodb+srv://")
+        return uri
+
+    @property
+    def place(self) -> str:
+        """Host and port without user or password."""
+        return urlsplit(self.uri.get_secret_value()).netloc.rpartition("@")[2]
+
+
+class Kafka(Section):
+    bootstrap_servers: str = Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")
+    listening_topic: str = Field(min_length=1)
+    recommendation_topic: str = Field(min_length=1)
+    partitions: int = Field(ge=1)
+
+
+class Stream(Section):
+    trigger_seconds: float = Field(ge=0)
+    ledger_trigger_seconds: float = Field(ge=0)
+    max_events_per_trigger: int = Field(ge=1)
+    items: int = Field(ge=1, le=500)
+
+
+class Taste(Section):
+    """What each action says, and how it fades; see settings.toml for the meaning of each."""
+
+    play: float = Field(ge=-1, le=1)
+    complete: float = Field(ge=-1, le=1)
+    like: float = Field(ge=-1, le=1)
+    skip: float = Field(ge=-1, le=1)
+    dislike: float = Field(ge=-1, le=1)
+    remembered_tracks: int = Field(ge=1, le=10_000)
+    half_life_days: float = Field(gt=0)
+    session_half_life_minutes: float = Field(gt=0)
+    session_share: float = Field(ge=0, le=1)
+    rejection: float = Field(ge=0)
+    artist_cap: int = Field(ge=1)
+    heard_again_after_hours: float = Field(ge=0)
+    exploration: int = Field(ge=0)
+
+
+class Player(Section):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    complete_share: float = Field(gt=0, le=1)
+
+
+class Settings(BaseSettings):
+    """All settings. `settings()` reads them; tests may build them from keyword arguments."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    home: Path = PROJECT / ".overtone"
+    lake: Lake = Lake()
+    models: Models = Models()
+    library: Library = Library()
+    mongo: Mongo
+    kafka: Kafka
+    stream: Stream
+    taste: Taste
+    player: Player
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _TomlSource(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_paths(cls, values: dict[str, Any]) -> dict[str, Any]:
+        home = Path(values.get("home") or PROJECT / ".overtone").expanduser().absolute()
+        derived = dict(values, home=home)
+        for section, folder in (("lake", "lake"), ("models", "models")):
+            given = derived.get(section) or {}
+            if isinstance(given, dict) and not given.get("root"):
+                derived[section] = {**given, "root": str(home / folder)}
+        return derived
+
+
+class _TomlSource(PydanticBaseSettingsSource):
+    """`settings.toml`: in `$SPARK_CONF_DIR` if there is one, else the one that travels with this package (also in a zip)."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # pragma: no cover - not used
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        elsewhere = Path(os.environ.get("SPARK_CONF_DIR") or PROJECT / "conf") / "settings.toml"
+        where = str(elsewhere)
+        if elsewhere.is_file():
+            text = elsewhere.read_bytes()
+        else:
+            text = pkgutil.get_data("conf", "settings.toml") or b""
+            where = "conf/settings.toml"
+        try:
+            return tomllib.loads(text.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{where} is not valid TOML: {error}") from error
+
+
+def settings(**given: Any) -> Settings:
+    """The settings that hold now; `given` are whole sections or `home` from a job's arguments.
+
+    Raises SettingsError, with one line for each thing that is wrong.
+    """
+    _refuse_unknown_environment()
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}{_met(e)}" for e in error.errors()]
+        raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def _met(error: Any) -> str:
+    """The value that was met, unless it may be a secret."""
+    value = error.get("input")
+    is_secret = "uri" in error["loc"]
+    return "" if is_secret or isinstance(value, dict) else f" (met {value!r})"
+
+
+def _refuse_unknown_environment() -> None:
+    """pydantic-settings passes over a misspelt section in the environment; we do not."""
+    for name in os.environ:
+        if not name.startswith(PREFIX):
+            continue
+        section, _, field = name.removeprefix(PREFIX).lower().partition("__")
+        known = Settings.model_fields.get(section)
+        fields = getattr(known.annotation, "model_fields", None) if known else None
+        if known is None or (fields is None) != (field == "") or (fields is not None and field not in fields):
+            names = ", ".join(sorted(_environment_names()))
+            raise SettingsError(f"{name} is not a setting; the settings are {names}")
+
+
+def _environment_names() -> list[str]:
+    names = []
+    for section, field in Settings.model_fields.items():
+        fields = getattr(field.annotation, "model_fields", None)
+        names += [f"{PREFIX}{section}__{name}".upper() for name in fields] if fields else [f"{PREFIX}{section}".upper()]
+    return names

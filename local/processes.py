@@ -1,0 +1,190 @@
+"""Processes that a demo owns: started in a group of their own, remembered in a pid file, stopped with all their children.
+
+The pid file holds the process's start time as the kernel tells it, so that a number that was given to another program
+meanwhile is never mistaken for ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+class StepFailed(RuntimeError):
+    """A step of the demo failed; the message says which, why, and what to do."""
+
+
+class Process:
+    """A child in a process group of its own, with its output in a log and a pid file beside it."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.log = folder / "logs" / f"{name}.log"
+        self.pid_file = folder / "run" / f"{name}.pid"
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Process:
+        """Starts the command; what it prints goes to `log`, of which the last run is kept beside it as `.old`."""
+        for file in (self.log, self.pid_file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".old"))
+        with self.log.open("wb") as log:
+            self._popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=None if environment is None else dict(environment),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        record = {"pid": self._popen.pid, "started": _kernel_start(self._popen.pid), "name": self.name}
+        part = self.pid_file.with_suffix(".part")
+        part.write_text(json.dumps(record))
+        part.replace(self.pid_file)
+        return self
+
+    @property
+    def pid(self) -> int:
+        if self._popen is None:
+            raise StepFailed(f"{self.name} has not been started")
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        return None if self._popen is None else self._popen.poll()
+
+    def require_running(self, doing: str) -> None:
+        """Raises StepFailed, with the end of the log, where the process has ended."""
+        if self.returncode is not None:
+            raise StepFailed(f"{self.name} ended with code {self.returncode} while {doing}\n{self.tail()}")
+
+    def tail(self, lines: int = 12) -> str:
+        """The end of the log, for a message."""
+        try:
+            text = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            text = []
+        return "\n".join([f"  the last lines of {self.log}:", *(f"    {line[:300]}" for line in text[-lines:])])
+
+    def stop(self, patience_s: float = 15.0) -> None:
+        """SIGTERM, then SIGKILL, to the whole group; returns when nobody of it is left."""
+        if self._popen is not None:
+            stop_group(self._popen.pid, patience_s)
+            self._popen.wait()
+        self.pid_file.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[tuple[str, int]]:
+    """(name, pid) of processes that an earlier demo in this folder left behind and that still run."""
+    found = []
+    for file in sorted((folder / "run").glob("*.pid")):
+        try:
+            record = json.loads(file.read_text())
+            name, pid, started = str(record["name"]), int(record["pid"]), int(record["started"])
+        except (ValueError, KeyError, TypeError, OSError):
+            file.unlink(missing_ok=True)
+            continue
+        leader = _kernel_start(pid)
+        # The leader may be gone and its children not; a number in use by a later process is not ours.
+        if leader == started or (leader is None and _group_members(pid)):
+            found.append((name, pid))
+        else:
+            file.unlink(missing_ok=True)
+    return found
+
+
+def stop_leftovers(folder: Path) -> list[str]:
+    """Stops what an earlier demo left behind and returns the names."""
+    names = []
+    for name, pid in leftovers(folder):
+        stop_group(pid, patience_s=15.0)
+        (folder / "run" / f"{name}.pid").unlink(missing_ok=True)
+        names.append(name)
+    return names
+
+
+def stop_group(group: int, patience_s: float) -> None:
+    """Ends a process group: SIGTERM first, SIGKILL for who is left after `patience_s` seconds."""
+    for number, patience in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
+        if not _group_members(group):
+            return
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + patience
+        while _group_members(group) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Memory of the processes and all their descendants; what they share is counted once (proportional set size)."""
+    wanted = set(pids)
+    parents = {pid: stat[1] for pid, stat in _processes()}
+    total = 0
+    for pid in parents:
+        ancestor: int | None = pid
+        while ancestor is not None and ancestor not in wanted:
+            ancestor = parents.get(ancestor)
+        if ancestor is not None:
+            total += _proportional_set(pid)
+    return total
+
+
+def free_port(preferred: int | None = None) -> int:
+    """A port of 127.0.0.1 that is free now: the preferred one where it is, else any."""
+    for port in ([preferred] if preferred else []) + [0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StepFailed("no port of 127.0.0.1 is free")
+
+
+def _stat(pid: int) -> tuple[str, int, int, int] | None:
+    """State, parent, process group and start time (clock ticks since boot); None where there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1]), int(fields[2]), int(fields[19])
+
+
+def _processes() -> list[tuple[int, tuple[str, int, int, int]]]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [(pid, stat) for pid in pids if (stat := _stat(pid)) is not None]
+
+
+def _kernel_start(pid: int) -> int | None:
+    stat = _stat(pid)
+    return None if stat is None or stat[0] == "Z" else stat[3]
+
+
+def _group_members(group: int) -> list[int]:
+    """Processes of the group that still run; a zombie has only its parent left to tell."""
+    return [pid for pid, (state, _, its_group, _) in _processes() if its_group == group and state != "Z"]
+
+
+def _proportional_set(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
