@@ -1,0 +1,91 @@
+"""What a file says of itself: title, artist, album, genre … by mutagen, else from the names of file and folders."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LONGEST = 1000
+"""Characters of a tag that are kept."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """A track's tags; None where nothing is known. `title` always has something."""
+
+    title: str
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    composer: str | None = None
+    track_number: int | None = None
+    year: int | None = None
+    licence: str | None = None
+
+
+def tags(path: Path, root: Path) -> Tags:
+    """The file's tags; a missing title is read from the file's name, missing artist and album from its folders below `root`.
+
+    Tags that cannot be read are no reason to refuse the audio: then the names stand for all.
+    """
+    found = _read(path)
+    artist, album = _from_folders(path, root)
+    return Tags(
+        title=_first(found, "title") or path.stem,
+        artist=_first(found, "artist") or _first(found, "albumartist") or artist,
+        album=_first(found, "album") or album,
+        genre=_first(found, "genre"),
+        composer=_first(found, "composer"),
+        track_number=_number(_first(found, "tracknumber")),
+        year=_year(_first(found, "date") or _first(found, "originaldate")),
+        licence=_first(found, "license") or _first(found, "copyright") or _first(found, "website"),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import mutagen
+
+    try:
+        file = mutagen.File(path, easy=True)
+    except Exception:  # noqa: BLE001 - mutagen's parsers raise whatever a damaged header makes them stumble over
+        return {}
+    if file is None or file.tags is None:
+        return {}
+    try:
+        return {str(key).lower(): value for key, value in file.tags.items()}
+    except Exception:  # noqa: BLE001
+        return {}
+
+
+def _first(found: dict[str, Any], name: str) -> str | None:
+    values = found.get(name)
+    values = values if isinstance(values, (list, tuple)) else [values]
+    for value in values:
+        text = " ".join(re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", " ", str(value)).split()) if value is not None else ""
+        if text:
+            return text[:LONGEST]
+    return None
+
+
+def _number(text: str | None) -> int | None:
+    """`3/12` and `03` are 3."""
+    match = re.match(r"\d{1,4}", text or "")
+    return int(match.group()) if match else None
+
+
+def _year(text: str | None) -> int | None:
+    match = re.search(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)", text or "")
+    return int(match.group()) if match else None
+
+
+def _from_folders(path: Path, root: Path) -> tuple[str | None, str | None]:
+    """Artist/Album/file or Artist/file below the root; None for what the folders do not tell."""
+    try:
+        folders = path.relative_to(root).parts[:-1]
+    except ValueError:
+        return None, None
+    if len(folders) >= 2:
+        return folders[-2], folders[-1]
+    return (folders[0], None) if folders else (None, None)

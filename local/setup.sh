@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Sets up what the commands need, once: .venv from requirements.txt, and the jars. Quick when all is there.
+# Sourced by demo.sh, test.sh and spark-submit.sh.
+
+overtone_fail() {
+  echo "overtone: $*" >&2
+  exit 1
+}
+
+overtone_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.11 python3.12 python3; do
+    [ -n "$candidate" ] || continue
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+overtone_require_java() {
+  local version
+  command -v java >/dev/null || overtone_fail "no Java; install Java 17, for example: apt install openjdk-17-jre-headless"
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+  [ "${version:-0}" -ge 17 ] ||
+    overtone_fail "Java ${version:-of unknown version} found, 17 or newer needed, for example: apt install openjdk-17-jre-headless"
+}
+
+# overtone_setup PROJECT [dev]: with `dev`, what the tests need besides.
+overtone_setup() {
+  local project=$1 kind=${2:-run} venv=$1/.venv python wanted requirements lock
+  requirements=$project/requirements.txt
+  [ "$kind" = run ] || requirements=$project/requirements-dev.txt
+  overtone_require_java
+  # What is installed is remembered by the content of what was asked for.
+  wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
+  if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
+  [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
+  python=$(overtone_python) ||
+    overtone_fail "no Python 3.11 or 3.12 with venv; install one, for example: apt install python3.11 python3.11-venv"
+  exec {lock}>"$project/.venv.lock"
+  command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
+  if ! grep -qsxF "$wanted" "$venv/.overtone-$kind"; then
+    echo "overtone: setting up .venv, once (about 2 minutes) …" >&2
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || overtone_fail "$python could not make $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 ||
+      overtone_fail "pip could not install $requirements; its message is above, a second try goes on from here"
+    overtone_jars "$project"
+    # librosa compiles its kernels at first use; here they are compiled and cached once for every worker.
+    PYTHONPATH=$project "$venv/bin/python" -c 'from batch.audio import warm_up; warm_up()'
+    echo "$wanted" >"$venv/.overtone-$kind"
+    [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
+  fi
+  exec {lock}>&-
+}
+
+# The jars of conf/ivy.xml, fetched by the Ivy that PySpark carries, with a cache of its own: a half-filled ~/.m2 fails.
+overtone_jars() {
+  local project=$1 venv=$1/.venv ivy part=$1/.venv/jars.part
+  ivy=$(ls "$venv"/lib/python3*/site-packages/pyspark/jars/ivy-*.jar)
+  rm -rf "$part"
+  java -jar "$ivy" -warn -cache "$venv/ivy" -m2compatible -ivy "$project/conf/ivy.xml" -confs spark kafka \
+    -retrieve "$part/[conf]/[artifact]-[revision].[ext]" >"$venv/ivy.log" 2>&1 ||
+    { tail -n 20 "$venv/ivy.log" >&2; overtone_fail "the jars of conf/ivy.xml could not be fetched; a second try goes on from here"; }
+  ls "$part"/spark/delta-spark*.jar "$part"/kafka/kafka_*.jar >/dev/null ||
+    overtone_fail "the jars of conf/ivy.xml did not all arrive; see $venv/ivy.log"
+  rm -rf "$venv/jars"
+  mv "$part" "$venv/jars"
+}

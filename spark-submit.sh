@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# spark-submit.sh [Spark options] JOB.py [job arguments]: runs one of our jobs on any Spark.
+#
+# MASTER names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
+# zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder.
+set -euo pipefail
+project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=local/setup.sh
+source "$project/local/setup.sh"
+overtone_setup "$project"
+
+[ $# -gt 0 ] || { echo "usage: spark-submit.sh [Spark options] JOB.py [job arguments]" >&2; exit 2; }
+
+# A job named as in the README is found from any folder.
+arguments=()
+for argument in "$@"; do
+  case $argument in
+    batch/*.py | streaming/*.py) [ -e "$argument" ] || argument=$project/$argument ;;
+  esac
+  arguments+=("$argument")
+done
+
+master=${MASTER:-local[*,4]}
+jars=$project/.venv/jars/spark
+zip=$(mktemp --suffix=.zip "${TMPDIR:-/tmp}/overtone-XXXXXX")
+trap 'rm -f "$zip"' EXIT
+"$project/.venv/bin/python" -I - "$project" "$zip" <<'PYTHON'
+import pathlib, sys, zipfile
+project, target = pathlib.Path(sys.argv[1]), sys.argv[2]
+with zipfile.ZipFile(target, "w") as archive:
+    for package in ("batch", "conf", "streaming", "ui"):
+        for file in sorted((project / package).rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                archive.write(file, file.relative_to(project))
+PYTHON
+
+options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults --py-files "$zip")
+case $master in
+  local*)
+    # One machine: the jars are read where they lie, and nothing listens beyond it.
+    export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+    options+=(--driver-class-path "$jars/*" --driver-memory 1g)
+    ;;
+  *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
+esac
+[ -n "${SPARK_CONF_DIR:-}" ] || options+=(--driver-java-options "-Dlog4j2.configurationFile=file:$project/conf/log4j2.properties")
+
+export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}
+export PYTHONSAFEPATH=1 # the job's own folder must not hide our packages
+export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$project/.venv/bin/python}
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+submit=$project/.venv/bin/spark-submit
+[ -z "${SPARK_HOME:-}" ] || submit=$SPARK_HOME/bin/spark-submit
+"$submit" "${options[@]}" "${arguments[@]}"
