@@ -120,7 +120,8 @@ def _decoded(path: Path, middle_s: float | None) -> tuple[NDArray[np.float32], i
                 file.seek((length - wanted) // 2)
             samples = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise UnreadableAudio("not audio", str(error.error_string)) from error
+        detail = "no decoder recognises the content" if error.code in (1, 2) else str(error.error_string)
+        raise UnreadableAudio("not audio", detail) from error
     except (RuntimeError, MemoryError) as error:
         raise UnreadableAudio("not audio", f"the decoder failed: {error}") from error
     if len(samples) == 0:

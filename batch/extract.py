@@ -61,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"extract: {error}", file=sys.stderr)
         return 2
     spark = SparkSession.builder.appName("extract").getOrCreate()
-    summary = extract(spark, root, *found, chosen.lake)
+    try:
+        summary = extract(spark, root, *found, chosen.lake)
+    finally:
+        spark.stop()
     print(f"{summary} (see {chosen.lake.table('rejected_tracks')})", flush=True)
     return 0
 

@@ -48,6 +48,11 @@ def library_root(folder: str | os.PathLike[str]) -> Path:
     return root.resolve()
 
 
+def library_name(folder: str) -> str:
+    """What the column `library` says for tracks of a folder: its absolute path with links resolved; a URI as it is."""
+    return folder if "://" in folder else str(Path(folder).expanduser().resolve())
+
+
 def scan(root: Path) -> tuple[list[AudioFile], list[Unusable]]:
     """All audio files below a folder, sorted by path, and what could not be looked at.
 

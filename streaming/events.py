@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+from batch.mongo import EVERYONE
+
 ACTIONS = ("play", "skip", "complete", "like", "unlike", "dislike")
 REQUIRED = ("event_id", "user_id", "track_id", "action", "occurred_at")
-EVERYONE = "*"
-"""The `_id` of the list for listeners without events; no listener may have it."""
 
 MAX_BYTES = 64 * 1024
 """A value beyond this is no listening event, whatever it holds."""
@@ -108,6 +108,11 @@ def parse(value: bytes | None, received_at: datetime) -> Event:
         **optional,
         more=fields,
     )
+
+
+def received_at(row: Any) -> datetime:
+    """When Kafka got the row, from its column `received_ms` (milliseconds since 1970)."""
+    return datetime.fromtimestamp(row.received_ms / 1000, UTC)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -1,0 +1,128 @@
+"""Model versions on disk: a folder each, never changed once it is there; the file `latest` names the one that counts.
+
+    models/<version>/manifest.json   what it was trained on, with what, and how good it is
+    models/<version>/index/          the arrays of batch.index
+    models/<version>/mllib/          scaler, pca, lsh, genre: MLlib's own format
+    models/<version>/similar, genre_posterior   Parquet, one row a track
+    models/latest                    the version's name; moves last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batch.index import Index
+
+FORMAT = 1
+
+
+class ModelNotFound(FileNotFoundError):
+    """No model version is there to be used."""
+
+
+class ModelUnusable(ValueError):
+    """The model version does not fit: another format, or other features."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version that is complete."""
+
+    version: str
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def index(self) -> Index:
+        """The index, mapped into memory; opened once a process."""
+        return _open_index(self.folder)
+
+    def parquet(self, name: str) -> str:
+        return str(self.folder / name)
+
+
+@contextmanager
+def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
+    """(version, folder to fill). On success the folder becomes the version and `latest` moves to it; on an error nothing stays."""
+    base = Path(root)
+    base.mkdir(parents=True, exist_ok=True)
+    for stale in base.glob(".*.part"):  # of a training that was ended
+        shutil.rmtree(stale, ignore_errors=True)
+    version = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    part = base / f".{version}.part"
+    part.mkdir()
+    try:
+        yield version, part
+        os.replace(part, base / version)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    make_latest(root, version)
+
+
+def make_latest(root: str, version: str) -> None:
+    part = Path(root) / ".latest.new"
+    part.write_text(version + "\n")
+    os.replace(part, Path(root) / "latest")
+
+
+def write_manifest(folder: Path, values: dict[str, Any]) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n")
+
+
+def latest(root: str) -> Model:
+    """The version that counts. Raises ModelNotFound or ModelUnusable."""
+    file = Path(root) / "latest"
+    try:
+        version = file.read_text().strip()
+    except OSError as error:
+        raise ModelNotFound(f"no model in {root}; run ./spark-submit.sh batch/train.py first") from error
+    return load(root, version)
+
+
+def load(root: str, version: str) -> Model:
+    """A version by its name. Raises ModelNotFound or ModelUnusable."""
+    folder = Path(root) / version
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except OSError as error:
+        raise ModelNotFound(f"no model version {version!r} in {root}; run ./spark-submit.sh batch/train.py") from error
+    except ValueError as error:
+        raise ModelUnusable(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
+    if manifest.get("format") != FORMAT:
+        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {FORMAT}; train again")
+    return Model(version, folder, manifest)
+
+
+def versions(root: str) -> list[str]:
+    """All complete versions, oldest first."""
+    return sorted(path.parent.name for path in Path(root).glob("[0-9]*/manifest.json"))
+
+
+def trained_on(root: str, fingerprint: str) -> Model | None:
+    """The newest version that was trained on exactly these features."""
+    for version in reversed(versions(root)):
+        try:
+            model = load(root, version)
+        except (ModelNotFound, ModelUnusable):
+            continue
+        if model.manifest.get("fingerprint") == fingerprint:
+            return model
+    return None
+
+
+@lru_cache(maxsize=2)
+def _open_index(folder: Path) -> Index:
+    from batch.index import Index
+
+    return Index.open(folder / "index")

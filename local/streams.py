@@ -1,0 +1,43 @@
+"""Both queries in one driver: on one machine a second JVM costs more than it gives.
+
+    spark-submit.sh local/streams.py READY_FILE
+
+READY_FILE appears when both have finished a first batch, or have nothing to do.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from conf.settings import settings
+from streaming import ledger, recommend, topics
+
+
+def main() -> int:
+    ready = Path(sys.argv[1])
+    chosen = settings()
+    sources = topics.ensure(chosen.kafka)
+    spark = SparkSession.builder.appName("overtone").getOrCreate()
+    queries = [recommend.start(spark, chosen, sources), ledger.start(spark, chosen, sources)]
+    while not all(is_ready(query) for query in queries):
+        for query in queries:
+            if not query.isActive:
+                query.awaitTermination()  # raises what ended it
+        time.sleep(0.1)
+    ready.touch()
+    spark.streams.awaitAnyTermination()
+    return 0
+
+
+def is_ready(query: StreamingQuery) -> bool:
+    """Whether the query has caught up once: a batch is done, or there was none to do."""
+    return bool(query.recentProgress) or query.status["message"].startswith("Waiting for")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

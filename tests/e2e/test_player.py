@@ -1,0 +1,529 @@
+"""The player in a browser, on a real MongoDB and a real Kafka; the lists are changed here as the stream would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import uvicorn
+from fastapi import FastAPI
+from kafka import KafkaConsumer
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from pydantic import SecretStr
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from conf.settings import PROJECT, Settings
+from local.processes import free_port
+from local.services import MongoServer
+from ui import listens as listens_module
+from ui import server
+from ui.library import Library, database
+from ui.listens import Listens
+
+SECONDS = 20
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+TITLES = ["Morning", "Noon", "Evening", "Night", EVIL, "Dawn", "Dusk", "Mörk", "Tide", "Rain", "Snow", "Sun"]
+IDS = [f"{number:016x}" for number in range(len(TITLES))]
+
+Lists = Callable[..., None]
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](settings.mongo.uri.get_secret_value()) as client:
+        yield client[settings.mongo.database]
+        client.drop_database(settings.mongo.database)
+
+
+@pytest.fixture
+def catalogue(db: Database[dict[str, Any]], tmp_path: Path) -> None:
+    """A dozen tracks, one as a file:// URI, one with markup in its tags, and one document without most fields."""
+    for number, (track_id, title) in enumerate(zip(IDS, TITLES, strict=True)):
+        file = tmp_path / f"track {number}.ogg"
+        # Noise: Vorbis packs seconds of a plain tone into a page, and Chromium seeks to the beginning of a page.
+        noise = 0.05 * np.random.default_rng(number).standard_normal(SECONDS * 22050)
+        soundfile.write(file, noise.astype("float32"), 22050)
+        document = {
+            "_id": track_id,
+            "title": title,
+            "artist": EVIL if title == EVIL else f"Band {number % 4}",
+            "album": "Hours",
+            "genre": "Ambient" if number % 2 else "Folk (live)",
+            "licence": "CC BY 4.0",
+            "duration_s": float(SECONDS),
+            "path": file.as_uri() if number == 1 else str(file),
+            "library": str(tmp_path),
+            "features": [0.0] * 189,
+            "similar": [{"track_id": other, "score": 0.5} for other in IDS if other != track_id],
+        }
+        db.tracks.insert_one(document)
+    db.tracks.insert_one({"_id": "bare"})
+    db.tracks.insert_one({"_id": "secret", "title": "Outside", "path": "/etc/passwd", "library": "/somewhere/else"})
+
+
+@pytest.fixture
+def put(db: Database[dict[str, Any]]) -> Lists:
+    """Writes a listener's list, as the stream does."""
+
+    def put(user_id: str, track_ids: list[str], generation: int = 1) -> None:
+        items = [
+            {
+                "track_id": track_id,
+                "rank": rank,
+                "score": 1 / rank,
+                "because": [IDS[0]],
+                "reason": f"close, {generation}",
+            }
+            for rank, track_id in enumerate(track_ids, start=1)
+        ]
+        made = {"generation": generation, "generated_at": datetime.now(UTC), "model_version": "m7", "events_applied": 2}
+        db.recommendations.replace_one({"_id": user_id}, {"items": items, **made}, upsert=True)
+
+    return put
+
+
+@pytest.fixture
+def site(settings: Settings, catalogue: None, put: Lists, tmp_path: Path) -> Iterator[str]:
+    """The player's address."""
+    put("*", IDS[:6])
+    put("ana", IDS[2:8])
+    put("bob", IDS[6:])
+    listens = Listens(lambda: listens_module.producer(settings.kafka), settings.kafka.listening_topic)
+    with serving(
+        server.app(Library(database(settings.mongo), str(tmp_path)), listens, settings.player, "s" * 40)
+    ) as at:
+        yield at
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address at which the application answers, in a thread of this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    served = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        served.should_exit = True
+        thread.join(10)
+
+
+class Visit:
+    """A browser window on the player that keeps what must not happen: errors, dialogs, requests to elsewhere."""
+
+    def __init__(self, browser: Browser, site: str, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        self.page: Page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.page.on("console", lambda said: self.wrong.extend([said.text] if said.type == "error" else []))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", self._dismiss)
+        self.page.on("request", lambda request: self._note(request.url, site))
+        self.page.goto(site)
+        expect(self.cards.first).to_be_visible(timeout=15_000)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.wrong.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def _note(self, url: str, site: str) -> None:
+        if not url.startswith((site, "data:", "blob:")):
+            self.wrong.append(f"asked {url}")
+
+    @property
+    def cards(self) -> Any:
+        return self.page.locator("#for-you .card")
+
+    @property
+    def order(self) -> list[str]:
+        return list(self.cards.evaluate_all("cards => cards.map(card => card.dataset.trackId)"))
+
+    @property
+    def seconds(self) -> float:
+        return float(self.page.evaluate("document.getElementById('audio').currentTime"))
+
+    def listen_as(self, name: str) -> None:
+        self.page.click("#listener")
+        self.page.fill("#listener-name", name)
+        self.page.click("#listener-ok")
+        expect(self.page.locator("#listener")).to_have_text(name)
+
+    def play(self, track_id: str) -> None:
+        self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()
+        self.wait_for(lambda: self.seconds > 0.3)
+
+    def wait_for(self, holds: Callable[[], bool], within_s: float = 5.0) -> float:
+        """Seconds until it holds."""
+        started = time.monotonic()
+        while not holds():
+            assert time.monotonic() - started < within_s, "did not come to hold"
+            self.page.wait_for_timeout(30)
+        return time.monotonic() - started
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
+    visits: list[Visit] = []
+
+    def visit(name: str | None = None, **options: Any) -> Visit:
+        visits.append(Visit(browser, site, **options))
+        if name is not None:
+            visits[-1].listen_as(name)
+        return visits[-1]
+
+    yield visit
+    wrong = [each for one in visits for each in one.wrong]
+    for one in visits:
+        one.context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def events(settings: Settings) -> Callable[[int], list[dict[str, Any]]]:
+    """Reads the first n events of the topic, with their keys, in the order of each listener."""
+
+    def events(count: int) -> list[dict[str, Any]]:
+        consumer = KafkaConsumer(
+            settings.kafka.listening_topic,
+            bootstrap_servers=settings.kafka.bootstrap_servers,
+            auto_offset_reset="earliest",
+            consumer_timeout_ms=5000,
+        )
+        read: list[dict[str, Any]] = []
+        for record in consumer:
+            read.append({"key": record.key.decode(), **json.loads(record.value)})
+            if len(read) == count:
+                break
+        consumer.close()
+        return read
+
+    return events
+
+
+def test_what_a_listener_does_arrives_in_order_with_all_fields(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.play(IDS[2])
+    ana.page.click("#like-now")
+    expect(ana.page.locator("#like-now")).to_have_attribute("aria-pressed", "true")
+    ana.page.click("#like-now")
+    ana.page.click("#next")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.2)
+    ana.page.evaluate("document.getElementById('audio').currentTime = 18.5")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[4] and ana.seconds > 0.1)
+    ana.page.click("#dislike-now")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5] and ana.seconds > 0.1)
+    assert ana.page.inner_text("#now-licence") == "CC BY 4.0"
+
+    read = events(10)
+    assert [(IDS.index(event["track_id"]), event["action"]) for event in read] == [
+        (2, "play"),
+        (2, "like"),
+        (2, "unlike"),
+        (2, "skip"),
+        (3, "play"),
+        (3, "complete"),
+        (4, "play"),
+        (4, "dislike"),
+        (4, "skip"),
+        (5, "play"),
+    ]
+    assert {(e["key"], e["user_id"], e["source"], e["model_version"]) for e in read} == {
+        ("ana", "ana", "for-you", "m7")
+    }
+    assert len({event["event_id"] for event in read}) == 10 and len({event["session_id"] for event in read}) == 1
+    skip, complete = read[3], read[5]
+    assert 200 < skip["position_ms"] < 5000 and abs(skip["duration_ms"] - SECONDS * 1000) < 100
+    assert complete["position_ms"] >= 0.9 * complete["duration_ms"]
+
+
+def test_the_list_follows_its_document_without_touching_the_music(visit: Any, put: Lists) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.play(IDS[2])
+    ana.page.evaluate(
+        """() => { const audio = document.getElementById('audio'); window.stops = [];
+        const interruptions = ['pause', 'emptied', 'seeking', 'waiting'];
+        for (const name of interruptions) audio.addEventListener(name, () => stops.push(name));
+        window.kept = document.querySelector('#for-you .card'); }"""
+    )
+    before = ana.seconds
+    for generation, wanted in ((2, [*IDS[8:11], IDS[2]]), (3, [IDS[2], *IDS[5:9]])):
+        put("ana", wanted, generation)
+        assert ana.wait_for(lambda wanted=wanted: ana.order == wanted) < 2.0
+        expect(ana.cards.first.locator(".reason")).to_have_text(f"close, {generation}")
+    assert ana.page.evaluate("kept.isConnected && kept.dataset.trackId") == IDS[2], (
+        "a card that stays is moved, not remade"
+    )
+    ana.wait_for(lambda: ana.seconds > before + 0.5)
+    assert ana.page.evaluate("stops") == []
+
+
+def test_an_unchanged_list_is_left_alone(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.page.evaluate(
+        """() => { window.changes = 0; new MutationObserver(all => changes += all.length)
+        .observe(document.getElementById('for-you'), {childList: true, subtree: true}); }"""
+    )
+    ana.page.wait_for_timeout(2500)
+    assert ana.page.evaluate("changes") == 0
+
+
+def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    field = ana.page.locator("#search textarea, #search input")
+    field.press_sequentially("hou")
+    expect(ana.page.locator("#results .card")).to_have_count(len(TITLES))
+    field.fill("mö band")
+    expect(ana.page.locator("#results .card")).to_have_count(1)
+    ana.page.locator("#results .cover").click()
+    ana.wait_for(lambda: ana.seconds > 0.3)
+    assert ana.page.inner_text("#now-title") == "Mörk"
+    (event,) = events(1)
+    assert (event["action"], event["source"], event["track_id"]) == ("play", "search", IDS[7])
+    field.fill(".*")
+    expect(ana.page.locator("#results")).to_contain_text("Nothing in the library begins with")
+    field.fill("")
+    expect(ana.page.locator("#results .card")).to_have_count(0)
+
+
+def test_more_like_this_shows_the_neighbours(visit: Any) -> None:
+    ana = visit("ana")
+    ana.cards.first.locator("[data-do=similar]").click()
+    expect(ana.page.locator("#similar .card")).to_have_count(len(TITLES) - 1)
+    ana.page.click("[data-do=close-similar]")
+    expect(ana.page.locator("#similar .card")).to_have_count(0)
+
+
+def test_markup_in_tags_shows_as_text(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[4]}"]')
+    expect(card.locator(".title")).to_have_text(EVIL)
+    ana.play(IDS[4])
+    assert ana.page.inner_text("#now-title") == ana.page.inner_text("#now-artist") == EVIL
+    card.locator("[data-do=similar]").click()
+    expect(ana.page.locator("#similar h2")).to_have_text(f"More like {EVIL}")
+    ana.page.locator("#search textarea, #search input").fill(EVIL)
+    expect(ana.page.locator("#results")).to_contain_text("<script>")
+    ana.page.wait_for_timeout(300)
+
+
+def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) -> None:
+    ana, bob = visit("ana"), visit("bob")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    bob.wait_for(lambda: bob.order == IDS[6:])
+    put("bob", IDS[:3], 2)
+    bob.wait_for(lambda: bob.order == IDS[:3])
+    ana.page.wait_for_timeout(1500)
+    assert ana.order == IDS[2:8]
+    bob.play(IDS[0])
+    assert [event["user_id"] for event in events(1)] == ["bob"]
+
+
+def test_without_a_listener_music_plays_and_nothing_is_told(visit: Any, settings: Settings) -> None:
+    nobody = visit()
+    assert nobody.order == IDS[:6]
+    nobody.cards.first.locator("[data-do=like]").click()
+    expect(nobody.page.locator("#listener-dialog")).to_be_visible()
+    nobody.page.keyboard.press("Escape")
+    nobody.play(IDS[0])
+    # the refusal is what the browser's console calls an error
+    nobody.wait_for(lambda: any("401" in said for said in nobody.wrong))
+    nobody.wrong[:] = [said for said in nobody.wrong if "401" not in said]
+
+
+def test_reload_keeps_listener_and_likes(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.cards.first.locator("[data-do=like]").click()
+    ana.page.reload()
+    expect(ana.page.locator("#listener")).to_have_text("ana", timeout=15_000)
+    expect(ana.cards.first.locator("[data-do=like]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_keyboard_is_enough(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.cards.first.locator(".cover").focus()
+    ana.page.keyboard.press("Enter")
+    ana.wait_for(lambda: ana.seconds > 0.2)
+    ana.page.evaluate("document.activeElement.blur()")
+    ana.page.keyboard.press(" ")
+    ana.wait_for(lambda: ana.page.evaluate("document.getElementById('audio').paused"))
+    ana.page.keyboard.press("Shift+ArrowRight")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3])
+    ana.page.keyboard.press("/")
+    assert ana.page.evaluate("document.activeElement.closest('#search') !== null")
+    unnamed = "each => each.filter(one => !one.ariaLabel && !one.textContent.trim()).length"
+    assert ana.page.locator("button, #player input").evaluate_all(unnamed) == 0
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_phone_shows_everything_within_its_width(visit: Any, scheme: str) -> None:
+    phone = visit("ana", viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    phone.play(IDS[3])
+    phone.cards.first.locator("[data-do=similar]").click()
+    expect(phone.page.locator("#similar .card").first).to_be_visible()
+    assert phone.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    for needed in ("#play-pause", "#next", "#seek", "#search", "#listener", "#now-title", "#now-licence"):
+        box = phone.page.locator(needed).bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_audio_comes_in_ranges_and_from_the_catalogue_only(site: str) -> None:
+    part = httpx.get(f"{site}/audio/{IDS[1]}", headers={"Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"OggS")
+    for outside in (
+        "secret",
+        "bare",
+        "nobody",
+        "..%2f..%2fetc%2fpasswd",
+        "%2fetc%2fpasswd",
+        "file:%2f%2f%2fetc%2fpasswd",
+    ):
+        answer = httpx.get(f"{site}/audio/{outside}")
+        assert (answer.status_code, list(answer.json())) == (404, ["error"]), outside
+    for door in ("file=/etc/passwd", "file/etc/passwd", "proxy=http://127.0.0.1/"):
+        assert httpx.get(f"{site}/gradio_api/{door}").status_code == 404
+
+
+def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
+    browser: Browser, settings: Settings, tmp_path: Path
+) -> None:
+    own = MongoServer(tmp_path)
+    own.start().wait()
+    nobody = settings.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    listens = Listens(lambda: listens_module.producer(nobody), nobody.listening_topic)
+    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own.uri)})
+    with serving(server.app(Library(database(mongo)), listens, settings.player, "s" * 40)) as site:
+        try:
+            with MongoClient[dict[str, Any]](own.uri) as client:
+                client[mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})
+            ana = Visit(browser, site)
+            ana.listen_as("ana")
+            ana.cards.first.locator("[data-do=like]").click()
+            expect(ana.page.locator("#notice")).to_contain_text("Kafka is away. 1 event is kept", timeout=10_000)
+            own.stop()
+            expect(ana.page.locator("#notice")).to_contain_text("does not answer", timeout=10_000)
+            assert ana.order == ["a"], "what is there stays on the page"
+            own.start().wait()
+            expect(ana.page.locator("#notice")).to_contain_text("Kafka is away", timeout=10_000)
+            assert [said for said in ana.wrong if "503" not in said] == []
+            ana.context.close()
+        finally:
+            own.stop()
+
+
+def test_a_missing_file_is_said_and_passed_over(visit: Any, db: Any, events: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    db.tracks.update_one({"_id": IDS[2]}, {"$set": {"path": "/nowhere/at/all.ogg"}})
+    ana.cards.first.locator(".cover").click()
+    expect(ana.page.locator("#toast")).to_contain_text("cannot be played")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
+    assert [event["track_id"] for event in events(1)] == [IDS[3]]
+    ana.wrong[:] = [said for said in ana.wrong if "404" not in said]
+
+
+def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "OVERTONE_HOME": str(settings.home),
+        "OVERTONE_MONGO__URI": settings.mongo.uri.get_secret_value(),
+        "OVERTONE_MONGO__DATABASE": settings.mongo.database,
+        "OVERTONE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        **more,
+    }
+    started = [sys.executable, "-m", *arguments]
+    return subprocess.Popen(started, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_the_command_says_where_it_is_and_ends_within_two_seconds(
+    settings: Settings, catalogue: None, put: Lists
+) -> None:
+    put("*", IDS[:3])
+    port = free_port()
+    player = command(settings, "ui", "--port", str(port))
+    try:
+        assert player.stdout is not None
+        assert player.stdout.readline() == f"Overtone is at http://127.0.0.1:{port}/\n"
+        assert httpx.get(f"http://127.0.0.1:{port}/for-you").json()["generation"] == 1
+        second = command(settings, "ui", "--port", str(port))
+        out, err = second.communicate(timeout=20)
+        assert (second.returncode, out) == (1, "")
+        assert re.fullmatch(rf"ui: port {port} is in use; .*--port N\n", err)
+        asked = time.monotonic()
+        player.send_signal(signal.SIGTERM)
+        rest, _ = player.communicate(timeout=10)
+        assert time.monotonic() - asked < 2 and rest == ""
+    finally:
+        player.kill()
+
+
+def test_a_page_comes_up_without_mongodb_and_says_so(settings: Settings) -> None:
+    port = free_port()
+    player = command(settings, "ui", "--port", str(port), OVERTONE_MONGO__URI=f"mongodb://127.0.0.1:{free_port()}")
+    try:
+        assert player.stdout is not None and "Overtone is at" in player.stdout.readline()
+        assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
+        answer = httpx.get(f"http://127.0.0.1:{port}/for-you")
+        assert answer.status_code == 503 and "does not answer" in answer.json()["error"]
+    finally:
+        player.kill()
+        player.communicate()
+
+
+def test_the_query_tells_the_list_or_why_there_is_none(settings: Settings, catalogue: None, put: Lists) -> None:
+    put("*", IDS[:2])
+    put("ana", IDS[2:4], 3)
+    started = time.monotonic()
+    own = command(settings, "ui.recommendations", "--user", "ana", "--format", "json")
+    out, err = own.communicate(timeout=20)
+    assert time.monotonic() - started < 3 and (own.returncode, err) == (0, "")
+    document = json.loads(out)
+    assert (document["user_id"], document["list"], document["generation"]) == ("ana", "ana", 3)
+    assert [item["title"] for item in document["items"]] == TITLES[2:4]
+
+    everyones = command(settings, "ui.recommendations", "--user", "zoe", "--format", "csv")
+    out, err = everyones.communicate(timeout=20)
+    assert everyones.returncode == 0 and "zoe has no list yet" in err
+    assert out.splitlines()[1].startswith(f"1,{IDS[0]},Morning,Band 0,Hours,Folk (live),1.0,")
+
+    for arguments, more, code, said in (
+        (["--user", "ana", "--as-of", "yesterday"], {}, 2, "no ISO 8601 time"),
+        (["--user", "ana"], {"OVERTONE_MONGO__DATABSE": "x"}, 2, "is not a setting"),
+        (
+            ["--user", "ana"],
+            {"OVERTONE_MONGO__URI": f"mongodb://127.0.0.1:{free_port()}"},
+            1,
+            "MongoDB does not answer",
+        ),
+        (["--user", "ana"], {"OVERTONE_MONGO__DATABASE": "empty"}, 1, "no list for ana"),
+        (["--user", "ana", "--as-of", "2026-11-23T09:00:00Z"], {}, 1, "no readable Delta table"),
+    ):
+        started = time.monotonic()
+        failed = command(settings, "ui.recommendations", *arguments, **more)
+        out, err = failed.communicate(timeout=20)
+        assert (failed.returncode, out) == (code, "") and said in err, err
+        assert "Traceback" not in err and time.monotonic() - started < 5

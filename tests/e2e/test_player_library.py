@@ -1,0 +1,123 @@
+"""The library's queries on a real MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from conf.settings import Mongo, Settings
+from local.processes import free_port
+from ui.library import Library, LibraryAway, LibraryUnusable, database
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](settings.mongo.uri.get_secret_value()) as client:
+        yield client[settings.mongo.database]
+        client.drop_database(settings.mongo.database)
+
+
+@pytest.fixture
+def library(db: Database[dict[str, Any]], settings: Settings) -> Library:
+    db.tracks.insert_many(
+        [
+            {"_id": "1", "title": "Food", "artist": "AWOL", "album": "A Way Of Life", "genre": "Hip-Hop"},
+            {"_id": "2", "title": "This World", "artist": "AWOL", "genre": "Hip-Hop", "year": 2009},
+            {"_id": "3", "title": "Seafood (live)", "artist": "Björk", "genre": "Pop"},
+            {"_id": "4", "title": "$where: 1", "artist": "AC/DC", "composer": "Bach", "duration_s": 12.5},
+            {"_id": "5"},
+        ]
+    )
+    return Library(database(settings.mongo))
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("food", ["1"]),  # not the one of Seafood: words are met at their beginning
+        ("awol", ["1", "2"]),
+        ("world aw", ["2"]),
+        ("HIP-h", ["1", "2"]),
+        ("hop", ["1", "2"]),
+        ("BJÖ", ["3"]),
+        ("(live)", ["3"]),
+        ("ac/dc", ["4"]),
+        ("bach", ["4"]),
+        ("$where", ["4"]),
+        (".*", []),
+        ("[", []),
+        ("f|w", []),
+        ('{"$gt": ""}', []),
+        ("\x00", []),
+        ("   ", []),
+        ("food nothing", []),
+        ("x" * 5000, []),
+    ],
+)
+def test_search_meets_every_word_at_its_beginning_and_nothing_is_a_pattern(
+    library: Library, typed: str, found: list[str]
+) -> None:
+    assert [track.track_id for track in library.search(typed)] == found
+
+
+def test_a_document_without_fields_is_a_track_without_words(library: Library) -> None:
+    track = library.track("5")
+    assert track is not None and (track.title, track.duration_s, track.year) == ("", None, None)
+
+
+@pytest.mark.parametrize("track_id", ["nobody", "", "\ud800", "a\x00b", "x" * 500])
+def test_an_id_that_no_track_has_finds_nothing(library: Library, track_id: str) -> None:
+    assert library.track(track_id) is None
+    assert library.audio(track_id) is None
+    assert library.similar(track_id) == []
+
+
+def test_pages_follow_each_other(library: Library) -> None:
+    first = library.page(limit=3)
+    assert [track.track_id for track in first + library.page(first[-1].track_id, limit=3)] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_listener_without_a_list_gets_everyones(library: Library, db: Database[dict[str, Any]]) -> None:
+    assert library.recommendations("ana") is None
+    db.recommendations.insert_one({"_id": "*", "items": [{"track_id": "1", "rank": 1}], "generation": 1})
+    everyones = library.recommendations("ana")
+    assert everyones is not None and not everyones.is_personal
+    db.recommendations.insert_one({"_id": "ana", "items": [{"track_id": "2", "rank": 2}, {"track_id": "3", "rank": 1}]})
+    own = library.recommendations("ana")
+    assert own is not None and own.is_personal and own.mark != everyones.mark
+    assert [item.track_id for item in own.items] == ["3", "2"]
+    again = library.recommendations("ana")
+    assert again is not None and again.mark == own.mark
+
+
+def test_only_the_chosen_library_is_offered(db: Database[dict[str, Any]], settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "a b.ogg"
+    file.write_bytes(b"OggS")
+    for track_id, root in (("here", str(tmp_path)), ("there", "/elsewhere")):
+        similar = [{"track_id": "here", "score": 1.0}, {"track_id": "there", "score": 1.0}]
+        db.tracks.insert_one(
+            {"_id": track_id, "title": "A", "path": file.as_uri(), "library": root, "similar": similar}
+        )
+    library = Library(database(settings.mongo), f"{tmp_path}/")
+    assert [track.track_id for track in library.search("a")] == ["here"]
+    assert [track.track_id for track in library.similar("here")] == ["here"]
+    assert library.audio("here") == file and library.audio("there") is None
+
+
+def test_a_server_that_is_away_is_said_within_seconds() -> None:
+    library = Library(database(Mongo(uri=SecretStr(f"mongodb://ana:secret@127.0.0.1:{free_port()}"), database="x")))
+    with pytest.raises(LibraryAway, match="does not answer") as met:
+        library.recommendations("ana")
+    assert "secret" not in str(met.value)
+
+
+def test_a_uri_that_names_no_server_is_refused_without_its_password() -> None:
+    with pytest.raises(LibraryUnusable, match="OVERTONE_MONGO__URI") as met:
+        database(Mongo(uri=SecretStr("mongodb://ana:se/cret@"), database="x"))
+    assert "cret" not in str(met.value)

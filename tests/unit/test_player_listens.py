@@ -1,0 +1,136 @@
+"""Listening events kept and sent in order, over producers that are lists."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streaming.events import BadEvent, Event
+from ui import listens as module
+from ui.listens import Listens, ListensFull
+
+
+class Sent:
+    """A future that has come."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def get(self, timeout: float) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class Topic:
+    """A broker that is a list, and can be away."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, dict[str, Any]]] = []
+        self.is_away = False
+        self.lost: set[str] = set()
+
+    def connect(self) -> Topic:
+        if self.is_away:
+            raise ConnectionError("no broker")
+        return self
+
+    def send(self, topic: str, value: bytes, key: bytes) -> Sent:
+        event = json.loads(value)
+        if self.is_away or event["track_id"] in self.lost:
+            self.lost.discard(event["track_id"])
+            return Sent(ConnectionError("broker left"))
+        self.records.append((key, event))
+        return Sent()
+
+    def flush(self, timeout: float | None = None) -> None: ...
+
+    def close(self, timeout: float | None = None) -> None: ...
+
+    @property
+    def tracks(self) -> list[str]:
+        return [event["track_id"] for _, event in self.records]
+
+
+def listen(user: str, track: str) -> Event:
+    return Event(user_id=user, track_id=track, action="play", occurred_at=datetime.now(UTC))
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    return Topic()
+
+
+@pytest.fixture
+def listens(topic: Topic) -> Iterator[Listens]:
+    made = Listens(topic.connect, "listens", kept=100)
+    yield made
+    made.close(0.1)
+
+
+def test_events_are_keyed_by_listener_and_keep_their_order(listens: Listens, topic: Topic) -> None:
+    for number in range(20):
+        listens.publish(listen("ana", str(number)))
+    assert listens.flush(2)
+    assert topic.tracks == [str(number) for number in range(20)]
+    assert {key for key, _ in topic.records} == {b"ana"}
+
+
+def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(listens: Listens, topic: Topic) -> None:
+    topic.is_away = True
+    for number in range(5):
+        listens.publish(listen("ana", str(number)))
+    assert not listens.flush(0.2)
+    assert (listens.state.connected, listens.state.waiting) == (False, 5)
+    topic.is_away = False
+    assert listens.flush(2)
+    assert topic.tracks == ["0", "1", "2", "3", "4"]
+    assert listens.state.connected
+
+
+def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(listens: Listens, topic: Topic) -> None:
+    topic.lost = {"1"}
+    for number in range(4):
+        listens.publish(listen("ana", str(number)))
+        listens.publish(listen("bob", f"b{number}"))
+    assert listens.flush(2)
+    assert [track for track in topic.tracks if not track.startswith("b")] == ["0", "1", "2", "3"]
+    assert [track for track in topic.tracks if track.startswith("b")] == ["b0", "b1", "b2", "b3"]
+
+
+def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
+    topic.is_away = True
+    listens = Listens(topic.connect, "listens", kept=2)
+    listens.publish(listen("ana", "0"))
+    listens.publish(listen("ana", "1"))
+    with pytest.raises(ListensFull, match="2 events wait"):
+        listens.publish(listen("ana", "2"))
+    assert listens.close(0.1) == 2
+
+
+def test_a_bad_event_is_refused_at_once(listens: Listens) -> None:
+    with pytest.raises(BadEvent, match="unknown action"):
+        listens.publish(Event(user_id="ana", track_id="a", action="buy", occurred_at=datetime.now(UTC)))
+    assert listens.state.waiting == 0
+
+
+def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:
+    released = threading.Event()
+
+    def connect() -> Topic:
+        released.wait(5)
+        return topic
+
+    listens = Listens(connect, "listens")
+    started = time.monotonic()
+    listens.publish(listen("ana", "0"))
+    assert time.monotonic() - started < 0.2
+    released.set()
+    assert listens.flush(2)
+    listens.close()

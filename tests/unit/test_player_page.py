@@ -1,0 +1,280 @@
+"""The page's parts without browser or services: cards, covers, guard and routes, over a library that is a dict."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from batch.mongo import EVERYONE
+from conf.settings import settings
+from streaming.events import Event
+from ui import cards, server
+from ui.covers import cover
+from ui.library import Item, Library, LibraryAway, Recommendations, Track
+from ui.listens import Listens, State
+from ui.secret import SecretUnusable, session_secret
+
+OURS = {"origin": "http://127.0.0.1:7860"}
+EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+
+
+class Shelf(Library):
+    """A library that is a dict."""
+
+    def __init__(
+        self, tracks: Iterable[Track], lists: Iterable[Recommendations] = (), files: dict[str, Path] | None = None
+    ):
+        self.tracks = {track.track_id: track for track in tracks}
+        self.lists = {each.user_id: each for each in lists}
+        self.files = files or {}
+        self.is_away = False
+
+    def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
+        if self.is_away:
+            raise LibraryAway("nobody at home")
+        return {track_id: self.tracks[track_id] for track_id in track_ids if track_id in self.tracks}
+
+    def page(self, after: str = "", limit: int = 40) -> list[Track]:
+        return list(self.tracks.values())[:limit]
+
+    def recommendations(self, user_id: str | None) -> Recommendations | None:
+        if self.is_away:
+            raise LibraryAway("nobody at home")
+        return self.lists.get(user_id or EVERYONE) or self.lists.get(EVERYONE)
+
+    def audio(self, track_id: str) -> Path | None:
+        return self.files.get(track_id)
+
+
+class Kept(Listens):
+    """Listens that is a list."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    @property
+    def state(self) -> State:
+        return State(connected=True, waiting=0)
+
+    def publish(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self, timeout_s: float = 1.0) -> int:
+        return 0
+
+
+def recommended(user_id: str, *track_ids: str, generation: int = 1) -> Recommendations:
+    items = tuple(Item(track_id, rank, 1.0, (), f"why {track_id}") for rank, track_id in enumerate(track_ids, start=1))
+    return Recommendations(user_id, items, generation, datetime(2026, 11, 23, tzinfo=UTC), "m1", 3)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(bytes(range(200)))
+    tracks = [Track("a", "Food", "AWOL"), Track("b", "Toggle", "Black Elk"), Track("c", EVIL, EVIL, genre=EVIL)]
+    lists = [recommended(EVERYONE, "a", "b"), recommended("ana", "b", "c")]
+    return Shelf(tracks, lists, files={"a": file})
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def client(shelf: Shelf, kept: Kept) -> TestClient:
+    site = server.app(shelf, kept, settings().player, "s" * 40)
+    return TestClient(site, base_url="http://127.0.0.1:7860", headers=OURS)
+
+
+def event(**more: Any) -> dict[str, Any]:
+    return {"track_id": "a", "action": "play", "position_ms": 0, "duration_ms": 30_000, "source": "for-you"} | more
+
+
+def test_tags_with_markup_show_as_text() -> None:
+    html = cards.cards([Track(EVIL, EVIL, EVIL, genre=EVIL, licence=EVIL)], "search", EVIL, {EVIL: EVIL})
+    assert "<script" not in html and "<img src=x" not in html
+    assert html.count("<img ") == 1
+    assert "&lt;script&gt;alert(2)&lt;/script&gt;" in html
+
+
+def test_headings_with_markup_show_as_text() -> None:
+    assert "<script" not in cards.results(EVIL, []) + cards.similar(Track("a", EVIL, EVIL), [])
+
+
+def test_a_cover_depends_on_the_id_alone_and_holds_nothing_of_it() -> None:
+    assert cover("a") == cover("a") != cover("b")
+    assert "script" not in cover("<script>")
+
+
+def test_a_list_without_some_of_its_tracks_shows_the_others() -> None:
+    html = cards.for_you(recommended("ana", "gone", "a"), {"a": Track("a", "Food")})
+    assert "why a" in html and "why gone" not in html
+
+
+def test_a_reason_is_made_of_the_heard_titles_where_the_list_gives_none() -> None:
+    listed = Recommendations("ana", (Item("a", 1, because=("b",)),))
+    assert "Because of Toggle" in cards.for_you(listed, {"a": Track("a", "Food"), "b": Track("b", "Toggle")})
+
+
+def test_events_without_a_listener_are_refused(client: TestClient, kept: Kept) -> None:
+    assert client.post("/events", json=event()).status_code == 401
+    assert kept.events == []
+
+
+def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": " ana "})
+    assert client.get("/listener").json() == {"user_id": "ana"}
+    assert client.post("/events", json=event(model_version="m1")).status_code == 202
+    (sent,) = kept.events
+    assert (sent.user_id, sent.track_id, sent.action, sent.source) == ("ana", "a", "play", "for-you")
+    assert (sent.position_ms, sent.duration_ms, sent.model_version) == (0, 30_000, "m1")
+    assert sent.session_id
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"user_id": "bob"},
+        {"action": "buy"},
+        {"position_ms": -1},
+        {"position_ms": "12"},
+        {"duration_ms": 10**12},
+        {"source": "elsewhere"},
+        {"track_id": ""},
+        {"track_id": "x" * 200},
+        {"track_id": {"$ne": None}},
+        {"event_id": "not a uuid"},
+    ],
+)
+def test_a_forged_or_wrong_event_is_refused(client: TestClient, kept: Kept, more: dict[str, Any]) -> None:
+    client.post("/listener", json={"name": "ana"})
+    answer = client.post("/events", json=event(**more))
+    assert answer.status_code == 422 and "error" in answer.json()
+    assert kept.events == []
+
+
+def test_an_event_about_an_unknown_track_is_refused(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    assert client.post("/events", json=event(track_id="nobody's")).status_code == 404
+
+
+def test_events_are_taken_while_the_library_is_away(client: TestClient, kept: Kept, shelf: Shelf) -> None:
+    client.post("/listener", json={"name": "ana"})
+    shelf.is_away = True
+    assert client.post("/events", json=event()).status_code == 202
+
+
+def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    (name,) = client.cookies.keys()
+    forged = "eyJ1c2VyX2lkIjogImJvYiJ9" + client.cookies[name][24:]
+    client.cookies.clear()
+    client.cookies.set(name, forged)
+    assert client.get("/listener").json() == {"user_id": None}
+
+
+def test_the_session_cookie_is_closed_to_scripts_and_other_sites(client: TestClient) -> None:
+    cookie = client.post("/listener", json={"name": "ana"}).headers["set-cookie"]
+    assert "httponly" in cookie and "samesite=strict" in cookie
+
+
+@pytest.mark.parametrize("name", ["*", "a\nb", "x" * 129])
+def test_a_name_that_no_listener_may_have_is_refused(client: TestClient, name: str) -> None:
+    assert client.post("/listener", json={"name": name}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:1"}]
+)
+def test_posts_from_other_sites_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    for path in ("/listener", "/events", "/gradio_api/run/search"):
+        assert client.post(path, json={"name": "ana"}, headers=headers).status_code == 403
+
+
+def test_a_post_that_no_browser_page_makes_is_refused(client: TestClient) -> None:
+    del client.headers["origin"]
+    assert client.post("/listener", json={"name": "ana"}).status_code == 403
+
+
+def test_a_post_that_is_not_json_is_refused(client: TestClient) -> None:
+    answer = client.post("/listener", content='{"name": "ana"}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+
+
+def test_a_foreign_host_name_is_refused(client: TestClient) -> None:
+    assert client.get("/for-you", headers={"host": "evil.example:7860"}).status_code == 403
+
+
+def test_the_list_is_the_listeners_own(client: TestClient) -> None:
+    everyones = client.get("/for-you").json()
+    assert (everyones["personal"], everyones["listener"]) == (False, None)
+    client.post("/listener", json={"name": "ana"})
+    own = client.get("/for-you").json()
+    assert (own["personal"], own["listener"]) == (True, "ana") and own["mark"] != everyones["mark"]
+    assert "<script" not in own["html"]
+
+
+def test_an_unchanged_list_is_not_sent_again(client: TestClient, shelf: Shelf) -> None:
+    mark = client.get("/for-you").json()["mark"]
+    assert "html" not in client.get("/for-you", params={"seen": mark}).json()
+    shelf.lists[EVERYONE] = recommended(EVERYONE, "b", "a", generation=2)
+    assert "html" in client.get("/for-you", params={"seen": mark}).json()
+
+
+def test_a_library_without_lists_is_shown_itself(client: TestClient, shelf: Shelf) -> None:
+    shelf.lists.clear()
+    news = client.get("/for-you").json()
+    assert "Food" in news["html"]
+    assert "html" not in client.get("/for-you", params={"seen": news["mark"]}).json()
+
+
+def test_the_page_says_that_the_library_is_away(client: TestClient, shelf: Shelf) -> None:
+    shelf.is_away = True
+    answer = client.get("/for-you")
+    assert answer.status_code == 503 and "away" in answer.json()["error"]
+
+
+def test_audio_is_served_in_ranges(client: TestClient) -> None:
+    answer = client.get("/audio/a", headers={"range": "bytes=10-19"})
+    assert answer.status_code == 206 and answer.content == bytes(range(10, 20))
+    assert answer.headers["content-type"] == "audio/mpeg"
+
+
+@pytest.mark.parametrize("track_id", ["b", "nobody's", "..%2F..%2Fetc%2Fpasswd", "/etc/passwd", "%2Fetc%2Fpasswd"])
+def test_audio_outside_of_the_catalogue_is_not_found(client: TestClient, track_id: str) -> None:
+    answer = client.get(f"/audio/{track_id}")
+    assert answer.status_code == 404 and "error" in answer.json()
+
+
+@pytest.mark.parametrize("path", ["upload", "proxy=http://127.0.0.1/", "file=/etc/passwd", "file/etc/passwd"])
+def test_the_doors_of_gradio_that_are_not_used_are_closed(client: TestClient, path: str) -> None:
+    assert client.get(f"/gradio_api/{path}").status_code == 404
+    assert client.post(f"/gradio_api/{path}").status_code == 404
+
+
+def test_the_page_asks_nobody_else(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200 and "default-src 'self'" in page.headers["content-security-policy"]
+    theme = client.get("/theme.css").text
+    assert "http" not in theme.replace("http://www.w3.org", "")
+
+
+def test_the_session_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    secret = session_secret(tmp_path / "home")
+    assert len(secret) >= 32 and session_secret(tmp_path / "home") == secret
+    (file,) = (tmp_path / "home").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
+    (tmp_path / "session-secret").write_text("short")
+    with pytest.raises(SecretUnusable, match=r"session-secret holds 5 characters.*delete it"):
+        session_secret(tmp_path)

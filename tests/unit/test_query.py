@@ -1,0 +1,111 @@
+"""The query's formats, and lists of an earlier time out of a Delta table, written here without Spark."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from ui.library import Item, Recommendations, Track
+from ui.recommendations import NoList, rows, then, write_csv, write_json, write_table
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
+LISTED = Recommendations("ana", (Item("a", 1, 0.9, ("x", "y"), "near Food"), Item("gone", 2, 0.5)), 4, NINE, "m1", 7)
+TRACKS = {"a": Track("a", "Fóod, or\nnot", "AWOL", "Album", "Hip-Hop")}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    written = [
+        # user, generation, rank, track, generated_at
+        ("ana", 1, 1, "a", NINE),
+        ("ana", 1, 2, "b", NINE),
+        ("ana", 2, 2, "a", TEN),
+        ("ana", 2, 1, "c", TEN),
+        ("bob'; --", 1, 1, "d", TEN),
+    ]
+    names = ("user_id", "generation", "rank", "track_id", "generated_at")
+    columns: dict[str, list[Any]] = {name: [row[at] for row in written] for at, name in enumerate(names)}
+    columns |= {"score": [0.5] * 5, "model_version": ["m1"] * 5}
+    write_deltalake(str(tmp_path / "recommendations"), pa.table(columns))
+    return str(tmp_path / "recommendations")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "generation", "tracks"),
+    [
+        (NINE, 1, ["a", "b"]),
+        (datetime(2026, 11, 23, 9, 59, 59, tzinfo=UTC), 1, ["a", "b"]),
+        (TEN, 2, ["c", "a"]),
+    ],
+)
+def test_the_list_of_a_time_is_the_last_one_made_until_then(
+    table: str, as_of: datetime, generation: int, tracks: list[str]
+) -> None:
+    found = then(table, "ana", as_of)
+    assert (found.generation, [item.track_id for item in found.items]) == (generation, tracks)
+
+
+def test_any_user_id_can_be_asked_for(table: str) -> None:
+    assert [item.track_id for item in then(table, "bob'; --", TEN).items] == ["d"]
+
+
+def test_a_time_before_the_first_list_names_the_first(table: str) -> None:
+    with pytest.raises(NoList, match="the first is of 2026-11-23T09:00:00"):
+        then(table, "ana", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_lake_without_the_table_says_who_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(NoList, match=r"streaming/ledger\.py"):
+        then(str(tmp_path / "recommendations"), "ana", TEN)
+
+
+def test_json_has_the_list_and_its_rows() -> None:
+    out = io.StringIO()
+    write_json(LISTED, "ana", rows(LISTED, TRACKS), out)
+    document = json.loads(out.getvalue())
+    assert document | {"items": []} == {
+        "user_id": "ana",
+        "list": "ana",
+        "generation": 4,
+        "generated_at": "2026-11-23T09:00:00.000Z",
+        "model_version": "m1",
+        "events_applied": 7,
+        "items": [],
+    }
+    assert document["items"][0] == {
+        "rank": 1,
+        "track_id": "a",
+        "title": "Fóod, or\nnot",
+        "artist": "AWOL",
+        "album": "Album",
+        "genre": "Hip-Hop",
+        "score": 0.9,
+        "reason": "near Food",
+        "because": ["x", "y"],
+    }
+
+
+def test_csv_quotes_what_needs_it() -> None:
+    out = io.StringIO()
+    write_csv(LISTED, "ana", rows(LISTED, TRACKS), out)
+    assert out.getvalue().startswith(
+        "rank,track_id,title,artist,album,genre,score,reason,because\n"
+        '1,a,"Fóod, or\nnot",AWOL,Album,Hip-Hop,0.9,near Food,x y\n'
+    )
+
+
+def test_the_table_has_a_line_for_each_track_even_one_that_is_gone() -> None:
+    out = io.StringIO()
+    write_table(LISTED, "ana", rows(LISTED, TRACKS), out)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "List 4 of ana, made 2026-11-23T09:00:00.000Z"
+    assert "Fóod, or not" in lines[2] and "near Food" in lines[2]
+    assert "gone" in lines[3] and len(lines) == 4

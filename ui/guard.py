@@ -1,0 +1,91 @@
+"""What stands before every route: requests that no page of ours makes are refused, and answers carry their policy."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+OURS = ("/events", "/listener")
+MAX_BODY = 16 * 1024
+
+API = "/gradio_api/"
+CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
+"""Doors of Gradio's API that this page does not use: files in, files out, requests to elsewhere."""
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+"""Nothing from elsewhere. Gradio needs inline scripts, so only the escaping in cards.py keeps a tag from being one."""
+
+
+class Guard:
+    """ASGI middleware. host : the address served; a local one answers to local names only"""
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self.app = app
+        self.is_local = host in LOCAL_HOSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Content-Security-Policy", POLICY)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                # The names of Gradio's assets change with their content; everything else is asked for again.
+                headers.setdefault("Cache-Control", "max-age=31536000" if path.startswith("/assets/") else "no-cache")
+            await send(message)
+
+        refused = _refusal(scope["method"], path, Headers(scope=scope), self.is_local)
+        if refused is None:
+            await self.app(scope, receive, send_with_policy)
+        else:
+            status, why = refused
+            await JSONResponse({"error": why}, status_code=status)(scope, receive, send_with_policy)
+
+
+def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[int, str] | None:
+    """Status and reason for a request that no page of ours makes; None for all others."""
+    if is_local and _host_name(headers.get("host", "")) not in LOCAL_HOSTS:
+        # A foreign name that leads to this machine is somebody else's page trying to read ours.
+        return 403, f"This player answers to {', '.join(LOCAL_HOSTS)} only."
+    if path.startswith(API) and path.removeprefix(API).startswith(CLOSED):
+        return 404, "No such page."
+    if method in ("GET", "HEAD"):
+        return None
+    if method != "POST" or not _is_same_origin(headers):
+        return 403, "Only pages of this player may do that."
+    if path in OURS:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return 415, "Expected application/json."
+        length = headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            return 413, f"Expected a body of at most {MAX_BODY} bytes."
+    return None
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """Whether a page of ours sends this: browsers add one of the two headers to every POST."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site") == "same-origin"
+    scheme, _, place = origin.partition("://")
+    return scheme in ("http", "https") and place != "" and place == headers.get("host")

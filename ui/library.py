@@ -1,0 +1,254 @@
+"""The library as MongoDB holds it: tracks, what resembles them, and each listener's list.
+
+Reads only. Documents of older or newer batches may lack fields, so everything but the id has a default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from batch.library import library_name
+from batch.mongo import EVERYONE
+from conf.settings import Mongo
+from streaming.events import why_no_identifier
+
+Document = dict[str, Any]
+
+SEARCHED = ("title", "artist", "album", "genre", "composer")
+SHOWN = {name: 1 for name in (*SEARCHED, "genre_predicted", "year", "duration_s", "licence")}
+"""The projection of a track: `features` alone are larger than everything that a page shows."""
+MAX_WORDS = 8
+MAX_QUERY = 200
+CANDIDATES = 300
+"""So many matches are ranked; a query with more is too short to have a best answer."""
+AWAY_MS = 1500
+
+
+class LibraryUnusable(ValueError):
+    """The settings name no MongoDB that could be asked."""
+
+
+class LibraryAway(ConnectionError):
+    """MongoDB does not answer; the message says where it was looked for."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track as people see it. duration_s : seconds, None where unknown"""
+
+    track_id: str
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    genre: str = ""
+    composer: str = ""
+    genre_predicted: bool = False
+    year: int | None = None
+    duration_s: float | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A place in a listener's list. because : ids of heard tracks that led to it"""
+
+    track_id: str
+    rank: int
+    score: float | None = None
+    because: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """A ranked list. user_id : whose it is, which is EVERYONE for a listener without one of their own"""
+
+    user_id: str
+    items: tuple[Item, ...]
+    generation: int | None = None
+    generated_at: datetime | None = None
+    model_version: str = ""
+    events_applied: int | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        return self.user_id != EVERYONE
+
+    @property
+    def mark(self) -> str:
+        """Differs as soon as anything about the list does."""
+        return hashlib.sha256(repr(self).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def database(mongo: Mongo) -> Database[Document]:
+    """The database, unconnected: the first query connects, and waits at most AWAY_MS for a server.
+
+    Raises LibraryUnusable where the settings name no server.
+    """
+    try:
+        client: MongoClient[Document] = MongoClient(
+            mongo.uri.get_secret_value(),
+            serverSelectionTimeoutMS=AWAY_MS,
+            connectTimeoutMS=AWAY_MS,
+            socketTimeoutMS=10_000,
+            tz_aware=True,
+            appname="overtone-ui",
+        )
+        return client[mongo.database]
+    except (PyMongoError, ValueError) as error:
+        # Without the driver's own words, which may repeat the URI and its password.
+        raise LibraryUnusable(f"mongo.uri cannot be used ({type(error).__name__}); see OVERTONE_MONGO__URI") from error
+
+
+class Library:
+    """Tracks by id, by words and by likeness, and lists by listener; a read-only view of one database.
+
+    root : the library that is offered; tracks found under another root are not. Empty: all are.
+
+    Search reads every title, which is quick up to some ten thousand tracks; an index in memory would be quicker,
+    and would have to follow every publish.
+    """
+
+    def __init__(self, db: Database[Document], root: str = "") -> None:
+        self._db = db
+        self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+
+    def search(self, text: str, limit: int = 40) -> list[Track]:
+        """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
+        words = _words(text)
+        if not words:
+            return []
+        # Words are escaped, and a pattern is only ever the value of $regex: no text of a listener becomes an operator.
+        patterns = [{"$regex": rf"(?<![\p{{L}}\p{{N}}]){re.escape(word)}", "$options": "i"} for word in words]
+        found = {"$and": [self._scope, *({"$or": [{name: pattern} for name in SEARCHED]} for pattern in patterns)]}
+        with self._answers():
+            tracks = [_track(document) for document in self._db.tracks.find(found, SHOWN).limit(CANDIDATES)]
+        return sorted(tracks, key=lambda track: _distance(track, words))[:limit]
+
+    def track(self, track_id: str) -> Track | None:
+        return self.tracks_of([track_id]).get(track_id)
+
+    def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
+        """The known ones of these ids."""
+        wanted = {"_id": {"$in": [track_id for track_id in track_ids if why_no_identifier(track_id) is None]}}
+        with self._answers():
+            found = [_track(document) for document in self._db.tracks.find({**wanted, **self._scope}, SHOWN)]
+        return {track.track_id: track for track in found}
+
+    def page(self, after: str = "", limit: int = 40) -> list[Track]:
+        """Tracks in the order of their ids, those behind `after`."""
+        wanted = {"_id": {"$gt": str(after)}}
+        with self._answers():
+            found = self._db.tracks.find({**wanted, **self._scope}, SHOWN).sort("_id", 1).limit(limit)
+            return [_track(document) for document in found]
+
+    def similar(self, track_id: str, limit: int = 24) -> list[Track]:
+        """What sounds most like a track, nearest first; nothing where no model has been published."""
+        document = self._document(track_id, {"similar": {"$slice": limit}, "_id": 1, "title": 1})
+        ids = [near["track_id"] for near in document.get("similar") or [] if "track_id" in near]
+        tracks = self.tracks_of(ids)
+        return [tracks[near] for near in ids if near in tracks]
+
+    def recommendations(self, user_id: str | None) -> Recommendations | None:
+        """The listener's list, or everyone's for a listener without one; None before anything has been published."""
+        wanted = [EVERYONE] if user_id is None else [str(user_id), EVERYONE]
+        with self._answers():
+            lists = {document["_id"]: document for document in self._db.recommendations.find({"_id": {"$in": wanted}})}
+        found = next((lists[owner] for owner in wanted if owner in lists), None)
+        return None if found is None else _recommendations(found)
+
+    def audio(self, track_id: str) -> Path | None:
+        """The file of a track of this library, if it is on this machine."""
+        path = _local_path(str(self._document(track_id, {"path": 1}).get("path") or ""))
+        return path if path is not None and os.path.isfile(path) and os.access(path, os.R_OK) else None
+
+    def _document(self, track_id: str, fields: Document) -> Document:
+        """The fields of a track, none where it is unknown."""
+        if why_no_identifier(track_id) is not None:
+            return {}
+        with self._answers():
+            return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        try:
+            yield
+        except PyMongoError as error:
+            raise LibraryAway(f"MongoDB does not answer: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (
+        (str(error).splitlines() or [type(error).__name__])[0]
+        .split(" (configured", 1)[0]
+        .split(", Timeout", 1)[0][:200]
+    )
+
+
+def _words(text: str) -> list[str]:
+    printable = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text[:MAX_QUERY])
+    return unicodedata.normalize("NFC", printable).split()[:MAX_WORDS]
+
+
+def _distance(track: Track, words: list[str]) -> tuple[bool, bool, bool, str, str]:
+    """Sorts a title that begins with what was typed before one that holds it, and that before other fields."""
+    typed = " ".join(words).casefold()
+    title, artist = track.title.casefold(), track.artist.casefold()
+    is_in_title = all(word.casefold() in title for word in words)
+    return not title.startswith(typed), not artist.startswith(typed), not is_in_title, title, track.track_id
+
+
+def _local_path(path: str) -> Path | None:
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return Path(path) if path.startswith("/") and "\x00" not in path else None
+
+
+def _track(document: Document) -> Track:
+    duration, year = document.get("duration_s"), document.get("year")
+    return Track(
+        track_id=str(document["_id"]),
+        **{name: str(document.get(name) or "") for name in (*SEARCHED, "licence")},
+        genre_predicted=bool(document.get("genre_predicted")),
+        year=int(year) if isinstance(year, (int, float)) and year else None,
+        duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,
+    )
+
+
+def _recommendations(document: Document) -> Recommendations:
+    items = [
+        Item(
+            track_id=str(item["track_id"]),
+            rank=int(item.get("rank") or position),
+            score=None if item.get("score") is None else float(item["score"]),
+            because=tuple(str(heard) for heard in item.get("because") or ()),
+            reason=str(item.get("reason") or ""),
+        )
+        for position, item in enumerate(document.get("items") or [], start=1)
+        if item.get("track_id") is not None
+    ]
+    generated_at = document.get("generated_at")
+    if isinstance(generated_at, datetime) and generated_at.tzinfo is None:
+        generated_at = generated_at.replace(tzinfo=UTC)
+    return Recommendations(
+        user_id=document["_id"],
+        items=tuple(sorted(items, key=lambda item: item.rank)),
+        generation=document.get("generation"),
+        generated_at=generated_at if isinstance(generated_at, datetime) else None,
+        model_version=str(document.get("model_version") or ""),
+        events_applied=document.get("events_applied"),
+    )

@@ -1,0 +1,191 @@
+"""Listening events on their way to Kafka.
+
+`publish` only keeps the event; one thread sends what is kept, in order, and keeps what could not be sent. So a page
+never waits for a broker, and while none answers nothing is lost as long as the player runs and its memory holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from conf.settings import Kafka
+from streaming.events import Event, encode
+
+log = logging.getLogger(__name__)
+
+KEPT = 20_000
+"""Events kept while Kafka is away, some 10 MB."""
+RETRY_S = 1.0
+SLOW_S = 3.0
+"""An event that waits longer says that Kafka is away, before its delivery has timed out."""
+DELIVERY_S = 10.0
+AT_ONCE = 500
+
+
+class ListensFull(BufferError):
+    """So many events wait for Kafka that no further one can be kept."""
+
+
+class Producer(Protocol):
+    """The part of kafka.KafkaProducer that is used here."""
+
+    def send(self, topic: str, value: bytes, key: bytes) -> Any: ...
+    def flush(self, timeout: float | None = None) -> Any: ...
+    def close(self, timeout: float | None = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether Kafka takes events, as far as is known, and how many wait to be sent."""
+
+    connected: bool
+    waiting: int
+
+
+def producer(kafka: Kafka) -> Producer:
+    """A connected producer. Raises KafkaError where no broker answers within seconds."""
+    from kafka import KafkaProducer
+
+    made: Producer = KafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers.split(","),
+        client_id="overtone-player",
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        bootstrap_timeout_ms=3000,
+        max_block_ms=3000,
+        request_timeout_ms=5000,
+        delivery_timeout_ms=int(DELIVERY_S * 1000),
+        reconnect_backoff_max_ms=1000,
+    )
+    return made
+
+
+Record = tuple[bytes, bytes, float]
+"""Key, value, and when it was taken (monotonic seconds)."""
+
+
+class Listens:
+    """A queue of listening events that empties itself into a topic.
+
+    connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
+    kept : events that are kept while Kafka is away; more memory, a longer absence
+    """
+
+    def __init__(self, connect: Callable[[], Producer], topic: str, kept: int = KEPT) -> None:
+        self._connect = connect
+        self._topic = topic
+        self._kept = kept
+        self._waiting: OrderedDict[int, Record] = OrderedDict()
+        self._number = 0
+        self._connected = True
+        self._producer: Producer | None = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._send_all, name="listens", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> State:
+        with self._changed:
+            oldest = next(iter(self._waiting.values()), None)
+            is_stuck = oldest is not None and time.monotonic() - oldest[2] > SLOW_S
+            return State(connected=self._connected and not is_stuck, waiting=len(self._waiting))
+
+    def publish(self, event: Event) -> None:
+        """Takes an event for sending and returns at once. Raises BadEvent or ListensFull."""
+        record = (event.user_id.encode(), encode(event), time.monotonic())
+        with self._changed:
+            if len(self._waiting) >= self._kept:
+                raise ListensFull(f"{self._kept} events wait for Kafka already; start Kafka and try again")
+            self._number += 1
+            self._waiting[self._number] = record
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything is sent; False where that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout_s)
+
+    def close(self, timeout_s: float = 1.0) -> int:
+        """Sends what can still be sent in that time, and returns how many events are lost."""
+        with self._changed:
+            if self._connected:
+                self._changed.wait_for(lambda: not self._waiting or not self._connected, timeout_s)
+            self._closing = True
+            self._changed.notify_all()
+            left = len(self._waiting)
+        if left:
+            log.warning("%d listening events are lost: Kafka was away until the end", left)
+        return left
+
+    def _send_all(self) -> None:
+        while (records := self._next()) is not None:
+            try:
+                if self._producer is None:
+                    self._producer = self._connect()
+                sent = self._deliver(self._producer, records)
+                failure = None
+            except Exception as error:  # whatever a client library raises, the events stay and are tried again
+                sent, failure = [], error
+            self._settle(sent, failure)
+            if failure is not None:
+                self._let_go()
+                time.sleep(RETRY_S)
+        self._let_go()
+
+    def _next(self) -> dict[int, Record] | None:
+        """The first waiting event of each listener; None at the end.
+
+        Only one of a listener is under way at a time: were the first of two to fail, the second would overtake it.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing:
+                return None
+            first: dict[bytes, int] = {}
+            for number, (key, _, _) in self._waiting.items():
+                first.setdefault(key, number)
+                if len(first) >= AT_ONCE:
+                    break
+            return {number: self._waiting[number] for number in first.values()}
+
+    def _deliver(self, to: Producer, records: dict[int, Record]) -> list[int]:
+        """Numbers of the records that Kafka has acknowledged. Raises the first failure where there is none."""
+        futures = {number: to.send(self._topic, value=value, key=key) for number, (key, value, _) in records.items()}
+        to.flush(timeout=DELIVERY_S)
+        sent, failure = [], None
+        for number, future in futures.items():
+            try:
+                future.get(timeout=0.1)
+                sent.append(number)
+            except Exception as error:
+                failure = error
+        if failure is not None and not sent:
+            raise failure
+        return sent
+
+    def _settle(self, sent: list[int], failure: Exception | None) -> None:
+        with self._changed:
+            for number in sent:
+                del self._waiting[number]
+            if failure is not None and self._connected:
+                log.warning("Kafka is away, events are kept: %s", failure)
+            if failure is None and not self._connected:
+                log.warning("Kafka is back")
+            self._connected = failure is None
+            self._changed.notify_all()
+
+    def _let_go(self) -> None:
+        if self._producer is not None:
+            try:
+                self._producer.close(timeout=0.2)
+            except Exception as error:
+                log.debug("closing the producer: %s", error)
+            self._producer = None
