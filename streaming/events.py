@@ -110,9 +110,9 @@ def parse(value: bytes | None, received_at: datetime) -> Event:
     )
 
 
-def received_at(row: Any) -> datetime:
-    """When Kafka got the row, from its column `received_ms` (milliseconds since 1970)."""
-    return datetime.fromtimestamp(row.received_ms / 1000, UTC)
+def received_at(milliseconds: int) -> datetime:
+    """When Kafka got a value, from milliseconds since 1970."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -41,7 +41,7 @@ from streaming.recommend import checkpoint, events
 from streaming.titles import titles
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 POOL = "slow"
 RAW_BYTES = 64 * 1024
@@ -164,20 +164,22 @@ def start(
 def sorted_events(raw: DataFrame, settings: Mongo, source: str) -> DataFrame:
     """Kafka's rows of the listening topic, each with the fields of its event or the reason why it is none."""
 
-    def sort(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        import pandas as pd
+    def sort(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        from pyspark.sql.pandas.types import to_arrow_schema
 
         for batch in batches:
-            rows = list(batch.itertuples(index=False))
-            parsed = [_parsed(row.value, received_at(row)) for row in rows]
+            rows = batch.to_pylist()
+            parsed = [_parsed(row["value"], received_at(row["received_ms"])) for row in rows]
             wanted = {found.track_id for found in parsed if isinstance(found, Event)}
             known = titles(wanted, database_of(settings))
             values = [
-                _place(row, source) | _columns(found, row.value, known) for row, found in zip(rows, parsed, strict=True)
+                _place(row, source) | _columns(found, row["value"], known)
+                for row, found in zip(rows, parsed, strict=True)
             ]
-            yield pd.DataFrame(values, columns=_SORTED.names).astype({"position_ms": "Int64", "duration_ms": "Int64"})
+            yield pa.RecordBatch.from_pylist(values, schema=to_arrow_schema(_SORTED, timezone="UTC"))
 
-    return raw.select("topic", "partition", "offset", "received_ms", "value").mapInPandas(sort, _SORTED)
+    return raw.select("topic", "partition", "offset", "received_ms", "value").mapInArrow(sort, _SORTED)
 
 
 def recommendations(raw: DataFrame) -> DataFrame:
@@ -214,13 +216,13 @@ def _columns(found: Event | BadEvent, value: bytes | None, known: dict[str, str]
     }
 
 
-def _place(row: Any, source: str) -> dict[str, Any]:
+def _place(row: dict[str, Any], source: str) -> dict[str, Any]:
     return {
-        "topic": row.topic,
+        "topic": row["topic"],
         "topic_id": source,
-        "partition": row.partition,
-        "offset": row.offset,
-        "received_at": received_at(row),
+        "partition": row["partition"],
+        "offset": row["offset"],
+        "received_at": received_at(row["received_ms"]),
     }
 
 

@@ -89,7 +89,7 @@ def _serve(rows: list[Any], serving: Serving) -> dict[str, int]:
     events, refused = [], 0
     for row in rows:
         try:
-            events.append(Counted(parse(row.value, received_at(row)), row.partition, row.offset))
+            events.append(Counted(parse(row.value, received_at(row.received_ms)), row.partition, row.offset))
         except BadEvent:
             refused += 1  # the ledger keeps it with its reason
     known = titles({counted.event.track_id for counted in events}, database)

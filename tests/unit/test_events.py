@@ -1,0 +1,144 @@
+"""The listening event: what is one, and each way of not being one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from batch.mongo import EVERYONE
+from streaming.events import ACTIONS, MAX_BYTES, MAX_MS, BadEvent, Event, encode, parse, received_at
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+GOOD = {
+    "event_id": "e1",
+    "user_id": "ana",
+    "track_id": "t1",
+    "action": "play",
+    "occurred_at": "2026-11-23T12:00:00.250Z",
+}
+
+
+def value(**changed: Any) -> bytes:
+    return json.dumps({**GOOD, **changed}).encode()
+
+
+def test_an_event_comes_back_as_it_was_sent() -> None:
+    event = Event("ana", "t1", "skip", NOON, "e1", 5_000, 200_000, "s1", "player", "m1", more={"mood": ["ü", 1]})
+    assert parse(encode(event), received_at=NOON) == event
+
+
+def test_five_fields_make_an_event() -> None:
+    assert parse(value(), NOON) == Event("ana", "t1", "play", NOON + timedelta(milliseconds=250), "e1")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_action_is_an_event(action: str) -> None:
+    assert parse(value(action=action), NOON).action == action
+
+
+def test_times_are_kept_in_utc() -> None:
+    event = parse(value(occurred_at="2026-11-23T13:30:00+02:00"), NOON)
+    assert event.occurred_at == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
+    assert event.occurred_at.tzinfo is UTC
+    in_delhi = datetime(2026, 11, 23, 17, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert json.loads(encode(Event("ana", "t1", "play", in_delhi)))["occurred_at"] == "2026-11-23T12:00:00.000Z"
+
+
+def test_each_event_has_an_id_of_its_own() -> None:
+    assert Event("ana", "t1", "play", NOON).event_id != Event("ana", "t1", "play", NOON).event_id
+
+
+def test_unknown_fields_travel_on_and_null_ones_count_as_missing() -> None:
+    event = parse(value(shuffle=True, session_id=None, position_ms=None, weather={"rain": 1}), NOON)
+    assert event.more == {"shuffle": True, "weather": {"rain": 1}}
+    assert (event.session_id, event.position_ms) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("position_ms", "duration_ms", "share"),
+    [(50, 200, 0.25), (300, 200, 1.0), (0, 200, 0.0), (None, 200, None), (50, None, None), (50, 0, None)],
+)
+def test_the_share_heard_lies_between_nothing_and_all(
+    position_ms: int | None, duration_ms: int | None, share: float | None
+) -> None:
+    assert Event("ana", "t1", "skip", NOON, "e1", position_ms, duration_ms).share_heard == share
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (None, "empty value"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not UTF-8: .* at byte 0"),
+        (b"{", "not JSON"),
+        (b"[" * 30_000, "nested too deeply"),
+        (b'{"position_ms": NaN}', "not JSON: NaN"),
+        (b'{"position_ms": -Infinity}', "not JSON: -Infinity"),
+        (b'{"position_ms": ' + b"9" * 5_000 + b"}", "not JSON"),
+        (b"[]", "a JSON list, expected an object"),
+        (b"null", "a JSON NoneType, expected an object"),
+        (b"{}", "missing: event_id, user_id, track_id, action, occurred_at"),
+        (b" " * (MAX_BYTES + 1), f"{MAX_BYTES + 1} bytes; at most {MAX_BYTES}"),
+        (value(user_id=None, action=None), "missing: user_id, action"),
+        (value(action="dance"), "unknown action 'dance'; known are play, skip"),
+        (value(action=3), "action is a int, expected a string"),
+        (value(action=["play"]), "action is a list"),
+        (value(user_id=7), "user_id is a int"),
+        (value(user_id=""), "user_id has 0 characters, expected 1 to 128"),
+        (value(user_id="u" * 129), "user_id has 129 characters"),
+        (value(user_id="a\nb"), "user_id holds control characters"),
+        (value(user_id=EVERYONE), f"user_id '{EVERYONE}' is reserved"),
+        (value(track_id="\x00"), "track_id holds control characters"),
+        (value(track_id="\ud800"), "track_id holds control characters"),
+        (value(track_id={}), "track_id is a dict"),
+        (value(event_id=""), "event_id has 0 characters"),
+        (value(session_id="s" * 129), "session_id has 129 characters; at most 128"),
+        (value(source=1.5), "source is a float"),
+        (value(model_version=[]), "model_version is a list"),
+        (value(position_ms="5"), "position_ms is a str, expected a number"),
+        (value(position_ms=True), "position_ms is a bool"),
+        (value(position_ms=-1), "position_ms is -1, expected 0 to"),
+        (value(duration_ms=MAX_MS + 1), f"duration_ms is {MAX_MS + 1}"),
+        (value(duration_ms=1).replace(b": 1}", b": 1e999}"), "duration_ms is inf"),
+        (value(occurred_at=1_700_000_000), "occurred_at is a int"),
+        (value(occurred_at="yesterday"), "occurred_at 'yesterday' is not an ISO 8601 time"),
+        (value(occurred_at="2026-11-23T12:00:00"), "has no time zone"),
+        (value(occurred_at="0001-01-01T00:00:00+14:00"), "is out of range"),
+        (value(occurred_at="1999-12-31T23:59:59Z"), "is not between 2000 and a day after the event arrived"),
+        (value(occurred_at="2026-11-24T12:00:01Z"), "is not between"),
+    ],
+)
+def test_what_is_no_event_is_refused_with_its_reason(raw: bytes | None, reason: str) -> None:
+    with pytest.raises(BadEvent, match=reason):
+        parse(raw, NOON)
+
+
+def test_a_clock_may_be_a_day_ahead_of_arrival_and_no_more() -> None:
+    assert parse(value(occurred_at="2026-11-24T12:00:00Z"), NOON).occurred_at == NOON + timedelta(days=1)
+
+
+def test_the_largest_value_is_an_event() -> None:
+    filled = value(note="").replace(b'"note": ""', b'"note": "' + b"x" * (MAX_BYTES - len(value(note=""))) + b'"')
+    assert len(filled) == MAX_BYTES
+    assert parse(filled, NOON).user_id == "ana"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event("", "t1", "play", NOON),
+        Event("ana", "t1", "dance", NOON),
+        Event("ana", "t1", "play", NOON, position_ms=-1),
+        Event("ana", "t1", "play", NOON, more={"note": "x" * MAX_BYTES}),
+    ],
+)
+def test_an_event_that_nobody_would_accept_is_not_encoded(event: Event) -> None:
+    with pytest.raises(BadEvent):
+        encode(event)
+
+
+def test_kafka_counts_milliseconds_since_1970() -> None:
+    assert received_at(1_795_435_200_250) == datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
