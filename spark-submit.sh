@@ -40,6 +40,7 @@ case $master in
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
     options+=(--driver-class-path "$jars/*" --driver-memory 1g)
+    options+=(--conf "spark.scheduler.allocation.file=file://$project/conf/fairscheduler.xml")
     ;;
   *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
 esac

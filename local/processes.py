@@ -60,6 +60,10 @@ class Process:
         return self._popen.pid
 
     @property
+    def started(self) -> bool:
+        return self._popen is not None
+
+    @property
     def returncode(self) -> int | None:
         """None while it runs."""
         return None if self._popen is None else self._popen.poll()

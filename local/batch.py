@@ -1,0 +1,48 @@
+"""Extract, train and publish in one driver: on one machine every further JVM costs seconds.
+
+    spark-submit.sh local/batch.py
+
+The library is the setting library.root. Each step says what it did on a line of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from pyspark.sql import SparkSession
+
+from batch.extract import extract
+from batch.library import library_root, scan
+from batch.publish import publish
+from batch.train import train
+from conf.settings import settings
+
+
+def main() -> int:
+    chosen = settings()
+    root = library_root(chosen.library.root)
+    files, unusable = scan(root)
+    spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
+    started = time.monotonic()
+    try:
+        summary = extract(spark, root, files, unusable, chosen.lake)
+        _say(f"extract: {summary} (see {chosen.lake.table('rejected_tracks')})", started)
+        model = train(spark, chosen)
+        _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)
+        published, removed = publish(spark, chosen)
+        _say(f"publish: {published:,} tracks, {removed:,} removed", started)
+    except ValueError as error:
+        print(f"failed: {error}", flush=True)
+        return 1
+    finally:
+        spark.stop()
+    return 0
+
+
+def _say(line: str, started: float) -> None:
+    print(f"{line} [{time.monotonic() - started:.0f} s]", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

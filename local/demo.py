@@ -1,0 +1,293 @@
+"""The demo: everything on one machine, from a folder of music to a player whose list follows every skip.
+
+    demo.sh [FOLDER] [--no-browser] [--port N] [--listeners N] [--once]
+
+Starts MongoDB and Kafka, makes the sample library where no folder is given, runs batch where something has changed, starts
+the queries and the player, and stops all of it on Ctrl-C or on an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
+from conf.settings import PROJECT, PREFIX, Settings, SettingsError, settings
+from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
+from local.services import KafkaServer, MongoServer
+
+READY_S = 180.0
+FREE_BYTES = 1 << 30
+ONCE_LISTENER = "demo-listener"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _arguments(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        chosen = settings()
+        home = _home(chosen.home)
+        with _only_one(home):
+            return Demo(given, home).run()
+    except (SettingsError, StepFailed, LibraryNotFound, EmptyLibrary) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo.sh", description="Your own Spotify on this machine.")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="your music; default: the sample library")
+    parser.add_argument("--no-browser", action="store_true", help="print the player's address, do not open it")
+    parser.add_argument("--port", type=int, metavar="N", help="the player's port; default: 7860, or a free one")
+    parser.add_argument("--listeners", type=int, default=0, metavar="N", help="simulated listeners beside you")
+    parser.add_argument("--once", action="store_true", help="listen to a few tracks, print the list that comes, and end")
+    return parser.parse_args(arguments)
+
+
+class Demo:
+    """One run. Whatever was started is stopped at its end, in the order queries, player, Kafka, MongoDB."""
+
+    def __init__(self, given: argparse.Namespace, home: Path) -> None:
+        self.given, self.home = given, home
+        self.started = time.monotonic()
+        self.mongo, self.kafka = MongoServer(home), KafkaServer(home)
+        self.streams, self.player = Process("streams", home), Process("player", home)
+        self.listeners, self.batch = Process("listeners", home), Process("batch", home)
+        self.ready_file = home / "run" / "streams.ready"
+        self.run_env = home / "run.env"
+
+    def run(self) -> int:
+        self.run_env.unlink(missing_ok=True)
+        for name in stop_leftovers(self.home):
+            self._say(f"stopped {name}, left behind by an earlier demo")
+        port = self._port()
+        folder = library_root(self.given.folder) if self.given.folder else None
+        if folder is not None:
+            scan(folder)  # a folder without audio is said before anything starts
+        try:
+            root = self._prepared(folder)
+            chosen = self._settings(root, port)
+            environment = self._environment(chosen)
+            self._batch(root, chosen, environment)
+            self._serve(chosen, environment)
+            return self._once(chosen) if self.given.once else self._watch(chosen)
+        finally:
+            self.run_env.unlink(missing_ok=True)
+            self._stop()
+
+    def _prepared(self, folder: Path | None) -> Path:
+        """Starts the services and makes the sample library meanwhile; returns the library's folder."""
+        self.mongo.start()
+        self.kafka.start()
+        if folder is None:
+            folder = self._sample_library()
+        self.mongo.wait()
+        self.kafka.wait()
+        self._say(f"MongoDB on port {self.mongo.port}, Kafka on port {self.kafka.port}")
+        return folder.resolve()
+
+    def _sample_library(self) -> Path:
+        from local.sample_library import render
+
+        def progress(done: int, total: int) -> None:
+            if done == total or done % 16 == 0:
+                self._say(f"sample library: {done} of {total} tracks")
+
+        out = self.home / "sample-library"
+        try:
+            render(out, progress=progress)
+        except (OSError, RuntimeError) as error:
+            raise StepFailed(f"the sample library could not be made: {error}") from error
+        return out
+
+    def _settings(self, root: Path, port: int) -> Settings:
+        base = settings()
+        return settings(
+            home=self.home,
+            library={"root": str(root)},
+            mongo={"uri": self.mongo.uri, "database": base.mongo.database},
+            kafka={**base.kafka.model_dump(), "bootstrap_servers": self.kafka.bootstrap_servers},
+            player={**base.player.model_dump(), "host": "127.0.0.1", "port": port},
+        )
+
+    def _environment(self, chosen: Settings) -> dict[str, str]:
+        return {**os.environ, **_exported(chosen), "OVERTONE_PLAYER__PORT": str(chosen.player.port)}
+
+    def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
+        from local.state import is_up_to_date
+
+        files, unusable = scan(root)
+        if is_up_to_date(root, files, unusable, chosen):
+            self._say(f"library: {len(files):,} files, nothing has changed since the last run")
+            return
+        self._say(f"library: {len(files):,} files in {root}; extract, train, publish …")
+        self.batch.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"], environment)
+        shown = 0
+        while self.batch.returncode is None:
+            shown = self._show_batch(shown)
+            time.sleep(0.2)
+        self._show_batch(shown)
+        if self.batch.returncode != 0:
+            reasons = [line for line in self._batch_lines() if line.startswith("failed: ")]
+            why = reasons[-1].removeprefix("failed: ") if reasons else f"it ended with code {self.batch.returncode}"
+            raise StepFailed(f"batch failed: {why}\n{self.batch.tail()}")
+        self.batch.stop()
+
+    def _batch_lines(self) -> list[str]:
+        return self.batch.log.read_text(errors="replace").splitlines()
+
+    def _show_batch(self, shown: int) -> int:
+        said = [
+            line for line in self._batch_lines() if line.startswith(("extract: ", "train: ", "publish: ", "  ")) and "\tat" not in line
+        ]
+        said = [line for line in said if line[:2] != "  " or " files, " in line]
+        for line in said[shown:]:
+            self._say(line.strip())
+        return len(said)
+
+    def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
+        """Starts queries and player, and writes run.env when both are ready."""
+        self.ready_file.unlink(missing_ok=True)
+        self.streams.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", self.ready_file], environment)
+        if not self.given.once:
+            self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+        deadline = time.monotonic() + READY_S
+        while not (self.ready_file.exists() and (self.given.once or "Overtone is at" in self.player.log.read_text())):
+            self.streams.require_running("starting the queries")
+            if not self.given.once:
+                self.player.require_running("starting the player")
+            self._require_services()
+            if time.monotonic() > deadline:
+                raise StepFailed(f"the queries were not ready within {READY_S:.0f} s\n{self.streams.tail()}")
+            time.sleep(0.1)
+        part = self.run_env.with_suffix(".part")
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in _exported(chosen).items())
+        part.write_text(exports)
+        part.replace(self.run_env)
+        if self.given.listeners:
+            command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
+            self.listeners.start(command, environment, cwd=PROJECT)
+            self._say(f"{self.given.listeners} simulated listeners are listening")
+        self._say("queries are running")
+
+    def _watch(self, chosen: Settings) -> int:
+        address = f"http://127.0.0.1:{chosen.player.port}/"
+        self._say(f"memory of all processes: {self._memory():.1f} GiB")
+        print(f"\n  Overtone is at {address}\n  Ctrl-C stops everything; data stays in {self.home}\n", flush=True)
+        if not self.given.no_browser:
+            webbrowser.open(address)
+        while True:
+            self._require_services()
+            self.streams.require_running("serving")
+            self.player.require_running("serving")
+            time.sleep(0.5)
+
+    def _once(self, chosen: Settings) -> int:
+        from local.once import listen
+
+        listen(chosen, ONCE_LISTENER, self._say, self.started)
+        self._say(f"memory of all processes: {self._memory():.1f} GiB")
+        return 0
+
+    def _memory(self) -> float:
+        everything = (self.mongo.process, self.kafka.process, self.streams, self.player, self.listeners)
+        return resident_bytes([os.getpid(), *[one.pid for one in everything if one.returncode is None and one.started]]) / 2**30
+
+    def _require_services(self) -> None:
+        self.mongo.process.require_running("serving")
+        self.kafka.process.require_running("serving")
+
+    def _stop(self) -> None:
+        with _undisturbed():
+            for stop in (
+                self.listeners.stop, self.batch.stop, self.streams.stop, self.player.stop, self.kafka.stop, self.mongo.stop
+            ):  # fmt: skip
+                stop()
+
+    def _port(self) -> int:
+        wanted = self.given.port
+        if wanted is not None and not 1 <= wanted <= 65535:
+            raise StepFailed(f"--port {wanted} is no port, expected 1 to 65535")
+        preferred = wanted or settings().player.port
+        port = free_port(preferred)
+        if wanted and port != wanted:
+            raise StepFailed(f"port {wanted} is in use; stop what uses it, or choose another with --port N")
+        return port
+
+    def _say(self, line: str) -> None:
+        print(f"[{time.monotonic() - self.started:5.1f} s] {line}", flush=True)
+
+
+def _exported(chosen: Settings) -> dict[str, str]:
+    """The settings that another shell needs to take part."""
+    return {
+        f"{PREFIX}HOME": str(chosen.home),
+        f"{PREFIX}LAKE__ROOT": chosen.lake.root,
+        f"{PREFIX}MODELS__ROOT": chosen.models.root,
+        f"{PREFIX}MONGO__URI": chosen.mongo.uri.get_secret_value(),
+        f"{PREFIX}MONGO__DATABASE": chosen.mongo.database,
+        f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": chosen.kafka.bootstrap_servers,
+        f"{PREFIX}LIBRARY__ROOT": chosen.library.root,
+    }
+
+
+def _home(home: Path) -> Path:
+    """The home, made and tried. Raises StepFailed where it cannot be written or the disk is full."""
+    try:
+        (home / "run").mkdir(parents=True, exist_ok=True)
+        trial = home / "run" / ".trial"
+        trial.write_bytes(b"x")
+        trial.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StepFailed(f"{home} cannot be written ({reason}); set OVERTONE_HOME to a folder of yours") from error
+    free = shutil.disk_usage(home).free
+    if free < FREE_BYTES:
+        raise StepFailed(f"{free / 2**20:.0f} MiB are free at {home}, a demo needs 1 GiB; make room or set OVERTONE_HOME")
+    return home
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """One demo a home. The lock goes with the process, however it ends."""
+    with (home / "run" / "demo.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StepFailed(f"another demo runs in {home}; stop it, or set OVERTONE_HOME to another folder") from error
+        os.set_inheritable(lock.fileno(), False)
+        yield
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave processes behind."""
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

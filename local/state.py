@@ -1,0 +1,55 @@
+"""Whether batch has anything to do, told without Spark: the lake is read with delta-rs, the database asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from batch import mongo, registry
+from batch.audio import EXTRACTOR_VERSION
+from batch.library import AudioFile, Unusable
+from conf.settings import Settings
+
+
+def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[Unusable], settings: Settings) -> bool:
+    """Whether the last batch run of this home saw exactly these files, and all that it made is still there."""
+    try:
+        model = registry.latest(settings.models.root)
+    except (registry.ModelNotFound, registry.ModelUnusable):
+        return False
+    library = str(root)
+    tracks = _rows(settings.lake.table("tracks"), ["track_id", "library", "files", "gone_at"])
+    refused = _rows(settings.lake.table("rejected_tracks"), ["library", "path", "size", "mtime_ns", "reason"])
+    here = [track for track in tracks if track["library"] == library and track["gone_at"] is None]
+    known = {_key(file) for track in here for file in track["files"]}
+    known |= {_key(row) for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] > 0}
+    blind = {row["path"] for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] == 0}
+    if known != {(file.path, file.size, file.mtime_ns) for file in files} or blind != {one.path for one in unusable}:
+        return False
+    # a file that could not be read may be readable by now
+    if any(row["reason"] == "unreadable" for row in refused if row["library"] == library):
+        return False
+    if model.manifest.get("library") != library or model.manifest.get("extractor_version") != EXTRACTOR_VERSION:
+        return False
+    with mongo.client(settings.mongo) as client:
+        database = client[settings.mongo.database]
+        published = {document["_id"] for document in database.tracks.find({"model_version": model.version}, {"_id": 1})}
+        everyone = database.recommendations.find_one({"_id": mongo.EVERYONE}, {"model_version": 1}) or {}
+    return published == {track["track_id"] for track in here} and everyone.get("model_version") == model.version
+
+
+def _key(row: dict[str, Any]) -> tuple[str, int, int]:
+    return row["path"], row["size"], row["mtime_ns"]
+
+
+def _rows(location: str, columns: list[str]) -> list[dict[str, Any]]:
+    """The table's rows; none where it is missing or half-written, which batch then mends."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        rows: list[dict[str, Any]] = DeltaTable(location).to_pyarrow_table(columns=columns).to_pylist()
+    except (TableNotFoundError, DeltaError, OSError, ValueError, json.JSONDecodeError):
+        return []
+    return rows

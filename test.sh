@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with ruff and mypy first.
+# ./test.sh tests/unit runs the quick part; ./test.sh tests/faults the long ones.
+set -euo pipefail
+project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=local/setup.sh
+source "$project/local/setup.sh"
+overtone_setup "$project" dev
+
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "test.sh: installing Chromium for the browser tests …" >&2
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >"$project/.venv/chromium.log" 2>&1 ||
+      overtone_fail "Chromium could not be installed, see $project/.venv/chromium.log; install it by hand, for example: apt install chromium"
+  else
+    overtone_fail "no Chromium for the browser tests; install it, for example: sudo apt install chromium"
+  fi
+fi
+
+python=$project/.venv/bin/python
+# Settings of a demo that runs elsewhere must not reach the tests.
+for name in $(compgen -e | grep '^OVERTONE_' || true); do unset "$name"; done
+"$python" -m ruff check --quiet "$project"
+"$python" -m mypy --config-file "$project/pyproject.toml" "$project/conf" "$project/batch" "$project/streaming" "$project/ui" "$project/local"
+if [ $# -gt 0 ]; then
+  exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" "$@"
+fi
+exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" --ignore "$project/tests/faults" --ignore "$project/tests/soak" "$project/tests"
