@@ -117,7 +117,9 @@ def _take_chunk(
         now = datetime.now(UTC)
         taken = catalogue.take([_file_read(row) for row in in_order if row.reason is None], now)
         if taken:
-            ids = spark.createDataFrame([(path, track.track_id) for path, track in taken], "path string, track_id string")
+            ids = spark.createDataFrame(
+                [(path, track.track_id) for path, track in taken], "path string, track_id string"
+            )
             upsert(features(seen, ids), lake.table("features"), ["track_id"])
             changed = {track.track_id: track for _, track in taken}
             _upsert_tracks(changed.values(), spark, lake)

@@ -49,7 +49,7 @@ def fit(labelled: DataFrame) -> GenreModel | None:
     ).select("genre")
     examples = (
         labelled.join(F.broadcast(enough), on="genre", how="inner")
-        .select(array_to_vector("vector").alias("features"), "genre")
+        .select(array_to_vector(F.col("vector")).alias("features"), "genre")
         .coalesce(2)
         .cache()
     )
@@ -58,9 +58,11 @@ def fit(labelled: DataFrame) -> GenreModel | None:
         if examples.select("genre").distinct().count() < 2:
             return None
         labels: StringIndexerModel = indexer.fit(examples)
-        scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(examples)
+        scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(
+            examples
+        )
         ready = labels.transform(scaler.transform(examples)).select("standardised", "label").cache()
-        width = len(ready.first()["standardised"])
+        width = len(scaler.mean.toArray())
         network = MultilayerPerceptronClassifier(
             featuresCol="standardised",
             labelCol="label",
@@ -78,9 +80,9 @@ def fit(labelled: DataFrame) -> GenreModel | None:
 
 def posteriors(features: DataFrame, model: GenreModel) -> DataFrame:
     """POSTERIORS of all tracks.  features : (track_id, vector)"""
-    points = features.select("track_id", array_to_vector("vector").alias("features"))
+    points = features.select("track_id", array_to_vector(F.col("vector")).alias("features"))
     genres = F.array(*[F.lit(genre) for genre in model.genres])
-    pairs = F.arrays_zip(genres.alias("genre"), vector_to_array("probability").alias("probability"))
+    pairs = F.arrays_zip(genres.alias("genre"), vector_to_array(F.col("probability")).alias("probability"))
     ranked = F.reverse(F.array_sort(F.transform(pairs, lambda pair: F.struct(pair["probability"], pair["genre"]))))
     best = F.transform(
         F.slice(ranked, 1, KEPT),

@@ -36,7 +36,9 @@ def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
     except PyMongoError as error:
         connection.close()
         reason = type(error).__name__  # the message may repeat the URI
-        raise MongoAway(f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI") from error
+        raise MongoAway(
+            f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI"
+        ) from error
     return connection
 
 

@@ -76,7 +76,10 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
         for some in _parts(sorted(gone), 10_000):
             database.tracks.delete_many({"_id": {"$in": some}})
         first = opening([row.asDict() for row in heads], model.index if model else None, settings.stream.items)
-        mongo.upsert([_everyones_list(first, model, database.recommendations.find_one({"_id": mongo.EVERYONE}))], database.recommendations)
+        mongo.upsert(
+            [_everyones_list(first, model, database.recommendations.find_one({"_id": mongo.EVERYONE}))],
+            database.recommendations,
+        )
     return len(heads), len(gone)
 
 

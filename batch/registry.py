@@ -1,10 +1,10 @@
 """Model versions on disk: a folder each, never changed once it is there; the file `latest` names the one that counts.
 
-    models/<version>/manifest.json   what it was trained on, with what, and how good it is
-    models/<version>/index/          the arrays of batch.index
-    models/<version>/mllib/          scaler, pca, lsh, genre: MLlib's own format
-    models/<version>/similar, genre_posterior   Parquet, one row a track
-    models/latest                    the version's name; moves last
+models/<version>/manifest.json   what it was trained on, with what, and how good it is
+models/<version>/index/          the arrays of batch.index
+models/<version>/mllib/          scaler, pca, lsh, genre: MLlib's own format
+models/<version>/similar, genre_posterior   Parquet, one row a track
+models/latest                    the version's name; moves last
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Model:
 
 @contextmanager
 def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
-    """(version, folder to fill). On success the folder becomes the version and `latest` moves to it; on an error nothing stays."""
+    """(version, folder to fill). On success it becomes the version and `latest` moves to it; on an error nothing stays."""
     base = Path(root)
     base.mkdir(parents=True, exist_ok=True)
     for stale in base.glob(".*.part"):  # of a training that was ended

@@ -81,7 +81,7 @@ def fit(features: DataFrame, ids: list[str], vectors: NDArray[np.float32], artis
     if len(ids) < 2:
         raise TooFewTracks(f"{len(ids)} track with features, at least 2 are needed to compare; extract more first")
     n, d = vectors.shape
-    points = features.select(array_to_vector("vector").alias("features")).cache()
+    points = features.select(array_to_vector(F.col("vector")).alias("features")).cache()
     try:
         scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(points)
         standardised = scaler.transform(points)
@@ -91,7 +91,9 @@ def fit(features: DataFrame, ids: list[str], vectors: NDArray[np.float32], artis
         hashed = VectorAssembler(inputCols=["components", "constant"], outputCol="hashed").transform(
             pca.transform(standardised).withColumn("constant", F.lit(float(constant)))
         )
-        lsh = BucketedRandomProjectionLSH(inputCol="hashed", outputCol="hashes", numHashTables=HASHES * BANDS, seed=SEED)
+        lsh = BucketedRandomProjectionLSH(
+            inputCol="hashed", outputCol="hashes", numHashTables=HASHES * BANDS, seed=SEED
+        )
         directions = _directions(lsh.setBucketLength(spread).fit(hashed))
         for width in WIDTHS:
             built = index(ids, vectors, artists, _space(scaler, pca, directions, constant, width * spread))
@@ -129,6 +131,7 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:
     """MLlib's random unit vectors, float32 [shape=(bands, hashes, p + 1)]."""
     context = SparkContext._active_spark_context
+    assert context is not None and model._java_obj is not None  # a fitted model has both
     vectors = [_java2py(context, vector).toArray() for vector in model._java_obj.randUnitVectors()]
     return np.asarray(vectors, dtype=np.float32).reshape(BANDS, HASHES, -1)
 

@@ -52,6 +52,7 @@ TRACKS = StructType(
 """One row a track and library. `path` is the first of its files by name, `files` tells of each when it last was looked at;
 `gone_at` is set when none of them is left."""
 
+
 @dataclass(frozen=True)
 class FileRead:
     """What a worker found in a file: its content's hash, its tags and its length."""
@@ -139,9 +140,7 @@ class Catalogue:
             if track.track_id in current and track.gone_at is None
             for file in track.files
         }
-        unread = [
-            file for path, file in self._files.items() if known.get(path) != file and rejected.get(path) != file
-        ]
+        unread = [file for path, file in self._files.items() if known.get(path) != file and rejected.get(path) != file]
         return sorted(unread, key=lambda file: (file.path in self._id_of_path, file.path))
 
     def take(self, read: Iterable[FileRead], now: datetime) -> list[tuple[str, Track]]:
@@ -186,7 +185,7 @@ class Catalogue:
                 sha256=found.sha256,
                 files=tuple(sorted(files, key=lambda f: f.path)),
                 found_at=found_at,
-                duration_s=found.duration_s if found.duration_s is not None else (before and before.duration_s),
+                duration_s=found.duration_s if found.duration_s is not None or before is None else before.duration_s,
                 **found.tags,
             )
         if before is not None and not same_content and self._id_of_sha.get(before.sha256) == track_id:

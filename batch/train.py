@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
-from pathlib import Path
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
@@ -37,7 +36,9 @@ class NoFeatures(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="batch/train.py", description="Train a model version on the extracted features.")
+    parser = argparse.ArgumentParser(
+        prog="batch/train.py", description="Train a model version on the extracted features."
+    )
     parser.parse_args(arguments)
     try:
         chosen = settings()
@@ -102,9 +103,7 @@ def train(spark: SparkSession, settings: Settings) -> registry.Model:
                 "fingerprint": print_of,
                 "extractor_version": extractor,
                 "dimensions": int(vectors.shape[1]),
-                "tables": {
-                    name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")
-                },
+                "tables": {name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")},
                 "parameters": {
                     "bands": similarity.BANDS,
                     "hashes": similarity.HASHES,
@@ -129,7 +128,7 @@ def train(spark: SparkSession, settings: Settings) -> registry.Model:
 
 
 def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame:
-    """(track_id, vector, extractor_version, artist, genre) of the library's tracks that are there; of all libraries where it is empty."""
+    """(track_id, vector, extractor_version, artist, genre) of tracks that are there, of one library or (empty) of all."""
     is_here = F.col("gone_at").isNull()
     if library:
         is_here &= F.col("library") == library_name(library)

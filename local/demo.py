@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
-from conf.settings import PROJECT, PREFIX, Settings, SettingsError, settings
+from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
@@ -55,7 +55,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-browser", action="store_true", help="print the player's address, do not open it")
     parser.add_argument("--port", type=int, metavar="N", help="the player's port; default: 7860, or a free one")
     parser.add_argument("--listeners", type=int, default=0, metavar="N", help="simulated listeners beside you")
-    parser.add_argument("--once", action="store_true", help="listen to a few tracks, print the list that comes, and end")
+    parser.add_argument(
+        "--once", action="store_true", help="listen to a few tracks, print the list that comes, and end"
+    )
     return parser.parse_args(arguments)
 
 
@@ -153,7 +155,9 @@ class Demo:
 
     def _show_batch(self, shown: int) -> int:
         said = [
-            line for line in self._batch_lines() if line.startswith(("extract: ", "train: ", "publish: ", "  ")) and "\tat" not in line
+            line
+            for line in self._batch_lines()
+            if line.startswith(("extract: ", "train: ", "publish: ", "  ")) and "\tat" not in line
         ]
         said = [line for line in said if line[:2] != "  " or " files, " in line]
         for line in said[shown:]:
@@ -163,7 +167,9 @@ class Demo:
     def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
         """Starts queries and player, and writes run.env when both are ready."""
         self.ready_file.unlink(missing_ok=True)
-        self.streams.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", self.ready_file], environment)
+        self.streams.start(
+            [PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", self.ready_file], environment
+        )
         if not self.given.once:
             self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
         deadline = time.monotonic() + READY_S
@@ -206,7 +212,10 @@ class Demo:
 
     def _memory(self) -> float:
         everything = (self.mongo.process, self.kafka.process, self.streams, self.player, self.listeners)
-        return resident_bytes([os.getpid(), *[one.pid for one in everything if one.returncode is None and one.started]]) / 2**30
+        return (
+            resident_bytes([os.getpid(), *[one.pid for one in everything if one.returncode is None and one.started]])
+            / 2**30
+        )
 
     def _require_services(self) -> None:
         self.mongo.process.require_running("serving")
@@ -258,7 +267,9 @@ def _home(home: Path) -> Path:
         raise StepFailed(f"{home} cannot be written ({reason}); set OVERTONE_HOME to a folder of yours") from error
     free = shutil.disk_usage(home).free
     if free < FREE_BYTES:
-        raise StepFailed(f"{free / 2**20:.0f} MiB are free at {home}, a demo needs 1 GiB; make room or set OVERTONE_HOME")
+        raise StepFailed(
+            f"{free / 2**20:.0f} MiB are free at {home}, a demo needs 1 GiB; make room or set OVERTONE_HOME"
+        )
     return home
 
 
@@ -277,7 +288,9 @@ def _only_one(home: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """A second Ctrl-C must not leave processes behind."""
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    before = [
+        (number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ]
     try:
         yield
     finally:

@@ -53,13 +53,18 @@ def run(settings: Settings, listeners: int) -> None:
 def _one_track(
     database: Any, user_id: str, liked: set[str], genre_of: dict[str, str], draw: random.Random
 ) -> list[Event]:
-    listed = database.recommendations.find_one({"_id": user_id}) or database.recommendations.find_one({"_id": mongo.EVERYONE})
+    listed = database.recommendations.find_one({"_id": user_id}) or database.recommendations.find_one(
+        {"_id": mongo.EVERYONE}
+    )
     known = [item["track_id"] for item in (listed or {}).get("items", []) if item["track_id"] in genre_of]
     track = draw.choice(known[:10] or sorted(genre_of))
     now = datetime.now(UTC)
     play = Event(user_id, track, "play", now, source="simulated")
     if genre_of[track] in liked:
-        return [play, Event(user_id, track, "complete", now, position_ms=30_000, duration_ms=30_000, source="simulated")]
+        return [
+            play,
+            Event(user_id, track, "complete", now, position_ms=30_000, duration_ms=30_000, source="simulated"),
+        ]
     return [play, Event(user_id, track, "skip", now, position_ms=3000, duration_ms=30_000, source="simulated")]
 
 

@@ -82,7 +82,9 @@ def _wait_for(database: Any, user_id: str, events: int) -> None:
 def _show(database: Any, user_id: str) -> None:
     document = database.recommendations.find_one({"_id": user_id})
     ids = [item["track_id"] for item in document["items"]]
-    tracks = {track["_id"]: track for track in database.tracks.find({"_id": {"$in": ids}}, {"features": 0, "similar": 0})}
+    tracks = {
+        track["_id"]: track for track in database.tracks.find({"_id": {"$in": ids}}, {"features": 0, "similar": 0})
+    }
     print(f"\nThe list of {user_id} after {document['events_applied']} events (generation {document['generation']}):\n")
     for item in document["items"][:SHOWN]:
         track = tracks.get(item["track_id"], {})

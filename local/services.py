@@ -12,8 +12,12 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from local.processes import Process, StepFailed, free_port
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 REPLICA_SET = "overtone"
@@ -40,11 +44,9 @@ class MongoServer:
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self.port = _kept_port(self.folder)
-        self.process.start(
-            [_mongod(), "--dbpath", data, "--port", str(self.port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
-            + ["--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
-            + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"]
-        )
+        place = [_mongod(), "--dbpath", data, "--port", str(self.port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+        size = ["--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
+        self.process.start([*place, *size, "--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"])
         return self
 
     def wait(self) -> MongoServer:
@@ -54,6 +56,7 @@ class MongoServer:
 
         member = f"127.0.0.1:{self.port}"
         deadline = time.monotonic() + START_S
+        client: MongoClient[dict[str, Any]]
         with MongoClient(self.uri, serverSelectionTimeoutMS=1000) as client:
             while time.monotonic() < deadline:
                 self.process.require_running(
@@ -72,12 +75,10 @@ class MongoServer:
                 time.sleep(0.1)
         raise StepFailed(f"MongoDB did not become writable within {START_S:.0f} s\n{self.process.tail()}")
 
-    def _join_replica_set(self, client: object, member: str) -> None:
+    def _join_replica_set(self, client: MongoClient[dict[str, Any]], member: str) -> None:
         """Makes the server a replica set of one, or tells it of its new port: a replica set remembers the old one."""
-        from pymongo import MongoClient
         from pymongo.errors import OperationFailure
 
-        assert isinstance(client, MongoClient)
         try:
             config = client.admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
@@ -101,8 +101,7 @@ RECOMMENDATIONS = StructType(
 """One row a listener, generation and rank."""
 
 _SORTED = StructType(
-    LISTENING_EVENTS.fields
-    + [field for field in REJECTED_EVENTS if field.name not in LISTENING_EVENTS.names]
+    LISTENING_EVENTS.fields + [field for field in REJECTED_EVENTS if field.name not in LISTENING_EVENTS.names]
 )
 
 
@@ -142,7 +141,9 @@ def start(
         try:
             place = ["topic_id", "partition", "offset"]
             _insert(seen.where("reason IS NULL").select(LISTENING_EVENTS.names), lake.table("listening_events"), place)
-            _insert(seen.where("reason IS NOT NULL").select(REJECTED_EVENTS.names), lake.table("rejected_events"), place)
+            _insert(
+                seen.where("reason IS NOT NULL").select(REJECTED_EVENTS.names), lake.table("rejected_events"), place
+            )
             lists = recommendations(batch.where(~is_listening))
             _insert(lists, lake.table("recommendations"), ["user_id", "generation", "rank"])
         finally:
@@ -157,7 +158,9 @@ def start(
         .foreachBatch(land)
     )
     seconds = settings.stream.ledger_trigger_seconds
-    triggered = query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
+    triggered = (
+        query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
+    )
     return triggered.start()
 
 
@@ -185,7 +188,9 @@ def sorted_events(raw: DataFrame, settings: Mongo, source: str) -> DataFrame:
 def recommendations(raw: DataFrame) -> DataFrame:
     """Kafka's rows of the topic `recommendations`: RECOMMENDATIONS."""
     item = "track_id string, rank int, score double, reason string, because array<string>"
-    message = f"user_id string, generation long, generated_at timestamp, model_version string, items array<struct<{item}>>"
+    message = (
+        f"user_id string, generation long, generated_at timestamp, model_version string, items array<struct<{item}>>"
+    )
     return (
         raw.select(F.from_json(F.col("value").cast("string"), message).alias("list"))
         .where(F.col("list.user_id").isNotNull())

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from batch import mongo, registry
 from conf.settings import Settings, settings
@@ -24,7 +24,9 @@ POOL = "fast"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="streaming/recommend.py", description="Serve recommendations as listeners listen.")
+    parser = argparse.ArgumentParser(
+        prog="streaming/recommend.py", description="Serve recommendations as listeners listen."
+    )
     parser.add_argument("--until-caught-up", action="store_true", help="end when all events so far are counted")
     given = parser.parse_args(arguments)
     try:
@@ -72,7 +74,9 @@ def start(
         .foreachBatch(serve)
     )
     seconds = settings.stream.trigger_seconds
-    triggered = query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
+    triggered = (
+        query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
+    )
     return triggered.start()
 
 

@@ -32,7 +32,9 @@ def ensure(kafka: Kafka) -> dict[str, str]:
             missing = sorted(set(names) - set(admin.list_topics()))
             if missing:
                 try:
-                    admin.create_topics([NewTopic(name, num_partitions=kafka.partitions, replication_factor=-1) for name in missing])
+                    admin.create_topics(
+                        [NewTopic(name, num_partitions=kafka.partitions, replication_factor=-1) for name in missing]
+                    )
                 except TopicAlreadyExistsError:
                     pass  # the other query was quicker
                 admin.wait_for_topics(missing)

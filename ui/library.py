@@ -29,7 +29,7 @@ from streaming.events import why_no_identifier
 Document = dict[str, Any]
 
 SEARCHED = ("title", "artist", "album", "genre", "composer")
-SHOWN = {name: 1 for name in (*SEARCHED, "genre_predicted", "year", "duration_s", "licence")}
+SHOWN = dict.fromkeys((*SEARCHED, "genre_predicted", "year", "duration_s", "licence"), 1)
 """The projection of a track: `features` alone are larger than everything that a page shows."""
 MAX_WORDS = 8
 MAX_QUERY = 200

@@ -132,7 +132,7 @@ class Listens:
                     self._producer = self._connect()
                 sent = self._deliver(self._producer, records)
                 failure = None
-            except Exception as error:  # whatever a client library raises, the events stay and are tried again
+            except Exception as error:  # noqa: BLE001 - whatever a client library raises, the events stay and are tried again
                 sent, failure = [], error
             self._settle(sent, failure)
             if failure is not None:
@@ -165,7 +165,7 @@ class Listens:
             try:
                 future.get(timeout=0.1)
                 sent.append(number)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and said
                 failure = error
         if failure is not None and not sent:
             raise failure
@@ -186,6 +186,6 @@ class Listens:
         if self._producer is not None:
             try:
                 self._producer.close(timeout=0.2)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and said
                 log.debug("closing the producer: %s", error)
             self._producer = None

@@ -110,7 +110,7 @@ def obey() -> None:
 
                 ordered = track(styles[order["style"]], order["position"])
                 render_track(ordered, Path(order["out"]) / ordered.path)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001 - whatever it is, it is kept and said
                 error = f"{type(failure).__name__}: {failure}"
             try:
                 print(json.dumps({"error": error}), file=answers, flush=True)

@@ -1,0 +1,119 @@
+"""The index over made points: what the bands find, and what it does where they find too little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch.index import Index, IndexUnreadable, Space, distances, index, quality, with_local_scales
+
+D = 8
+
+
+def space(width: float, bands: int = 16, hashes: int = 3) -> Space:
+    rng = np.random.default_rng(3)
+    return Space(
+        mean=np.zeros(D, dtype=np.float32),
+        deviation=np.ones(D, dtype=np.float32),
+        components=np.eye(D, dtype=np.float32),
+        directions=rng.normal(0, D**-0.5, (bands, hashes, D)).astype(np.float32),
+        offsets=rng.uniform(0, width, (bands, hashes)).astype(np.float32),
+        width=width,
+    )
+
+
+def clusters(n: int = 600) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    centres = rng.normal(0, 3, (6, D))
+    return (centres[np.arange(n) % 6] + rng.normal(0, 0.4, (n, D))).astype(np.float32)
+
+
+def built(width: float = 1.5, n: int = 600) -> Index:
+    ids = [f"t{at:04d}" for at in range(n)]
+    return with_local_scales(index(ids, clusters(n), [f"artist {at % 50}" for at in range(n)], space(width)))
+
+
+def test_the_bands_find_nearly_all_near_tracks_among_a_few_candidates() -> None:
+    recall, share = quality(built(), sample=100, k=10)
+    assert recall >= 0.9
+    assert share <= 0.3
+
+
+def test_wider_buckets_have_better_recall_and_more_candidates() -> None:
+    narrow, wide = quality(built(0.4), 100, 10), quality(built(3.0), 100, 10)
+    assert narrow[0] < wide[0] and narrow[1] < wide[1]
+
+
+def test_neighbours_come_nearest_first_with_their_distances() -> None:
+    whole = built()
+    ((rows, found),) = whole.neighbours(whole.vectors[:1], 10)
+    assert (rows[0], found[0]) == (0, 0.0)
+    assert (np.diff(found) >= 0).all()
+    np.testing.assert_allclose(found, distances(whole.vectors[0], whole.vectors[rows]), rtol=1e-6)
+
+
+def test_where_the_bands_give_too_few_the_answer_is_exact() -> None:
+    whole = built()
+    far = np.full((1, D), 500.0, dtype=np.float32)
+    assert len(whole.candidates(far)[0]) < 5
+    ((rows, _),) = whole.neighbours(far, 5)
+    expected = np.argsort(distances(far[0], whole.vectors), kind="stable")[:5]
+    assert rows.tolist() == expected.tolist()
+
+
+def test_a_library_smaller_than_k_gives_all_it_has() -> None:
+    whole = built(n=3)
+    ((rows, _),) = whole.neighbours(whole.vectors[:1], 10)
+    assert sorted(rows.tolist()) == [0, 1, 2]
+
+
+def test_similar_tracks_are_of_the_same_kind_and_never_the_track_itself() -> None:
+    whole = built()
+    for row, (near, score) in zip([0, 7], whole.similar(np.array([0, 7]), 10), strict=True):
+        assert len(near) == 10 and row not in near
+        assert {int(at) % 6 for at in near} == {row % 6}
+        assert (np.diff(score) <= 0).all() and 0 < score[-1] <= score[0] <= 1
+
+
+def test_equal_vectors_are_similarity_1() -> None:
+    points = np.zeros((4, D), dtype=np.float32)
+    whole = with_local_scales(index(list("abcd"), points, [None] * 4, space(1.0)))
+    ((near, score),) = whole.similar(np.array([1]), 3)
+    assert near.tolist() == [0, 2, 3]
+    assert score.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_rows_are_sorted_by_id_and_artists_are_told_apart_without_case() -> None:
+    points = np.arange(3 * D, dtype=np.float32).reshape(3, D)
+    whole = index(["c", "a", "b"], points, ["Ana", "ANA", None], space(1.0))
+    assert whole.ids.tolist() == ["a", "b", "c"]
+    assert whole.artists.tolist() == [0, -1, 0]
+    np.testing.assert_array_equal(whole.vectors, points[[1, 2, 0]])
+    assert whole.rows_of(["b", "nobody", "c", ""]).tolist() == [1, -1, 2, -1]
+    assert whole.rows_of([]).tolist() == []
+
+
+def test_a_feature_that_never_varies_is_left_out() -> None:
+    flat = Space(**{**vars(space(1.0)), "deviation": np.array([0.0] + [2.0] * (D - 1), dtype=np.float32)})
+    assert flat.standardised(np.full((1, D), 6.0)).tolist() == [[0.0] + [3.0] * (D - 1)]
+
+
+def test_a_saved_index_answers_as_before(tmp_path: Path) -> None:
+    whole = built()
+    whole.save(tmp_path / "index")
+    opened = Index.open(tmp_path / "index")
+    assert opened.space.width == whole.space.width
+    for before, after in zip(whole.similar(np.arange(5), 10), opened.similar(np.arange(5), 10), strict=True):
+        np.testing.assert_array_equal(before[0], after[0])
+        np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_a_folder_without_an_index_is_told(tmp_path: Path) -> None:
+    with pytest.raises(IndexUnreadable, match="train again"):
+        Index.open(tmp_path)
+    built(n=5).save(tmp_path)
+    (tmp_path / "keys.npy").write_bytes(b"")
+    with pytest.raises(IndexUnreadable):
+        Index.open(tmp_path)

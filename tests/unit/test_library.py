@@ -1,0 +1,102 @@
+"""What is found under a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from batch.library import AudioFile, EmptyLibrary, LibraryNotFound, Unusable, library_name, library_root, scan
+
+
+def put(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def names(root: Path) -> list[str]:
+    return [os.path.relpath(file.path, root) for file in scan(root)[0]]
+
+
+def test_audio_files_are_found_in_all_folders_sorted_with_size_and_time(tmp_path: Path) -> None:
+    deep = put(tmp_path / "b" / "c" / "two.FLAC", b"12345")
+    put(tmp_path / "a.mp3")
+    put(tmp_path / "cover.jpg")
+    put(tmp_path / "no suffix")
+    os.utime(deep, ns=(5, 7))
+    files, unusable = scan(tmp_path)
+    assert [file.path for file in files] == [str(tmp_path / "a.mp3"), str(deep)]
+    assert files[1] == AudioFile(str(deep), 5, 7)
+    assert unusable == []
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp3")
+    put(tmp_path / "._a.mp3")
+    put(tmp_path / ".Trash" / "b.mp3")
+    assert names(tmp_path) == ["a.mp3"]
+
+
+def test_links_that_run_in_a_loop_end(tmp_path: Path) -> None:
+    put(tmp_path / "album" / "a.mp3")
+    (tmp_path / "album" / "up").symlink_to(tmp_path)
+    (tmp_path / "album" / "self").symlink_to("self")
+    assert names(tmp_path) == ["album/a.mp3"]
+
+
+def test_a_folder_elsewhere_is_found_through_its_link_once(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "a.mp3")
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "one").symlink_to(tmp_path / "elsewhere")
+    (library / "two").symlink_to(tmp_path / "elsewhere")
+    assert len(names(library)) == 1
+
+
+def test_a_broken_link_is_told_with_where_it_points(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp3")
+    (tmp_path / "b.mp3").symlink_to("nowhere.mp3")
+    (tmp_path / "c.mp3").symlink_to("c.mp3")
+    assert scan(tmp_path)[1] == [
+        Unusable(str(tmp_path / "b.mp3"), "broken link", "points to nowhere.mp3"),
+        Unusable(str(tmp_path / "c.mp3"), "broken link", "points to c.mp3"),
+    ]
+
+
+def test_a_name_that_is_not_utf8_is_told_as_text(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp3")
+    try:
+        put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp3")))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    (found,) = scan(tmp_path)[1]
+    assert found.reason == "undecodable name"
+    assert found.path.encode().endswith(b"\\udcff.mp3")
+
+
+def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp3", b"")
+    assert [file.size for file in scan(tmp_path)[0]] == [0]
+
+
+def test_a_library_without_audio_is_told_with_the_suffixes_looked_for(tmp_path: Path) -> None:
+    put(tmp_path / "readme.txt")
+    with pytest.raises(EmptyLibrary, match=r"no audio in .*\.flac"):
+        scan(tmp_path)
+
+
+def test_a_library_is_a_folder_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(LibraryNotFound, match="no folder"):
+        library_root(tmp_path / "nothing")
+    with pytest.raises(LibraryNotFound, match="is a file"):
+        library_root(put(tmp_path / "a.mp3"))
+
+
+def test_a_library_has_one_name_however_it_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "link").symlink_to("music")
+    assert library_root(tmp_path / "link") == (tmp_path / "music").resolve()
+    assert library_name(str(tmp_path / "link" / ".." / "music")) == str((tmp_path / "music").resolve())
+    assert library_name("s3a://bucket/music/") == "s3a://bucket/music/"

@@ -1,0 +1,160 @@
+"""Lists for made listeners over a made library: four kinds of music, far apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from batch.index import Index, Space, index, with_local_scales
+from conf.settings import Taste
+from streaming.events import Event
+from streaming.recommendations import TOGETHER, Item, items
+from streaming.taste import Profile
+
+TASTE = Taste(
+    play=0.2,
+    complete=0.8,
+    like=1.0,
+    skip=-0.6,
+    dislike=-1.0,
+    remembered_tracks=300,
+    half_life_days=30.0,
+    session_half_life_minutes=30.0,
+    session_share=0.5,
+    rejection=0.7,
+    artist_cap=2,
+    heard_again_after_hours=24.0,
+    exploration=0,
+)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+KINDS = ("folk", "jazz", "metal", "techno")
+D = 4
+
+
+def library(each: int = 40, artists: int = 20) -> Index:
+    """Tracks folk00, folk01, …, each kind around a corner of its own."""
+    rng = np.random.default_rng(9)
+    ids = [f"{kind}{at:02d}" for kind in KINDS for at in range(each)]
+    corners = np.repeat(10 * np.eye(D), each, axis=0)
+    names: list[str | None] = [f"{kind} artist {at % artists}" for kind in KINDS for at in range(each)]
+    space = Space(
+        mean=np.zeros(D, dtype=np.float32),
+        deviation=np.ones(D, dtype=np.float32),
+        components=np.eye(D, dtype=np.float32),
+        directions=rng.normal(0, 0.5, (8, 2, D)).astype(np.float32),
+        offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
+        width=3.0,
+    )
+    return with_local_scales(index(ids, corners + rng.normal(0, 0.5, corners.shape), names, space))
+
+
+@pytest.fixture(scope="module")
+def whole() -> Index:
+    return library()
+
+
+def listener(*did: tuple[str, str, float]) -> Profile:
+    """A profile of (track, action, minutes after noon)."""
+    profile = Profile("ana", generation=1)
+    for offset, (track, action, minutes) in enumerate(did):
+        event = Event("ana", track, action, NOON + timedelta(minutes=minutes), f"e{offset}", 0, 100)
+        profile = profile.after(event, f"The {track}", "source", offset, TASTE)
+    return profile
+
+
+def listed(profile: Profile, whole: Index, most: int = 20, taste: Taste = TASTE, opening: list[str] | None = None) -> list[Item]:
+    return items(profile, whole, opening or [], most, taste)
+
+
+def kinds(found: list[Item]) -> list[str]:
+    return [item.track_id[:-2] for item in found]
+
+
+def test_who_likes_folk_hears_folk(whole: Index) -> None:
+    found = listed(listener(("folk00", "like", 0)), whole)
+    assert set(kinds(found)) == {"folk"}
+    assert [item.rank for item in found] == list(range(1, 21))
+    assert found[0].score > 0
+
+
+def test_likes_beat_plays_and_plays_beat_skips(whole: Index) -> None:
+    found = listed(listener(("jazz00", "skip", 0), ("folk00", "play", 1), ("metal00", "like", 2)), whole, most=10)
+    assert set(kinds(found)) == {"metal"}
+    best = {kind: listed(listener((f"{kind}00", action, 0)), whole)[0].score for kind, action in [("folk", "play"), ("metal", "like")]}
+    assert best["metal"] > best["folk"]
+
+
+def test_what_is_like_a_skipped_track_goes_down(whole: Index) -> None:
+    opening = [f"jazz{at:02d}" for at in range(1, 9)] + [f"techno{at:02d}" for at in range(8)]
+    found = listed(listener(("jazz00", "skip", 0)), whole, most=8, opening=opening)
+    assert set(kinds(found)) == {"techno"}
+
+
+def test_two_interests_both_have_a_place(whole: Index) -> None:
+    assert set(kinds(listed(listener(("folk00", "like", 0), ("techno00", "like", 1)), whole, most=10))) == {"folk", "techno"}
+
+
+def test_nothing_heard_in_the_last_day_is_listed(whole: Index) -> None:
+    heard = [(f"folk{at:02d}", action, at) for at, action in enumerate(["like", "play", "complete", "skip", "dislike"])]
+    found = listed(listener(*heard), whole, most=100)
+    assert not {item.track_id for item in found} & {track for track, _, _ in heard}
+
+
+def test_what_was_heard_the_day_before_may_come_again_but_not_what_is_disliked(whole: Index) -> None:
+    day = 25 * 60
+    found = listed(listener(("folk01", "complete", 0), ("folk02", "dislike", 0), ("folk00", "like", day)), whole, most=160)
+    names = {item.track_id for item in found}
+    assert "folk01" in names
+    assert not names & {"folk00", "folk02"}
+
+
+def test_an_artist_has_at_most_two_of_any_ten(whole: Index) -> None:
+    few = library(artists=8)
+    found = listed(listener(("folk00", "like", 0)), few, most=24)
+    artists = [int(few.artists[few.rows_of([item.track_id])[0]]) for item in found]
+    for start in range(len(artists) - TOGETHER + 1):
+        run = artists[start : start + TOGETHER]
+        assert max(run.count(artist) for artist in run) <= 2
+
+
+def test_the_cap_gives_way_where_there_is_one_artist_only() -> None:
+    assert len(listed(listener(("folk00", "like", 0)), library(each=10, artists=1), most=20)) == 20
+
+
+def test_a_list_is_full_while_the_library_has_tracks(whole: Index) -> None:
+    assert len(listed(listener(("folk00", "skip", 0)), whole, most=100)) == 100
+    assert len(listed(Profile("new"), whole, most=10)) == 10
+    assert len(listed(listener(("unknown", "like", 0)), whole, most=10)) == 10
+
+
+def test_no_track_is_listed_twice(whole: Index) -> None:
+    curious = TASTE.model_copy(update={"exploration": 4})
+    found = listed(listener(("folk00", "like", 0)), whole, 30, curious, opening=["folk01", "jazz01", "nothing"])
+    assert len({item.track_id for item in found}) == len(found) == 30
+
+
+def test_a_list_is_never_empty_even_where_all_was_heard_lately() -> None:
+    small = library(each=2)
+    found = listed(listener(*[(str(track), "play", at) for at, track in enumerate(small.ids)]), small)
+    assert len(found) == len(small)
+
+
+def test_each_place_has_its_reason(whole: Index) -> None:
+    liked = listed(listener(("folk00", "like", 0)), whole)[0]
+    assert (liked.reason, liked.because) == ("Because you liked “The folk00”", ["folk00"])
+    played = listed(listener(("folk00", "complete", 0), ("folk01", "complete", 1)), whole)[0]
+    first, second = played.because
+    assert played.reason == f"Because you played “The {first}”, also like “The {second}”"
+    assert listed(Profile("new"), whole)[0].reason == "A way into your library"
+    assert listed(Profile("new"), whole)[0].because == []
+
+
+def test_a_few_places_explore_and_a_replay_draws_the_same(whole: Index) -> None:
+    curious = TASTE.model_copy(update={"exploration": 2})
+    profile = listener(("folk00", "like", 0))
+    found = listed(profile, whole, 20, curious)
+    assert [item.rank for item in found if item.explore] == [5, 12]
+    assert {item.reason for item in found if item.explore} == {"Something else, to explore"}
+    assert found == listed(profile, whole, 20, curious)

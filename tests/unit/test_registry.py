@@ -1,0 +1,89 @@
+"""Model versions on disk: whole or not there at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch import registry
+from batch.index import Space, index
+from batch.registry import ModelNotFound, ModelUnusable
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def make(root: Path, minutes: int, fingerprint: str) -> str:
+    with registry.new_version(str(root), NOON + timedelta(minutes=minutes)) as (version, folder):
+        registry.write_manifest(folder, {"fingerprint": fingerprint, "note": "ü"})
+    return version
+
+
+def test_the_newest_version_is_the_latest(tmp_path: Path) -> None:
+    first, second = make(tmp_path, 0, "one"), make(tmp_path, 1, "two")
+    assert first == "20261123T120000.000000Z"
+    assert registry.versions(str(tmp_path)) == [first, second]
+    found = registry.latest(str(tmp_path))
+    assert (found.version, found.manifest["fingerprint"], found.manifest["note"]) == (second, "two", "ü")
+    assert found.parquet("similar") == str(tmp_path / second / "similar")
+
+
+def test_an_earlier_version_can_be_made_latest_again(tmp_path: Path) -> None:
+    first, _ = make(tmp_path, 0, "one"), make(tmp_path, 1, "two")
+    registry.make_latest(str(tmp_path), first)
+    assert registry.latest(str(tmp_path)).version == first
+
+
+def test_a_version_is_found_by_what_it_was_trained_on(tmp_path: Path) -> None:
+    first, again = make(tmp_path, 0, "one"), make(tmp_path, 1, "one")
+    make(tmp_path, 2, "two")
+    found = registry.trained_on(str(tmp_path), "one")
+    assert found is not None and found.version == again != first
+    assert registry.trained_on(str(tmp_path), "three") is None
+
+
+def test_a_training_that_fails_leaves_nothing_and_latest_stays(tmp_path: Path) -> None:
+    first = make(tmp_path, 0, "one")
+    with pytest.raises(RuntimeError), registry.new_version(str(tmp_path), NOON + timedelta(hours=1)) as (_, folder):
+        (folder / "half").write_text("done")
+        raise RuntimeError
+    assert sorted(path.name for path in tmp_path.iterdir()) == [first, "latest"]
+    assert registry.latest(str(tmp_path)).version == first
+
+
+def test_what_an_ended_training_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".20261122T000000.000000Z.part").mkdir()
+    version = make(tmp_path, 0, "one")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [version, "latest"]
+
+
+def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match=r"no model in .*train\.py first"):
+        registry.latest(str(tmp_path))
+    with pytest.raises(ModelNotFound, match="no model version '2020'"):
+        registry.load(str(tmp_path), "2020")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [('{"format": 99}', "has format 99, expected 1; train again"), ("{}", "has format None"), ("{", "is damaged")],
+)
+def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, told: str, tmp_path: Path) -> None:
+    version = make(tmp_path, 0, "one")
+    (tmp_path / version / "manifest.json").write_text(manifest)
+    with pytest.raises(ModelUnusable, match=told):
+        registry.latest(str(tmp_path))
+    assert registry.trained_on(str(tmp_path), "one") is None
+
+
+def test_a_model_opens_its_index(tmp_path: Path) -> None:
+    one = np.ones(2, dtype=np.float32)
+    space = Space(0 * one, one, np.eye(2, dtype=np.float32), np.ones((1, 1, 2), np.float32), np.zeros((1, 1), np.float32), 1.0)
+    with registry.new_version(str(tmp_path), NOON) as (_, folder):
+        index(["a", "b"], np.eye(2), [None, None], space).save(folder / "index")
+        registry.write_manifest(folder, {})
+    model = registry.latest(str(tmp_path))
+    assert model.index.ids.tolist() == ["a", "b"]
+    assert model.index is model.index

@@ -1,0 +1,169 @@
+"""Which file is which track: what is unchanged, moved, changed, swapped, doubled or gone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from batch.library import AudioFile
+from batch.tracks import TRACKS, Catalogue, FileRead, Track
+
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+TUESDAY = MONDAY + timedelta(days=1)
+ROOT = "/music"
+
+
+def sha(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def files(there: Mapping[str, str]) -> list[AudioFile]:
+    """Files by {name: content}; another content has another time of change."""
+    return [AudioFile(f"{ROOT}/{name}", 100, int(sha(content)[:8], 16)) for name, content in there.items()]
+
+
+class Visit:
+    """One look at a library: the catalogue is held against the files, and what is new to it is read."""
+
+    def __init__(
+        self, known: Iterable[Track], there: Mapping[str, str], now: datetime, elsewhere: Mapping[str, str] | None = None
+    ) -> None:
+        known = list(known)
+        catalogue = Catalogue(ROOT, known, files(there), elsewhere)
+        waiting = catalogue.to_read({track.track_id for track in known}, {})
+        self.read = [file.path.removeprefix(f"{ROOT}/") for file in waiting]
+        contents = [there[name] for name in self.read]
+        shas = [content if len(content) == 64 else sha(content) for content in contents]
+        found = [
+            FileRead(file, digest, 1.0, {"title": content})
+            for file, digest, content in zip(waiting, shas, contents, strict=True)
+        ]
+        self.taken = catalogue.take(found, now)
+        self.lost = catalogue.missing(now)
+        after = {track.track_id: track for track in known}
+        after |= {track.track_id: track for _, track in self.taken}
+        after |= {track.track_id: track for track in self.lost}
+        self.tracks = list(after.values())
+        self.ids = {
+            file.path.removeprefix(f"{ROOT}/"): track.track_id for track in catalogue.present for file in track.files
+        }
+
+
+def test_a_new_file_is_a_track_named_by_its_content() -> None:
+    visit = Visit([], {"a.mp3": "one"}, MONDAY)
+    assert visit.ids == {"a.mp3": sha("one")[:16]}
+    assert (visit.tracks[0].title, visit.tracks[0].found_at, visit.tracks[0].gone_at) == ("one", MONDAY, None)
+
+
+def test_an_unchanged_file_is_not_read_again() -> None:
+    first = Visit([], {"a.mp3": "one", "b.mp3": "two"}, MONDAY)
+    again = Visit(first.tracks, {"a.mp3": "one", "b.mp3": "two"}, TUESDAY)
+    assert (again.read, again.taken, again.lost) == ([], [], [])
+    assert again.ids == first.ids
+
+
+def test_a_track_without_current_features_is_read_again() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY)
+    there = files({"a.mp3": "one"})
+    assert Catalogue(ROOT, first.tracks, there).to_read(set(), {}) == there
+
+
+def test_a_refused_file_gets_no_second_try_until_it_changes() -> None:
+    before, after = files({"a.mp3": "text"}), files({"a.mp3": "other text"})
+    refused = {before[0].path: before[0]}
+    assert Catalogue(ROOT, [], before).to_read(set(), refused) == []
+    assert Catalogue(ROOT, [], after).to_read(set(), refused) == after
+
+
+def test_a_moved_file_keeps_its_id() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY)
+    moved = Visit(first.tracks, {"new/a.mp3": "one"}, TUESDAY)
+    assert moved.ids == {"new/a.mp3": first.ids["a.mp3"]}
+    assert [track.found_at for track in moved.tracks] == [MONDAY]
+    assert moved.lost == []
+
+
+def test_a_changed_file_keeps_its_id() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY)
+    changed = Visit(first.tracks, {"a.mp3": "one, retagged"}, TUESDAY)
+    assert changed.ids == first.ids
+    assert [(track.title, track.sha256, track.found_at) for track in changed.tracks] == [
+        ("one, retagged", sha("one, retagged"), MONDAY)
+    ]
+
+
+def test_swapped_files_swap_their_ids() -> None:
+    first = Visit([], {"a.mp3": "one", "b.mp3": "two"}, MONDAY)
+    swapped = Visit(first.tracks, {"a.mp3": "two", "b.mp3": "one"}, TUESDAY)
+    assert swapped.ids == {"a.mp3": first.ids["b.mp3"], "b.mp3": first.ids["a.mp3"]}
+    assert swapped.lost == []
+
+
+def test_content_that_moved_keeps_its_id_and_what_took_its_place_gets_a_new_one() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY)
+    later = Visit(first.tracks, {"a.mp3": "two", "z.mp3": "one"}, TUESDAY)
+    assert later.ids == {"z.mp3": first.ids["a.mp3"], "a.mp3": sha("two")[:16]}
+    assert later.read == ["z.mp3", "a.mp3"]
+
+
+def test_equal_files_are_one_track_with_two_paths() -> None:
+    visit = Visit([], {"b.mp3": "one", "a.mp3": "one"}, MONDAY)
+    assert len(visit.tracks) == 1
+    row = visit.tracks[0].row()
+    assert (row["path"], row["other_paths"]) == ("/music/a.mp3", ["/music/b.mp3"])
+
+
+def test_a_track_that_loses_one_of_two_files_stays() -> None:
+    first = Visit([], {"a.mp3": "one", "b.mp3": "one"}, MONDAY)
+    later = Visit(first.tracks, {"b.mp3": "one"}, TUESDAY)
+    assert later.ids == {"b.mp3": first.ids["a.mp3"]}
+    assert [(track.path, track.gone_at) for track in later.lost] == [("/music/b.mp3", None)]
+
+
+def test_a_changed_copy_is_a_track_of_its_own() -> None:
+    first = Visit([], {"a.mp3": "one", "b.mp3": "one"}, MONDAY)
+    later = Visit(first.tracks, {"a.mp3": "one", "b.mp3": "other"}, TUESDAY)
+    assert later.ids == {"a.mp3": first.ids["a.mp3"], "b.mp3": sha("other")[:16]}
+
+
+def test_a_track_without_files_is_gone_and_comes_back_as_it_was() -> None:
+    first = Visit([], {"a.mp3": "one", "b.mp3": "two"}, MONDAY)
+    without = Visit(first.tracks, {"b.mp3": "two"}, TUESDAY)
+    assert [(track.title, track.gone_at) for track in without.lost] == [("one", TUESDAY)]
+    assert Visit(without.tracks, {"b.mp3": "two"}, TUESDAY).lost == []
+    back = Visit(without.tracks, {"a.mp3": "one", "b.mp3": "two"}, TUESDAY)
+    assert back.ids == first.ids
+    assert {track.found_at for track in back.tracks} == {MONDAY}
+    assert {track.gone_at for track in back.tracks} == {None}
+
+
+def test_contents_that_begin_alike_get_different_ids() -> None:
+    one, two = "0123456789abcdef" + "1" * 48, "0123456789abcdef" + "2" * 48
+    visit = Visit([], {"a.mp3": one, "b.mp3": two}, MONDAY)
+    assert visit.ids == {"a.mp3": one[:16], "b.mp3": two[1:17]}
+
+
+def test_an_id_that_a_changed_file_kept_is_not_given_again() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY)
+    changed = Visit(first.tracks, {"a.mp3": "two"}, TUESDAY)
+    both = Visit(changed.tracks, {"a.mp3": "two", "b.mp3": "one"}, TUESDAY)
+    assert both.ids == {"a.mp3": sha("one")[:16], "b.mp3": sha("one")[1:17]}
+
+
+def test_content_that_another_library_knows_has_the_same_id_here() -> None:
+    visit = Visit([], {"a.mp3": "one"}, MONDAY, {sha("one"): "their-id"})
+    assert visit.ids == {"a.mp3": "their-id"}
+
+
+def test_an_id_that_another_library_uses_does_not_pass_to_other_content() -> None:
+    first = Visit([], {"a.mp3": "one"}, MONDAY, {sha("one"): "shared"})
+    changed = Visit(first.tracks, {"a.mp3": "two"}, TUESDAY, {sha("one"): "shared"})
+    assert changed.ids == {"a.mp3": sha("two")[:16]}
+    assert [(track.track_id, track.gone_at) for track in changed.lost] == [("shared", TUESDAY)]
+
+
+def test_a_track_comes_back_from_its_row() -> None:
+    track = Visit([], {"a.mp3": "one", "b.mp3": "one"}, MONDAY).tracks[0]
+    assert list(track.row()) == TRACKS.names
+    assert Track.from_row(track.row()) == track
