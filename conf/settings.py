@@ -184,7 +184,7 @@ def settings(**given: Any) -> Settings:
 def _met(error: Any) -> str:
     """The value that was met, unless it may be a secret."""
     value = error.get("input")
-    is_secret = "uri" in error["loc"]
+    is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
     return "" if is_secret or isinstance(value, dict) else f" (met {value!r})"
 
 

@@ -44,8 +44,17 @@ class MongoServer:
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self.port = _kept_port(self.folder)
-        place = [_mongod(), "--dbpath", data, "--port", str(self.port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
-        size = ["--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
+        place: list[str | Path] = [
+            _mongod(),
+            "--dbpath",
+            data,
+            "--port",
+            str(self.port),
+            "--bind_ip",
+            "127.0.0.1",
+            "--nounixsocket",
+        ]
+        size: list[str | Path] = ["--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
         self.process.start([*place, *size, "--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"])
         return self
 

@@ -71,7 +71,10 @@ def encode(event: Event) -> bytes:
     for name in ("position_ms", "duration_ms", "session_id", "source", "model_version"):
         if (value := getattr(event, name)) is not None:
             fields[name] = value
-    value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise BadEvent(f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry") from error
     parse(value, received_at=datetime.now(UTC))
     return value
 
@@ -111,8 +114,10 @@ def parse(value: bytes | None, received_at: datetime) -> Event:
 
 
 def received_at(milliseconds: int) -> datetime:
-    """When Kafka got a value, from milliseconds since 1970."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    """When Kafka got a value, from milliseconds since 1970; a producer may claim any, so it is kept within our calendar."""
+    latest = datetime(9999, 1, 1, tzinfo=UTC)
+    within = min(max(milliseconds / 1000, EARLIEST.timestamp()), latest.timestamp())
+    return datetime.fromtimestamp(within, UTC)
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -134,6 +139,11 @@ def _json_object(value: bytes) -> dict[str, Any]:
         raise BadEvent(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
         _refuse(f"a JSON {type(fields).__name__}, expected an object")
+    if "\\ud" in text.lower():  # an escaped half of a surrogate pair is JSON, but no table can hold it
+        try:
+            json.dumps(fields, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise BadEvent("holds half a character, which no UTF-8 can carry") from error
     return fields
 
 

@@ -47,7 +47,7 @@ def items(profile: Profile, index: Index, opening: list[str], most: int, taste: 
     """The listener's list.
 
     opening : track ids of the list for everyone, which fills what the taste leaves open
-    Never empty while the index has a track: where all was heard lately, what was heard longest ago comes back.
+    Never empty while the index has a track: where all was heard lately, all but the disliked comes back.
     """
     now = profile.latest_at
     weights = {opinion.track_id: opinion.weight(now, taste) for opinion in profile.opinions}
@@ -65,7 +65,7 @@ def items(profile: Profile, index: Index, opening: list[str], most: int, taste: 
         rest = np.setdiff1d(np.arange(len(index)), np.concatenate([rows, barred]))
         rows = np.concatenate([rows, rest])
     if not len(rows):
-        rows = np.arange(len(index))
+        rows = _heard_again(profile, index)
 
     attraction, shares = _likeness(rows, liked, weights, index)
     repulsion, _ = _likeness(rows, rejected, weights, index)
@@ -93,6 +93,13 @@ def _barred(profile: Profile, index: Index, now: float, taste: Taste) -> Rows:
     ids = [o.track_id for o in profile.opinions if o.touched_at > since or o.verdict == "dislike"]
     rows = index.rows_of(ids)
     return np.unique(rows[rows >= 0])
+
+
+def _heard_again(profile: Profile, index: Index) -> Rows:
+    """All tracks but the disliked ones; those too where there is nothing else."""
+    disliked = index.rows_of([opinion.track_id for opinion in profile.opinions if opinion.verdict == "dislike"])
+    fine = np.setdiff1d(np.arange(len(index)), disliked)
+    return fine if len(fine) else np.arange(len(index))
 
 
 def _pool(liked: _Heard, index: Index) -> Rows:

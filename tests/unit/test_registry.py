@@ -80,7 +80,8 @@ def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, tol
 
 def test_a_model_opens_its_index(tmp_path: Path) -> None:
     one = np.ones(2, dtype=np.float32)
-    space = Space(0 * one, one, np.eye(2, dtype=np.float32), np.ones((1, 1, 2), np.float32), np.zeros((1, 1), np.float32), 1.0)
+    directions, offsets = np.ones((1, 1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
+    space = Space(0 * one, one, np.eye(2, dtype=np.float32), directions, offsets, 1.0)
     with registry.new_version(str(tmp_path), NOON) as (_, folder):
         index(["a", "b"], np.eye(2), [None, None], space).save(folder / "index")
         registry.write_manifest(folder, {})

@@ -89,7 +89,8 @@ def test_a_wrong_value_is_told_with_its_name_and_itself(given: dict[str, Any], t
 def test_every_wrong_value_has_a_line() -> None:
     with pytest.raises(SettingsError) as caught:
         settings(stream={"items": 0}, player={"port": 0})
-    assert [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == ["stream.items", "player.port"]
+    names = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    assert names == ["stream.items", "player.port"]
 
 
 def test_a_password_is_never_shown() -> None:
@@ -103,4 +104,4 @@ def test_a_password_is_never_shown() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        settings().mongo.database = "other"  # type: ignore[misc]
+        settings().mongo.database = "other"

@@ -126,7 +126,8 @@ def test_a_session_fades_in_minutes_and_the_rest_in_weeks() -> None:
 
 def test_only_the_latest_tracks_are_remembered() -> None:
     few = TASTE.model_copy(update={"remembered_tracks": 2})
-    profile = heard(event("a", "play", 0), event("b", "play", 1), event("a", "like", 2), event("c", "play", 3), taste=few)
+    events = [event("a", "play", 0), event("b", "play", 1), event("a", "like", 2), event("c", "play", 3)]
+    profile = heard(*events, taste=few)
     assert [opinion.track_id for opinion in profile.opinions] == ["a", "c"]
 
 

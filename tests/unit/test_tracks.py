@@ -27,7 +27,11 @@ class Visit:
     """One look at a library: the catalogue is held against the files, and what is new to it is read."""
 
     def __init__(
-        self, known: Iterable[Track], there: Mapping[str, str], now: datetime, elsewhere: Mapping[str, str] | None = None
+        self,
+        known: Iterable[Track],
+        there: Mapping[str, str],
+        now: datetime,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         known = list(known)
         catalogue = Catalogue(ROOT, known, files(there), elsewhere)

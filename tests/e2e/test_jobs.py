@@ -1,0 +1,126 @@
+"""Every job through spark-submit.sh, on real services: a folder in, lists and tables out; once more, and nothing changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from kafka import KafkaProducer
+from pymongo import MongoClient
+
+from conf.settings import PREFIX, Settings
+from streaming.events import Event, encode
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+from made_library import make_library  # noqa: E402
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """The test's own settings, as another program's shell would have them."""
+    library = make_library(tmp_path / "library")
+    return {
+        **os.environ,
+        f"{PREFIX}HOME": str(settings.home),
+        f"{PREFIX}MONGO__URI": settings.mongo.uri.get_secret_value(),
+        f"{PREFIX}MONGO__DATABASE": settings.mongo.database,
+        f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        f"{PREFIX}KAFKA__LISTENING_TOPIC": settings.kafka.listening_topic,
+        f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": settings.kafka.recommendation_topic,
+        f"{PREFIX}LIBRARY__ROOT": str(library),
+    }
+
+
+def job(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
+    command = [str(PROJECT / "spark-submit.sh"), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/", timeout=300)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr  # Spark passes a job's standard error on to its standard output
+
+
+def rows(settings: Settings, name: str, *columns: str) -> list[tuple[Any, ...]]:
+    table = DeltaTable(settings.lake.table(name)).to_pyarrow_table(columns=list(columns))
+    return sorted(tuple(row.values()) for row in table.to_pylist())
+
+
+def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings, environment: dict[str, str]) -> None:
+    root = environment[f"{PREFIX}LIBRARY__ROOT"]
+    assert "no model" in job(environment, "streaming/recommend.py", code=1)
+    assert "12 extracted, 0 unchanged, 6 rejected" in job(environment, "batch/extract.py", "--library", root)
+    reasons = [reason for _, reason in rows(settings, "rejected_tracks", "path", "reason")]
+    assert reasons == ["empty", "not audio", "not audio"] * 2
+    job(environment, "batch/train.py")
+    assert "12 tracks published, 0 removed" in job(environment, "batch/publish.py")
+
+    database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
+    deep = [track["_id"] for track in database.tracks.find({"artist": "Deep"}).sort("_id", 1)]
+    bright = {track["_id"] for track in database.tracks.find({"artist": "Bright"})}
+    nearest = database.tracks.find_one({"_id": deep[0]})["similar"][0]["track_id"]
+    assert nearest in deep, "the nearest track of a deep one is deep"
+
+    now = datetime.now(UTC)
+    like = encode(Event("ana", deep[0], "like", now))
+    skip = encode(Event("a.$b@c'\"", deep[0], "skip", now, position_ms=500, duration_ms=4000))
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
+    sent = [(b"ana", like), (b"ana", like), (b"a", skip), (None, encode(Event("ana", deep[1], "play", now)))]
+    bad = [b"not json", b"\xff\xfe", b"[]", b"{}", encode(Event("ana", "nobody-knows-it", "play", now))]
+    for key, value in [*sent, *[(b"ana", value) for value in bad]]:
+        producer.send(settings.kafka.listening_topic, key=key, value=value)
+    producer.flush()
+
+    job(environment, "streaming/recommend.py", "--until-caught-up")
+    job(environment, "streaming/ledger.py", "--until-caught-up")
+    first = state(settings, database)
+    lists, profiles, events, refused, kept = first
+    assert lists["ana"][1] == 2, "the like that was sent twice counts once"
+    assert lists["ana"][0][0] in deep and deep[0] not in lists["ana"][0], "near what was liked, and not what was heard"
+    assert lists["a.$b@c'\""][0][0] in bright, "away from what was skipped"
+    assert len(events) == 4 and len(refused) == len(bad) and len(kept) == len(set(kept))
+
+    shutil.rmtree(settings.home / "checkpoints")
+    job(environment, "streaming/recommend.py", "--until-caught-up")
+    job(environment, "streaming/ledger.py", "--until-caught-up")
+    assert state(settings, database) == first, "a lost checkpoint replays everything and changes nothing"
+    assert "0 extracted, 12 unchanged, 6 rejected" in job(environment, "batch/extract.py", "--library", root)
+
+
+def state(settings: Settings, database: Any) -> tuple[Any, ...]:
+    lists = {
+        document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"], document["generation"])
+        for document in database.recommendations.find()
+    }
+    profiles = {document["_id"]: (document["opinions"], document["offsets"]) for document in database.profiles.find()}
+    return (
+        lists,
+        profiles,
+        rows(settings, "listening_events", "partition", "offset", "user_id", "action"),
+        rows(settings, "rejected_events", "partition", "offset", "reason", "bytes"),
+        rows(settings, "recommendations", "user_id", "generation", "rank", "track_id"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["batch/extract.py", "--library", "/no/such/folder"], "no folder /no/such/folder"),
+        (["batch/extract.py"], "give --library DIR"),
+    ],
+)
+def test_a_wrong_folder_is_said_before_spark_starts(tmp_path: Path, arguments: list[str], said: str) -> None:
+    environment = {**os.environ, f"{PREFIX}HOME": str(tmp_path)}
+    started = time.monotonic()
+    assert said in job(environment, *arguments, code=2)
+    assert time.monotonic() - started < 60
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    assert "OVERTONE_MONOG__DATABASE" in job({**os.environ, "OVERTONE_MONOG__DATABASE": "x"}, "batch/train.py", code=2)
