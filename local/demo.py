@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from batch import registry
 from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
@@ -137,6 +138,7 @@ class Demo:
         if is_up_to_date(root, files, unusable, chosen):
             self._say(f"library: {len(files):,} files, nothing has changed since the last run")
             return
+        self._say_if_another(root, chosen)
         self._say(f"library: {len(files):,} files in {root}; extract, train, publish …")
         self.batch.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"], environment)
         shown = 0
@@ -149,6 +151,14 @@ class Demo:
             why = reasons[-1].removeprefix("failed: ") if reasons else f"it ended with code {self.batch.returncode}"
             raise StepFailed(f"batch failed: {why}\n{self.batch.tail()}")
         self.batch.stop()
+
+    def _say_if_another(self, root: Path, chosen: Settings) -> None:
+        try:
+            last = registry.latest(chosen.models.root).manifest.get("library")
+        except (registry.ModelNotFound, registry.ModelUnusable):
+            return
+        if last and last != str(root):
+            self._say(f"another library than last time ({last}): that one keeps its tables, player and stream offer this one")
 
     def _batch_lines(self) -> list[str]:
         return self.batch.log.read_text(errors="replace").splitlines()

@@ -89,5 +89,7 @@ def _show(database: Any, user_id: str) -> None:
     for item in document["items"][:SHOWN]:
         track = tracks.get(item["track_id"], {})
         name = f"{track.get('title', item['track_id'])} – {track.get('artist') or 'unknown artist'}"
-        print(f"  {item['rank']:2}. {name} [{track.get('genre') or 'no genre'}]\n      {item['reason']}")
+        genre = track.get("genre") or "no genre"
+        genre += ", predicted" if track.get("genre_predicted") else ""
+        print(f"  {item['rank']:2}. {name} [{genre}]\n      {item['reason']}")
     print(flush=True)

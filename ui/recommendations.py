@@ -75,7 +75,10 @@ def then(table: str, user_id: str, as_of: datetime) -> Recommendations:
 
     columns = ["generation", "rank", "track_id", "score", "generated_at", "model_version"]
     try:
-        lists = DeltaTable(table).to_pyarrow_table(filters=[("user_id", "=", user_id)], columns=columns).to_pylist()
+        stored = DeltaTable(table)
+        explained = [field.name for field in stored.schema().fields if field.name in ("reason", "because")]
+        rows = stored.to_pyarrow_table(filters=[("user_id", "=", user_id)], columns=[*columns, *explained])
+        lists = rows.to_pylist()
     except (DeltaError, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise NoList(f"{table} is no readable Delta table ({reason}); streaming/ledger.py writes it") from error
@@ -88,7 +91,16 @@ def then(table: str, user_id: str, as_of: datetime) -> Recommendations:
     listed = sorted((row for row in made if row["generation"] == generation), key=lambda row: row["rank"])
     return Recommendations(
         user_id=user_id,
-        items=tuple(Item(track_id=row["track_id"], rank=row["rank"], score=row["score"]) for row in listed),
+        items=tuple(
+            Item(
+                track_id=row["track_id"],
+                rank=row["rank"],
+                score=row["score"],
+                reason=row.get("reason") or "",
+                because=tuple(row.get("because") or ()),
+            )
+            for row in listed
+        ),
         generation=generation,
         generated_at=_utc(listed[0]["generated_at"]),
         model_version=listed[0]["model_version"] or "",
