@@ -44,7 +44,7 @@ case $master in
     ;;
   *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
 esac
-[ -n "${SPARK_CONF_DIR:-}" ] || options+=(--driver-java-options "-Dlog4j2.configurationFile=file:$project/conf/log4j2.properties")
+[ -n "${SPARK_CONF_DIR:-}" ] || options+=(--driver-java-options "-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}
 export PYTHONSAFEPATH=1 # the job's own folder must not hide our packages
@@ -52,4 +52,6 @@ export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$project/.venv/bin/python}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 submit=$project/.venv/bin/spark-submit
 [ -z "${SPARK_HOME:-}" ] || submit=$SPARK_HOME/bin/spark-submit
+[ -x "$submit" ] || overtone_fail "SPARK_HOME=${SPARK_HOME:-} has no bin/spark-submit; unset it, or name a Spark"
+unset PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS # a job is no notebook
 "$submit" "${options[@]}" "${arguments[@]}"

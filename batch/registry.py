@@ -48,7 +48,12 @@ class Model:
         return _open_index(self.folder)
 
     def parquet(self, name: str) -> str:
-        return str(self.folder / name)
+        return uri(self.folder / name)
+
+
+def uri(path: Path) -> str:
+    """The path as Hadoop reads it. Not as_uri(): an escaped blank would be another folder for it."""
+    return f"file://{path.absolute()}"
 
 
 @contextmanager

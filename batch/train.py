@@ -85,14 +85,14 @@ def train(spark: SparkSession, settings: Settings) -> registry.Model:
         fitted = similarity.fit(tracks, ids, vectors, artists)
         fitted.index.save(folder / "index")
         for name, model in fitted.models.items():
-            model.write().save(f"{(folder / 'mllib' / name).absolute().as_uri()}")
+            model.write().save(registry.uri(folder / "mllib" / name))
         similar = similarity.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
-        similar.write.parquet((folder / "similar").absolute().as_uri())
+        similar.write.parquet(registry.uri(folder / "similar"))
         network = genre.fit(tracks.select("vector", "genre"))
         if network is not None:
-            network.pipeline.write().save((folder / "mllib" / "genre").absolute().as_uri())
+            network.pipeline.write().save(registry.uri(folder / "mllib" / "genre"))
             posteriors = genre.posteriors(tracks.select("track_id", "vector"), network)
-            posteriors.write.parquet((folder / "genre_posterior").absolute().as_uri())
+            posteriors.write.parquet(registry.uri(folder / "genre_posterior"))
         registry.write_manifest(
             folder,
             {

@@ -30,13 +30,16 @@ from local.services import KafkaServer, MongoServer
 
 READY_S = 180.0
 FREE_BYTES = 1 << 30
+FOREIGN = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
+"""Of the caller's environment; the demo runs on the Spark that it was tested with."""
 ONCE_LISTENER = "demo-listener"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means to go on
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         chosen = settings()
         home = _home(chosen.home)
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return Demo(given, home).run()
     except (SettingsError, StepFailed, LibraryNotFound, EmptyLibrary) as error:
         print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"demo: {error}; the data folder is {settings().home}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -59,7 +65,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="listen to a few tracks, print the list that comes, and end"
     )
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if given.listeners < 0:
+        parser.error(f"--listeners {given.listeners}: expected 0 or more")
+    return given
 
 
 class Demo:
@@ -129,7 +138,9 @@ class Demo:
         )
 
     def _environment(self, chosen: Settings) -> dict[str, str]:
-        return {**os.environ, **_exported(chosen), "OVERTONE_PLAYER__PORT": str(chosen.player.port)}
+        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        player = {f"{PREFIX}PLAYER__HOST": chosen.player.host, f"{PREFIX}PLAYER__PORT": str(chosen.player.port)}
+        return {**kept, **_exported(chosen), **player}
 
     def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
         from local.state import is_up_to_date
@@ -205,7 +216,8 @@ class Demo:
         address = f"http://127.0.0.1:{chosen.player.port}/"
         self._say(f"memory of all processes: {self._memory():.1f} GiB")
         print(f"\n  Overtone is at {address}\n  Ctrl-C stops everything; data stays in {self.home}\n", flush=True)
-        if not self.given.no_browser:
+        has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if not self.given.no_browser and has_screen:  # a text browser would take the terminal over
             webbrowser.open(address)
         while True:
             self._require_services()
@@ -214,9 +226,15 @@ class Demo:
             time.sleep(0.5)
 
     def _once(self, chosen: Settings) -> int:
+        from kafka.errors import KafkaError
+        from pymongo.errors import PyMongoError
+
         from local.once import listen
 
-        listen(chosen, ONCE_LISTENER, self._say, self.started)
+        try:
+            listen(chosen, ONCE_LISTENER, self._say, self.started)
+        except (PyMongoError, KafkaError) as error:
+            raise StepFailed(f"listening failed: {type(error).__name__}: {error}\n{self.streams.tail()}") from error
         self._say(f"memory of all processes: {self._memory():.1f} GiB")
         return 0
 

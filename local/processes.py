@@ -48,6 +48,7 @@ class Process:
                 start_new_session=True,
             )
         record = {"pid": self._popen.pid, "started": _kernel_start(self._popen.pid), "name": self.name}
+        record["boot"] = _boot()
         part = self.pid_file.with_suffix(".part")
         part.write_text(json.dumps(record))
         part.replace(self.pid_file)
@@ -96,6 +97,8 @@ def leftovers(folder: Path) -> list[tuple[str, int]]:
         try:
             record = json.loads(file.read_text())
             name, pid, started = str(record["name"]), int(record["pid"]), int(record["started"])
+            if record["boot"] != _boot():  # nothing outlives a boot, and the kernel's clock began anew
+                raise ValueError("of an earlier boot")
         except (ValueError, KeyError, TypeError, OSError):
             file.unlink(missing_ok=True)
             continue
@@ -157,6 +160,11 @@ def free_port(preferred: int | None = None) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise StepFailed("no port of 127.0.0.1 is free")
+
+
+def _boot() -> str:
+    """Tells this boot of the machine from all others."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _stat(pid: int) -> tuple[str, int, int, int] | None:

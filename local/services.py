@@ -129,7 +129,7 @@ class KafkaServer:
             # Half-formatted or empty: nothing in it can be read without its meta.properties.
             shutil.rmtree(self.folder / "data", ignore_errors=True)
             self._format(properties)
-        self.process.start([*self._java(), "kafka.Kafka", properties])
+        self.process.start([*self._java(), "kafka.Kafka", properties.name], cwd=self.folder)
         return self
 
     def wait(self) -> KafkaServer:
@@ -168,7 +168,8 @@ class KafkaServer:
         tool = [*self._java(), "kafka.tools.StorageTool"]
         cluster = subprocess.run([*tool, "random-uuid"], capture_output=True, text=True, check=False)
         done = subprocess.run(
-            [*tool, "format", "--ignore-formatted", "-t", cluster.stdout.strip(), "-c", str(properties)],
+            [*tool, "format", "--ignore-formatted", "-t", cluster.stdout.strip(), "-c", properties.name],
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -185,7 +186,7 @@ class KafkaServer:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self.folder / "data",
+            "log.dirs": "data",  # below the folder it is started in: Java reads this file as Latin-1
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": 1,
             "offsets.topic.replication.factor": 1,

@@ -21,8 +21,12 @@ overtone_python() {
 
 overtone_require_java() {
   local version
+  # Spark takes JAVA_HOME before the path; what is checked here must be what it takes.
+  if [ -n "${JAVA_HOME:-}" ]; then
+    if [ -x "$JAVA_HOME/bin/java" ]; then PATH=$JAVA_HOME/bin:$PATH; else unset JAVA_HOME; fi
+  fi
   command -v java >/dev/null || overtone_fail "no Java; install Java 17, for example: apt install openjdk-17-jre-headless"
-  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1 || true)
   [ "${version:-0}" -ge 17 ] ||
     overtone_fail "Java ${version:-of unknown version} found, 17 or newer needed, for example: apt install openjdk-17-jre-headless"
 }
@@ -43,7 +47,7 @@ overtone_setup() {
   command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
   if ! grep -qsxF "$wanted" "$venv/.overtone-$kind"; then
     echo "overtone: setting up .venv, once (about 2 minutes) …" >&2
-    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || overtone_fail "$python could not make $venv"
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv" || overtone_fail "$python could not make $venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 ||
       overtone_fail "pip could not install $requirements; its message is above, a second try goes on from here"
     overtone_jars "$project"

@@ -130,7 +130,12 @@ def _json_object(value: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadEvent(f"not UTF-8: {error.reason} at byte {error.start}") from error
     try:
-        fields = json.loads(text, parse_constant=lambda name: _refuse(f"not JSON: {name}"))
+        fields = json.loads(
+            text,
+            parse_constant=lambda name: _refuse(f"not JSON: {name}"),
+            parse_float=_finite,
+            object_pairs_hook=_without_doubles,
+        )
     except RecursionError as error:
         raise BadEvent("not JSON that can be read: nested too deeply") from error
     except BadEvent:
@@ -144,6 +149,21 @@ def _json_object(value: bytes) -> dict[str, Any]:
             json.dumps(fields, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise BadEvent("holds half a character, which no UTF-8 can carry") from error
+    return fields
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        _refuse(f"not a number that fits: {number[:32]}")
+    return value
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a name that comes twice would be one listener here and another where Spark reads it."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        _refuse("a name comes twice in an object")
     return fields
 
 

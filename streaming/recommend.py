@@ -96,7 +96,8 @@ def events(spark: SparkSession, settings: Settings, names: Sequence[str], most: 
 
 def checkpoint(settings: Settings, query: str, source: str) -> str:
     """The query's checkpoint folder: one for each topic, and a topic that was made anew is another topic."""
-    return (settings.home / "checkpoints" / query / source.replace("/", "-")).as_uri()
+    # Not as_uri(): Hadoop takes a percent sign for itself, so an escaped blank would be another folder.
+    return f"file://{settings.home / 'checkpoints' / query / source.replace('/', '-')}"
 
 
 def _by_listener(batch: DataFrame) -> DataFrame:
