@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 
@@ -18,8 +18,6 @@ def table(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
     if not DeltaTable.isDeltaTable(spark, path):
         return spark.createDataFrame([], schema)
     stored = spark.read.format("delta").load(path)
-    from pyspark.sql import functions as F
-
     return stored.select(
         *[
             F.col(field.name) if field.name in stored.columns else F.lit(None).cast(field.dataType).alias(field.name)
@@ -64,12 +62,3 @@ def version(spark: SparkSession, path: str) -> int | None:
     if not DeltaTable.isDeltaTable(spark, path):
         return None
     return int(DeltaTable.forPath(spark, path).history(1).select("version").collect()[0][0])
-
-
-def is_local(path: str) -> bool:
-    """Whether the path is a folder of this machine rather than a URI of a store."""
-    return "://" not in path or path.startswith("file://")
-
-
-def local_path(path: str) -> Path:
-    return Path(path.removeprefix("file://"))
