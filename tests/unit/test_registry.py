@@ -27,7 +27,12 @@ def test_the_newest_version_is_the_latest(tmp_path: Path) -> None:
     assert registry.versions(str(tmp_path)) == [first, second]
     found = registry.latest(str(tmp_path))
     assert (found.version, found.manifest["fingerprint"], found.manifest["note"]) == (second, "two", "ü")
-    assert found.parquet("similar") == str(tmp_path / second / "similar")
+    assert found.parquet("similar") == f"file://{tmp_path / second / 'similar'}"
+
+
+def test_a_path_for_hadoop_is_absolute_and_not_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert registry.uri(Path("höme mit raum/models")) == f"file://{tmp_path}/höme mit raum/models"
 
 
 def test_an_earlier_version_can_be_made_latest_again(tmp_path: Path) -> None:
