@@ -53,5 +53,7 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THRE
 submit=$project/.venv/bin/spark-submit
 [ -z "${SPARK_HOME:-}" ] || submit=$SPARK_HOME/bin/spark-submit
 [ -x "$submit" ] || overtone_fail "SPARK_HOME=${SPARK_HOME:-} has no bin/spark-submit; unset it, or name a Spark"
+# Spark hands the job's output on by a pipe: whether a terminal is at its end, for the progress bar, is only seen here.
+if [ -t 1 ]; then PROGRESS_COLUMNS=$(tput cols 2>/dev/null || echo 80); export PROGRESS_COLUMNS; else unset PROGRESS_COLUMNS; fi
 unset PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS # a job is no notebook
 "$submit" "${options[@]}" "${arguments[@]}"

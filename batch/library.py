@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-SUFFIXES = frozenset({".mp3", ".ogg", ".oga", ".flac", ".wav", ".opus", ".aif", ".aiff"})
+SUFFIXES = frozenset({".mp3", ".ogg", ".oga", ".flac", ".wav", ".opus", ".aif", ".aiff", ".m4a", ".m4b", ".aac"})
 
 
 class LibraryNotFound(FileNotFoundError):
@@ -49,8 +51,23 @@ def library_root(folder: str | os.PathLike[str]) -> Path:
 
 
 def library_name(folder: str) -> str:
-    """What the column `library` says for tracks of a folder: its absolute path with links resolved; a URI as it is."""
-    return folder if "://" in folder else str(Path(folder).expanduser().resolve())
+    """What the column `library` says for tracks of a folder: its absolute path with links resolved; a URI without a last /."""
+    if folder.startswith("file://"):
+        folder = unquote(urlsplit(folder).path)
+    return folder.rstrip("/") if "://" in folder else str(Path(folder).expanduser().resolve())
+
+
+def scanned(folder: str) -> tuple[str, list[AudioFile], list[Unusable]]:
+    """(name, files, what could not be looked at) of a library: a folder, or a URI.
+
+    Raises LibraryNotFound and EmptyLibrary, before any Spark is there.
+    """
+    name = library_name(folder)
+    if "://" in name:
+        from batch.remote import listing
+
+        return name, listing(name), []
+    return name, *scan(library_root(name))
 
 
 def scan(root: Path) -> tuple[list[AudioFile], list[Unusable]]:
@@ -107,6 +124,8 @@ def _audio_file(entry: os.DirEntry[str]) -> AudioFile | Unusable:
         if entry.is_symlink():
             return Unusable(entry.path, "broken link", f"points to {_shown(os.readlink(entry.path))}")
         return Unusable(entry.path, "unreadable", error.strerror or str(error))
+    if not stat.S_ISREG(status.st_mode):
+        return Unusable(entry.path, "unreadable", "a pipe, socket or device, expected a file")
     return AudioFile(entry.path, status.st_size, status.st_mtime_ns)
 
 

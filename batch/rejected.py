@@ -10,7 +10,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
 
-from batch.audio import EXTRACTOR_VERSION
 from batch.lake import remove, table, upsert
 from batch.library import AudioFile
 
@@ -41,18 +40,18 @@ class Rejected:
     reason: str
     detail: str
     rejected_at: datetime
+    extractor_version: str
     size: int = 0
     mtime_ns: int = 0
-    extractor_version: str = EXTRACTOR_VERSION
 
     @property
     def file(self) -> AudioFile:
         """The file as it was when it was refused."""
         return AudioFile(self.path, self.size, self.mtime_ns)
 
-    def stands_for(self, file: AudioFile | None) -> bool:
-        """Whether the file, unchanged, would be refused again."""
-        return file == self.file and self.reason not in RETRIED and self.extractor_version == EXTRACTOR_VERSION
+    def stands_for(self, file: AudioFile | None, extractor_version: str) -> bool:
+        """Whether the file, unchanged, would be refused again by this version."""
+        return file == self.file and self.reason not in RETRIED and self.extractor_version == extractor_version
 
 
 def rejected(spark: SparkSession, location: str, library: str) -> dict[str, Rejected]:

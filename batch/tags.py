@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 LONGEST = 1000
@@ -25,12 +25,13 @@ class Tags:
     licence: str | None = None
 
 
-def tags(path: Path, root: Path) -> Tags:
+def tags(path: PurePath, root: PurePath, file: Path | None = None) -> Tags:
     """The file's tags; a missing title is read from the file's name, missing artist and album from its folders below `root`.
 
+    file : where its bytes are, if not at `path`
     Tags that cannot be read are no reason to refuse the audio: then the names stand for all.
     """
-    found = _read(path)
+    found = _read(file or Path(path))
     artist, album = _from_folders(path, root)
     return Tags(
         title=_first(found, "title") or path.stem,
@@ -39,7 +40,7 @@ def tags(path: Path, root: Path) -> Tags:
         genre=_first(found, "genre"),
         composer=_first(found, "composer"),
         track_number=_number(_first(found, "tracknumber")),
-        year=_year(_first(found, "date") or _first(found, "originaldate")),
+        year=year(_first(found, "date") or _first(found, "originaldate")),
         licence=_first(found, "license") or _first(found, "copyright") or _first(found, "website"),
     )
 
@@ -63,10 +64,20 @@ def _first(found: dict[str, Any], name: str) -> str | None:
     values = found.get(name)
     values = values if isinstance(values, (list, tuple)) else [values]
     for value in values:
-        text = " ".join(re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", " ", str(value)).split()) if value is not None else ""
-        if text:
-            return text[:LONGEST]
+        if text := cleaned(str(value) if value is not None else ""):
+            return text
     return None
+
+
+def cleaned(text: str) -> str | None:
+    """One line without control characters, at most LONGEST characters of it; None where nothing is left."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", " ", text).split())[:LONGEST] or None
+
+
+def year(text: str | None) -> int | None:
+    """The first year from 1500 to 2099 in a date."""
+    match = re.search(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)", text or "")
+    return int(match.group()) if match else None
 
 
 def _number(text: str | None) -> int | None:
@@ -75,12 +86,7 @@ def _number(text: str | None) -> int | None:
     return int(match.group()) if match else None
 
 
-def _year(text: str | None) -> int | None:
-    match = re.search(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)", text or "")
-    return int(match.group()) if match else None
-
-
-def _from_folders(path: Path, root: Path) -> tuple[str | None, str | None]:
+def _from_folders(path: PurePath, root: PurePath) -> tuple[str | None, str | None]:
     """Artist/Album/file or Artist/file below the root; None for what the folders do not tell."""
     try:
         folders = path.relative_to(root).parts[:-1]

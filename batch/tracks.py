@@ -6,8 +6,8 @@ content, other path) and when the file changes (same path, other content); where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 from batch.library import AudioFile
+from batch.tags import Tags
 
 FILE = StructType(
     [StructField("path", StringType()), StructField("size", LongType()), StructField("mtime_ns", LongType())]
@@ -42,6 +43,10 @@ TRACKS = StructType(
         StructField("track_number", IntegerType()),
         StructField("year", IntegerType()),
         StructField("licence", StringType()),
+        StructField("genres", ArrayType(StringType())),
+        StructField("split", StringType()),
+        StructField("subset", StringType()),
+        StructField("listens", IntegerType()),
         StructField("duration_s", DoubleType()),
         StructField("sha256", StringType()),
         StructField("files", ArrayType(FILE)),
@@ -50,17 +55,21 @@ TRACKS = StructType(
     ]
 )
 """One row a track and library. `path` is the first of its files by name, `files` tells of each when it last was looked at;
-`gone_at` is set when none of them is left."""
+`gone_at` is set when none of them is left. `genres`, `split`, `subset` and `listens` are FMA's, where there is its metadata."""
+
+TAGS = StructType([TRACKS[field.name] for field in fields(Tags)])
+"""The columns that a file's tags fill."""
 
 
 @dataclass(frozen=True)
 class FileRead:
-    """What a worker found in a file: its content's hash, its tags and its length."""
+    """What a worker found in a file: its content's hash, its length and its tags; and the id it has where it comes from."""
 
     file: AudioFile
     sha256: str
     duration_s: float | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
+    track_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class Track:
     track_id: str
     library: str
     title: str
-    sha256: str
+    sha256: str | None
     files: tuple[AudioFile, ...]
     found_at: datetime
     artist: str | None = None
@@ -80,18 +89,23 @@ class Track:
     track_number: int | None = None
     year: int | None = None
     licence: str | None = None
+    genres: tuple[str, ...] | None = None
+    split: str | None = None
+    subset: str | None = None
+    listens: int | None = None
     duration_s: float | None = None
     gone_at: datetime | None = None
 
     @property
-    def path(self) -> str:
-        return min(file.path for file in self.files)
+    def path(self) -> str | None:
+        """The first of its files by name; None for a track that is known by its published features alone."""
+        return min((file.path for file in self.files), default=None)
 
     def row(self) -> dict[str, Any]:
         """The track in the columns of TRACKS."""
         files = sorted(self.files, key=lambda file: file.path)
         values = asdict(self) | {
-            "path": files[0].path,
+            "path": self.path,
             "other_paths": [file.path for file in files[1:]],
             "files": [asdict(file) for file in files],
         }
@@ -100,8 +114,23 @@ class Track:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Track:
         files = tuple(AudioFile(f["path"], f["size"], f["mtime_ns"]) for f in row["files"])
-        kept = {name: row[name] for name in cls.__dataclass_fields__ if name != "files"}
-        return cls(**kept, files=files)
+        genres = tuple(row["genres"]) if row["genres"] is not None else None
+        kept = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("files", "genres")}
+        return cls(**kept, files=files, genres=genres)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Files of a run: extracted now, unchanged since an earlier run, rejected (then or now); and tracks that are gone."""
+
+    extracted: int
+    unchanged: int
+    rejected: int
+    gone: int
+
+    def __str__(self) -> str:
+        gone = f", {self.gone:,} gone" if self.gone else ""
+        return f"{self.extracted:,} extracted, {self.unchanged:,} unchanged, {self.rejected:,} rejected{gone}"
 
 
 class Catalogue:
@@ -159,9 +188,19 @@ class Catalogue:
                 changed.append(left)
         return changed
 
+    def described(self, tags: Callable[[str], Mapping[str, Any]]) -> list[Track]:
+        """Tracks whose description changes by what `tags` tells of a path ({} where it tells nothing)."""
+        changed = []
+        for track in self.present:
+            said = replace(track, **tags(track.path or ""))
+            if said != track:
+                self._tracks[track.track_id] = said
+                changed.append(said)
+        return changed
+
     def contents(self, current: set[str]) -> frozenset[str]:
         """Hashes of the contents whose features are of this extractor version."""
-        return frozenset(track.sha256 for track in self._tracks.values() if track.track_id in current)
+        return frozenset(track.sha256 for track in self._tracks.values() if track.track_id in current and track.sha256)
 
     @property
     def present(self) -> list[Track]:
@@ -204,8 +243,10 @@ class Catalogue:
             still_elsewhere = [file for file in self._live(self._tracks[by_path]) if file.path != found.file.path]
             if not still_elsewhere and by_path not in self._taken_elsewhere:
                 return by_path
-        # 16 hex digits of the content; further ones where an earlier content of a changed file has those
         taken = self._tracks.keys() | self._taken_elsewhere
+        if found.track_id is not None and found.track_id not in taken:
+            return found.track_id
+        # 16 hex digits of the content; further ones where an earlier content of a changed file has those
         digits = found.sha256
         return next(digits[i : i + 16] for i in range(0, len(digits) - 15) if digits[i : i + 16] not in taken)
 

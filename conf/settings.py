@@ -49,6 +49,12 @@ class Library(Section):
     """The music library that batch reads and that player and stream offer; empty: not chosen."""
 
     root: str = ""
+    middle_s: float = Field(default=30.0, ge=0)
+
+    @property
+    def analysed_s(self) -> float | None:
+        """Seconds around the middle of a longer track that are analysed; None for all of it."""
+        return self.middle_s or None
 
 
 class Mongo(Section):

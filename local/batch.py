@@ -12,8 +12,8 @@ import time
 
 from pyspark.sql import SparkSession
 
-from batch.extract import extract
-from batch.library import library_root, scan
+from batch.extract import Found, extract
+from batch.library import scanned
 from batch.publish import publish
 from batch.train import train
 from conf.settings import settings
@@ -21,12 +21,11 @@ from conf.settings import settings
 
 def main() -> int:
     chosen = settings()
-    root = library_root(chosen.library.root)
-    files, unusable = scan(root)
+    found = Found(*scanned(chosen.library.root))
     spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
     started = time.monotonic()
     try:
-        summary = extract(spark, root, files, unusable, chosen.lake)
+        summary = extract(spark, found, chosen)
         _say(f"extract: {summary} (see {chosen.lake.table('rejected_tracks')})", started)
         model = train(spark, chosen)
         _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)

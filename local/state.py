@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batch import mongo, registry
-from batch.audio import EXTRACTOR_VERSION
+from batch.audio import extractor_version
 from batch.library import AudioFile, Unusable
 from conf.settings import Settings
 
@@ -30,7 +30,8 @@ def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[Unusable], 
     # a file that could not be read may be readable by now
     if any(row["reason"] == "unreadable" for row in refused if row["library"] == library):
         return False
-    if model.manifest.get("library") != library or model.manifest.get("extractor_version") != EXTRACTOR_VERSION:
+    wanted = extractor_version(settings.library.analysed_s)
+    if model.manifest.get("library") != library or model.manifest.get("extractor_version") != wanted:
         return False
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]

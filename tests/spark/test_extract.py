@@ -12,10 +12,10 @@ import soundfile
 from pyspark.sql import SparkSession
 
 from batch.audio import EXTRACTOR_VERSION, N_FEATURES, clip, features
-from batch.extract import Summary, extract
+from batch.extract import Found, Summary, extract
 from batch.lake import version
-from batch.library import scan
-from conf.settings import Lake
+from batch.library import scanned
+from conf.settings import Lake, settings
 
 RATE = 22_050
 TABLES = ("tracks", "features", "rejected_tracks")
@@ -50,7 +50,7 @@ def test_tables_follow_the_library(spark: SparkSession, music: Path, tmp_path: P
     lake = Lake(root=str(tmp_path / "lake"))
 
     def run() -> Summary:
-        return extract(spark, music, *scan(music), lake)
+        return extract(spark, Found(*scanned(str(music))), settings(lake=lake))
 
     def rows(name: str) -> list[dict]:  # type: ignore[type-arg]
         return [row.asDict(recursive=True) for row in spark.read.format("delta").load(lake.table(name)).collect()]

@@ -99,4 +99,4 @@ def test_a_library_has_one_name_however_it_is_reached(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("music")
     assert library_root(tmp_path / "link") == (tmp_path / "music").resolve()
     assert library_name(str(tmp_path / "link" / ".." / "music")) == str((tmp_path / "music").resolve())
-    assert library_name("s3a://bucket/music/") == "s3a://bucket/music/"
+    assert library_name("s3a://bucket/music/") == "s3a://bucket/music"
