@@ -6,6 +6,7 @@ its own, since a file that hangs or crashes a decoder must cost that file and no
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -149,7 +150,9 @@ def answer(what: str, path: str, root: str = "", middle_s: float | None = None) 
 
 @lru_cache
 def _copies() -> Copies:
-    return Copies()
+    copies = Copies()
+    atexit.register(copies.clear)
+    return copies
 
 
 @lru_cache

@@ -87,7 +87,10 @@ def _store(uri: str) -> tuple[Any, str]:
         if scheme in ("s3", "s3a"):
             # named by hand: from_uri asks Amazon for the bucket's region even where the bucket is not Amazon's
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            store = fs.S3FileSystem(region=region) if region else fs.S3FileSystem()
+            endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+            store = fs.S3FileSystem(
+                region=region, endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
+            )
             return store, f"{parts.netloc}/{rest.partition('/')[2]}".rstrip("/")
         store, _ = fs.FileSystem.from_uri(f"{scheme}://{rest.partition('/')[0]}/")
     except (OSError, ValueError) as error:

@@ -1,0 +1,168 @@
+"""Made files of every kind, whole, cut short and lying about themselves."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from batch.audio import clip, features, track
+from batch.decoding import UnreadableAudio, recording
+
+RATE = 22_050
+
+
+def music(seconds: float, rate: int = RATE) -> np.ndarray:
+    """A rising tone with seeded noise; the right channel is softer [shape=(n, 2)]."""
+    t = np.arange(int(seconds * rate)) / rate
+    left = 0.4 * np.sin(2 * np.pi * (300 + 20 * t) * t) + np.random.default_rng(3).normal(0, 0.02, len(t))
+    return np.stack([left, 0.5 * left], axis=1).astype(np.float32)
+
+
+def by_ffmpeg(path: Path, samples: np.ndarray, codec: str, container: str, **options: str) -> Path:
+    with av.open(str(path), "w", format=container, options=options) as file:
+        stream = file.add_stream(codec, rate=RATE)
+        stream.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
+        frame.rate = RATE
+        kind = stream.format.name
+        fit = av.AudioResampler(format=kind, layout="stereo", rate=RATE, frame_size=stream.codec_context.frame_size or 1024)
+        for part in (*fit.resample(frame), *fit.resample(None)):
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    return path
+
+
+def aac(path: Path, samples: np.ndarray) -> Path:
+    return by_ffmpeg(path, samples, "aac", "mp4", movflags="faststart")
+
+
+def by_libsndfile(path: Path, samples: np.ndarray) -> Path:
+    soundfile.write(path, samples, RATE, **({"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}))
+    return path
+
+
+def cut(path: Path, share: float = 0.5) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def test_apples_lossless_codec_gives_the_samples_that_went_in(tmp_path: Path) -> None:
+    samples = music(3.0)
+    y, seconds = clip(by_ffmpeg(tmp_path / "a.m4a", samples, "alac", "mp4"))
+    assert seconds == pytest.approx(3.0, abs=0.01)
+    np.testing.assert_allclose(y, samples.mean(axis=1), atol=1e-4)  # it stores 16 bits
+
+
+def test_aac_sounds_as_what_went_in(tmp_path: Path) -> None:
+    samples = music(3.0)
+    expected = features(samples.mean(axis=1))
+    for path in (aac(tmp_path / "a.m4a", samples), by_ffmpeg(tmp_path / "a.aac", samples, "aac", "adts")):
+        vector, seconds = track(path)
+        assert seconds == pytest.approx(3.0, abs=0.1)
+        assert np.corrcoef(vector[:20], expected[:20])[0, 1] > 0.98
+
+
+def test_of_a_long_mp4_only_the_middle_is_read(tmp_path: Path) -> None:
+    samples = music(8.0)
+    y, seconds = clip(by_ffmpeg(tmp_path / "a.m4a", samples, "alac", "mp4"), middle_s=2.0)
+    assert seconds == pytest.approx(8.0, abs=0.01)
+    assert len(y) == 2 * RATE
+    np.testing.assert_allclose(y, samples[3 * RATE : 5 * RATE].mean(axis=1), atol=1e-4)
+
+
+def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
+    for path in (aac(tmp_path / "really mp4.mp3", music(2.0)), tmp_path / "really flac.ogg"):
+        if path.suffix == ".ogg":
+            soundfile.write(path, music(2.0), RATE, format="FLAC")
+        assert clip(path)[1] == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "m4a"])
+@pytest.mark.parametrize("middle_s", [30.0, 1.5, None])
+def test_half_a_file_is_truncated(kind: str, middle_s: float | None, tmp_path: Path) -> None:
+    samples = np.repeat(music(6.0, 24_000), 1, axis=0) if kind == "opus" else music(6.0)
+    path = tmp_path / f"a.{kind}"
+    if kind == "opus":
+        soundfile.write(path, samples, 24_000, format="OGG", subtype="OPUS")
+    else:
+        (aac if kind == "m4a" else by_libsndfile)(path, samples)
+    clip(path, middle_s)
+    with pytest.raises(UnreadableAudio) as caught:
+        clip(cut(path), middle_s)
+    assert caught.value.reason == "truncated", caught.value
+
+
+def test_a_few_last_bytes_may_be_missing(tmp_path: Path) -> None:
+    for kind in ("wav", "mp3", "m4a"):
+        path = (aac if kind == "m4a" else by_libsndfile)(tmp_path / f"a.{kind}", music(4.0))
+        assert len(clip(cut(path, 0.97))[0]) > 3.5 * RATE
+
+
+def wav(data_size: int, data: bytes, rate: int = RATE, channels: int = 1) -> bytes:
+    """A 16-bit WAV whose header says that it holds `data_size` bytes."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * rate * channels, 2 * channels, 16)
+    riff = struct.pack("<4sI4s", b"RIFF", min(36 + data_size, 0xFFFFFFFF), b"WAVE")
+    return riff + form + struct.pack("<4sI", b"data", data_size) + data
+
+
+def noise(seconds: float) -> bytes:
+    return np.random.default_rng(1).normal(0, 3000, int(seconds * RATE)).astype("<i2").tobytes()
+
+
+def test_a_header_that_promises_hours_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "hours.wav"
+    path.write_bytes(wav(2 * RATE * 3600 * 5, noise(2.0)))
+    with pytest.raises(UnreadableAudio, match=r"truncated: .* 18000.0 s, the file holds 2.0 s"):
+        clip(path)
+
+
+def test_a_header_written_into_a_pipe_does_not_know_the_length(tmp_path: Path) -> None:
+    path = tmp_path / "piped.wav"
+    path.write_bytes(wav(0xFFFFFFFF, noise(2.0)))
+    assert clip(path)[1] == pytest.approx(2.0, abs=0.01)
+
+
+def a_playlist(path: Path) -> None:
+    path.write_text("#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/elsewhere.ts\n")
+
+
+def an_mp4_without_sound(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 16
+        for _ in range(10):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), dtype=np.uint8))))
+        file.mux(stream.encode(None))
+
+
+def an_mp4_head(path: Path) -> None:
+    path.write_bytes(struct.pack(">I4s4sI", 16, b"ftyp", b"M4A ", 0) + b"\x00" * 2000)
+
+
+def absurd_rate(path: Path) -> None:
+    path.write_bytes(wav(4000, b"\x01\x00" * 2000, rate=4_000_000))
+
+
+@pytest.mark.parametrize("made", [a_playlist, an_mp4_without_sound, an_mp4_head, absurd_rate])
+def test_what_is_no_audio_is_told_so(made: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "a.m4a"
+    made(path)
+    with pytest.raises(UnreadableAudio, match="not audio"):
+        clip(path)
+
+
+def test_a_hundred_channels_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "many.wav"
+    tone = 0.5 * np.sin(np.arange(2 * RATE) * 0.1).astype(np.float32)
+    soundfile.write(path, np.repeat(tone[:, None], 100, axis=1), RATE, subtype="FLOAT")
+    with recording(path, None) as found:
+        blocks = list(found.blocks)
+    assert max(map(len, blocks)) <= (1 << 20) // 100
+    np.testing.assert_allclose(np.concatenate(blocks), tone, atol=1e-5)

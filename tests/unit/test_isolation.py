@@ -1,0 +1,64 @@
+"""A child that hangs, crashes, swells or fails, and the next that serves all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from batch.isolation import HEADROOM, Isolated, Lost, NotStarted
+
+
+def test_a_call_gives_what_the_function_gives_and_raises_what_it_raises() -> None:
+    divide = Isolated("operator:truediv")
+    assert divide(6, 3, limit_s=10) == 2
+    with pytest.raises(ZeroDivisionError):
+        divide(1, 0, limit_s=10)
+    assert divide(1, 2, limit_s=10) == 0.5
+    divide.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "argument", "reason", "detail"),
+    [
+        ("time:sleep", 60, "timeout", "not done after 0 s"),
+        ("signal:raise_signal", int(signal.SIGSEGV), "crashed", "SIGSEGV"),
+        ("signal:raise_signal", int(signal.SIGKILL), "crashed", "SIGKILL"),
+        ("os:_exit", 3, "crashed", "ended with 3"),
+    ],
+)
+def test_a_lost_child_is_told_and_replaced(target: str, argument: int, reason: str, detail: str) -> None:
+    doomed = Isolated(target)
+    for _ in range(2):  # the second time by a new child
+        with pytest.raises(Lost, match=detail) as caught:
+            doomed(argument, limit_s=0.3 if reason == "timeout" else 30)
+        assert caught.value.reason == reason
+
+
+def test_no_call_takes_more_memory_than_it_may() -> None:
+    fill = Isolated("builtins:bytearray")
+    with pytest.raises(MemoryError):
+        fill(2 * HEADROOM, limit_s=30)
+    assert fill(3, limit_s=30) == bytearray(3)
+    fill.close()
+
+
+def test_a_child_that_cannot_start_says_why() -> None:
+    with pytest.raises(NotStarted, match="no_such_module"):
+        Isolated("no_such_module:f")(1, limit_s=1)
+
+
+def test_a_child_ends_with_its_caller() -> None:
+    caller = "import sys; from batch.isolation import Isolated; print(Isolated('os:getpid')(limit_s=60))"
+    child = int(subprocess.run([sys.executable, "-c", caller], capture_output=True, text=True, check=True).stdout)
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {child} outlives its caller")

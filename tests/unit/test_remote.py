@@ -1,0 +1,113 @@
+"""A library in an S3 bucket: a real S3 protocol, a server on this machine."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pyarrow import fs
+
+from batch.features import outcome
+from batch.library import AudioFile, EmptyLibrary, LibraryNotFound, library_name, scanned
+from batch.remote import Copies
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fs.S3FileSystem]:
+    """A store with the bucket `music`: two songs, one of them hidden, and a picture."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with log.open("w") as said, pytest.MonkeyPatch.context() as patch:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
+                    break
+                except OSError:
+                    assert server.poll() is None, log.read_text()
+                    time.sleep(0.1)
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            patch.setenv("AWS_ACCESS_KEY_ID", "name")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            store = fs.S3FileSystem(
+                endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
+            )
+            store.create_dir("music")
+            store.create_dir("empty")
+            yield store
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def put(store: fs.S3FileSystem, name: str, content: bytes) -> None:
+    with store.open_output_stream(f"music/{name}") as out:
+        out.write(content)
+
+
+def song(folder: Path) -> bytes:
+    tone = 0.3 * np.sin(np.arange(2 * 22_050) * 0.05).astype(np.float32)
+    soundfile.write(folder / "song.flac", tone, 22_050)
+    return (folder / "song.flac").read_bytes()
+
+
+def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_path: Path) -> None:
+    put(bucket, "Ana/First/Ein Lied ü.flac", song(tmp_path))
+    put(bucket, ".trash/old.flac", b"x")
+    put(bucket, "cover.jpg", b"x")
+    for uri in ("s3://music", "s3a://music/", "s3://music/Ana"):
+        library, files, unusable = scanned(uri)
+        root = uri.rstrip("/")
+        inside = "First" if root.endswith("Ana") else "Ana/First"
+        assert library == library_name(uri) == root
+        assert [file.path for file in files] == [f"{root}/{inside}/Ein Lied ü.flac"]
+        assert files[0].size == len(song(tmp_path)) and files[0].mtime_ns > 0 and unusable == []
+
+    file = scanned("s3://music")[1][0]
+    row = outcome(file.path, file.size, file.mtime_ns, "s3://music", frozenset(), 30.0)
+    assert (row["title"], row["artist"], row["album"], row["reason"]) == ("Ein Lied ü", "Ana", "First", None)
+    assert row["duration_s"] == pytest.approx(2.0) and len(row["vector"]) == 189
+    gone = outcome("s3://music/gone.flac", 1, 1, "s3://music", frozenset(), 30.0)
+    assert gone["reason"] == "unreadable"
+
+
+def test_only_the_last_copy_is_kept(bucket: fs.S3FileSystem) -> None:
+    put(bucket, "a.mp3", b"one")
+    put(bucket, "b.mp3", b"two")
+    copies = Copies()
+    first = copies.of("s3://music/a.mp3")
+    assert first.read_bytes() == b"one" and copies.of("s3://music/a.mp3") == first
+    second = copies.of("s3://music/b.mp3")
+    assert second.read_bytes() == b"two" and not first.exists()
+    copies.clear()
+    assert not second.exists()
+
+
+def test_what_cannot_be_listed_is_told(bucket: fs.S3FileSystem) -> None:
+    with pytest.raises(LibraryNotFound, match="s3://nothing/here"):
+        scanned("s3://nothing/here")
+    with pytest.raises(EmptyLibrary, match="no audio below s3://empty"):
+        scanned("s3://empty")
+    with pytest.raises(LibraryNotFound, match="ftp://host/music cannot be opened"):
+        scanned("ftp://host/music")
+
+
+def test_a_file_uri_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "mü sic").mkdir()
+    (tmp_path / "mü sic" / "a.mp3").write_bytes(b"x")
+    library, files, _ = scanned(f"file://{tmp_path}/m%C3%BC%20sic")
+    assert library == str((tmp_path / "mü sic").resolve())
+    assert isinstance(files[0], AudioFile) and files[0].path == f"{library}/a.mp3"
