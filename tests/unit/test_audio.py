@@ -12,7 +12,19 @@ import pytest
 import scipy.stats
 import soundfile
 
-from batch.audio import MIDDLE_S, N_FEATURES, SAMPLE_RATE, UnreadableAudio, clip, features, summary, warm_up
+from batch.audio import (
+    EXTRACTOR_VERSION,
+    MIDDLE_S,
+    N_FEATURES,
+    SAMPLE_RATE,
+    UnreadableAudio,
+    clip,
+    extractor_version,
+    features,
+    summary,
+    track,
+    warm_up,
+)
 
 
 def tone(seconds: float, rate: int = SAMPLE_RATE, hertz: float = 440.0) -> np.ndarray:
@@ -43,11 +55,13 @@ def reference(y: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("rate", [22_050, 44_100])
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("kind", ["wav", "ogg", "flac", "mp3"])
 def test_a_file_has_the_features_that_librosa_and_scipy_give(
     kind: str, rate: int, channels: int, tmp_path: Path
 ) -> None:
+    if kind == "mp3":
+        rate = min(rate, 48_000)  # where MP3 ends
     path = tmp_path / f"music.{kind}"
     soundfile.write(path, music(3.0, rate, channels), rate)
     y, seconds = clip(path)
@@ -55,6 +69,30 @@ def test_a_file_has_the_features_that_librosa_and_scipy_give(
     assert seconds == pytest.approx(3.0, abs=0.1)
     assert y.dtype == np.float32 and y.ndim == 1
     np.testing.assert_allclose(features(y), reference(whole), rtol=1e-3, atol=1e-3)
+
+
+def test_the_middle_of_a_long_mp3_is_what_librosa_reads_there(tmp_path: Path) -> None:
+    path = tmp_path / "music.mp3"
+    soundfile.write(path, music(20.0, 44_100, 2), 44_100)
+    vector, seconds = track(path, middle_s=4.0)
+    start = (soundfile.info(path).frames - 4 * 44_100) // 2 / 44_100
+    y, _ = librosa.load(path, sr=SAMPLE_RATE, offset=start, duration=4.0)
+    assert seconds == pytest.approx(20.0, abs=0.1)
+    np.testing.assert_allclose(vector, reference(y), rtol=1e-3, atol=1e-3)
+
+
+def test_a_whole_track_is_read_by_blocks_and_has_the_features_of_one_piece(tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    soundfile.write(path, music(150.0, 44_100, 2), 44_100)
+    vector, seconds = track(path, middle_s=None)
+    whole, _ = librosa.load(path, sr=SAMPLE_RATE, res_type="soxr_hq")
+    assert seconds == pytest.approx(150.0)
+    np.testing.assert_allclose(vector, reference(whole), rtol=1e-3, atol=1e-3)
+
+
+def test_features_of_other_parts_of_a_track_have_another_version() -> None:
+    versions = [extractor_version(middle_s) for middle_s in (MIDDLE_S, 10.0, None)]
+    assert versions == [EXTRACTOR_VERSION, f"{EXTRACTOR_VERSION}+10s", f"{EXTRACTOR_VERSION}+whole"]
 
 
 def test_features_are_finite_numbers_and_the_same_every_time() -> None:

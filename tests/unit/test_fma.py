@@ -92,7 +92,8 @@ def features_csv(path: Path, rows: dict[int, list[str]], statistics: tuple[str, 
     others = tuple(name for name in ("median", "min", "skew", "std"))
     columns = [("chroma_cens", "mean", "01")]
     columns += [("mfcc", name, f"{number:02}") for name in (*statistics, *others) for number in range(1, 21)]
-    lines = [",".join((title, *column)) for title, column in zip(("feature", "statistics", "number"), zip(*columns, strict=True))]
+    levels = zip(("feature", "statistics", "number"), zip(*columns, strict=True), strict=True)
+    lines = [",".join((title, *level)) for title, level in levels]
     lines += ["track_id" + "," * len(columns), *(",".join([str(number), *row]) for number, row in rows.items())]
     path.write_text("\n".join(lines) + "\n")
     return path
