@@ -6,6 +6,10 @@ tags.py          what a file says of itself
 tracks.py        the tables `tracks` and `rejected_tracks`; which file is which track
 features.py      the table `features`; the pandas UDF that reads files
 extract.py     ▶ folder → Delta
+download.py      one large file by HTTP, resumed where it broke off
+archive.py       a zip onto the disk, each file whole or not at all
+meter.py         how many bytes of a transfer are done
+download_fma.py ▶ FMA's archives → a folder
 lake.py          Delta in, Delta out
 index.py         nearest neighbours by hashed bands (numpy)
 similarity.py    MLlib's scaler, PCA and LSH → an index
