@@ -21,6 +21,8 @@ from batch.similarity import BANDS, COMPONENTS, HASHES, RECALL_AT, SEED, TARGET_
 DIMENSIONS = 140
 GENRES = 16
 TRACKS_AN_ARTIST = 7
+LIMIT = 400
+"""Tracks that one bucket gives at most."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def catalogue(n: int, seed: int = 3) -> Catalogue:
 
 def model(root: Path, made: Catalogue) -> registry.Model:
     """The catalogue's model under `root`, made when it is not there yet: the index that train would build, without Spark."""
-    fingerprint = f"made-{len(made.ids)}"
+    fingerprint = f"made-{len(made.ids)}-{LIMIT}"
     if (known := registry.trained_on(str(root), fingerprint)) is not None:
         registry.make_latest(str(root), known.version)
         return known
@@ -77,7 +79,7 @@ def _index(made: Catalogue) -> tuple[Index, float, float]:
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     for width in WIDTHS:
         offsets = rng.uniform(0, width * spread, (BANDS, HASHES)).astype(np.float32)
-        space = Space(mean, deviation, components, directions, offsets, width * spread)
+        space = Space(mean, deviation, components, directions, offsets, width * spread, limit=LIMIT)
         built = index(made.ids, made.vectors, made.artists, space)
         recall, share = quality(built, 100, RECALL_AT)
         if recall >= TARGET_RECALL:

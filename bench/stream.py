@@ -83,7 +83,9 @@ def main() -> int:
 
 
 def show(results: list[Measured]) -> None:
-    print("\n| lanes | tracks | listeners | events/s | answered | p50 s | p95 s | p99 s | worst s | waiting at the end | GiB |")
+    print(
+        "\n| lanes | tracks | listeners | events/s | answered | p50 s | p95 s | p99 s | worst s | waiting at the end | GiB |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for r in results:
         print(
@@ -101,7 +103,9 @@ class Bench:
         started = time.monotonic()
         found = model(self.home / "models", self.made)
         recall, share = found.manifest["recall"], found.manifest["candidate_share"]
-        print(f"index: recall@20 {recall:.3f} at {share:.1%} candidates [{time.monotonic() - started:.0f} s]", flush=True)
+        print(
+            f"index: recall@20 {recall:.3f} at {share:.1%} candidates [{time.monotonic() - started:.0f} s]", flush=True
+        )
         self.mongo.start()
         self.kafka.start()
         self.mongo.wait()
@@ -128,6 +132,7 @@ class Bench:
             self.database[collection].delete_many({"_id": {"$ne": EVERYONE}})
         environment = {
             **os.environ,
+            f"{PREFIX}STREAM__METRICS_PORT": "0",
             f"{PREFIX}HOME": str(self.home),
             f"{PREFIX}MODELS__ROOT": str(self.home / "models"),
             f"{PREFIX}LAKE__ROOT": str(self.home / f"lake-{stamp}"),

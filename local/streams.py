@@ -15,22 +15,21 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import settings
-from streaming import ledger, recommend, topics
+from streaming import ledger, metrics, recommend, running
 
 
 def main() -> int:
     ready = Path(sys.argv[1])
     chosen = settings()
-    sources = topics.ensure(chosen.kafka)
     spark = SparkSession.builder.appName("overtone").getOrCreate()
-    queries = [recommend.start(spark, chosen, sources), ledger.start(spark, chosen, sources)]
-    while not all(is_ready(query) for query in queries):
-        for query in queries:
-            if not query.isActive:
-                query.awaitTermination()  # raises what ended it
+    metrics.start(spark, chosen)
+    queries = running.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
+    queries.start()
+    while not all(is_ready(query) for query in queries.queries.values()):
+        queries.look()
         time.sleep(0.1)
     ready.touch()
-    spark.streams.awaitAnyTermination()
+    queries.keep()
     return 0
 
 

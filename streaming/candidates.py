@@ -33,7 +33,11 @@ class Catalogue:
     @cached_property
     def sample(self) -> Rows:
         """Up to a thousand rows, evenly spaced: what is true of them is about true of all tracks."""
-        return self.present[np.unique(np.linspace(0, len(self.present) - 1, SAMPLE).astype(np.int64))] if len(self) else self.present
+        return (
+            self.present[np.unique(np.linspace(0, len(self.present) - 1, SAMPLE).astype(np.int64))]
+            if len(self)
+            else self.present
+        )
 
     def __len__(self) -> int:
         return len(self.present)
@@ -47,10 +51,10 @@ class Catalogue:
                 self._near[row] = np.asarray(found, dtype=np.int64)
         for row in rows:
             self._near.move_to_end(int(row))
-        found = [self._near[int(row)] for row in rows]
+        together = [self._near[int(row)] for row in rows]
         while len(self._near) > REMEMBERED:
             self._near.popitem(last=False)
-        return np.unique(np.concatenate([*found, rows])) if found else np.empty(0, dtype=np.int64)
+        return np.unique(np.concatenate([*together, rows])) if together else np.empty(0, dtype=np.int64)
 
     def points(self, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(vectors [shape=(n, d)], local scales [shape=(n,)]) of the rows."""

@@ -88,7 +88,9 @@ def encode(event: Event) -> bytes:
     try:
         value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
-        raise BadEvent(f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry") from error
+        raise BadEvent(
+            f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry"
+        ) from error
     parse(value, received_at=datetime.now(UTC))
     return value
 

@@ -8,7 +8,6 @@ replay changes nothing.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -31,12 +30,11 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from batch import mongo
 from batch.lake import insert_new
-from conf.settings import Mongo, Settings, settings
-from streaming import topics
+from conf.settings import Mongo, Settings
+from streaming import running
+from streaming.connections import database_of
 from streaming.events import BadEvent, Event, parse, received_at
-from streaming.profiles import database_of
 from streaming.recommend import checkpoint, events
 from streaming.titles import titles
 
@@ -67,6 +65,7 @@ LISTENING_EVENTS = StructType(
         StructField("session_id", StringType()),
         StructField("source", StringType()),
         StructField("model_version", StringType()),
+        StructField("target", StringType()),
         StructField("more", StringType()),
         StructField("received_at", TimestampType()),
     ]
@@ -106,25 +105,7 @@ _SORTED = StructType(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="streaming/ledger.py", description="Keep events and lists in the lake.")
-    parser.add_argument("--until-caught-up", action="store_true", help="end when all events so far are kept")
-    given = parser.parse_args(arguments)
-    try:
-        chosen = settings()
-        mongo.client(chosen.mongo).close()
-        sources = topics.ensure(chosen.kafka)
-    except ValueError as error:
-        print(f"ledger: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"ledger: {error}", file=sys.stderr)
-        return 1
-    spark = SparkSession.builder.appName("ledger").getOrCreate()
-    try:
-        start(spark, chosen, sources, given.until_caught_up).awaitTermination()
-    finally:
-        spark.stop()
-    return 0
+    return running.main("ledger", "Keep events and lists in the lake.", start, arguments)
 
 
 def start(
@@ -174,7 +155,7 @@ def sorted_events(raw: DataFrame, settings: Mongo, source: str) -> DataFrame:
         for batch in batches:
             rows = batch.to_pylist()
             parsed = [_parsed(row["value"], received_at(row["received_ms"])) for row in rows]
-            wanted = {found.track_id for found in parsed if isinstance(found, Event)}
+            wanted = {found.track_id for found in parsed if isinstance(found, Event) and found.track_id is not None}
             known = titles(wanted, database_of(settings))
             values = [
                 _place(row, source) | _columns(found, row["value"], known)
@@ -208,7 +189,7 @@ def _parsed(value: bytes | None, arrived: datetime) -> Event | BadEvent:
 
 
 def _columns(found: Event | BadEvent, value: bytes | None, known: dict[str, str]) -> dict[str, Any]:
-    if isinstance(found, Event) and found.track_id in known:
+    if isinstance(found, Event) and (found.track_id is None or found.track_id in known):
         columns = {name: getattr(found, name) for name in LISTENING_EVENTS.names if hasattr(found, name)}
         return columns | {"more": json.dumps(found.more, ensure_ascii=False) if found.more else None}
     reason = f"unknown track {found.track_id!r}" if isinstance(found, Event) else str(found)

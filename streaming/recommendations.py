@@ -128,9 +128,7 @@ def items(
     attraction = _together(shares)
     score = attraction - repelled
     venture = profile.adventure / AS_SET
-    chosen, crowding = _diverse(
-        rows, score, catalogue, most, taste.artist_cap, min(0.9, taste.diversity * venture)
-    )
+    chosen, crowding = _diverse(rows, score, catalogue, most, taste.artist_cap, min(0.9, taste.diversity * venture))
     nearer = _percentiles(attraction[chosen], found, catalogue)
     listed = [
         Item(

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from batch.index import Index, Space, index, with_local_scales
+from batch.index import Index, index, with_local_scales
+from batch.space import Space
 from conf.settings import Taste
 from streaming.events import Event
-from streaming.recommendations import TOGETHER, Item, items
+from streaming.candidates import Catalogue
+from streaming.recommendations import TOGETHER, Item, items, liking
 from streaming.taste import Profile
 
 TASTE = Taste(
@@ -19,11 +21,18 @@ TASTE = Taste(
     like=1.0,
     skip=-0.6,
     dislike=-1.0,
+    more=0.9,
+    less=-0.9,
+    skip_rate_prior=20.0,
+    skip_factor_most=2.0,
     remembered_tracks=300,
     half_life_days=30.0,
     session_half_life_minutes=30.0,
     session_share=0.5,
+    centres=5,
+    centre_reach=1.3,
     rejection=0.7,
+    diversity=0.0,
     artist_cap=2,
     heard_again_after_hours=24.0,
     exploration=0,
@@ -67,7 +76,7 @@ def listener(*did: tuple[str, str, float]) -> Profile:
 def listed(
     profile: Profile, whole: Index, most: int = 20, taste: Taste = TASTE, opening: list[str] | None = None
 ) -> list[Item]:
-    return items(profile, whole, opening or [], most, taste)
+    return items(profile, Catalogue(whole), opening or [], most, taste)
 
 
 def kinds(found: list[Item]) -> list[str]:
