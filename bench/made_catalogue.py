@@ -42,7 +42,8 @@ class Catalogue:
 
 def catalogue(n: int, seed: int = 3) -> Catalogue:
     rng = np.random.default_rng(seed)
-    subspace = rng.normal(0, 1, (COMPONENTS, DIMENSIONS)) / np.sqrt(COMPONENTS)
+    falling = np.arange(1, COMPONENTS + 1) ** -0.5  # real features vary most along few directions
+    subspace = falling[:, None] * rng.normal(0, 1, (COMPONENTS, DIMENSIONS))
     centres = rng.normal(0, 1.2, (GENRES, COMPONENTS))
     genre = rng.integers(0, GENRES, max(1, n // TRACKS_AN_ARTIST))
     around = centres[genre] + rng.normal(0, 0.6, (len(genre), COMPONENTS))
@@ -56,7 +57,7 @@ def catalogue(n: int, seed: int = 3) -> Catalogue:
 
 def model(root: Path, made: Catalogue) -> registry.Model:
     """The catalogue's model under `root`, made when it is not there yet: the index that train would build, without Spark."""
-    fingerprint = f"made-{len(made.ids)}-{LIMIT}"
+    fingerprint = f"made-2-{len(made.ids)}-{LIMIT}"
     if (known := registry.trained_on(str(root), fingerprint)) is not None:
         registry.make_latest(str(root), known.version)
         return known

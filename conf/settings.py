@@ -109,6 +109,8 @@ class Taste(Section):
     half_life_days: float = Field(gt=0)
     session_half_life_minutes: float = Field(gt=0)
     session_share: float = Field(ge=0, le=1)
+    attention_tracks: float = Field(gt=0)
+    impatience: float = Field(ge=0)
     centres: int = Field(ge=1, le=5)
     centre_reach: float = Field(gt=0)
     rejection: float = Field(ge=0)

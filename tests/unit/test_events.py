@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batch.mongo import EVERYONE
-from streaming.events import TRACK_ACTIONS, MAX_BYTES, MAX_MS, BadEvent, Event, encode, parse, received_at
+from streaming.events import MAX_BYTES, MAX_MS, TRACK_ACTIONS, BadEvent, Event, encode, parse, received_at
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GOOD = {

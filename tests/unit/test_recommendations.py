@@ -10,9 +10,9 @@ import pytest
 from batch.index import Index, index, with_local_scales
 from batch.space import Space
 from conf.settings import Taste
-from streaming.events import Event
 from streaming.candidates import Catalogue
-from streaming.recommendations import TOGETHER, Item, items, liking
+from streaming.events import Event
+from streaming.recommendations import TOGETHER, Item, items
 from streaming.taste import Profile
 
 TASTE = Taste(
@@ -29,6 +29,8 @@ TASTE = Taste(
     half_life_days=30.0,
     session_half_life_minutes=30.0,
     session_share=0.5,
+    attention_tracks=5.0,
+    impatience=1.0,
     centres=5,
     centre_reach=1.3,
     rejection=0.7,
