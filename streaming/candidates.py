@@ -60,6 +60,14 @@ class Catalogue:
         """(vectors [shape=(n, d)], local scales [shape=(n,)]) of the rows."""
         return np.asarray(self.index.vectors[rows]), np.asarray(self.index.scales[rows])
 
+    @cached_property
+    def typical(self) -> float:
+        """The usual distance between any two tracks, in local scales."""
+        some = self.sample[:: max(1, len(self.sample) // 200)]
+        between = np.sqrt(scaled(*self.points(some), *self.points(some)))
+        pairs = between[np.triu_indices(len(some), 1)]
+        return float(np.median(pairs)) if len(pairs) else 1.0
+
     def likeness(self, ones: Rows, others: Rows) -> Floats64:
         """How alike tracks are, corrected for hubs by their local scales, 0 to 1: [shape=(ones, others)]."""
         return alike(*self.points(ones), *self.points(others))
@@ -72,6 +80,16 @@ def alike(
     other_scales: NDArray[np.float32],
 ) -> Floats64:
     """exp(-d² / (scale · scale)) of all pairs: [shape=(ones, others)] (Zelnik-Manor & Perona, 2004)."""
+    return np.exp(-scaled(ones, scales, others, other_scales))
+
+
+def scaled(
+    ones: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    others: NDArray[np.float32],
+    other_scales: NDArray[np.float32],
+) -> Floats64:
+    """Squared distances of all pairs in units of both local scales: [shape=(ones, others)]."""
     squares = np.einsum("ij,ij->i", ones, ones)[:, None] + np.einsum("ij,ij->i", others, others)[None, :]
     apart = np.maximum(squares - 2 * (ones @ others.T), 0.0)
-    return np.exp(-apart / (np.outer(scales, other_scales) + 1e-12)).astype(np.float64)
+    return (apart / (np.outer(scales, other_scales) + 1e-12)).astype(np.float64)

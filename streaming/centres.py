@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index import Rows
-from streaming.candidates import Catalogue
+from streaming.candidates import Catalogue, scaled
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,16 @@ def centres(rows: Rows, weights: NDArray[np.float64], catalogue: Catalogue, most
     """The groups of the liked tracks, weightiest first.
 
     rows : of the liked tracks;  weights : of liking, positive [shape=(rows,)];  most : groups at most
-    reach : how far apart members may be on average, in local scales: 1 is the distance of close neighbours
+    reach : how far apart members may be on average; 1 is the usual distance between any two tracks
     """
     if not len(rows):
         return []
-    likeness = catalogue.likeness(rows, rows)
-    apart = np.sqrt(-np.log(np.maximum(likeness, 1e-300)))
+    points = catalogue.points(rows)
+    apart = np.sqrt(scaled(*points, *points))
+    np.fill_diagonal(apart, 0.0)
     found = []
     total = float(weights.sum())
-    for members in _groups(apart, most, reach):
+    for members in _groups(apart, most, reach * catalogue.typical):
         mine = weights[members]
         medoid = members[int(np.argmin(np.square(apart[np.ix_(members, members)]) @ mine))]
         strongest = members[np.lexsort((members, -mine))]

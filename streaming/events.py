@@ -95,15 +95,16 @@ def encode(event: Event) -> bytes:
     return value
 
 
-def parse(value: bytes | None, received_at: datetime) -> Event:
+def parse(value: bytes | None, received_at: datetime, length: int | None = None) -> Event:
     """The event that a Kafka value holds. Raises BadEvent with the reason.
 
     received_at : the record's timestamp in Kafka, so that a replay next year decides as today
+    length : of the whole value, where `value` is only its beginning
     """
     if value is None:
         _refuse("empty value")
-    if len(value) > MAX_BYTES:
-        _refuse(f"{len(value)} bytes; at most {MAX_BYTES} are an event")
+    if (length := len(value) if length is None else length) > MAX_BYTES:
+        _refuse(f"{length} bytes; at most {MAX_BYTES} are an event")
     fields = _json_object(value)
     steers = str(fields.get("action")) in STEERING_ACTIONS
     missing = [name for name in (*REQUIRED, "target" if steers else "track_id") if fields.get(name) is None]

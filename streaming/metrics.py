@@ -95,6 +95,8 @@ class Metrics:
             waits = [wait for at, wait in self._waits if at > now - RECENT_S]
             totals = dict(self._totals)
         for document in documents:
+            if document.get("running"):  # an idle query makes no progress and is well
+                document["at"] = datetime.fromtimestamp(now, UTC)
             if document["_id"] == FAST:
                 shares = {"p50_s": 0.5, "p95_s": 0.95, "p99_s": 0.99}
                 document |= {
