@@ -80,6 +80,7 @@ class Kafka(Section):
     bootstrap_servers: str = Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")
     listening_topic: str = Field(min_length=1)
     recommendation_topic: str = Field(min_length=1)
+    features_topic: str = Field(min_length=1)
     partitions: int = Field(ge=1)
 
 

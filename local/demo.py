@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -30,6 +30,8 @@ from local.services import KafkaServer, MongoServer
 
 READY_S = 180.0
 FREE_BYTES = 1 << 30
+REVIVALS, REVIVALS_S = 5, 600.0
+"""What ends is started again, at most so often in so many seconds."""
 FOREIGN = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
 """Of the caller's environment; the demo runs on the Spark that it was tested with."""
 ONCE_LISTENER = "demo-listener"
@@ -80,6 +82,7 @@ class Demo:
         self.mongo, self.kafka = MongoServer(home), KafkaServer(home)
         self.streams, self.player = Process("streams", home), Process("player", home)
         self.listeners, self.batch = Process("listeners", home), Process("batch", home)
+        self.revivals: list[float] = []
         self.ready_file = home / "run" / "streams.ready"
         self.run_env = home / "run.env"
 
@@ -97,6 +100,7 @@ class Demo:
             environment = self._environment(chosen)
             self._batch(root, chosen, environment)
             self._serve(chosen, environment)
+            self.environment = environment
             return self._once(chosen) if self.given.once else self._watch(chosen)
         finally:
             self.run_env.unlink(missing_ok=True)
@@ -169,7 +173,9 @@ class Demo:
         except (registry.ModelNotFound, registry.ModelUnusable):
             return
         if last and last != str(root):
-            self._say(f"another library than last time ({last}): that one keeps its tables, player and stream offer this one")
+            self._say(
+                f"another library than last time ({last}): that one keeps its tables, player and stream offer this one"
+            )
 
     def _batch_lines(self) -> list[str]:
         return self.batch.log.read_text(errors="replace").splitlines()
@@ -188,11 +194,9 @@ class Demo:
     def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
         """Starts queries and player, and writes run.env when both are ready."""
         self.ready_file.unlink(missing_ok=True)
-        self.streams.start(
-            [PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", self.ready_file], environment
-        )
+        self._start_streams(environment)
         if not self.given.once:
-            self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+            self._start_player(environment)
         deadline = time.monotonic() + READY_S
         while not (self.ready_file.exists() and (self.given.once or "Overtone is at" in self.player.log.read_text())):
             self.streams.require_running("starting the queries")
@@ -207,10 +211,41 @@ class Demo:
         part.write_text(exports)
         part.replace(self.run_env)
         if self.given.listeners:
-            command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
-            self.listeners.start(command, environment, cwd=PROJECT)
+            self._start_listeners(environment)
             self._say(f"{self.given.listeners} simulated listeners are listening")
         self._say("queries are running")
+
+    def _start_streams(self, environment: dict[str, str]) -> None:
+        job = PROJECT / "local" / "streams.py"
+        self.streams.start([PROJECT / "spark-submit.sh", job, self.ready_file], environment)
+
+    def _start_player(self, environment: dict[str, str]) -> None:
+        self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+
+    def _start_listeners(self, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
+        self.listeners.start(command, environment, cwd=PROJECT)
+
+    def _revive(self) -> None:
+        """Starts again what has ended; the queries and the player wait meanwhile. Raises StepFailed where it keeps ending."""
+        parts: list[tuple[Process, Callable[[], object]]] = [
+            (self.mongo.process, lambda: self.mongo.start().wait()),
+            (self.kafka.process, lambda: self.kafka.start().wait()),
+            (self.streams, lambda: self._start_streams(self.environment)),
+            (self.player, lambda: self._start_player(self.environment)),
+        ]
+        if self.given.listeners:
+            parts.append((self.listeners, lambda: self._start_listeners(self.environment)))
+        for process, start in parts:
+            if process.returncode is None:
+                continue
+            self.revivals = [*(at for at in self.revivals if at > time.monotonic() - REVIVALS_S), time.monotonic()]
+            if len(self.revivals) > REVIVALS:
+                process.require_running("serving, as often before")
+            self._say(f"{process.name} ended with code {process.returncode}; starting it again")
+            process.stop()  # what is left of its group
+            start()
+            self._say(f"{process.name} is back")
 
     def _watch(self, chosen: Settings) -> int:
         address = f"http://127.0.0.1:{chosen.player.port}/"
@@ -220,9 +255,7 @@ class Demo:
         if not self.given.no_browser and has_screen:  # a text browser would take the terminal over
             webbrowser.open(address)
         while True:
-            self._require_services()
-            self.streams.require_running("serving")
-            self.player.require_running("serving")
+            self._revive()
             time.sleep(0.5)
 
     def _once(self, chosen: Settings) -> int:

@@ -1,13 +1,14 @@
-"""Both queries in one driver: on one machine a second JVM costs more than it gives.
+"""Both queries, the feed and the catalogue in one driver: on one machine a second JVM costs more than it gives.
 
     spark-submit.sh local/streams.py READY_FILE
 
-READY_FILE appears when both have finished a first batch, or have nothing to do.
+READY_FILE appears when both queries have finished a first batch, or have nothing to do.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import settings
-from streaming import ledger, metrics, recommend, running
+from streaming import catalogue, feed, ledger, metrics, recommend, running
 
 
 def main() -> int:
@@ -28,6 +29,9 @@ def main() -> int:
     while not all(is_ready(query) for query in queries.queries.values()):
         queries.look()
         time.sleep(0.1)
+    stopping = threading.Event()
+    for job in (feed, catalogue):
+        threading.Thread(target=job.keep, args=(chosen, stopping), daemon=True, name=job.__name__).start()
     ready.touch()
     queries.keep()
     return 0

@@ -95,7 +95,11 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
 
 def state(settings: Settings, database: Any) -> tuple[Any, ...]:
     lists = {
-        document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"], document["generation"])
+        document["_id"]: (
+            [item["track_id"] for item in document["items"]],
+            document["events_applied"],
+            document["generation"],
+        )
         for document in database.recommendations.find()
     }
     profiles = {document["_id"]: (document["opinions"], document["offsets"]) for document in database.profiles.find()}
