@@ -9,27 +9,24 @@ the queries and the player, and stops all of it on Ctrl-C or on an error.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
 import shlex
-import shutil
 import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
 from batch import registry
 from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
+from local.home import exported, only_one, undisturbed, usable_home
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
 READY_S = 180.0
-FREE_BYTES = 1 << 30
 REVIVALS, REVIVALS_S = 5, 600.0
 """What ends is started again, at most so often in so many seconds."""
 FOREIGN = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
@@ -44,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, _interrupt)
     try:
         chosen = settings()
-        home = _home(chosen.home)
-        with _only_one(home):
+        home = usable_home(chosen.home)
+        with only_one(home):
             return Demo(given, home).run()
     except (SettingsError, StepFailed, LibraryNotFound, EmptyLibrary) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -144,7 +141,7 @@ class Demo:
     def _environment(self, chosen: Settings) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         player = {f"{PREFIX}PLAYER__HOST": chosen.player.host, f"{PREFIX}PLAYER__PORT": str(chosen.player.port)}
-        return {**kept, **_exported(chosen), **player}
+        return {**kept, **exported(chosen), **player}
 
     def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
         from local.state import is_up_to_date
@@ -207,7 +204,7 @@ class Demo:
                 raise StepFailed(f"the queries were not ready within {READY_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.1)
         part = self.run_env.with_suffix(".part")
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in _exported(chosen).items())
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exported(chosen).items())
         part.write_text(exports)
         part.replace(self.run_env)
         if self.given.listeners:
@@ -283,7 +280,7 @@ class Demo:
         self.kafka.process.require_running("serving")
 
     def _stop(self) -> None:
-        with _undisturbed():
+        with undisturbed():
             for stop in (
                 self.listeners.stop, self.batch.stop, self.streams.stop, self.player.stop, self.kafka.stop, self.mongo.stop
             ):  # fmt: skip
@@ -301,62 +298,6 @@ class Demo:
 
     def _say(self, line: str) -> None:
         print(f"[{time.monotonic() - self.started:5.1f} s] {line}", flush=True)
-
-
-def _exported(chosen: Settings) -> dict[str, str]:
-    """The settings that another shell needs to take part."""
-    return {
-        f"{PREFIX}HOME": str(chosen.home),
-        f"{PREFIX}LAKE__ROOT": chosen.lake.root,
-        f"{PREFIX}MODELS__ROOT": chosen.models.root,
-        f"{PREFIX}MONGO__URI": chosen.mongo.uri.get_secret_value(),
-        f"{PREFIX}MONGO__DATABASE": chosen.mongo.database,
-        f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": chosen.kafka.bootstrap_servers,
-        f"{PREFIX}LIBRARY__ROOT": chosen.library.root,
-    }
-
-
-def _home(home: Path) -> Path:
-    """The home, made and tried. Raises StepFailed where it cannot be written or the disk is full."""
-    try:
-        (home / "run").mkdir(parents=True, exist_ok=True)
-        trial = home / "run" / ".trial"
-        trial.write_bytes(b"x")
-        trial.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StepFailed(f"{home} cannot be written ({reason}); set OVERTONE_HOME to a folder of yours") from error
-    free = shutil.disk_usage(home).free
-    if free < FREE_BYTES:
-        raise StepFailed(
-            f"{free / 2**20:.0f} MiB are free at {home}, a demo needs 1 GiB; make room or set OVERTONE_HOME"
-        )
-    return home
-
-
-@contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """One demo a home. The lock goes with the process, however it ends."""
-    with (home / "run" / "demo.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StepFailed(f"another demo runs in {home}; stop it, or set OVERTONE_HOME to another folder") from error
-        os.set_inheritable(lock.fileno(), False)
-        yield
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave processes behind."""
-    before = [
-        (number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    ]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
