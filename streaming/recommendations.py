@@ -8,6 +8,7 @@ listed already. Nothing heard lately, nothing muted, few of one artist, a few pl
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -249,30 +250,40 @@ def _diverse(
     Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998), with at most `cap` of an artist in any ten; where only
     capped artists are left, the cap gives way. Ties keep the order of `rows`.
     """
-    from streaming.candidates import alike
-
     vectors, scales = catalogue.points(rows)
-    artists = np.asarray(catalogue.index.artists[rows])
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    artists = np.asarray(catalogue.index.artists[rows]).tolist()
+    by_artist: dict[int, list[int]] = {}
+    for at, artist in enumerate(artists):
+        by_artist.setdefault(artist, []).append(at)
     span = max(float(np.abs(score).max(initial=0.0)), 1e-12)
     relevance = (1 - diversity) * score / span
     crowd = np.zeros(len(rows))
-    is_free = np.ones(len(rows), dtype=np.bool_)
+    value = relevance.copy()
+    taken = np.zeros(len(rows), dtype=np.bool_)
     chosen: list[int] = []
     lost: list[float] = []
     while len(chosen) < min(most, len(rows)):
-        recent = artists[chosen[-(TOGETHER - 1) :]]
-        full = [artist for artist in set(recent.tolist()) if artist >= 0 and (recent == artist).sum() >= cap]
-        fits = is_free & ~np.isin(artists, full) if full else is_free
-        if not fits.any():
-            fits = is_free
-        value = np.where(fits, relevance - diversity * crowd, -np.inf)
-        at = int(np.argmax(value))
+        recent = Counter(artists[at] for at in chosen[-(TOGETHER - 1) :])
+        full = [at for artist, times in recent.items() if artist >= 0 and times >= cap for at in by_artist[artist]]
+        at = int(np.argmax(value if not full else _without(value, full)))
+        if taken[at] or (full and at in full):  # none is left but of capped artists
+            at = int(np.argmax(value))
         chosen.append(at)
         lost.append(float(diversity * crowd[at]))
-        is_free[at] = False
+        taken[at] = True
         if diversity:
-            np.maximum(crowd, alike(vectors[at : at + 1], scales[at : at + 1], vectors, scales)[0], out=crowd)
+            apart = np.maximum(squares + squares[at] - 2 * (vectors @ vectors[at]), 0.0)
+            np.maximum(crowd, np.exp(-apart / (scales * scales[at] + 1e-12)), out=crowd)
+            value = relevance - diversity * crowd
+        value[taken] = -np.inf
     return chosen, lost
+
+
+def _without(value: Floats64, places: list[int]) -> Floats64:
+    left = value.copy()
+    left[places] = -np.inf
+    return left
 
 
 def _percentiles(attraction: Floats64, found: Liking, catalogue: Catalogue) -> list[float | None]:

@@ -92,6 +92,33 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     assert state(settings, database) == first, "a lost checkpoint replays everything and changes nothing"
     assert "0 extracted, 12 unchanged, 6 rejected" in job(environment, "batch/extract.py", "--library", root)
 
+    today = f"{now:%Y-%m-%d}"
+    said = job(environment, "streaming/replay.py", "--from", today, "--to", "2100-01-01", "--half-life", "1")
+    assert "2 listeners replayed" in said and "2 had a list before" in said
+    assert len(rows(settings, "replayed_recommendations", "user_id", "rank")) == len({*lists} - {"*"}) * 11
+    assert state(settings, database) == first, "a replay touches nothing but its own table"
+
+
+def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, environment: dict[str, str]) -> None:
+    job(environment, "batch/extract.py")
+    job(environment, "batch/train.py")
+    job(environment, "batch/publish.py")
+    assert "12 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    assert "0 added, 0 removed, 12 unchanged" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
+    one = database.tracks.find_one({"artist": "Deep"})
+    features = [number * 1.001 for number in one["features"]]
+    database.tracks.insert_one({**one, "_id": "new", "title": "New", "features": features})
+    database.tracks.insert_one({"_id": "unfit", "title": "Unfit", "features": [1.0, 2.0]})
+    database.tracks.insert_one({"_id": "bare", "title": "Without features"})
+    assert "3 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    said = job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert "1 added, 0 removed, 0 unchanged, 1 unfit" in said and "unfit left out: features of shape" in said
+    database.tracks.delete_one({"_id": "new"})
+    assert "1 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    assert "0 added, 1 removed" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert "0 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+
 
 def state(settings: Settings, database: Any) -> tuple[Any, ...]:
     lists = {

@@ -117,7 +117,7 @@ def make_world(folder: Path) -> World:
     return world
 
 
-def make_model(root: Path) -> None:
+def make_model(root: Path, hour: int = 12) -> None:
     rng = np.random.default_rng(4)
     ids = [f"{at:016x}" for at in range(TRACKS)]
     corners = np.repeat(4 * np.eye(D)[:KINDS], TRACKS // KINDS, axis=0)
@@ -130,7 +130,7 @@ def make_model(root: Path) -> None:
         width=3.0,
     )
     built = with_local_scales(index(ids, corners + rng.normal(0, 0.6, corners.shape), _artists(), space))
-    with registry.new_version(str(root), NOON) as (_, part):
+    with registry.new_version(str(root), NOON.replace(hour=hour)) as (_, part):
         built.save(part / "index")
         registry.write_manifest(part, {"tracks": TRACKS, "genres": [], "library": "made", "fingerprint": "made"})
 
