@@ -55,6 +55,7 @@ class Measured:
     worst: float
     behind: int
     memory_gib: float
+    batch_ms: dict[str, int]
 
 
 def main() -> int:
@@ -92,6 +93,7 @@ def show(results: list[Measured]) -> None:
             f"| {r.lanes} | {r.tracks:,} | {r.listeners:,} | {r.rate:g} | {r.answered:,} of {r.sent:,} | {r.p50:.2f} | "
             f"{r.p95:.2f} | {r.p99:.2f} | {r.worst:.2f} | {r.behind} | {r.memory_gib:.1f} |"
         )
+    print("\nlast micro-batch, ms: " + "; ".join(f"at {r.rate:g}/s {r.batch_ms}" for r in results), flush=True)
 
 
 class Bench:
@@ -185,8 +187,13 @@ class Bench:
         memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
         return Measured(
             "fast and durable" if durable else "fast only", self.given.tracks, self.given.listeners, rate, sent,
-            len(waits), self.given.seconds, *at, behind, memory,
+            len(waits), self.given.seconds, *at, behind, memory, self._batch_ms(),
         )  # fmt: skip
+
+    def _batch_ms(self) -> dict[str, int]:
+        """Where the last micro-batch's time went, as Spark tells it."""
+        found = self.database.status.find_one({"_id": "recommend"}) or {}
+        return dict(found.get("durations_ms", {}))
 
     def stop(self) -> None:
         for stop in (self.streams.stop, self.kafka.stop, self.mongo.stop):
