@@ -183,11 +183,11 @@ class Bench:
             self.streams.require_running("serving")
             time.sleep(0.1)
         waits = load.latencies(since=started)
-        at = [float(np.quantile(waits, share)) if waits else float("nan") for share in (0.5, 0.95, 0.99, 1.0)]
+        p50, p95, p99, worst = (float(np.quantile(waits, q)) if waits else float("nan") for q in (0.5, 0.95, 0.99, 1.0))
         memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
         return Measured(
             "fast and durable" if durable else "fast only", self.given.tracks, self.given.listeners, rate, sent,
-            len(waits), self.given.seconds, *at, behind, memory, self._batch_ms(),
+            len(waits), self.given.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(),
         )  # fmt: skip
 
     def _batch_ms(self) -> dict[str, int]:

@@ -30,7 +30,8 @@ from batch import registry
 from batch.index import Index
 from conf.settings import Settings
 from streaming import metrics, running
-from streaming.events import MAX_BYTES, BadEvent, parse, received_at
+from streaming.connections import database_of
+from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
 from streaming.profiles import Outcome, Raw, Serving, serve
 from streaming.skips import freeze
 
@@ -74,6 +75,8 @@ def start(
     """Starts the query; it keeps its place in the topic under `checkpoints/` of the home."""
     topic = settings.kafka.listening_topic
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
+    for field in MUTED_KINDS:  # the tracks of a muted artist or genre are asked for by name
+        database_of(settings.mongo).tracks.create_index(field)
     fast = spark.newSession()  # its plans are small and come often: what adapts a large plan costs more than it gives
     fast.conf.set("spark.sql.adaptive.enabled", "false")
     serving = serving_of(settings, sources[topic])

@@ -21,6 +21,7 @@ LOOK_S = 0.5
 RETRY_S = 2.0
 FAILURES = 3
 """So many failures in a row, with both services there, are no outage."""
+MOST_PAUSE_S = 60.0
 STEADY_S = 60.0
 """A query that ran so long has recovered from what it failed with before."""
 
@@ -74,17 +75,22 @@ class Running:
         self.queries: dict[str, StreamingQuery] = {}
         self.started: dict[str, float] = {}
         self.failures = dict.fromkeys(starts, 0)
+        self.not_before = dict.fromkeys(starts, 0.0)
 
     def start(self) -> None:
         """Starts the queries that are not running."""
         sources = topics.ensure(self.settings.kafka)
         for name, start in self.starts.items():
-            if name not in self.queries:
+            if name not in self.queries and time.monotonic() >= self.not_before[name]:
                 self.queries[name] = start(self.spark, self.settings, sources)
                 self.started[name] = time.monotonic()
 
     def keep(self) -> None:
-        """Keeps them running. Raises StreamingQueryException for a query that fails for another reason than an outage."""
+        """Keeps them running.
+
+        A query that fails for another reason than an outage is tried again after ever longer pauses while another one
+        runs; where it is the only one, its StreamingQueryException is raised.
+        """
         while True:
             self.look()
             time.sleep(LOOK_S)
@@ -104,7 +110,9 @@ class Running:
             if away is None:
                 self.failures[name] += 1
                 if self.failures[name] >= FAILURES and error is not None:
-                    raise error
+                    if len(self.starts) == 1:
+                        raise error
+                    self.not_before[name] = time.monotonic() + min(MOST_PAUSE_S, 2.0 ** self.failures[name])
         if len(self.queries) < len(self.starts):
             self._wait()
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -70,9 +71,10 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     now = datetime.now(UTC)
     like = encode(Event("ana", deep[0], "like", now))
     skip = encode(Event("a.$b@c'\"", deep[0], "skip", now, position_ms=500, duration_ms=4000))
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, max_request_size=1 << 24)
     sent = [(b"ana", like), (b"ana", like), (b"a", skip), (None, encode(Event("ana", deep[1], "play", now)))]
-    bad = [b"not json", b"\xff\xfe", b"[]", b"{}", encode(Event("ana", "nobody-knows-it", "play", now))]
+    huge = b"x" * 10_000_000
+    bad = [b"not json", b"\xff\xfe", b"[]", b"{}", huge, encode(Event("ana", "nobody-knows-it", "play", now))]
     for key, value in [*sent, *[(b"ana", value) for value in bad]]:
         producer.send(settings.kafka.listening_topic, key=key, value=value)
     producer.flush()
@@ -85,6 +87,13 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     assert lists["ana"][0][0] in deep and deep[0] not in lists["ana"][0], "near what was liked, and not what was heard"
     assert lists["a.$b@c'\""][0][0] in bright, "away from what was skipped"
     assert len(events) == 4 and len(refused) == len(bad) and len(kept) == len(set(kept))
+
+    assert (
+        "10000000 bytes; at most 65536 are an event",
+        10_000_000,
+        hashlib.sha256(huge).hexdigest(),
+        huge[:65536],
+    ) in rows(settings, "rejected_events", "reason", "bytes", "sha256", "raw")
 
     shutil.rmtree(settings.home / "checkpoints")
     job(environment, "streaming/recommend.py", "--until-caught-up")
