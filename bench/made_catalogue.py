@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch import registry
-from batch.index import Index, Space, index, quality, with_local_scales
+from batch.index import Index, index, quality, with_local_scales
 from batch.similarity import BANDS, COMPONENTS, HASHES, RECALL_AT, SEED, TARGET_RECALL, WIDTHS
+from batch.space import Space
 
 DIMENSIONS = 140
 GENRES = 16

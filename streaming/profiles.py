@@ -8,7 +8,6 @@ profile has the events, they are passed over.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from kafka.errors import KafkaError
 
 from batch.mongo import EVERYONE
@@ -206,4 +206,4 @@ def message(document: dict[str, Any]) -> bytes:
     """A list as it travels on the topic `recommendations`."""
     fields = {name: value for name, value in document.items() if name != "_id"}
     fields |= {"user_id": document["_id"], "generated_at": document["generated_at"].isoformat(timespec="milliseconds")}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(fields)
