@@ -80,6 +80,7 @@ class Kafka(Section):
     bootstrap_servers: str = Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")
     listening_topic: str = Field(min_length=1)
     recommendation_topic: str = Field(min_length=1)
+    features_topic: str = Field(min_length=1)
     partitions: int = Field(ge=1)
 
 
@@ -87,7 +88,10 @@ class Stream(Section):
     trigger_seconds: float = Field(ge=0)
     ledger_trigger_seconds: float = Field(ge=0)
     max_events_per_trigger: int = Field(ge=1)
+    small_batch_events: int = Field(ge=0)
     items: int = Field(ge=1, le=500)
+    compact_minutes: float = Field(ge=0)
+    metrics_port: int = Field(ge=0, le=65535)
 
 
 class Taste(Section):
@@ -98,13 +102,22 @@ class Taste(Section):
     like: float = Field(ge=-1, le=1)
     skip: float = Field(ge=-1, le=1)
     dislike: float = Field(ge=-1, le=1)
+    more: float = Field(ge=-1, le=1)
+    less: float = Field(ge=-1, le=1)
+    skip_rate_prior: float = Field(gt=0)
+    skip_factor_most: float = Field(ge=1)
     remembered_tracks: int = Field(ge=1, le=10_000)
     half_life_days: float = Field(gt=0)
     session_half_life_minutes: float = Field(gt=0)
     session_share: float = Field(ge=0, le=1)
+    attention_tracks: float = Field(gt=0)
+    impatience: float = Field(ge=0)
+    centres: int = Field(ge=1, le=5)
+    centre_reach: float = Field(gt=0)
     rejection: float = Field(ge=0)
     artist_cap: int = Field(ge=1)
     heard_again_after_hours: float = Field(ge=0)
+    diversity: float = Field(ge=0, le=0.9)
     exploration: int = Field(ge=0)
 
 

@@ -9,27 +9,26 @@ the queries and the player, and stops all of it on Ctrl-C or on an error.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
 import shlex
-import shutil
 import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
 from batch import registry
 from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
+from local.home import exported, only_one, undisturbed, usable_home
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
 READY_S = 180.0
-FREE_BYTES = 1 << 30
+REVIVALS, REVIVALS_S = 5, 600.0
+"""What ends is started again, at most so often in so many seconds."""
 FOREIGN = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
 """Of the caller's environment; the demo runs on the Spark that it was tested with."""
 ONCE_LISTENER = "demo-listener"
@@ -42,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, _interrupt)
     try:
         chosen = settings()
-        home = _home(chosen.home)
-        with _only_one(home):
+        home = usable_home(chosen.home)
+        with only_one(home):
             return Demo(given, home).run()
     except (SettingsError, StepFailed, LibraryNotFound, EmptyLibrary) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -80,6 +79,7 @@ class Demo:
         self.mongo, self.kafka = MongoServer(home), KafkaServer(home)
         self.streams, self.player = Process("streams", home), Process("player", home)
         self.listeners, self.batch = Process("listeners", home), Process("batch", home)
+        self.revivals: list[float] = []
         self.ready_file = home / "run" / "streams.ready"
         self.run_env = home / "run.env"
 
@@ -97,6 +97,7 @@ class Demo:
             environment = self._environment(chosen)
             self._batch(root, chosen, environment)
             self._serve(chosen, environment)
+            self.environment = environment
             return self._once(chosen) if self.given.once else self._watch(chosen)
         finally:
             self.run_env.unlink(missing_ok=True)
@@ -140,7 +141,7 @@ class Demo:
     def _environment(self, chosen: Settings) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         player = {f"{PREFIX}PLAYER__HOST": chosen.player.host, f"{PREFIX}PLAYER__PORT": str(chosen.player.port)}
-        return {**kept, **_exported(chosen), **player}
+        return {**kept, **exported(chosen), **player}
 
     def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
         from local.state import is_up_to_date
@@ -169,7 +170,9 @@ class Demo:
         except (registry.ModelNotFound, registry.ModelUnusable):
             return
         if last and last != str(root):
-            self._say(f"another library than last time ({last}): that one keeps its tables, player and stream offer this one")
+            self._say(
+                f"another library than last time ({last}): that one keeps its tables, player and stream offer this one"
+            )
 
     def _batch_lines(self) -> list[str]:
         return self.batch.log.read_text(errors="replace").splitlines()
@@ -188,11 +191,9 @@ class Demo:
     def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
         """Starts queries and player, and writes run.env when both are ready."""
         self.ready_file.unlink(missing_ok=True)
-        self.streams.start(
-            [PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", self.ready_file], environment
-        )
+        self._start_streams(environment)
         if not self.given.once:
-            self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+            self._start_player(environment)
         deadline = time.monotonic() + READY_S
         while not (self.ready_file.exists() and (self.given.once or "Overtone is at" in self.player.log.read_text())):
             self.streams.require_running("starting the queries")
@@ -203,14 +204,45 @@ class Demo:
                 raise StepFailed(f"the queries were not ready within {READY_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.1)
         part = self.run_env.with_suffix(".part")
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in _exported(chosen).items())
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exported(chosen).items())
         part.write_text(exports)
         part.replace(self.run_env)
         if self.given.listeners:
-            command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
-            self.listeners.start(command, environment, cwd=PROJECT)
+            self._start_listeners(environment)
             self._say(f"{self.given.listeners} simulated listeners are listening")
         self._say("queries are running")
+
+    def _start_streams(self, environment: dict[str, str]) -> None:
+        job = PROJECT / "local" / "streams.py"
+        self.streams.start([PROJECT / "spark-submit.sh", job, self.ready_file], environment)
+
+    def _start_player(self, environment: dict[str, str]) -> None:
+        self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+
+    def _start_listeners(self, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
+        self.listeners.start(command, environment, cwd=PROJECT)
+
+    def _revive(self) -> None:
+        """Starts again what has ended; the queries and the player wait meanwhile. Raises StepFailed where it keeps ending."""
+        parts: list[tuple[Process, Callable[[], object]]] = [
+            (self.mongo.process, lambda: self.mongo.start().wait()),
+            (self.kafka.process, lambda: self.kafka.start().wait()),
+            (self.streams, lambda: self._start_streams(self.environment)),
+            (self.player, lambda: self._start_player(self.environment)),
+        ]
+        if self.given.listeners:
+            parts.append((self.listeners, lambda: self._start_listeners(self.environment)))
+        for process, start in parts:
+            if process.returncode is None:
+                continue
+            self.revivals = [*(at for at in self.revivals if at > time.monotonic() - REVIVALS_S), time.monotonic()]
+            if len(self.revivals) > REVIVALS:
+                process.require_running("serving, as often before")
+            self._say(f"{process.name} ended with code {process.returncode}; starting it again")
+            process.stop()  # what is left of its group
+            start()
+            self._say(f"{process.name} is back")
 
     def _watch(self, chosen: Settings) -> int:
         address = f"http://127.0.0.1:{chosen.player.port}/"
@@ -220,9 +252,7 @@ class Demo:
         if not self.given.no_browser and has_screen:  # a text browser would take the terminal over
             webbrowser.open(address)
         while True:
-            self._require_services()
-            self.streams.require_running("serving")
-            self.player.require_running("serving")
+            self._revive()
             time.sleep(0.5)
 
     def _once(self, chosen: Settings) -> int:
@@ -250,7 +280,7 @@ class Demo:
         self.kafka.process.require_running("serving")
 
     def _stop(self) -> None:
-        with _undisturbed():
+        with undisturbed():
             for stop in (
                 self.listeners.stop, self.batch.stop, self.streams.stop, self.player.stop, self.kafka.stop, self.mongo.stop
             ):  # fmt: skip
@@ -268,62 +298,6 @@ class Demo:
 
     def _say(self, line: str) -> None:
         print(f"[{time.monotonic() - self.started:5.1f} s] {line}", flush=True)
-
-
-def _exported(chosen: Settings) -> dict[str, str]:
-    """The settings that another shell needs to take part."""
-    return {
-        f"{PREFIX}HOME": str(chosen.home),
-        f"{PREFIX}LAKE__ROOT": chosen.lake.root,
-        f"{PREFIX}MODELS__ROOT": chosen.models.root,
-        f"{PREFIX}MONGO__URI": chosen.mongo.uri.get_secret_value(),
-        f"{PREFIX}MONGO__DATABASE": chosen.mongo.database,
-        f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": chosen.kafka.bootstrap_servers,
-        f"{PREFIX}LIBRARY__ROOT": chosen.library.root,
-    }
-
-
-def _home(home: Path) -> Path:
-    """The home, made and tried. Raises StepFailed where it cannot be written or the disk is full."""
-    try:
-        (home / "run").mkdir(parents=True, exist_ok=True)
-        trial = home / "run" / ".trial"
-        trial.write_bytes(b"x")
-        trial.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StepFailed(f"{home} cannot be written ({reason}); set OVERTONE_HOME to a folder of yours") from error
-    free = shutil.disk_usage(home).free
-    if free < FREE_BYTES:
-        raise StepFailed(
-            f"{free / 2**20:.0f} MiB are free at {home}, a demo needs 1 GiB; make room or set OVERTONE_HOME"
-        )
-    return home
-
-
-@contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """One demo a home. The lock goes with the process, however it ends."""
-    with (home / "run" / "demo.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StepFailed(f"another demo runs in {home}; stop it, or set OVERTONE_HOME to another folder") from error
-        os.set_inheritable(lock.fileno(), False)
-        yield
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave processes behind."""
-    before = [
-        (number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    ]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

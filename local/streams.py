@@ -1,13 +1,14 @@
-"""Both queries in one driver: on one machine a second JVM costs more than it gives.
+"""Both queries, the feed and the catalogue in one driver: on one machine a second JVM costs more than it gives.
 
     spark-submit.sh local/streams.py READY_FILE
 
-READY_FILE appears when both have finished a first batch, or have nothing to do.
+READY_FILE appears when both queries have finished a first batch, or have nothing to do.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,22 +16,24 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import settings
-from streaming import ledger, recommend, topics
+from streaming import catalogue, feed, ledger, metrics, recommend, running
 
 
 def main() -> int:
     ready = Path(sys.argv[1])
     chosen = settings()
-    sources = topics.ensure(chosen.kafka)
     spark = SparkSession.builder.appName("overtone").getOrCreate()
-    queries = [recommend.start(spark, chosen, sources), ledger.start(spark, chosen, sources)]
-    while not all(is_ready(query) for query in queries):
-        for query in queries:
-            if not query.isActive:
-                query.awaitTermination()  # raises what ended it
+    metrics.start(spark, chosen)
+    queries = running.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
+    queries.start()
+    while not all(is_ready(query) for query in queries.queries.values()):
+        queries.look()
         time.sleep(0.1)
+    stopping = threading.Event()
+    for job in (feed, catalogue):
+        threading.Thread(target=job.keep, args=(chosen, stopping), daemon=True, name=job.__name__).start()
     ready.touch()
-    spark.streams.awaitAnyTermination()
+    queries.keep()
     return 0
 
 

@@ -1,9 +1,14 @@
 """The online path: listening events from Kafka become each listener's taste, and the taste meets the index.
 
 events.py            what a listening event is, and what is wrong with one that is not
-taste.py             events → what a listener likes and rejects (numbers)
-recommendations.py   taste + index → a ranked list with reasons (numbers)
+taste.py             events → what a listener likes and rejects (numbers); skips.py: how often everybody skips a track
+centres.py           liked tracks → a listener's interests (numbers)
+recommendations.py   taste + index → a ranked list with reasons (numbers); candidates.py: the index with a memory
 profiles.py          a micro-batch of events → profiles and lists, each event counted once
 recommend.py       ▶ Kafka → profiles and lists → MongoDB and the topic `recommendations`: the fast lane
-ledger.py          ▶ both topics → Delta: the durable lane
+ledger.py          ▶ both topics → Delta: the durable lane; landing.py: each row once
+feed.py            ▶ MongoDB `tracks` → topic `track-features`
+catalogue.py       ▶ topic `track-features` → the index, while it is in use
+replay.py          ▶ stored events once more, with another model or setting
+running.py           a job that waits while MongoDB or Kafka is away; metrics.py: what it does, to watch
 """

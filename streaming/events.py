@@ -7,6 +7,7 @@ needs the catalogue and is asked by the caller. No Spark here: the player import
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 import uuid
 from dataclasses import dataclass, field
@@ -15,16 +16,28 @@ from typing import Any, NoReturn
 
 from batch.mongo import EVERYONE
 
-ACTIONS = ("play", "skip", "complete", "like", "unlike", "dislike")
-REQUIRED = ("event_id", "user_id", "track_id", "action", "occurred_at")
+TRACK_ACTIONS = ("play", "skip", "complete", "like", "unlike", "dislike", "more", "less", "neutral")
+"""Done with a track. `more` and `less` ask for its like; `neutral` takes like, dislike, more and less of it back."""
+MUTING_ACTIONS = ("mute", "unmute")
+"""Done with a `target`, "artist:NAME" or "genre:NAME", and no track."""
+ADVENTURE = "adventure"
+"""Its `target` is how far from the familiar the listener wants to be led, "0.00" to "1.00"; no track."""
+STEERING_ACTIONS = (*MUTING_ACTIONS, ADVENTURE)
+ACTIONS = (*TRACK_ACTIONS, *STEERING_ACTIONS)
+REQUIRED = ("event_id", "user_id", "action", "occurred_at")
+MUTED_KINDS = ("artist", "genre")
 
 MAX_BYTES = 64 * 1024
 """A value beyond this is no listening event, whatever it holds."""
 MAX_ID_LENGTH = 128
+MAX_TARGET_LENGTH = 512
 MAX_MS = 7 * 24 * 3600 * 1000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
 """Clocks differ; an event dated further ahead of its arrival is wrong."""
+
+
+_NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?", re.ASCII)
 
 
 class BadEvent(ValueError):
@@ -33,13 +46,14 @@ class BadEvent(ValueError):
 
 @dataclass(frozen=True)
 class Event:
-    """A listener did something with a track. Times in UTC, positions in milliseconds.
+    """A listener did something with a track, or steered with a `target`. Times in UTC, positions in milliseconds.
 
+    track_id : None where the action has a target and no track
     `more` holds the fields that this version does not know; they travel on unchanged.
     """
 
     user_id: str
-    track_id: str
+    track_id: str | None
     action: str
     occurred_at: datetime
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -48,6 +62,7 @@ class Event:
     session_id: str | None = None
     source: str | None = None
     model_version: str | None = None
+    target: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,32 +79,35 @@ def encode(event: Event) -> bytes:
     fields.update(
         event_id=event.event_id,
         user_id=event.user_id,
-        track_id=event.track_id,
         action=event.action,
         occurred_at=event.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
-    for name in ("position_ms", "duration_ms", "session_id", "source", "model_version"):
+    for name in ("track_id", "target", "position_ms", "duration_ms", "session_id", "source", "model_version"):
         if (value := getattr(event, name)) is not None:
             fields[name] = value
     try:
         value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
-        raise BadEvent(f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry") from error
+        raise BadEvent(
+            f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry"
+        ) from error
     parse(value, received_at=datetime.now(UTC))
     return value
 
 
-def parse(value: bytes | None, received_at: datetime) -> Event:
+def parse(value: bytes | None, received_at: datetime, length: int | None = None) -> Event:
     """The event that a Kafka value holds. Raises BadEvent with the reason.
 
     received_at : the record's timestamp in Kafka, so that a replay next year decides as today
+    length : of the whole value, where `value` is only its beginning
     """
     if value is None:
         _refuse("empty value")
-    if len(value) > MAX_BYTES:
-        _refuse(f"{len(value)} bytes; at most {MAX_BYTES} are an event")
+    if (length := len(value) if length is None else length) > MAX_BYTES:
+        _refuse(f"{length} bytes; at most {MAX_BYTES} are an event")
     fields = _json_object(value)
-    missing = [name for name in REQUIRED if fields.get(name) is None]
+    steers = str(fields.get("action")) in STEERING_ACTIONS
+    missing = [name for name in (*REQUIRED, "target" if steers else "track_id") if fields.get(name) is None]
     if missing:
         _refuse(f"missing: {', '.join(missing)}")
     action = _text(fields, "action")
@@ -98,17 +116,19 @@ def parse(value: bytes | None, received_at: datetime) -> Event:
     user_id = _identifier(fields, "user_id")
     if user_id == EVERYONE:
         _refuse(f"user_id {EVERYONE!r} is reserved for listeners without events")
-    known = {name: fields.pop(name, None) for name in (*REQUIRED, "position_ms", "duration_ms")}
+    known = {name: fields.pop(name, None) for name in (*REQUIRED, "track_id", "position_ms", "duration_ms")}
+    target = _target(fields, action)
     optional = {name: _optional_text(fields, name) for name in ("session_id", "source", "model_version")}
     return Event(
         user_id=user_id,
-        track_id=_identifier(known, "track_id"),
+        track_id=_track_id(known, action),
         action=action,
         occurred_at=_time(known, received_at),
         event_id=_identifier(known, "event_id"),
         position_ms=_milliseconds(known, "position_ms"),
         duration_ms=_milliseconds(known, "duration_ms"),
         **optional,
+        target=target,
         more=fields,
     )
 
@@ -183,6 +203,40 @@ def _optional_text(fields: dict[str, Any], name: str) -> str | None:
         _refuse(f"{name} has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed")
     del fields[name]
     return value
+
+
+def _track_id(fields: dict[str, Any], action: str) -> str | None:
+    if action in TRACK_ACTIONS:
+        return _identifier(fields, "track_id")
+    if fields["track_id"] is not None:
+        _refuse(f"{action} has a track_id, expected a target alone")
+    return None
+
+
+def _target(fields: dict[str, Any], action: str) -> str | None:
+    """What is muted or how adventurous; an action with a track keeps a `target` among the fields that we do not know."""
+    if action in TRACK_ACTIONS:
+        return None
+    target = _text(fields, "target")
+    del fields["target"]
+    if action == ADVENTURE:
+        if adventure_of(target) is None:
+            _refuse(f"target {target[:64]!r} of adventure, expected 0.00 to 1.00")
+        return target
+    kind, _, name = target.partition(":")
+    if kind not in MUTED_KINDS or not name or len(target) > MAX_TARGET_LENGTH:
+        _refuse(f"target {target[:64]!r} of {action}, expected artist:NAME or genre:NAME")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in target):
+        _refuse("target holds control characters")
+    return target
+
+
+def adventure_of(target: str) -> float | None:
+    """The number that a target of `adventure` gives; None where it is none from 0 to 1."""
+    if not _NUMBER.fullmatch(target):
+        return None
+    value = float(target)
+    return value if value <= 1 else None
 
 
 def _identifier(fields: dict[str, Any], name: str) -> str:

@@ -2,17 +2,16 @@
 
     spark-submit.sh streaming/ledger.py
 
-The durable lane: slower on purpose, so that the fast one keeps its cores. A row that is there already is left as it is, so a
-replay changes nothing.
+The durable lane. Spark reads both topics every few seconds; delta-rs writes what it read, in the driver: a Delta commit by
+Spark took seconds of all cores, and with them the fast lane's time (`streaming.landing`).
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +30,18 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from batch import mongo
-from batch.lake import insert_new
-from conf.settings import Mongo, Settings, settings
-from streaming import topics
-from streaming.events import BadEvent, Event, parse, received_at
-from streaming.profiles import database_of
+from conf.settings import Mongo, Settings
+from streaming import running
+from streaming.connections import database_of
+from streaming.events import MAX_BYTES, BadEvent, Event, parse, received_at
+from streaming.landing import Landing
 from streaming.recommend import checkpoint, events
 from streaming.titles import titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NAME = "ledger"
 POOL = "slow"
 RAW_BYTES = 64 * 1024
 """Of a refused value this much is kept, with the length and hash of all."""
@@ -67,6 +66,7 @@ LISTENING_EVENTS = StructType(
         StructField("session_id", StringType()),
         StructField("source", StringType()),
         StructField("model_version", StringType()),
+        StructField("target", StringType()),
         StructField("more", StringType()),
         StructField("received_at", TimestampType()),
     ]
@@ -100,61 +100,47 @@ RECOMMENDATIONS = StructType(
 )
 """One row a listener, generation and rank."""
 
-_SORTED = StructType(
-    LISTENING_EVENTS.fields + [field for field in REJECTED_EVENTS if field.name not in LISTENING_EVENTS.names]
+_ITEM = StructType(
+    [field for field in RECOMMENDATIONS if field.name in ("track_id", "rank", "score", "reason", "because")]
 )
+_LIST = StructType(
+    [
+        *[field for field in RECOMMENDATIONS if field.name in ("user_id", "generation", "model_version")],
+        StructField("generated_at", StringType()),
+        StructField("items", ArrayType(_ITEM)),
+    ]
+)
+"""A list as it travels on its topic (`streaming.profiles.message`)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="streaming/ledger.py", description="Keep events and lists in the lake.")
-    parser.add_argument("--until-caught-up", action="store_true", help="end when all events so far are kept")
-    given = parser.parse_args(arguments)
-    try:
-        chosen = settings()
-        mongo.client(chosen.mongo).close()
-        sources = topics.ensure(chosen.kafka)
-    except ValueError as error:
-        print(f"ledger: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"ledger: {error}", file=sys.stderr)
-        return 1
-    spark = SparkSession.builder.appName("ledger").getOrCreate()
-    try:
-        start(spark, chosen, sources, given.until_caught_up).awaitTermination()
-    finally:
-        spark.stop()
-    return 0
+    return running.main(NAME, "Keep events and lists in the lake.", start, arguments)
 
 
 def start(
     spark: SparkSession, settings: Settings, sources: dict[str, str], until_caught_up: bool = False
 ) -> StreamingQuery:
     """Starts the query over both topics."""
-    kafka, lake = settings.kafka, settings.lake
+    kafka = settings.kafka
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
+    landing = Landing(settings.lake, settings.stream.compact_minutes)
 
     def land(batch: DataFrame, _batch_id: int) -> None:
-        is_listening = F.col("topic") == kafka.listening_topic
-        batch = batch.persist()
-        seen = sorted_events(batch.where(is_listening), settings.mongo, sources[kafka.listening_topic]).persist()
-        try:
-            place = ["topic_id", "partition", "offset"]
-            _insert(seen.where("reason IS NULL").select(LISTENING_EVENTS.names), lake.table("listening_events"), place)
-            _insert(
-                seen.where("reason IS NOT NULL").select(REJECTED_EVENTS.names), lake.table("rejected_events"), place
-            )
-            lists = recommendations(batch.where(~is_listening))
-            _insert(lists, lake.table("recommendations"), ["user_id", "generation", "rank"])
-        finally:
-            seen.unpersist()
-            batch.unpersist()
+        rows = batch.toArrow()
+        is_event = _equal(rows["topic"], kafka.listening_topic)
+        heard = rows.filter(is_event)
+        good, bad = sorted_events(heard, settings.mongo, sources[kafka.listening_topic])
+        landing.land("listening_events", good, LISTENING_EVENTS)
+        landing.land("rejected_events", bad, REJECTED_EVENTS)
+        lists = recommendations(rows.filter(_inverted(is_event))["value"].to_pylist())
+        landing.land_lists("recommendations", lists, RECOMMENDATIONS)
+        landing.compact_when_due()
 
     names = [kafka.listening_topic, kafka.recommendation_topic]
     query = (
-        events(spark, settings, names, 10 * settings.stream.max_events_per_trigger)
-        .writeStream.queryName("ledger")
-        .option("checkpointLocation", checkpoint(settings, "ledger", "+".join(sources[name] for name in names)))
+        durable_lane(spark, settings, names)
+        .writeStream.queryName(NAME)
+        .option("checkpointLocation", checkpoint(settings, NAME, "+".join(sources[name] for name in names)))
         .foreachBatch(land)
     )
     seconds = settings.stream.ledger_trigger_seconds
@@ -164,60 +150,104 @@ def start(
     return triggered.start()
 
 
-def sorted_events(raw: DataFrame, settings: Mongo, source: str) -> DataFrame:
-    """Kafka's rows of the listening topic, each with the fields of its event or the reason why it is none."""
+def durable_lane(spark: SparkSession, settings: Settings, names: Sequence[str]) -> DataFrame:
+    """Both topics as a stream of (topic, partition, offset, received_ms, value, bytes, sha256).
 
-    def sort(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-        from pyspark.sql.pandas.types import to_arrow_schema
-
-        for batch in batches:
-            rows = batch.to_pylist()
-            parsed = [_parsed(row["value"], received_at(row["received_ms"])) for row in rows]
-            wanted = {found.track_id for found in parsed if isinstance(found, Event)}
-            known = titles(wanted, database_of(settings))
-            values = [
-                _place(row, source) | _columns(found, row["value"], known)
-                for row, found in zip(rows, parsed, strict=True)
-            ]
-            yield pa.RecordBatch.from_pylist(values, schema=to_arrow_schema(_SORTED, timezone="UTC"))
-
-    return raw.select("topic", "partition", "offset", "received_ms", "value").mapInArrow(sort, _SORTED)
-
-
-def recommendations(raw: DataFrame) -> DataFrame:
-    """Kafka's rows of the topic `recommendations`: RECOMMENDATIONS."""
-    item = "track_id string, rank int, score double, reason string, because array<string>"
-    message = (
-        f"user_id string, generation long, generated_at timestamp, model_version string, items array<struct<{item}>>"
-    )
-    return (
-        raw.select(F.from_json(F.col("value").cast("string"), message).alias("list"))
-        .where(F.col("list.user_id").isNotNull())
-        .select("list.*", F.explode("list.items").alias("item"))
-        .select("*", "item.*")
-        .select([F.col(field.name).cast(field.dataType) for field in RECOMMENDATIONS])
+    Of a listening event that is too long only the beginning travels, with the length and hash of all of it.
+    """
+    is_long = (F.col("topic") == settings.kafka.listening_topic) & (F.octet_length("value") > MAX_BYTES)
+    return events(spark, settings, names, 10 * settings.stream.max_events_per_trigger).select(
+        "topic",
+        "partition",
+        "offset",
+        "received_ms",
+        F.when(is_long, F.substring("value", 1, RAW_BYTES)).otherwise(F.col("value")).alias("value"),
+        F.octet_length("value").cast("long").alias("bytes"),
+        F.when(is_long, F.sha2("value", 256)).alias("sha256"),
     )
 
 
-def _parsed(value: bytes | None, arrived: datetime) -> Event | BadEvent:
+def sorted_events(rows: pa.Table, mongo: Mongo, source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the listening topic: (LISTENING_EVENTS, REJECTED_EVENTS)."""
+    placed = [(row, _parsed(row)) for row in rows.to_pylist()]
+    wanted = {found.track_id for _, found in placed if isinstance(found, Event) and found.track_id is not None}
+    known = titles(wanted, database_of(mongo))
+    good, bad = [], []
+    for row, found in placed:
+        if isinstance(found, Event) and (found.track_id is None or found.track_id in known):
+            good.append(_place(row, source) | _columns(found))
+        else:
+            bad.append(_place(row, source) | _refused(row, found))
+    return good, bad
+
+
+def recommendations(values: list[bytes | None]) -> pa.Table:
+    """Values of the topic `recommendations`, one a list: RECOMMENDATIONS, one row an item. What is no list is left out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.json
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schema = to_arrow_schema(RECOMMENDATIONS, timezone="UTC")
+    lines = [value for value in values if value]
+    if not lines:
+        return schema.empty_table()
+    options = pyarrow.json.ParseOptions(explicit_schema=to_arrow_schema(_LIST), unexpected_field_behavior="ignore")
+    read = pyarrow.json.ReadOptions(block_size=max(1 << 20, 2 * max(map(len, lines))))
+    lists = pyarrow.json.read_json(pa.BufferReader(b"\n".join(lines)), read, options).combine_chunks()
+    lists = lists.filter(pc.and_(pc.is_valid(lists["user_id"]), pc.is_valid(lists["items"]))).combine_chunks()
+    if not lists.num_rows:
+        return schema.empty_table()
+    items = lists["items"].combine_chunks()
+    parents = lists.select(["user_id", "generation", "generated_at", "model_version"]).take(
+        pc.list_parent_indices(items)
+    )
+    flat = pa.Table.from_struct_array(pc.list_flatten(items))
+    columns = {name: parents[name] for name in parents.column_names} | {name: flat[name] for name in flat.column_names}
+    columns["generated_at"] = _times(columns["generated_at"])
+    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
+
+
+def _times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """ISO 8601 with its zone, as `message` writes it, to UTC."""
+    import pyarrow as pa
+
+    times = {text: datetime.fromisoformat(text) for text in set(texts.to_pylist()) if text is not None}
+    return pa.chunked_array([pa.array([times.get(text) for text in texts.to_pylist()], pa.timestamp("us", "UTC"))])
+
+
+def _equal(values: pa.ChunkedArray, wanted: str) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.equal(values, wanted)
+
+
+def _inverted(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.invert(values)
+
+
+def _parsed(row: dict[str, Any]) -> Event | BadEvent:
     try:
-        return parse(value, arrived)
+        return parse(row["value"], received_at(row["received_ms"]), row["bytes"])
     except BadEvent as error:
         return error
 
 
-def _columns(found: Event | BadEvent, value: bytes | None, known: dict[str, str]) -> dict[str, Any]:
-    if isinstance(found, Event) and found.track_id in known:
-        columns = {name: getattr(found, name) for name in LISTENING_EVENTS.names if hasattr(found, name)}
-        return columns | {"more": json.dumps(found.more, ensure_ascii=False) if found.more else None}
+def _columns(event: Event) -> dict[str, Any]:
+    columns = {name: getattr(event, name) for name in LISTENING_EVENTS.names if hasattr(event, name)}
+    return columns | {"more": json.dumps(event.more, ensure_ascii=False) if event.more else None}
+
+
+def _refused(row: dict[str, Any], found: Event | BadEvent) -> dict[str, Any]:
     reason = f"unknown track {found.track_id!r}" if isinstance(found, Event) else str(found)
-    raw = value or b""
+    raw = row["value"] or b""
     return {
         "reason": reason.encode("utf-8", "backslashreplace").decode(),
         "raw": raw[:RAW_BYTES],
-        "bytes": len(raw),
-        "sha256": hashlib.sha256(raw).hexdigest(),
+        "bytes": row["bytes"] or 0,
+        "sha256": row["sha256"] or hashlib.sha256(raw).hexdigest(),
     }
 
 
@@ -229,12 +259,6 @@ def _place(row: dict[str, Any], source: str) -> dict[str, Any]:
         "offset": row["offset"],
         "received_at": received_at(row["received_ms"]),
     }
-
-
-def _insert(rows: DataFrame, table: str, key: list[str]) -> None:
-    """A commit costs seconds of both cores: none where there is nothing to add."""
-    if not rows.isEmpty():
-        insert_new(rows, table, key)
 
 
 if __name__ == "__main__":

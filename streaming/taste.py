@@ -1,8 +1,8 @@
 """What a listener likes: each heard track's opinion, from what was done with it and when. Numbers only.
 
 An action adds its weight to two sums for its track, one that fades within the session and one that fades over weeks. Sums
-that fade exponentially can be added to in any order, so an event that arrives late counts as if it had come in time. Likes
-and dislikes are a state, not a sum: the latest of them holds until it is taken back.
+that fade exponentially can be added to in any order, so an event that arrives late counts as if it had come in time. Likes,
+dislikes and wishes for more or less of a track are states, not sums: the latest of each holds until it is taken back.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from streaming.events import Event
+from streaming.events import ADVENTURE, MUTING_ACTIONS, Event, adventure_of
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
 DAY_S = 86_400.0
 VERDICTS = ("like", "unlike", "dislike")
+WISHES = ("more", "less")
+AS_SET = 0.5
+"""The adventure at which lists are as varied as the settings say."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Opinion:
     """What a listener did with one track; times in seconds since 1970.
 
     session, lasting : sums of weights as they stood at `at`
-    verdict : like, dislike or none ("")
+    verdict : like, dislike or none ("");  wish : more, less or none ("")
     """
 
     track_id: str
@@ -36,31 +39,40 @@ class Opinion:
     lasting: float = 0.0
     verdict: str = ""
     verdict_at: float = 0.0
+    wish: str = ""
+    wish_at: float = 0.0
 
     @property
     def touched_at(self) -> float:
         """When anything was last done with the track."""
-        return max(self.at, self.verdict_at)
+        return max(self.at, self.verdict_at, self.wish_at)
 
     def weight(self, now: float, taste: Taste) -> float:
         """The opinion at a moment, from -1 (never again) to 1."""
         session = self.session * _faded(now - self.at, taste.session_half_life_minutes * 60)
         lasting = self.lasting * _faded(now - self.at, taste.half_life_days * DAY_S)
         weight = taste.session_share * session + (1 - taste.session_share) * lasting
-        if self.verdict:
-            said = taste.like if self.verdict == "like" else taste.dislike
-            weight += said * _faded(now - self.verdict_at, taste.half_life_days * DAY_S)
+        for said, since in ((self.verdict, self.verdict_at), (self.wish, self.wish_at)):
+            if said:
+                weight += getattr(taste, said) * _faded(now - since, taste.half_life_days * DAY_S)
         return max(-1.0, min(1.0, weight))
 
-    def after(self, event: Event, taste: Taste) -> Opinion:
-        """The opinion with one more event, whenever that occurred."""
+    def after(self, event: Event, taste: Taste, skip_factor: float = 1.0) -> Opinion:
+        """The opinion with one more event, whenever that occurred.
+
+        skip_factor : what a skip of this track counts, by how often everybody skips it (`streaming.skips`)
+        """
         when = event.occurred_at.timestamp()
-        if event.action in VERDICTS:
-            if when < self.verdict_at:
-                return self
-            return replace(self, verdict="" if event.action == "unlike" else event.action, verdict_at=when)
+        action = event.action
+        if action in VERDICTS or action in WISHES or action == "neutral":
+            changed = self
+            if (action in VERDICTS or action == "neutral") and when >= self.verdict_at:
+                changed = replace(changed, verdict=action if action in ("like", "dislike") else "", verdict_at=when)
+            if (action in WISHES or action == "neutral") and when >= self.wish_at:
+                changed = replace(changed, wish=action if action in WISHES else "", wish_at=when)
+            return changed
         at = max(self.at, when)
-        added = _said(event, taste)
+        added = _said(event, taste, skip_factor)
         session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
         return replace(
             self,
@@ -71,15 +83,28 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A listener: the opinions, and what has been counted so far.
+class Muting:
+    """Whether an artist or a genre ("artist:NAME", "genre:NAME") is muted, since when."""
 
+    target: str
+    muted: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A listener: the opinions, the wishes, and what has been counted so far.
+
+    adventure : 0 keeps to the familiar, 1 leads away from it
     offsets : last Kafka offset counted for each source ("cluster/topic id/partition")
     recent_events : the latest event ids, by which a producer's second sending is known
     """
 
     user_id: str
     opinions: tuple[Opinion, ...] = ()
+    mutings: tuple[Muting, ...] = ()
+    adventure: float = AS_SET
+    adventure_at: float = 0.0
     generation: int = 0
     events_applied: int = 0
     latest_at: float = 0.0
@@ -88,7 +113,14 @@ class Profile:
 
     RECENT = 500
 
-    def after(self, event: Event, title: str, source: str, offset: int, taste: Taste) -> Profile:
+    @property
+    def muted(self) -> list[str]:
+        """What is muted now, in order of name."""
+        return sorted(muting.target for muting in self.mutings if muting.muted)
+
+    def after(
+        self, event: Event, title: str, source: str, offset: int, taste: Taste, skip_factor: float = 1.0
+    ) -> Profile:
         """The profile with one more event; the same one where the event has been counted before."""
         if offset <= self.offsets.get(source, -1):
             return self
@@ -96,22 +128,42 @@ class Profile:
         if event.event_id in self.recent_events:
             return seen
         when = event.occurred_at.timestamp()
-        known = {opinion.track_id: opinion for opinion in self.opinions}
-        before = known.pop(event.track_id, Opinion(event.track_id, title, at=when))
-        known[event.track_id] = before.after(event, taste)
-        return replace(
+        counted = replace(
             seen,
-            opinions=tuple(_latest(known.values(), taste.remembered_tracks)),
             events_applied=self.events_applied + 1,
             latest_at=max(self.latest_at, when),
             recent_events=(*self.recent_events, event.event_id)[-self.RECENT :],
         )
+        if event.track_id is None:
+            return counted._steered(event, when)
+        known = {opinion.track_id: opinion for opinion in self.opinions}
+        before = known.pop(event.track_id, Opinion(event.track_id, title, at=when))
+        known[event.track_id] = before.after(event, taste, skip_factor)
+        return replace(counted, opinions=tuple(_latest(known.values(), taste.remembered_tracks)))
+
+    def _steered(self, event: Event, when: float) -> Profile:
+        target = event.target or ""
+        if event.action == ADVENTURE:
+            value = adventure_of(target)
+            if value is None or when < self.adventure_at:
+                return self
+            return replace(self, adventure=value, adventure_at=when)
+        known = {muting.target: muting for muting in self.mutings}
+        before = known.get(target)
+        if event.action not in MUTING_ACTIONS or (before is not None and when < before.at):
+            return self
+        known[target] = Muting(target, event.action == "mute", when)
+        return replace(self, mutings=tuple(sorted(known.values(), key=lambda muting: muting.target)))
 
     def document(self) -> dict[str, Any]:
         """The profile as kept in MongoDB; sources are values, not names, since they hold dots."""
         return {
             "_id": self.user_id,
             "opinions": [vars(opinion) for opinion in self.opinions],
+            "mutings": [vars(muting) for muting in self.mutings],
+            "muted": self.muted,
+            "adventure": self.adventure,
+            "adventure_at": self.adventure_at,
             "generation": self.generation,
             "events_applied": self.events_applied,
             "latest_at": self.latest_at,
@@ -125,6 +177,9 @@ class Profile:
         return cls(
             user_id=document["_id"],
             opinions=tuple(Opinion(**opinion) for opinion in document["opinions"]),
+            mutings=tuple(Muting(**muting) for muting in document.get("mutings", ())),
+            adventure=document.get("adventure", AS_SET),
+            adventure_at=document.get("adventure_at", 0.0),
             generation=document["generation"],
             events_applied=document["events_applied"],
             latest_at=document["latest_at"],
@@ -133,11 +188,11 @@ class Profile:
         )
 
 
-def _said(event: Event, taste: Taste) -> float:
+def _said(event: Event, taste: Taste, skip_factor: float) -> float:
     """What an event says about its track. A skip says the less the more was heard; of unknown position, half."""
     if event.action == "skip":
         share = event.share_heard
-        return taste.skip * (1 - (0.5 if share is None else share))
+        return max(-1.0, skip_factor * taste.skip * (1 - (0.5 if share is None else share)))
     return taste.complete if event.action == "complete" else taste.play
 
 

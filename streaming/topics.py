@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
 PATIENCE_MS = 10_000
+COMPACTED = {"cleanup.policy": "compact"}
+"""Of a track's features the latest count."""
 
 
 class KafkaAway(ConnectionError):
@@ -19,21 +21,29 @@ class KafkaAway(ConnectionError):
 
 
 def ensure(kafka: Kafka) -> dict[str, str]:
-    """Makes the two topics where they are missing; returns {name: "cluster id/topic id"}. Raises KafkaAway.
+    """Makes the topics where they are missing; returns {name: "cluster id/topic id"}. Raises KafkaAway.
 
     A topic that was deleted and made again counts its offsets from 0: its id tells that they are other offsets.
     """
     from kafka.admin import NewTopic
     from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-    names = (kafka.listening_topic, kafka.recommendation_topic)
+    names = (kafka.listening_topic, kafka.recommendation_topic, kafka.features_topic)
     with _admin(kafka) as admin:
         try:
             missing = sorted(set(names) - set(admin.list_topics()))
             if missing:
                 try:
                     admin.create_topics(
-                        [NewTopic(name, num_partitions=kafka.partitions, replication_factor=-1) for name in missing]
+                        [
+                            NewTopic(
+                                name,
+                                kafka.partitions,
+                                -1,
+                                topic_configs=COMPACTED if name == kafka.features_topic else {},
+                            )
+                            for name in missing
+                        ]
                     )
                 except TopicAlreadyExistsError:
                     pass  # the other query was quicker

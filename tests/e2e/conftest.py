@@ -47,6 +47,7 @@ def settings(mongo: MongoServer, kafka: KafkaServer, tmp_path: Path) -> Settings
             "bootstrap_servers": kafka.bootstrap_servers,
             "listening_topic": f"listens-{name}",
             "recommendation_topic": f"recommendations-{name}",
+            "features_topic": f"features-{name}",
         },
     )
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)

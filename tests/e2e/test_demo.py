@@ -109,7 +109,9 @@ def test_play_like_and_skip_move_the_list_on_the_page(
     generation = int(for_you.get_attribute("data-generation") or 0)
     page.click("#next")
     page.wait_for_function(
-        "before => Number(document.querySelector('#for-you').dataset.generation) > before", arg=generation, timeout=10_000
+        "before => Number(document.querySelector('#for-you').dataset.generation) > before",
+        arg=generation,
+        timeout=10_000,
     )
     page.wait_for_timeout(1500)
     now = for_you.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")

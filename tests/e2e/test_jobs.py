@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -70,9 +71,10 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     now = datetime.now(UTC)
     like = encode(Event("ana", deep[0], "like", now))
     skip = encode(Event("a.$b@c'\"", deep[0], "skip", now, position_ms=500, duration_ms=4000))
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, max_request_size=1 << 24)
     sent = [(b"ana", like), (b"ana", like), (b"a", skip), (None, encode(Event("ana", deep[1], "play", now)))]
-    bad = [b"not json", b"\xff\xfe", b"[]", b"{}", encode(Event("ana", "nobody-knows-it", "play", now))]
+    huge = b"x" * 10_000_000
+    bad = [b"not json", b"\xff\xfe", b"[]", b"{}", huge, encode(Event("ana", "nobody-knows-it", "play", now))]
     for key, value in [*sent, *[(b"ana", value) for value in bad]]:
         producer.send(settings.kafka.listening_topic, key=key, value=value)
     producer.flush()
@@ -86,16 +88,54 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     assert lists["a.$b@c'\""][0][0] in bright, "away from what was skipped"
     assert len(events) == 4 and len(refused) == len(bad) and len(kept) == len(set(kept))
 
+    assert (
+        "10000000 bytes; at most 65536 are an event",
+        10_000_000,
+        hashlib.sha256(huge).hexdigest(),
+        huge[:65536],
+    ) in rows(settings, "rejected_events", "reason", "bytes", "sha256", "raw")
+
     shutil.rmtree(settings.home / "checkpoints")
     job(environment, "streaming/recommend.py", "--until-caught-up")
     job(environment, "streaming/ledger.py", "--until-caught-up")
     assert state(settings, database) == first, "a lost checkpoint replays everything and changes nothing"
     assert "0 extracted, 12 unchanged, 6 rejected" in job(environment, "batch/extract.py", "--library", root)
 
+    today = f"{now:%Y-%m-%d}"
+    said = job(environment, "streaming/replay.py", "--from", today, "--to", "2100-01-01", "--half-life", "1")
+    assert "2 listeners replayed" in said and "2 had a list before" in said
+    assert len(rows(settings, "replayed_recommendations", "user_id", "rank")) == len({*lists} - {"*"}) * 11
+    assert state(settings, database) == first, "a replay touches nothing but its own table"
+
+
+def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, environment: dict[str, str]) -> None:
+    job(environment, "batch/extract.py")
+    job(environment, "batch/train.py")
+    job(environment, "batch/publish.py")
+    assert "12 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    assert "0 added, 0 removed, 12 unchanged" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
+    one = database.tracks.find_one({"artist": "Deep"})
+    features = [number * 1.001 for number in one["features"]]
+    database.tracks.insert_one({**one, "_id": "new", "title": "New", "features": features})
+    database.tracks.insert_one({"_id": "unfit", "title": "Unfit", "features": [1.0, 2.0]})
+    database.tracks.insert_one({"_id": "bare", "title": "Without features"})
+    assert "3 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    said = job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert "1 added, 0 removed, 0 unchanged, 1 unfit" in said and "unfit left out: features of shape" in said
+    database.tracks.delete_one({"_id": "new"})
+    assert "1 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    assert "0 added, 1 removed" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert "0 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+
 
 def state(settings: Settings, database: Any) -> tuple[Any, ...]:
     lists = {
-        document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"], document["generation"])
+        document["_id"]: (
+            [item["track_id"] for item in document["items"]],
+            document["events_applied"],
+            document["generation"],
+        )
         for document in database.recommendations.find()
     }
     profiles = {document["_id"]: (document["opinions"], document["offsets"]) for document in database.profiles.find()}

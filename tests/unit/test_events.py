@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batch.mongo import EVERYONE
-from streaming.events import ACTIONS, MAX_BYTES, MAX_MS, BadEvent, Event, encode, parse, received_at
+from streaming.events import MAX_BYTES, MAX_MS, TRACK_ACTIONS, BadEvent, Event, encode, parse, received_at
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GOOD = {
@@ -34,9 +34,23 @@ def test_five_fields_make_an_event() -> None:
     assert parse(value(), NOON) == Event("ana", "t1", "play", NOON + timedelta(milliseconds=250), "e1")
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", TRACK_ACTIONS)
 def test_each_action_is_an_event(action: str) -> None:
     assert parse(value(action=action), NOON).action == action
+
+
+@pytest.mark.parametrize(
+    ("action", "target"),
+    [("mute", "artist:Deep: Blue"), ("unmute", "genre:Folk"), ("adventure", "0.75"), ("adventure", "1.00"), ("adventure", "0")],
+)
+def test_steering_has_a_target_and_no_track(action: str, target: str) -> None:
+    event = Event("ana", None, action, NOON, "e1", target=target)
+    assert parse(encode(event), NOON) == event
+    assert "track_id" not in json.loads(encode(event))
+
+
+def test_a_target_of_a_track_action_is_a_field_that_we_do_not_know() -> None:
+    assert parse(value(target="artist:Deep"), NOON).more == {"target": "artist:Deep"}
 
 
 def test_times_are_kept_in_utc() -> None:
@@ -80,7 +94,7 @@ def test_the_share_heard_lies_between_nothing_and_all(
         (b'{"position_ms": ' + b"9" * 5_000 + b"}", "not JSON"),
         (b"[]", "a JSON list, expected an object"),
         (b"null", "a JSON NoneType, expected an object"),
-        (b"{}", "missing: event_id, user_id, track_id, action, occurred_at"),
+        (b"{}", "missing: event_id, user_id, action, occurred_at, track_id"),
         (b" " * (MAX_BYTES + 1), f"{MAX_BYTES + 1} bytes; at most {MAX_BYTES}"),
         (value(user_id=None, action=None), "missing: user_id, action"),
         (value(action="dance"), "unknown action 'dance'; known are play, skip"),
@@ -95,6 +109,17 @@ def test_the_share_heard_lies_between_nothing_and_all(
         (value(track_id="\ud800"), "holds half a character"),
         (value(track_id={}), "track_id is a dict"),
         (value(event_id=""), "event_id has 0 characters"),
+        (value(track_id=None), "missing: track_id"),
+        (value(action="mute", track_id=None), "missing: target"),
+        (value(action="mute", target="artist:Deep"), "mute has a track_id, expected a target alone"),
+        (value(action="mute", track_id=None, target="album:x"), "target 'album:x' of mute, expected artist:NAME or genre:NAME"),
+        (value(action="unmute", track_id=None, target="genre:"), "expected artist:NAME or genre:NAME"),
+        (value(action="mute", track_id=None, target="artist:a\x00"), "target holds control characters"),
+        (value(action="mute", track_id=None, target=5), "target is a int"),
+        (value(action="mute", track_id=None, target="artist:" + "x" * 600), "expected artist:NAME"),
+        (value(action="adventure", track_id=None, target="1.01"), "target '1.01' of adventure, expected 0.00 to 1.00"),
+        (value(action="adventure", track_id=None, target="-0.5"), "expected 0.00 to 1.00"),
+        (value(action="adventure", track_id=None, target="nan"), "expected 0.00 to 1.00"),
         (value(session_id="s" * 129), "session_id has 129 characters; at most 128"),
         (value(source=1.5), "source is a float"),
         (value(model_version=[]), "model_version is a list"),

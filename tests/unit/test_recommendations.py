@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from batch.index import Index, Space, index, with_local_scales
+from batch.index import Index, index, with_local_scales
+from batch.space import Space
 from conf.settings import Taste
+from streaming.candidates import Catalogue
 from streaming.events import Event
-from streaming.recommendations import TOGETHER, Item, items
+from streaming.recommendations import TOGETHER, Item, items, liking
 from streaming.taste import Profile
 
 TASTE = Taste(
@@ -19,11 +21,20 @@ TASTE = Taste(
     like=1.0,
     skip=-0.6,
     dislike=-1.0,
+    more=0.9,
+    less=-0.9,
+    skip_rate_prior=20.0,
+    skip_factor_most=2.0,
     remembered_tracks=300,
     half_life_days=30.0,
     session_half_life_minutes=30.0,
     session_share=0.5,
+    attention_tracks=5.0,
+    impatience=0.5,
+    centres=5,
+    centre_reach=0.75,
     rejection=0.7,
+    diversity=0.0,
     artist_cap=2,
     heard_again_after_hours=24.0,
     exploration=0,
@@ -67,7 +78,7 @@ def listener(*did: tuple[str, str, float]) -> Profile:
 def listed(
     profile: Profile, whole: Index, most: int = 20, taste: Taste = TASTE, opening: list[str] | None = None
 ) -> list[Item]:
-    return items(profile, whole, opening or [], most, taste)
+    return items(profile, Catalogue(whole), opening or [], most, taste)
 
 
 def kinds(found: list[Item]) -> list[str]:
@@ -163,3 +174,108 @@ def test_a_few_places_explore_and_a_replay_draws_the_same(whole: Index) -> None:
     assert [item.rank for item in found if item.explore] == [5, 12]
     assert {item.reason for item in found if item.explore} == {"Something else, to explore"}
     assert found == listed(profile, whole, 20, curious)
+
+
+def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0), ("folk01", "like", 1), ("techno00", "like", 2), ("jazz00", "skip", 3))
+    shown = liking(profile, Catalogue(whole), TASTE).shown(profile)
+    assert [sorted(centre["tracks"]) for centre in shown["centres"]] == [["folk00", "folk01"], ["techno00"]]
+    assert shown["centres"][0]["weight"] > shown["centres"][1]["weight"]
+    assert sum(centre["weight"] for centre in shown["centres"]) == pytest.approx(1, abs=1e-3)
+    assert shown["rejected"] == ["jazz00"]
+    assert shown["heard"] == ["jazz00", "techno00", "folk01", "folk00"]
+
+
+def test_there_are_no_more_interests_than_set(whole: Index) -> None:
+    profile = listener(*[(f"{kind}00", "like", at) for at, kind in enumerate(KINDS)])
+    few = TASTE.model_copy(update={"centres": 2})
+    assert len(liking(profile, Catalogue(whole), TASTE).centres) == 4
+    assert len(liking(profile, Catalogue(whole), few).centres) == 2
+
+
+def test_what_is_loved_yields_to_a_row_of_skips_and_comes_back_the_next_day(whole: Index) -> None:
+    loved = [(f"folk{at:02d}", "complete", at) for at in range(8)]
+    skipped = [(f"folk{at:02d}", "skip", at) for at in range(8, 18)]
+    assert set(kinds(listed(listener(*loved), whole, most=10))) == {"folk"}
+    assert set(kinds(listed(listener(*loved, *skipped), whole, most=10))) != {"folk"}
+    next_day = ("techno00", "skip", 24 * 60)
+    assert kinds(listed(listener(*loved, *skipped, next_day), whole, most=10)).count("folk") >= 5
+
+
+def test_more_of_it_pulls_and_less_of_it_pushes(whole: Index) -> None:
+    assert set(kinds(listed(listener(("metal03", "more", 0)), whole, most=10))) == {"metal"}
+    assert listed(listener(("metal03", "more", 0)), whole)[0].reason == "Because you want more of “The metal03”"
+    opening = [f"jazz{at:02d}" for at in range(1, 9)] + [f"techno{at:02d}" for at in range(8)]
+    assert set(kinds(listed(listener(("jazz00", "less", 0)), whole, most=8, opening=opening))) == {"techno"}
+
+
+def test_what_is_muted_is_in_no_list_even_where_nothing_else_is_left(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0))
+    muted = np.flatnonzero([str(track).startswith("folk") for track in whole.ids])
+    found = items(profile, Catalogue(whole), ["folk05"], 100, TASTE, muted)
+    assert len(found) == 100 and "folk" not in kinds(found)
+    assert items(profile, Catalogue(whole), [], 100, TASTE, np.arange(len(whole))) == []
+
+
+def test_a_diverse_list_is_less_alike_and_begins_with_the_best(whole: Index) -> None:
+    catalogue = Catalogue(whole)
+    profile = listener(("folk00", "like", 0), ("jazz00", "complete", 1))
+
+    def alike(found: list[Item]) -> float:
+        rows = whole.rows_of([item.track_id for item in found])
+        return float(np.triu(catalogue.likeness(rows, rows), 1).sum())
+
+    plain, varied = (
+        items(profile, catalogue, [], 10, TASTE.model_copy(update={"diversity": diversity})) for diversity in (0.0, 0.5)
+    )
+    assert alike(varied) < alike(plain)
+    assert varied[0].track_id == plain[0].track_id
+    assert any(item.parts["diversity"] < 0 for item in varied) and all(item.parts["diversity"] == 0 for item in plain)
+
+
+def test_adventure_sets_how_much_is_explored(whole: Index) -> None:
+    curious = TASTE.model_copy(update={"exploration": 2})
+    profile = listener(("folk00", "like", 0))
+    explored = []
+    for at, target in enumerate(("0.00", "0.50", "1.00")):
+        steering = Event("ana", None, "adventure", NOON, f"a{at}", target=target)
+        explored.append(
+            sum(item.explore for item in listed(profile.after(steering, "", "s", at, TASTE), whole, 30, curious))
+        )
+    assert explored == [0, 2, 4]
+
+
+def test_a_small_library_is_explored_too() -> None:
+    small = library(each=8, artists=8)
+    found = listed(listener(("folk00", "like", 0)), small, 30, TASTE.model_copy(update={"exploration": 2}))
+    assert len([item for item in found if item.explore]) == 2 or len(found) == 30
+    few = listed(listener(("folk00", "like", 0)), small, 12, TASTE.model_copy(update={"exploration": 2}))
+    assert [item.rank for item in few if item.explore] == [5, 12]
+    assert all(not item.track_id.startswith("folk") for item in few if item.explore)
+
+
+def test_parts_add_up_to_the_score_and_the_nearest_stand_above_all_others(whole: Index) -> None:
+    found = listed(listener(("folk00", "like", 0), ("jazz00", "skip", 1)), whole)
+    for item in found:
+        assert item.score == pytest.approx(item.parts["similarity"] + item.parts["rejection"], abs=1e-5)
+        assert item.percentile is not None and 0 <= item.percentile <= 100
+    assert found[0].percentile is not None and found[0].percentile > 90
+    assert listed(Profile("new"), whole)[0].percentile is None
+    assert "percentile" not in listed(Profile("new"), whole)[0].document()
+
+
+def test_the_same_events_give_the_same_list_in_however_many_batches(whole: Index) -> None:
+    curious = TASTE.model_copy(update={"exploration": 2, "diversity": 0.3})
+    profile = listener(("folk00", "like", 0), ("jazz00", "skip", 1))
+    later = Profile(**{**vars(profile), "generation": 9})
+    assert listed(profile, whole, 30, curious) == listed(later, whole, 30, curious)
+
+
+def test_tracks_that_were_removed_from_the_index_are_in_no_list() -> None:
+    from dataclasses import replace
+
+    whole = library()
+    without = replace(whole, gone=np.arange(2, 30))
+    found = listed(listener(("folk00", "like", 0)), without, 160)
+    gone = {str(whole.ids[row]) for row in range(2, 30)}
+    assert found and not gone & {item.track_id for item in found}

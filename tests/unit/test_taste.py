@@ -17,11 +17,20 @@ TASTE = Taste(
     like=1.0,
     skip=-0.6,
     dislike=-1.0,
+    more=0.9,
+    less=-0.9,
+    skip_rate_prior=20.0,
+    skip_factor_most=2.0,
     remembered_tracks=300,
     half_life_days=30.0,
     session_half_life_minutes=30.0,
     session_share=0.5,
+    attention_tracks=5.0,
+    impatience=0.5,
+    centres=5,
+    centre_reach=0.75,
     rejection=0.7,
+    diversity=0.0,
     artist_cap=2,
     heard_again_after_hours=24.0,
     exploration=2,
@@ -37,7 +46,7 @@ def event(track: str, action: str, minutes: float = 0, event_id: str = "", posit
 def heard(*events: Event, taste: Taste = TASTE) -> Profile:
     profile = Profile("ana")
     for offset, one in enumerate(events):
-        profile = profile.after(one, one.track_id.upper(), "cluster/topic/0", offset, taste)
+        profile = profile.after(one, (one.track_id or "").upper(), "cluster/topic/0", offset, taste)
     return profile
 
 
@@ -100,6 +109,59 @@ def test_the_order_of_arrival_makes_no_difference() -> None:
     assert expected["a"] > 0 > expected["b"]
     for order in permutations(events):
         assert weights(heard(*order)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("actions", "weight"),
+    [
+        (["more"], 0.9),
+        (["less"], -0.9),
+        (["more", "less"], -0.9),
+        (["more", "neutral"], 0.0),
+        (["like", "neutral"], 0.0),
+        (["dislike", "less", "neutral"], 0.0),
+        (["neutral", "like"], 1.0),
+        (["less", "like"], 0.1),
+        (["more", "unlike"], 0.9),
+    ],
+)
+def test_wishes_and_verdicts_hold_until_they_are_taken_back(actions: list[str], weight: float) -> None:
+    events = [event("a", action, at) for at, action in enumerate(actions)]
+    assert weights(heard(*events))["a"] == pytest.approx(weight, abs=1e-4)
+    assert weights(heard(*reversed(events)))["a"] == pytest.approx(weight, abs=1e-4)
+
+
+def steer(action: str, target: str, minutes: float) -> Event:
+    return Event("ana", None, action, NOON + timedelta(minutes=minutes), f"{action}-{target}-{minutes}", target=target)
+
+
+def test_the_latest_muting_and_adventure_hold_whatever_the_order_of_arrival() -> None:
+    events = [
+        steer("mute", "artist:Deep", 0),
+        steer("unmute", "artist:Deep", 2),
+        steer("mute", "genre:Folk", 1),
+        steer("adventure", "0.9", 1),
+        steer("adventure", "0.2", 3),
+    ]
+    for order in permutations(events):
+        profile = heard(*order)
+        assert (profile.muted, profile.adventure, profile.events_applied) == (["genre:Folk"], 0.2, 5)
+    assert Profile.from_document(heard(*events).document()) == heard(*events)
+
+
+def test_a_profile_of_before_steering_is_read() -> None:
+    document = heard(event("a", "like")).document()
+    for name in ("mutings", "muted", "adventure", "adventure_at"):
+        del document[name]
+    for opinion in document["opinions"]:
+        opinion = dict(opinion)
+        assert Opinion(**{name: value for name, value in opinion.items() if not name.startswith("wish")})
+    assert Profile.from_document(document) == heard(event("a", "like"))
+
+
+def test_a_skip_counts_by_how_often_everybody_skips_that_track() -> None:
+    profile = Profile("ana").after(event("a", "skip", position=0), "A", "s", 0, TASTE, 0.5)
+    assert weights(profile)["a"] == pytest.approx(-0.3)
 
 
 def test_the_latest_verdict_holds_even_when_it_comes_first() -> None:

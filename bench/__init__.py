@@ -1,0 +1,1 @@
+"""Measurements: each prints a table and writes JSON. They start what they need and use made data, which they say."""

@@ -1,0 +1,282 @@
+"""How long after an event its list can be read, and how many events a second the stream keeps up with.
+
+    PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|durable]
+
+Starts MongoDB, Kafka and the queries by itself, all on this machine. The catalogue is made (bench/made_catalogue.py) and kept
+in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import defaultdict, deque
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+from pymongo import MongoClient
+
+from batch.mongo import EVERYONE
+from bench.made_catalogue import Catalogue, catalogue, model
+from conf.settings import PREFIX, PROJECT
+from local.processes import Process, resident_bytes
+from local.services import KafkaServer, MongoServer
+from streaming.events import Event, encode
+
+DATABASE = "bench"
+READY_S = 120.0
+DRAIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run; latencies in seconds, of the events sent after the warm-up."""
+
+    lanes: str
+    tracks: int
+    listeners: int
+    rate: float
+    sent: int
+    answered: int
+    seconds: float
+    p50: float
+    p95: float
+    p99: float
+    worst: float
+    behind: int
+    memory_gib: float
+    batch_ms: dict[str, int]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench/stream.py", description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--home", type=Path, required=True, help="folder for services, catalogue and results")
+    parser.add_argument("--tracks", type=int, default=106_574)
+    parser.add_argument("--listeners", type=int, default=5_000)
+    parser.add_argument("--rate", type=float, nargs="+", default=[50.0], help="events a second; several run one by one")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--warm-up", type=float, default=30.0)
+    parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
+    given = parser.parse_args()
+    results: list[Measured] = []
+    with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[given.lanes]
+    bench = Bench(given)
+    try:
+        for durable in with_durable:
+            results += bench.run(durable)
+    finally:
+        bench.stop()
+    show(results)
+    out = given.home / "stream.json"
+    out.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    print(f"\n{out}")
+    return 0
+
+
+def show(results: list[Measured]) -> None:
+    print(
+        "\n| lanes | tracks | listeners | events/s | answered | p50 s | p95 s | p99 s | worst s | waiting at the end | GiB |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for r in results:
+        print(
+            f"| {r.lanes} | {r.tracks:,} | {r.listeners:,} | {r.rate:g} | {r.answered:,} of {r.sent:,} | {r.p50:.2f} | "
+            f"{r.p95:.2f} | {r.p99:.2f} | {r.worst:.2f} | {r.behind} | {r.memory_gib:.1f} |"
+        )
+    print("\nlast micro-batch, ms: " + "; ".join(f"at {r.rate:g}/s {r.batch_ms}" for r in results), flush=True)
+
+
+class Bench:
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given, self.home = given, given.home.absolute()
+        self.made = catalogue(given.tracks)
+        self.mongo, self.kafka = MongoServer(self.home), KafkaServer(self.home)
+        self.streams = Process("streams", self.home)
+        started = time.monotonic()
+        found = model(self.home / "models", self.made)
+        recall, share = found.manifest["recall"], found.manifest["candidate_share"]
+        print(
+            f"index: recall@20 {recall:.3f} at {share:.1%} candidates [{time.monotonic() - started:.0f} s]", flush=True
+        )
+        self.mongo.start()
+        self.kafka.start()
+        self.mongo.wait()
+        self.kafka.wait()
+        self.database: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
+        self._publish()
+
+    def _publish(self) -> None:
+        if self.database.tracks.estimated_document_count() != len(self.made.ids):
+            self.database.tracks.drop()
+            self.database.tracks.insert_many(self.made.documents(), ordered=False)
+        first = [{"track_id": track, "rank": at + 1} for at, track in enumerate(self.made.ids[:30])]
+        opening = {"items": first, "generation": 1, "generated_at": datetime.now(UTC), "events_applied": 0}
+        self.database.recommendations.replace_one({"_id": EVERYONE}, opening, upsert=True)
+
+    def run(self, durable: bool) -> list[Measured]:
+        """Starts the queries on new topics and measures each rate in turn."""
+        stamp = f"{time.time():.0f}"
+        topics = [f"listens-{stamp}", f"lists-{stamp}"]
+        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1) for name in topics])
+        admin.close()
+        for collection in ("profiles", "recommendations"):
+            self.database[collection].delete_many({"_id": {"$ne": EVERYONE}})
+        environment = {
+            **os.environ,
+            f"{PREFIX}STREAM__METRICS_PORT": "0",
+            f"{PREFIX}HOME": str(self.home),
+            f"{PREFIX}MODELS__ROOT": str(self.home / "models"),
+            f"{PREFIX}LAKE__ROOT": str(self.home / f"lake-{stamp}"),
+            f"{PREFIX}MONGO__URI": self.mongo.uri,
+            f"{PREFIX}MONGO__DATABASE": DATABASE,
+            f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            f"{PREFIX}KAFKA__LISTENING_TOPIC": topics[0],
+            f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": topics[1],
+        }
+        ready = self.home / "streams.ready"
+        ready.unlink(missing_ok=True)
+        job: list[str | Path] = (
+            [PROJECT / "local" / "streams.py", ready] if durable else [PROJECT / "streaming" / "recommend.py"]
+        )
+        self.streams.start([PROJECT / "spark-submit.sh", *job], environment)
+        load = Load(self.database, self.kafka.bootstrap_servers, topics[0], self.made, self.given.listeners)
+        load.start()
+        results = []
+        try:
+            self._wait_for_first(load)
+            for rate in self.given.rate:
+                results.append(self._measure(load, rate, durable))
+                show(results[-1:])
+        finally:
+            load.stop()
+            self.streams.stop()
+        return results
+
+    def _wait_for_first(self, load: Load) -> None:
+        load.send_one()
+        deadline = time.monotonic() + READY_S
+        while not load.answered:
+            self.streams.require_running("starting")
+            if time.monotonic() > deadline:
+                raise SystemExit(f"no list within {READY_S:.0f} s\n{self.streams.tail()}")
+            time.sleep(0.05)
+
+    def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
+        load.send(rate, self.given.warm_up)
+        before = load.sent
+        started = time.monotonic()
+        load.send(rate, self.given.seconds)
+        sent, behind = load.sent - before, load.waiting
+        deadline = time.monotonic() + DRAIN_S
+        while load.waiting and time.monotonic() < deadline:
+            self.streams.require_running("serving")
+            time.sleep(0.1)
+        waits = load.latencies(since=started)
+        p50, p95, p99, worst = (float(np.quantile(waits, q)) if waits else float("nan") for q in (0.5, 0.95, 0.99, 1.0))
+        memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
+        return Measured(
+            "fast and durable" if durable else "fast only", self.given.tracks, self.given.listeners, rate, sent,
+            len(waits), self.given.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(),
+        )  # fmt: skip
+
+    def _batch_ms(self) -> dict[str, int]:
+        """Where the last micro-batch's time went, as Spark tells it."""
+        found = self.database.status.find_one({"_id": "recommend"}) or {}
+        return dict(found.get("durations_ms", {}))
+
+    def stop(self) -> None:
+        for stop in (self.streams.stop, self.kafka.stop, self.mongo.stop):
+            stop()
+
+
+class Load:
+    """Listeners who play, complete, skip and like, and a watcher that notes when their lists have counted it."""
+
+    def __init__(self, database: Any, servers: str, topic: str, made: Catalogue, listeners: int) -> None:
+        self.database, self.topic, self.made = database, topic, made
+        self.producer = KafkaProducer(bootstrap_servers=servers, acks=1, linger_ms=0)
+        self.users = [f"listener-{number}" for number in range(listeners)]
+        self.pending: dict[str, deque[tuple[int, float]]] = defaultdict(deque)
+        self.counts: dict[str, int] = defaultdict(int)
+        self.answered: list[tuple[float, float]] = []
+        self.sent = 0
+        self.draw = random.Random(11)
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        by_genre: dict[str, list[str]] = defaultdict(list)
+        for track, genre in zip(made.ids, made.genres, strict=True):
+            by_genre[genre].append(track)
+        genres = sorted(by_genre)
+        self.likes = {user: [by_genre[genre] for genre in self.draw.sample(genres, 2)] for user in self.users}
+
+    @property
+    def waiting(self) -> int:
+        with self.lock:
+            return sum(map(len, self.pending.values()))
+
+    def start(self) -> None:
+        self.stream = self.database.recommendations.watch(
+            [{"$project": {"documentKey": 1, "events": "$fullDocument.events_applied"}}], max_await_time_ms=200
+        )
+        self.watcher.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.watcher.join()
+        self.producer.close()
+
+    def send(self, rate: float, seconds: float) -> None:
+        """Sends at a fixed rate; where the machine holds it up, it catches up."""
+        started, n = time.monotonic(), 0
+        while (passed := time.monotonic() - started) < seconds:
+            while n < passed * rate:
+                self.send_one()
+                n += 1
+            time.sleep(min(0.005, 1 / rate))
+        self.producer.flush()
+
+    def send_one(self) -> None:
+        user = self.draw.choice(self.users)
+        mine = self.draw.random() < 0.7
+        track = self.draw.choice(self.draw.choice(self.likes[user]) if mine else self.made.ids)
+        action = self.draw.choice(["play", "complete", "complete", "like"] if mine else ["play", "skip", "skip"])
+        event = Event(user, track, action, datetime.now(UTC), position_ms=20_000, duration_ms=200_000)
+        value = encode(event)
+        with self.lock:
+            self.counts[user] += 1
+            self.pending[user].append((self.counts[user], time.monotonic()))
+            self.sent += 1
+        self.producer.send(self.topic, key=user.encode(), value=value)
+
+    def latencies(self, since: float) -> list[float]:
+        with self.lock:
+            return [seconds for sent, seconds in self.answered if sent >= since]
+
+    def _watch(self) -> None:
+        while not self.stopping.is_set():
+            change = self.stream.try_next()
+            if change is None:
+                continue
+            now = time.monotonic()
+            with self.lock:
+                mine = self.pending[change["documentKey"]["_id"]]
+                while mine and mine[0][0] <= change.get("events", 0):
+                    sent = mine.popleft()[1]
+                    self.answered.append((sent, now - sent))
+        self.stream.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What a process keeps between micro-batches: its connections, the index, the rows that a muting hides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batch.index import Index, Rows
+from conf.settings import Kafka, Mongo
+from streaming.candidates import Catalogue
+
+if TYPE_CHECKING:
+    from kafka import KafkaProducer
+    from pymongo import MongoClient
+    from pymongo.database import Database
+
+PATIENCE_MS = 10_000
+HIDDEN_S = 60
+"""For so long the tracks of a muted artist or genre are not asked for again."""
+
+
+def database_of(mongo: Mongo) -> Database[dict[str, Any]]:
+    """The database, over a connection that the process keeps."""
+    return _client(mongo.uri.get_secret_value())[mongo.database]
+
+
+@lru_cache(maxsize=1)
+def producer_of(kafka: Kafka) -> KafkaProducer:
+    """A producer that the process keeps, until `forget_producer`."""
+    from kafka import KafkaProducer
+
+    return KafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all", enable_idempotence=True)
+
+
+def forget_producer() -> None:
+    """After an error the next micro-batch gets a new producer: an idempotent one may be of no more use."""
+    producer_of.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def catalogue_of(model: Path, grown: str) -> Catalogue:
+    """The index of a model version as it has grown so far, mapped into memory."""
+    del grown  # another state of the index is another index
+    return Catalogue(Index.open(model / "index"))
+
+
+def hidden_rows(muted: Sequence[str], mongo: Mongo, catalogue: Catalogue) -> Rows:
+    """Rows of the tracks of muted artists and genres ("artist:NAME", "genre:NAME")."""
+    ids: list[str] = []
+    for target in muted:
+        ids += _tracks_of(target, mongo, int(time.monotonic() / HIDDEN_S))
+    rows = catalogue.index.rows_of(ids)
+    return np.unique(rows[rows >= 0])
+
+
+@lru_cache(maxsize=1000)
+def _tracks_of(target: str, mongo: Mongo, _minute: int) -> list[str]:
+    kind, _, name = target.partition(":")
+    return [document["_id"] for document in database_of(mongo).tracks.find({kind: name}, {"_id": 1})]
+
+
+@lru_cache(maxsize=1)
+def _client(uri: str) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient
+
+    return MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=PATIENCE_MS)

@@ -1,0 +1,153 @@
+"""The running driver, as an operator meets it: a new model, new tracks, services that go away and come back, figures to watch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kafka import KafkaProducer
+
+from batch import registry
+from batch.index import Index
+from conf.settings import PREFIX
+from local.processes import free_port
+from streaming.events import Event, encode
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from harness import D, World, make_model, make_world  # noqa: E402
+
+
+class Running:
+    """A world whose driver runs, and a producer."""
+
+    def __init__(self, world: World, metrics: int) -> None:
+        self.world, self.metrics = world, metrics
+        self.sent = 0
+
+    def send(self, user: str, track: str | None, action: str, target: str | None = None) -> None:
+        producer = KafkaProducer(bootstrap_servers=self.world.kafka.bootstrap_servers, acks="all")
+        event = Event(user, track, action, datetime.now(UTC), target=target)
+        topic = self.world.settings.kafka.listening_topic
+        producer.send(topic, key=user.encode(), value=encode(event)).get(timeout=60)
+        producer.close()
+
+    def wait(self, user: str, what: Callable[[dict[str, Any]], bool], seconds: float = 90.0) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.world.database.recommendations.find_one({"_id": user}) or {}
+            if found and what(found):
+                return dict(found)
+            assert time.monotonic() < deadline, f"last list {found}\n{self.world.driver.tail(30)}"
+            self.world.driver.require_running("serving")
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    world = make_world(tmp_path_factory.mktemp("stream"))
+    port = free_port()
+    environment = world.environment()
+    environment[f"{PREFIX}STREAM__METRICS_PORT"] = str(port)
+    world.environment = lambda: environment  # type: ignore[method-assign]
+    try:
+        world.start_driver()
+        world.wait_ready()
+        yield Running(world, port)
+    finally:
+        world.driver.stop()
+        world.kafka.stop()
+        world.mongo.stop()
+
+
+def track(at: int) -> str:
+    return f"{at:016x}"
+
+
+def test_a_list_follows_and_a_muted_artist_leaves_it(running: Running) -> None:
+    running.send("ana", track(3), "like")
+    first = running.wait("ana", lambda found: found["events_applied"] == 1)
+    tracks = {one["_id"]: one for one in running.world.database.tracks.find()}
+    artist = tracks[first["items"][0]["track_id"]]["artist"]
+    running.send("ana", None, "mute", f"artist:{artist}")
+    second = running.wait("ana", lambda found: found["events_applied"] == 2)
+    assert artist not in {tracks[item["track_id"]]["artist"] for item in second["items"]}
+    profile = running.world.database.profiles.find_one({"_id": "ana"})
+    assert profile["muted"] == [f"artist:{artist}"] and profile["centres"][0]["tracks"] == [track(3)]
+
+
+def test_a_new_model_is_taken_up_between_micro_batches(running: Running) -> None:
+    root = Path(running.world.settings.models.root)
+    before = registry.latest(str(root)).version
+    assert running.world.database.recommendations.find_one({"_id": "ana"})["model_version"] == before
+    make_model(root, hour=13)
+    after = registry.latest(str(root)).version
+    assert after != before
+    running.send("ana", track(5), "play")
+    running.wait("ana", lambda found: found["model_version"] == after)
+
+
+def test_a_new_track_is_listed_without_a_restart_and_a_removed_one_is_not(running: Running) -> None:
+    database = running.world.database
+    model = registry.latest(running.world.settings.models.root)
+    near = np.asarray(model.index.vectors[3]) + 0.01
+    database.tracks.insert_one({"_id": "new", "title": "New", "artist": "New Artist", "features": near.tolist()})
+    arrived = time.monotonic()
+    while Index.open(model.folder / "index").rows_of(["new"])[0] < 0:
+        assert time.monotonic() < arrived + 30, running.world.driver.tail(30)
+        time.sleep(0.2)
+    running.send("bo", track(3), "like")
+    listed = running.wait("bo", lambda found: found["events_applied"] == 1)
+    assert "new" in [item["track_id"] for item in listed["items"]]
+    assert len(near) == D
+    database.tracks.delete_one({"_id": "new"})
+    gone = time.monotonic()
+    while Index.open(model.folder / "index").rows_of(["new"])[0] >= 0:
+        assert time.monotonic() < gone + 30, running.world.driver.tail(30)
+        time.sleep(0.2)
+    running.send("bo", track(4), "play")
+    listed = running.wait("bo", lambda found: found["events_applied"] == 2)
+    assert "new" not in [item["track_id"] for item in listed["items"]]
+
+
+def test_while_mongodb_is_away_the_stream_waits(running: Running) -> None:
+    group = running.world.mongo.process.pid
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        running.send("cy", track(9), "like")
+        time.sleep(15)
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    running.wait("cy", lambda found: found["events_applied"] == 1)
+    running.world.driver.require_running("serving")
+
+
+def test_a_kafka_that_was_killed_is_waited_for(running: Running) -> None:
+    kafka = running.world.kafka
+    os.killpg(kafka.process.pid, signal.SIGKILL)
+    kafka.process.stop(0)
+    time.sleep(10)
+    kafka.start()
+    kafka.wait()
+    running.send("cy", track(10), "play")
+    running.wait("cy", lambda found: found["events_applied"] == 2)
+    running.world.driver.require_running("serving")
+
+
+def test_the_figures_are_there_to_watch(running: Running) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.metrics}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert 'overtone_query_running{query="recommend"} 1' in text
+    assert "overtone_applied_total" in text and 'overtone_event_to_list_seconds{quantile="0.95"}' in text
+    status = {one["_id"]: one for one in running.world.database.status.find()}
+    assert status["recommend"]["model_version"] == registry.latest(running.world.settings.models.root).version
+    assert status["recommend"]["p95_s"] >= status["recommend"]["p50_s"] > 0
+    assert {"lag_events", "batch_ms", "at"} <= status["ledger"].keys()

@@ -1,0 +1,371 @@
+"""Both queries under load while parts are killed; afterwards, the state that an undisturbed run has over the same events."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from deltalake import DeltaTable
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from pymongo import MongoClient
+
+from batch import registry
+from batch.index import index, with_local_scales
+from batch.mongo import EVERYONE
+from batch.space import Space
+from conf.settings import PREFIX, PROJECT, Settings
+from conf.settings import settings as read_settings
+from local.processes import Process, _processes
+from local.services import KafkaServer, MongoServer
+from streaming import topics
+from streaming.events import Event, encode
+
+TRACKS, D, KINDS = 240, 8, 6
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+PATIENCE_S = 150.0
+
+
+@dataclass
+class World:
+    """Services, a model, tracks in MongoDB, and the driver of both queries. `home` holds all but the services."""
+
+    mongo: MongoServer
+    kafka: KafkaServer
+    settings: Settings
+    driver: Process
+
+    @property
+    def database(self) -> Any:
+        return MongoClient(self.mongo.uri, tz_aware=True, serverSelectionTimeoutMS=60_000)[self.settings.mongo.database]
+
+    def environment(self) -> dict[str, str]:
+        chosen = self.settings
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            f"{PREFIX}HOME": str(chosen.home),
+            f"{PREFIX}MODELS__ROOT": chosen.models.root,
+            f"{PREFIX}MONGO__URI": self.mongo.uri,
+            f"{PREFIX}MONGO__DATABASE": chosen.mongo.database,
+            f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            f"{PREFIX}KAFKA__LISTENING_TOPIC": chosen.kafka.listening_topic,
+            f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": chosen.kafka.recommendation_topic,
+            f"{PREFIX}KAFKA__FEATURES_TOPIC": chosen.kafka.features_topic,
+            f"{PREFIX}STREAM__SMALL_BATCH_EVENTS": "4",  # larger ones go through Python workers, which can be killed
+            f"{PREFIX}STREAM__LEDGER_TRIGGER_SECONDS": "2",
+            f"{PREFIX}STREAM__METRICS_PORT": "0",
+        }
+
+    def start_driver(self) -> None:
+        ready = self.settings.home / "ready"
+        ready.unlink(missing_ok=True)
+        self.driver.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "streams.py", ready], self.environment())
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self.settings.home / "ready").exists():
+            self.driver.require_running("starting")
+            assert time.monotonic() < deadline, self.driver.tail()
+            time.sleep(0.1)
+
+    def another(self, folder: Path) -> World:
+        """The same services, model and events, with a database, home and list topic of its own: it starts from nothing."""
+        name = uuid.uuid4().hex[:8]
+        chosen = self.settings
+        other = chosen.model_copy(
+            update={
+                "home": folder,
+                "lake": chosen.lake.model_copy(update={"root": str(folder / "lake")}),
+                "mongo": chosen.mongo.model_copy(update={"database": f"again-{name}"}),
+                "kafka": chosen.kafka.model_copy(update={"recommendation_topic": f"again-{name}"}),
+            }
+        )
+        world = replace(self, settings=other, driver=Process("streams", folder))
+        fill(world.database)
+        return world
+
+
+def make_world(folder: Path) -> World:
+    mongo, kafka = MongoServer(folder).start(), KafkaServer(folder).start()
+    mongo.wait()
+    kafka.wait()
+    name = uuid.uuid4().hex[:8]
+    chosen = read_settings(
+        home=folder / "home",
+        models={"root": str(folder / "models")},
+        mongo={"uri": mongo.uri, "database": f"faults-{name}"},
+        kafka={
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "listening_topic": f"listens-{name}",
+            "recommendation_topic": f"lists-{name}",
+            "features_topic": f"features-{name}",
+        },
+    )
+    topics.ensure(chosen.kafka)
+    world = World(mongo, kafka, chosen, Process("streams", folder / "home"))
+    make_model(folder / "models")
+    fill(world.database)
+    return world
+
+
+def make_model(root: Path, hour: int = 12) -> None:
+    rng = np.random.default_rng(4)
+    ids = [f"{at:016x}" for at in range(TRACKS)]
+    corners = np.repeat(4 * np.eye(D)[:KINDS], TRACKS // KINDS, axis=0)
+    space = Space(
+        mean=np.zeros(D, np.float32),
+        deviation=np.ones(D, np.float32),
+        components=np.eye(D, dtype=np.float32),
+        directions=rng.normal(0, 0.4, (8, 2, D)).astype(np.float32),
+        offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
+        width=3.0,
+    )
+    built = with_local_scales(index(ids, corners + rng.normal(0, 0.6, corners.shape), _artists(), space))
+    with registry.new_version(str(root), NOON.replace(hour=hour)) as (_, part):
+        built.save(part / "index")
+        registry.write_manifest(part, {"tracks": TRACKS, "genres": [], "library": "made", "fingerprint": "made"})
+
+
+def fill(database: Any) -> None:
+    """Tracks and the list for everyone."""
+    database.tracks.insert_many(
+        {"_id": f"{at:016x}", "title": f"Track {at}", "artist": artist} for at, artist in enumerate(_artists())
+    )
+    items = [{"track_id": f"{at:016x}", "rank": at} for at in range(1, 31)]
+    database.recommendations.insert_one({"_id": EVERYONE, "items": items, "generation": 1, "events_applied": 0})
+
+
+def _artists() -> list[str | None]:
+    return [f"artist {at // 4}" for at in range(TRACKS)]
+
+
+def made_events(number: int, users: int = 25) -> list[tuple[bytes, bytes]]:
+    """(key, value): plays, skips and likes in and out of order, some sent twice, some that are no events."""
+    draw = random.Random(17)
+    sent: list[tuple[bytes, bytes]] = []
+    for at in range(number):
+        user = f"ana.{draw.randrange(users)}$@'"
+        key = user.encode()
+        if draw.random() < 0.05:
+            sent.append((key, draw.choice([b"not json", b"\xff\xfe", b"{}", b"[]", b"x" * 100_000])))
+            continue
+        kind = int(user[4:].split("$")[0]) % KINDS
+        is_mine = draw.random() < 0.6
+        track = kind * (TRACKS // KINDS) + draw.randrange(TRACKS // KINDS) if is_mine else draw.randrange(TRACKS)
+        action = draw.choice(
+            ["play", "complete", "like", "more"] if is_mine else ["play", "skip", "dislike", "neutral"]
+        )
+        when = NOON + timedelta(seconds=20 * at - draw.choice([0, 0, 0, 3600]))
+        track_id = "unknown" if draw.random() < 0.02 else f"{track:016x}"
+        event = Event(user, track_id, action, when, f"event-{at}", draw.randrange(200_000), 200_000)
+        sent.append((key, encode(event)))
+        if draw.random() < 0.05:
+            sent.append(sent[-1])
+    return sent
+
+
+class Producer:
+    """Sends at a rate, one by one; while Kafka is away it waits. What is in the topic in the end is what counts."""
+
+    def __init__(self, world: World, sent: list[tuple[bytes, bytes]], rate: float) -> None:
+        self.world, self.sent, self.rate = world, sent, rate
+        self.done = 0
+        self.failed: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        producer: KafkaProducer | None = None
+        try:
+            for key, value in self.sent:
+                while True:
+                    try:
+                        producer = producer or KafkaProducer(
+                            bootstrap_servers=self.world.kafka.bootstrap_servers, acks="all", max_request_size=1 << 24
+                        )
+                        producer.send(self.world.settings.kafka.listening_topic, key=key, value=value).get(timeout=20)
+                        break
+                    except (KafkaError, OSError):
+                        producer = None
+                        time.sleep(0.5)
+                self.done += 1
+                time.sleep(1 / self.rate)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            self.failed = error
+
+
+def descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for child, stat in _processes():
+        children.setdefault(stat[1], []).append(child)
+    found, waiting = [], [pid]
+    while waiting:
+        mine = children.get(waiting.pop(), [])
+        found += mine
+        waiting += mine
+    return found
+
+
+def python_workers(pid: int) -> list[int]:
+    """Spark's Python workers, the processes that its daemon forked."""
+    named = {
+        one: Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
+        for one in descendants(pid)
+        if Path(f"/proc/{one}").exists()
+    }
+    daemons = {one for one, command in named.items() if b"pyspark.daemon" in command}
+    parents = {child: stat[1] for child, stat in _processes()}
+    return [one for one in daemons if parents.get(one) in daemons]
+
+
+def kill(world: World, what: str) -> None:
+    """Kills without warning; what does not come back by itself is started again, as an operator or the demo would."""
+    if what == "worker":
+        deadline = time.monotonic() + 10
+        while not (workers := python_workers(world.driver.pid)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid in workers[:1]:
+            _killed(pid)
+    elif what == "driver":
+        os.killpg(world.driver.pid, signal.SIGKILL)
+        world.driver.stop(0)
+        world.start_driver()
+        world.wait_ready()
+    else:
+        server: MongoServer | KafkaServer = world.mongo if what == "mongo" else world.kafka
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.stop(0)
+        time.sleep(1.0)
+        server.start()
+        server.wait()
+
+
+def _killed(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def state(world: World) -> dict[str, Any]:
+    """What must be equal: events by offset, profiles, last lists."""
+    database = world.database
+    kafka = world.settings.kafka
+    ids = topics.ensure(kafka)
+    profiles = {
+        one["_id"]: {
+            "events_applied": one["events_applied"],
+            "recent": one["recent_events"],
+            "offsets": {entry["source"]: entry["offset"] for entry in one["offsets"]},
+            "opinions": [
+                (o["track_id"], round(o["session"], 6), round(o["lasting"], 6), o["verdict"], o["wish"])
+                for o in one["opinions"]
+            ],
+        }
+        for one in database.profiles.find()
+    }
+    lists = {
+        one["_id"]: ([item["track_id"] for item in one["items"]], one["events_applied"])
+        for one in database.recommendations.find({"_id": {"$ne": EVERYONE}})
+    }
+    assert ids[kafka.listening_topic]
+    return {
+        "listening_events": rows(world, "listening_events", "topic_id", "partition", "offset", "event_id", "action"),
+        "rejected_events": rows(
+            world, "rejected_events", "topic_id", "partition", "offset", "reason", "bytes", "sha256"
+        ),
+        "profiles": profiles,
+        "lists": lists,
+    }
+
+
+def rows(world: World, name: str, *columns: str) -> list[tuple[Any, ...]]:
+    try:
+        table = DeltaTable(world.settings.lake.table(name))
+    except Exception:  # noqa: BLE001 - not there yet
+        return []
+    return sorted(tuple(row.values()) for row in table.to_pyarrow_table(columns=list(columns)).to_pylist())
+
+
+def wait_until_equal(world: World, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The state, as soon as it is the wanted one, else as it is after two and a half minutes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = state(world)
+        if found == wanted or time.monotonic() > deadline:
+            return found
+        world.driver.require_running("catching up")
+        time.sleep(1.0)
+
+
+def wait_until_done(world: World, events: int) -> dict[str, Any]:
+    """The state when all values of the topic are in the lake and all listeners' lists have counted what is theirs."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = state(world)
+        landed = len(found["listening_events"]) + len(found["rejected_events"])
+        listed = all(
+            found["lists"].get(user, ([], 0))[1] == one["events_applied"] for user, one in found["profiles"].items()
+        )
+        newest: dict[str, int] = {}
+        for one in found["profiles"].values():
+            for source, offset in one["offsets"].items():
+                newest[source] = max(newest.get(source, -1), offset)
+        good: dict[str, int] = {}
+        for topic_id, partition, offset, *_ in found["listening_events"]:
+            good[f"{topic_id}/{partition}"] = max(good.get(f"{topic_id}/{partition}", -1), offset)
+        if landed == events and listed and newest == good:
+            return found
+        assert time.monotonic() < deadline, f"{landed} of {events} landed\n{world.driver.tail()}"
+        world.driver.require_running("catching up")
+        time.sleep(1.0)
+
+
+def disturbed(world: World, kills: list[str], events: int, rate: float, folder: Path) -> None:
+    """Sends events while parts are killed at random moments, and asserts that nothing of it is left to see."""
+    draw = random.Random(len(kills))
+    undisturbed = world.another(folder)
+    try:
+        world.start_driver()
+        world.wait_ready()
+        producer = Producer(world, made_events(events), rate)
+        producer.thread.start()
+        for what in kills:
+            time.sleep(draw.uniform(0.5, 3.0))
+            print(f"killing {what} after {producer.done} events", flush=True)
+            kill(world, what)
+        producer.thread.join(600)
+        assert producer.failed is None and not producer.thread.is_alive(), producer.failed
+        undisturbed.start_driver()
+        wanted = wait_until_done(undisturbed, in_topic(world))
+        undisturbed.driver.stop()
+        found = wait_until_equal(world, wanted)
+        for part, value in wanted.items():
+            assert found[part] == value, f"{part} differs"
+        kept = rows(world, "recommendations", "user_id", "generation", "rank")
+        assert kept and len(kept) == len(set(kept)), "a list is twice in the lake"
+        last = {user: (tracks, applied) for user, (tracks, applied) in found["lists"].items()}
+        assert last.keys() == found["profiles"].keys()
+    finally:
+        undisturbed.driver.stop()
+        world.driver.stop()
+
+
+def in_topic(world: World) -> int:
+    """Values in the listening topic."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(bootstrap_servers=world.kafka.bootstrap_servers)
+    topic = world.settings.kafka.listening_topic
+    parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+    ends = consumer.end_offsets(parts)
+    consumer.close()
+    return sum(ends.values())

@@ -1,0 +1,123 @@
+"""Rows that arrive in order go to Delta tables, each once, however often they are sent and whoever forgets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from conf.settings import Lake
+from streaming.landing import Landing
+from streaming.ledger import LISTENING_EVENTS, RECOMMENDATIONS, recommendations
+from streaming.profiles import message
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(root=str(tmp_path / "the lake, ü"))
+
+
+def event(offset: int, partition: int = 0, topic_id: str = "cluster/topic") -> dict[str, Any]:
+    place = {"topic": "listens", "topic_id": topic_id, "partition": partition, "offset": offset}
+    return {
+        **place,
+        "event_id": f"e{offset}",
+        "user_id": "ana",
+        "track_id": "t1",
+        "action": "play",
+        "occurred_at": NOON,
+    }
+
+
+def places(lake: Lake) -> list[tuple[Any, ...]]:
+    rows = DeltaTable(lake.table("listening_events")).to_pyarrow_table().to_pylist()
+    return sorted((row["topic_id"], row["partition"], row["offset"]) for row in rows)
+
+
+def a_list(user: str, generation: int, *tracks: str) -> bytes:
+    items = [
+        {
+            "track_id": track,
+            "rank": rank,
+            "score": 0.5,
+            "reason": "Because",
+            "because": ["x"],
+            "parts": {"similarity": 1.0},
+        }
+        for rank, track in enumerate(tracks, start=1)
+    ]
+    return message(
+        {
+            "_id": user,
+            "items": items,
+            "generation": generation,
+            "generated_at": NOON,
+            "model_version": "m1",
+            "events_applied": 1,
+        }
+    )
+
+
+def lists(lake: Lake) -> list[tuple[Any, ...]]:
+    rows = DeltaTable(lake.table("recommendations")).to_pyarrow_table().to_pylist()
+    return sorted((row["user_id"], row["generation"], row["rank"], row["track_id"]) for row in rows)
+
+
+def test_what_is_there_is_not_added_again_whoever_asks(lake: Lake) -> None:
+    landing = Landing(lake, 0)
+    assert landing.land("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 3
+    for again in (landing, Landing(lake, 0)):  # a replay by the same driver, and by one that starts anew
+        assert again.land("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 0
+    assert Landing(lake, 0).land("listening_events", [event(1), event(2)], LISTENING_EVENTS) == 1
+    assert places(lake) == [("cluster/topic", 0, at) for at in (0, 1, 2)] + [("cluster/topic", 1, 0)]
+
+
+def test_a_topic_that_was_made_anew_begins_anew(lake: Lake) -> None:
+    landing = Landing(lake, 0)
+    landing.land("listening_events", [event(7)], LISTENING_EVENTS)
+    assert landing.land("listening_events", [event(0, topic_id="cluster/other")], LISTENING_EVENTS) == 1
+
+
+def test_a_table_without_marks_tells_by_its_rows(lake: Lake) -> None:
+    import pyarrow as pa
+    from deltalake import write_deltalake
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schema = to_arrow_schema(LISTENING_EVENTS, timezone="UTC")
+    write_deltalake(lake.table("listening_events"), pa.Table.from_pylist([event(0), event(4)], schema=schema))
+    assert Landing(lake, 0).land("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
+
+
+def test_a_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
+    landing = Landing(lake, 0)
+    first = recommendations([a_list("ana", 1, "a", "b"), a_list("ana", 1, "a", "b"), a_list("bo", 1, "c")])
+    assert landing.land_lists("recommendations", first, RECOMMENDATIONS) == 3
+    later = recommendations([a_list("ana", 1, "x", "y"), a_list("ana", 2, "b", "a"), a_list("cy", 1, "c")])
+    assert Landing(lake, 0).land_lists("recommendations", later, RECOMMENDATIONS) == 3
+    assert lists(lake) == [
+        ("ana", 1, 1, "a"), ("ana", 1, 2, "b"), ("ana", 2, 1, "b"), ("ana", 2, 2, "a"), ("bo", 1, 1, "c"), ("cy", 1, 1, "c"),
+    ]  # fmt: skip
+
+
+def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
+    (row,) = recommendations([None, a_list("ana", 3, "a")]).to_pylist()
+    assert (row["user_id"], row["generation"], row["rank"], row["generated_at"]) == ("ana", 3, 1, NOON)
+    assert (row["reason"], row["because"], row["model_version"]) == ("Because", ["x"], "m1")
+    assert recommendations([]).num_rows == recommendations([b'{"other": 1}']).num_rows == 0
+
+
+def test_small_files_are_written_together_and_nothing_is_lost(lake: Lake) -> None:
+    landing = Landing(lake, 1e-9)
+    for offset in range(12):
+        landing.land("listening_events", [event(offset)], LISTENING_EVENTS)
+    assert len(DeltaTable(lake.table("listening_events")).file_uris()) == 12
+    landing.compact_when_due()
+    assert len(DeltaTable(lake.table("listening_events")).file_uris()) == 1
+    assert landing.land("listening_events", [event(11)], LISTENING_EVENTS) == 0
+    assert Landing(lake, 0).land("listening_events", [event(11), event(12)], LISTENING_EVENTS) == 1
+    assert len(places(lake)) == 13
