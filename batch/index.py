@@ -1,29 +1,36 @@
-"""Nearest neighbours without asking everybody: a dict from hashed regions of the feature space to the tracks in them.
+"""Nearest neighbours without asking everybody: a dict from hashed regions of a space to the tracks in them.
 
-A band hashes a vector with several random projections at once (`floor((r·x + b) / width)`, as MLlib's
-BucketedRandomProjectionLSH does with one) and ANDs them into one key; tracks that share the key of any band are candidates,
-and the exact distance ranks them. Wider buckets or more bands: better recall, more candidates to rank.
+Tracks that share a bucket with a query in any band are its candidates (`batch.bands`), and the exact distance ranks them.
+Wider buckets or more bands: better recall, more candidates to rank. Where the bands give too few, everybody is asked.
 
-Everything is a numpy array in a folder, memory-mapped when opened: one copy a node, whoever reads it. Rows are sorted by
-track id. Knows nothing of Spark.
+Everything is a numpy array in a folder, memory-mapped when opened: one copy a node, whoever reads it. The tracks of the
+training come first, sorted by id; behind them those that were added since (`batch.added`). Knows nothing of Spark.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from batch import added
+from batch.added import Segment, Stacked
+from batch.bands import Bands, bands
+from batch.space import Floats, Space, to_unit
+
 Rows = NDArray[np.int64]
 
 SCALE_NEIGHBOUR = 7
 """A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004): it makes hubs and outliers equal."""
 _BLOCK = 256
 _FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
+_LATER_FILES = ("names", "order")
+"""Not there in format 1 as first written."""
 
 
 class IndexUnreadable(ValueError):
@@ -31,91 +38,80 @@ class IndexUnreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Space:
-    """From a track's features to the space in which distance means unlikeness, and from there to band keys.
-
-    mean, deviation : float32 [shape=(d,)], of the features; a feature that never varies has deviation 0 and is left out
-    components : float32 [shape=(d, p)], principal components of the standardised features, in which bands hash
-    directions : float32 [shape=(bands, hashes, p)];  offsets : float32 [shape=(bands, hashes)];  width : bucket length
-    """
-
-    mean: Floats
-    deviation: Floats
-    components: Floats
-    directions: Floats
-    offsets: Floats
-    width: float
-
-    def standardised(self, features: NDArray[np.floating]) -> Floats:
-        """features : [shape=(n, d)]; returns float32 [shape=(n, d)] with mean 0 and deviation 1."""
-        weight = np.divide(1.0, self.deviation, out=np.zeros_like(self.deviation), where=self.deviation > 0)
-        return ((features - self.mean) * weight).astype(np.float32)
-
-    def keys(self, points: Floats) -> NDArray[np.int64]:
-        """points : standardised [shape=(n, d)]; returns int64 [shape=(bands, n)], one key a band."""
-        bands, hashes, p = self.directions.shape
-        projected = (points @ self.components) @ self.directions.reshape(bands * hashes, p).T
-        buckets = np.floor((projected + self.offsets.reshape(-1)) / self.width).astype(np.int64)
-        buckets = buckets.reshape(len(points), bands, hashes)
-        keys = np.zeros((len(points), bands), dtype=np.int64)
-        with np.errstate(over="ignore"):
-            for h in range(hashes):  # a polynomial in the buckets, modulo 2^64
-                keys = keys * np.int64(0x100000001B3) + buckets[:, :, h]
-        return np.ascontiguousarray(keys.T)
-
-
-@dataclass(frozen=True)
 class Index:
-    """The tracks of a library as points, and the bands that find near ones.
+    """The tracks of a library as points, and the bands that find near ones. What is said of n tracks is by row.
 
-    ids : [shape=(n,)], sorted;  vectors : float32 [shape=(n, d)], standardised;  scales : float32 [shape=(n,)]
+    ids : [shape=(n,)];  vectors : float32 points [shape=(n, m)];  scales : float32 [shape=(n,)], see `similarity`
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
-    keys : int64 [shape=(bands, n)], each band sorted;  rows : int32 [shape=(bands, n)], whose key it is
+    names : of the artists of the training, by their number
+    found : the bands of the tracks of the training;  found_added : of those added since
+    gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
     """
 
     space: Space
-    ids: NDArray[np.str_]
-    vectors: Floats
-    scales: Floats
-    artists: NDArray[np.int32]
-    keys: NDArray[np.int64]
-    rows: NDArray[np.int32]
+    ids: Any
+    vectors: Any
+    scales: Any
+    artists: Any
+    names: NDArray[np.str_]
+    found: Bands
+    found_added: Bands | None = None
+    gone: Rows | None = None
 
     def __len__(self) -> int:
+        """Rows, those that are gone included."""
         return len(self.ids)
 
-    def rows_of(self, ids: list[str]) -> Rows:
+    @cached_property
+    def present(self) -> Rows:
+        """The rows of the tracks that are there."""
+        everyone = np.arange(len(self))
+        return everyone if self.gone is None else np.delete(everyone, self.gone)
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each track; -1 for one that the index lacks."""
-        if not len(self) or not ids:
+        if not len(self) or not len(ids):
             return np.full(len(ids), -1, dtype=np.int64)
         wanted = np.array(ids, dtype=np.str_)
-        at = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1)
-        return np.where(self.ids[at] == wanted, at, -1)
+        if not isinstance(self.ids, Stacked):
+            rows = _places(self.ids, wanted)
+        else:
+            later = _places(self.ids.second, wanted)
+            rows = np.where(later >= 0, later + len(self.ids.first), _places(self.ids.first, wanted))
+        return rows if self.gone is None else np.where(np.isin(rows, self.gone), -1, rows)
 
     def candidates(self, points: Floats) -> list[Rows]:
         """For each point the tracks that share a band key with it, sorted by row."""
-        keys = self.space.keys(points)
-        found: list[list[Rows]] = [[] for _ in points]
-        for band, sorted_keys in enumerate(self.keys):
-            first = np.searchsorted(sorted_keys, keys[band], side="left")
-            last = np.searchsorted(sorted_keys, keys[band], side="right")
-            for at, (start, stop) in enumerate(zip(first, last, strict=True)):
-                if stop > start:
-                    found[at].append(self.rows[band, start:stop].astype(np.int64))
-        return [np.unique(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64) for rows in found]
+        return list(self._candidates(np.asarray(points)))
+
+    def _candidates(self, points: Floats) -> Iterator[Rows]:
+        keys = self.space.keys(points, self.space.probes)
+        places, limit = self.space.order(points), self.space.limit
+        buckets = self.found.buckets(keys)
+        later = None if self.found_added is None else self.found_added.buckets(keys)
+        n = self.found.rows.shape[1]
+        marked = np.zeros(len(self), dtype=np.bool_)
+        for at in range(len(points)):
+            self.found.mark(marked[:n], buckets[at], float(places[at]), limit)
+            if later is not None and self.found_added is not None:
+                self.found_added.mark(marked[n:], later[at], float(places[at]), limit)
+            if self.gone is not None:
+                marked[self.gone] = False
+            rows = np.flatnonzero(marked)
+            marked[rows] = False
+            yield rows
 
     def neighbours(self, points: Floats, k: int) -> list[tuple[Rows, Floats]]:
         """The k nearest tracks of each point among its candidates: (rows, Euclidean distances), nearest first.
 
         Where the bands give fewer than k, all tracks are candidates: an exact answer rather than a short one.
         """
-        k = min(k, len(self))
-        everyone = np.arange(len(self))
+        k = min(k, len(self.present))
         nearest = []
-        for point, rows in zip(points, self.candidates(points), strict=True):
-            rows = everyone if len(rows) < k else rows
+        for point, rows in zip(points, self._candidates(points), strict=True):
+            rows = self.present if len(rows) < k else rows
             distance = distances(point, self.vectors[rows])
-            best = np.argpartition(distance, k - 1)[:k] if k < len(rows) else np.arange(len(rows))
+            best = np.argpartition(distance, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
             best = best[np.lexsort((rows[best], distance[best]))]
             nearest.append((rows[best], distance[best]))
         return nearest
@@ -127,42 +123,105 @@ class Index:
     def similar(self, rows: Rows, k: int) -> list[tuple[Rows, Floats]]:
         """The k tracks most like each given one, itself left out: (rows, similarity), ranked by similarity.
 
-        Twice as many neighbours are fetched as asked for, since local scaling reorders them.
+        All candidates are scaled before the best are taken: scaling the k nearest alone would keep the hubs among them.
         """
+        return self.like(self.vectors[rows], k, self.scales[rows], rows)
+
+    def like(
+        self, points: Floats, k: int, scales: Floats | None = None, but: Rows | None = None
+    ) -> list[tuple[Rows, Floats]]:
+        """The k tracks most like each point, such as a taste's centre: (rows, similarity), ranked by similarity.
+
+        scales : of the points; else each point's own distance to its seventh neighbour;  but : a row to leave out of each
+        """
+        points = to_unit(np.asarray(points, dtype=np.float32)) if self.space.unit else np.asarray(points)
         ranked = []
-        for row, (near, distance) in zip(rows, self.neighbours(self.vectors[rows], 2 * k + 1), strict=True):
-            keep = near != row
-            near, score = near[keep], self.similarity(float(self.scales[row]), near[keep], distance[keep])
-            best = np.lexsort((near, -score))[:k]
-            ranked.append((near[best], score[best]))
+        for at, (point, rows) in enumerate(zip(points, self._candidates(points), strict=True)):
+            rows = rows if but is None else rows[rows != but[at]]
+            if len(rows) < max(k, SCALE_NEIGHBOUR):
+                rows = self.present if but is None else self.present[self.present != but[at]]
+            distance = distances(point, self.vectors[rows])
+            scale = float(_scale(distance) if scales is None else scales[at])
+            score = self.similarity(scale, rows, distance)
+            best = np.argpartition(-score, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))[:k]
+            best = best[np.lexsort((rows[best], -score[best]))]
+            ranked.append((rows[best], score[best]))
         return ranked
 
+    def nbytes(self) -> int:
+        """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
+        arrays = [self.ids, self.vectors, self.scales, self.artists, self.found.keys, self.found.rows, self.found.order]
+        parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
+        return sum(part.nbytes for part in parts if part is not None)
+
     def save(self, folder: Path) -> None:
-        """Writes one .npy file an array."""
+        """Writes one .npy file an array; of an index as trained, without what was added."""
+        if isinstance(self.ids, Stacked):
+            raise ValueError("an index with added tracks is saved by its segments: batch.index.append")
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
-            np.save(folder / f"{name}.npy", getattr(self, name))
-        space = {name: getattr(self.space, name) for name in Space.__dataclass_fields__}
-        np.savez(folder / "space.npz", **space)
+        arrays = {"keys": self.found.keys, "rows": self.found.rows, "order": self.found.order, "names": self.names}
+        for name in (*_FILES, *_LATER_FILES):
+            array = arrays[name] if name in arrays else getattr(self, name)
+            if array is not None:
+                np.save(folder / f"{name}.npy", array)
+        self.space.save(folder / "space.npz")
 
     @classmethod
-    def open(cls, folder: Path) -> Index:
-        """Maps the arrays into memory. Raises IndexUnreadable."""
+    def open(cls, folder: Path, as_trained: bool = False) -> Index:
+        """Maps the arrays into memory, with what was added and removed since unless `as_trained`. Raises IndexUnreadable."""
         try:
             arrays: dict[str, Any] = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _FILES
+                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in (*_FILES, *_LATER_FILES)
+                if name in _FILES or (folder / f"{name}.npy").exists()
             }
-            with np.load(folder / "space.npz", allow_pickle=False) as stored:
-                space = {name: stored[name] for name in Space.__dataclass_fields__}
+            space = Space.open(folder / "space.npz")
+            whole = cls(
+                space=space,
+                names=np.asarray(arrays.pop("names", np.empty(0, dtype=np.str_))),
+                found=Bands(arrays.pop("keys"), arrays.pop("rows"), arrays.pop("order", None)),
+                **arrays,
+            )
+            since = added.read(folder, whole.vectors.shape[1])
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise IndexUnreadable(f"no index in {folder}: {error}; train again with batch/train.py") from error
-        space["width"] = float(space["width"])
-        return cls(space=Space(**space), **arrays)
+        return whole if as_trained else with_added(whole, since)
+
+    @staticmethod
+    def state(folder: Path) -> str:
+        """Changes whenever something was added to or removed from the index in the folder; cheap enough for every batch."""
+        return added.state(folder)
+
+
+def with_added(base: Index, since: Segment) -> Index:
+    """The index as trained, with the tracks of a segment behind it and without those that the segment removes or replaces."""
+    if not len(since) and not len(since.removed):
+        return base
+    codes = {str(name): code for code, name in enumerate(base.names)}
+    first = int(np.max(base.artists, initial=-1)) + 1  # format 1 as first written has codes without names
+    for name in dict.fromkeys(since.artists.tolist()):
+        if name and name not in codes:
+            codes[name], first = first, first + 1
+    artists = np.array([codes[name] if name else -1 for name in since.artists.tolist()], dtype=np.int32)
+    gone = _places(base.ids, np.concatenate([since.removed, since.ids])) if len(base) else np.empty(0, np.int64)
+    gone = np.unique(gone[gone >= 0])
+    return Index(
+        space=base.space,
+        ids=Stacked(base.ids, since.ids),
+        vectors=Stacked(base.vectors, since.points),
+        scales=Stacked(base.scales, since.scales),
+        artists=Stacked(base.artists, artists),
+        names=base.names,
+        found=base.found,
+        found_added=bands(since.points, base.space) if len(since) else None,
+        gone=gone if len(gone) else None,
+    )
 
 
 def distances(point: Floats, others: Floats) -> Floats:
-    """Euclidean distance of a point [shape=(d,)] to others [shape=(n, d)]."""
-    return np.sqrt(np.square(others - point).sum(axis=1))
+    """Euclidean distance of a point [shape=(m,)] to others [shape=(n, m)]."""
+    apart = others - point
+    return np.sqrt(np.einsum("ij,ij->i", apart, apart))
 
 
 def index(ids: list[str], features: NDArray[np.floating], artists: list[str | None], space: Space) -> Index:
@@ -171,30 +230,39 @@ def index(ids: list[str], features: NDArray[np.floating], artists: list[str | No
     ids : n track ids;  features : [shape=(n, d)], as in the table `features`;  artists : their names
     """
     order = np.argsort(np.array(ids, dtype=np.str_))
-    points = space.standardised(np.asarray(features)[order])
-    keys = space.keys(points)
-    by_key = np.argsort(keys, axis=1, kind="stable")
-    names = [(artists[i] or "").casefold() for i in order]
-    code = {name: at for at, name in enumerate(sorted(set(names) - {""}))}
+    points = space.points(np.asarray(features)[order])
+    names = np.array([(artists[at] or "").casefold() for at in order], dtype=np.str_)
+    known = np.unique(names[names != ""])
+    codes = np.where(names == "", -1, np.searchsorted(known, names)).astype(np.int32)
     return Index(
         space=space,
         ids=np.array(ids, dtype=np.str_)[order],
         vectors=points,
         scales=np.ones(len(ids), dtype=np.float32),
-        artists=np.array([code.get(name, -1) for name in names], dtype=np.int32),
-        keys=np.take_along_axis(keys, by_key, axis=1),
-        rows=by_key.astype(np.int32),
+        artists=codes,
+        names=known,
+        found=bands(points, space),
     )
 
 
 def with_local_scales(whole: Index) -> Index:
     """The index with each track's distance to its seventh neighbour (or its furthest in a tiny library), at least a little."""
-    scales = np.ones(len(whole), dtype=np.float32)
-    for start in range(0, len(whole), _BLOCK):
-        found = whole.neighbours(whole.vectors[start : start + _BLOCK], SCALE_NEIGHBOUR + 1)
-        scales[start : start + _BLOCK] = [distance[-1] for _, distance in found]
-    positive = scales[scales > 0]
-    return replace(whole, scales=np.maximum(scales, positive.min() if len(positive) else 1.0))
+    return replace(whole, scales=positive(local_scales(whole, whole.vectors)))
+
+
+def local_scales(whole: Index, points: Floats) -> Floats:
+    """Distance of each point, itself in the index, to its seventh neighbour there: float32 [shape=(n,)]."""
+    scales = np.ones(len(points), dtype=np.float32)
+    for start in range(0, len(points), _BLOCK):
+        block = points[start : start + _BLOCK]
+        scales[start : start + _BLOCK] = [d[-1] for _, d in whole.neighbours(block, SCALE_NEIGHBOUR + 1)]
+    return scales
+
+
+def positive(scales: Floats) -> Floats:
+    """Scales with those of 0, of tracks that are many times there, raised to the least of the others."""
+    some = scales[scales > 0]
+    return np.maximum(scales, some.min() if len(some) else np.float32(1.0)).astype(np.float32)
 
 
 def quality(whole: Index, sample: int, k: int) -> tuple[float, float]:
@@ -211,3 +279,16 @@ def quality(whole: Index, sample: int, k: int) -> tuple[float, float]:
         wanted += len(nearest)
         size += len(rows)
     return found / wanted, size / (len(queries) * len(whole))
+
+
+def _scale(distance: Floats) -> float:
+    at = min(SCALE_NEIGHBOUR, len(distance)) - 1
+    return max(float(np.partition(distance, at)[at]), 1e-6) if at >= 0 else 1.0
+
+
+def _places(ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> Rows:
+    """Place of each wanted id among sorted ones; -1 where it is not."""
+    if not len(ids):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[at] == wanted, at, -1)

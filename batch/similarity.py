@@ -31,7 +31,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
-from batch.index import Index, Space, index, quality, with_local_scales
+from batch.index import Index, index, quality, with_local_scales
+from batch.space import Space
 
 if TYPE_CHECKING:
     import pandas as pd

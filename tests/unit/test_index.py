@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from batch.index import Index, IndexUnreadable, Space, distances, index, quality, with_local_scales
+from batch.index import Index, IndexUnreadable, distances, index, quality, with_local_scales
+from batch.space import FeaturesUnfit, Space, to_unit
 
 D = 8
 
 
-def space(width: float, bands: int = 16, hashes: int = 3) -> Space:
+def space(width: float, bands: int = 16, hashes: int = 3, **other: Any) -> Space:
     rng = np.random.default_rng(3)
     return Space(
         mean=np.zeros(D, dtype=np.float32),
@@ -21,6 +23,7 @@ def space(width: float, bands: int = 16, hashes: int = 3) -> Space:
         directions=rng.normal(0, D**-0.5, (bands, hashes, D)).astype(np.float32),
         offsets=rng.uniform(0, width, (bands, hashes)).astype(np.float32),
         width=width,
+        **other,
     )
 
 
@@ -30,9 +33,9 @@ def clusters(n: int = 600) -> np.ndarray:
     return (centres[np.arange(n) % 6] + rng.normal(0, 0.4, (n, D))).astype(np.float32)
 
 
-def built(width: float = 1.5, n: int = 600) -> Index:
+def built(width: float = 1.5, n: int = 600, **other: Any) -> Index:
     ids = [f"t{at:04d}" for at in range(n)]
-    return with_local_scales(index(ids, clusters(n), [f"artist {at % 50}" for at in range(n)], space(width)))
+    return with_local_scales(index(ids, clusters(n), [f"artist {at % 50}" for at in range(n)], space(width, **other)))
 
 
 def test_the_bands_find_nearly_all_near_tracks_among_a_few_candidates() -> None:
@@ -117,3 +120,64 @@ def test_a_folder_without_an_index_is_told(tmp_path: Path) -> None:
     (tmp_path / "keys.npy").write_bytes(b"")
     with pytest.raises(IndexUnreadable):
         Index.open(tmp_path)
+
+
+def test_probing_the_buckets_beside_finds_more_with_the_same_bands() -> None:
+    without, some, many = (quality(built(0.8, probes=probes), 100, 10) for probes in (0, 2, 6))
+    assert without[0] < some[0] < many[0]
+    assert without[1] < some[1] < many[1]
+
+
+def test_a_probe_is_the_key_of_the_bucket_beside() -> None:
+    one = space(1.0, bands=1, hashes=2)
+    point = np.zeros((1, D), dtype=np.float32)
+    edge = one.directions[0, 0] / np.linalg.norm(one.directions[0, 0]) ** 2
+    inside = float(one.offsets[0, 0] % 1)  # how far the point lies above the edge of its bucket in the first hash
+    beside = point + edge * (-inside - 0.01 if inside < 0.5 else 1.01 - inside)
+    keys = one.keys(point, probes=4)[0, 0]
+    assert len(set(keys.tolist())) == 5
+    other = one.keys(beside.astype(np.float32))[0, 0, 0]
+    if (np.floor(beside @ one.directions[0, 1] + one.offsets[0, 1]) == np.floor(one.offsets[0, 1])).all():
+        assert other in keys[1:]
+
+
+def test_a_crowded_bucket_gives_the_part_that_is_nearest_along_the_first_component() -> None:
+    one_bucket = {**vars(space(50.0)), "offsets": np.full((16, 3), 25.0, dtype=np.float32), "limit": 40}
+    few = index([f"t{at:04d}" for at in range(600)], clusters(), [None] * 600, Space(**one_bucket))
+    assert few.found.largest() == 600
+    rows = few.candidates(few.vectors[:1])[0]
+    assert len(rows) == 40
+    apart = np.abs(few.space.order(few.vectors) - few.space.order(few.vectors[:1]))
+    assert (np.sort(apart[rows])[:20] == np.sort(apart)[:20]).all()
+    ((near, _),) = few.neighbours(few.vectors[:1], 1)
+    assert near.tolist() == [0]
+
+
+def test_a_metric_and_unit_length_make_the_points() -> None:
+    metric = np.eye(D, dtype=np.float32)[:, :3] * 2
+    learned = Space(**{**vars(space(1.0)), "metric": metric, "components": np.eye(3, dtype=np.float32), "unit": True})
+    features = np.array([[1.0, 2, 2, 9, 9, 9, 9, 9], [0.0] * D])
+    np.testing.assert_allclose(learned.points(features), [[1 / 3, 2 / 3, 2 / 3], [0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(to_unit(np.array([[3.0, 4.0]], dtype=np.float32)), [[0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("features", [np.zeros((1, D + 1)), np.zeros(D), np.full((1, D), np.inf)])
+def test_features_that_do_not_fit_are_told(features: np.ndarray) -> None:
+    with pytest.raises(FeaturesUnfit, match="again"):
+        space(1.0).points(features)
+
+
+def test_a_taste_between_tracks_has_neighbours_too() -> None:
+    whole = built()
+    ((near, score),) = whole.like(whole.vectors[[0, 6, 12]].mean(axis=0, keepdims=True), 10)
+    assert {int(row) % 6 for row in near} == {0}
+    assert (np.diff(score) <= 0).all() and 0 < score[-1] <= score[0] <= 1
+
+
+def test_all_tracks_equal_is_a_sensible_answer() -> None:
+    same = with_local_scales(
+        index([f"t{at:03d}" for at in range(300)], np.ones((300, D)), [None] * 300, space(1.0, limit=50))
+    )
+    assert quality(same, 10, 10)[0] > 0  # any ten of the equal ones are the nearest
+    for near, score in same.similar(np.array([0, 299]), 10):
+        assert len(near) == 10 and score.tolist() == [1.0] * 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import numpy as np
 import pytest
 
 from batch import registry
-from batch.index import Space, index
+from batch.growth import append
+from batch.index import Index, index
 from batch.registry import ModelNotFound, ModelUnusable
+from batch.space import Space
 
+SAVED = Path(__file__).resolve().parents[1] / "data" / "models"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -93,3 +98,17 @@ def test_a_model_opens_its_index(tmp_path: Path) -> None:
     model = registry.latest(str(tmp_path))
     assert model.index.ids.tolist() == ["a", "b"]
     assert model.index is model.index
+
+
+def test_a_model_that_was_saved_on_an_earlier_day_answers_as_it_did(tmp_path: Path) -> None:
+    shutil.copytree(SAVED, tmp_path / "models")
+    model = registry.latest(str(tmp_path / "models"))
+    assert (model.manifest["tracks"], len(model.manifest["genres"])) == (128, 16)
+    expected = json.loads((SAVED / "expected.json").read_text())
+    for track_id, answer in expected.items():
+        ((rows, distance),) = model.index.neighbours(model.index.vectors[model.index.rows_of([track_id])], 8)
+        assert [str(model.index.ids[row]) for row in rows] == answer["neighbours"]
+        np.testing.assert_allclose(distance, answer["distances"], atol=2e-3)
+    append(model.folder / "index", ["new"], model.index.space.mean[None] + 0.1, ["somebody"])
+    grown = Index.open(model.folder / "index")
+    assert len(grown) == 129 and len(grown.similar(grown.rows_of(["new"]), 5)[0][0]) == 5

@@ -1,0 +1,79 @@
+"""Sorted band arrays: which tracks share a bucket with a query. Two binary searches a band.
+
+The keys of a band are sorted beside the rows they belong to. Within a bucket, rows are sorted along the first principal
+component, so that a crowded bucket can give the part that is nearest to the query instead of all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.space import Floats, Space
+
+
+@dataclass(frozen=True)
+class Bands:
+    """keys : uint32 (int64 in format 1) [shape=(bands, n)], each band sorted;  rows : int32 [shape=(bands, n)], whose key it is
+
+    order : float32 [shape=(n,)], each track's place along the first component, by row; None: buckets have no limit
+    """
+
+    keys: NDArray[np.integer]
+    rows: NDArray[np.int32]
+    order: Floats | None = None
+
+    def buckets(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """keys : int64 [shape=(bands, q, 1 + probes)]; returns int64 [shape=(q, bands, 1 + probes, 2)]: first place and end."""
+        wanted = keys if self.keys.dtype == np.int64 else folded(keys)
+        found = np.empty((*keys.shape, 2), dtype=np.int64)
+        for band, sorted_keys in enumerate(self.keys):
+            found[band, ..., 0] = np.searchsorted(sorted_keys, wanted[band], side="left")
+            found[band, ..., 1] = np.searchsorted(sorted_keys, wanted[band], side="right")
+        return found.transpose(1, 0, 2, 3)
+
+    def mark(self, marked: NDArray[np.bool_], buckets: NDArray[np.int64], place: float, limit: int) -> None:
+        """Marks the rows that lie in one query's buckets.
+
+        marked : bool [shape=(n,)];  buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
+        place : the query's, along the first component;  limit : see Space
+        """
+        filled = buckets[..., 1] > buckets[..., 0]
+        for band, (start, stop) in zip(np.nonzero(filled)[0].tolist(), buckets[filled].tolist(), strict=True):
+            rows = self.rows[band, start:stop]
+            if limit and stop - start > limit and self.order is not None:
+                at = int(np.searchsorted(self.order[rows], place))
+                begin = min(max(0, at - limit // 2), len(rows) - limit)
+                rows = rows[begin : begin + limit]
+            marked[rows] = True
+
+    def largest(self) -> int:
+        """Tracks in the most crowded bucket."""
+        if not self.keys.size:
+            return 0
+        most = 0
+        for band in self.keys:
+            starts = np.flatnonzero(np.concatenate([[True], band[1:] != band[:-1], [True]]))
+            most = max(most, int(np.diff(starts).max()))
+        return most
+
+
+def bands(points: Floats, space: Space) -> Bands:
+    """The bands of points; a row is a point's place among them."""
+    order = space.order(points)
+    along = np.argsort(order, kind="stable").astype(np.int32)
+    keys = folded(space.keys(points)[:, :, 0])
+    rows = np.empty(keys.shape, dtype=np.int32)
+    for band in range(len(keys)):
+        by_key = np.argsort(keys[band][along], kind="stable")
+        rows[band] = along[by_key]
+        keys[band] = keys[band][rows[band]]
+    return Bands(keys, rows, order)
+
+
+def folded(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """64-bit keys in 32 bits: half the memory, and two buckets in four thousand million meet by chance."""
+    wide = keys.view(np.uint64)
+    return ((wide ^ (wide >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)).astype(np.uint32)
