@@ -11,9 +11,13 @@ archive.py       a zip onto the disk, each file whole or not at all
 meter.py         how many bytes of a transfer are done
 download_fma.py ▶ FMA's archives → a folder
 lake.py          Delta in, Delta out
-index.py         nearest neighbours by hashed bands (numpy)
-similarity.py    MLlib's scaler, PCA and LSH → an index
-genre.py         MLlib's multilayer perceptron → genre posteriors
+space.py         features → points → band keys; metric.py learns what the space weighs
+index.py         nearest neighbours by hashed bands (numpy); bands.py, tuning.py; added.py and growth.py: without a refit
+similarity.py    MLlib's scaler, PCA and LSH → an index; sweep.py: `train --tune`
+genre.py         MLlib's multilayer perceptrons → genre posteriors; network.py (numbers), holdout.py (what is held out)
+map2d.py         a map of the library
+hubness.py       who stands in how many lists
+training_set.py  the tracks that a model is made of
 registry.py      model versions on disk
 train.py       ▶ features → models/<version>/
 mongo.py         upserts

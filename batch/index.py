@@ -224,16 +224,14 @@ def distances(point: Floats, others: Floats) -> Floats:
     return np.sqrt(np.einsum("ij,ij->i", apart, apart))
 
 
-def index(ids: list[str], features: NDArray[np.floating], artists: list[str | None], space: Space) -> Index:
+def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str | None], space: Space) -> Index:
     """An index over tracks, with local scales of 1 until `with_local_scales`.
 
     ids : n track ids;  features : [shape=(n, d)], as in the table `features`;  artists : their names
     """
     order = np.argsort(np.array(ids, dtype=np.str_))
     points = space.points(np.asarray(features)[order])
-    names = np.array([(artists[at] or "").casefold() for at in order], dtype=np.str_)
-    known = np.unique(names[names != ""])
-    codes = np.where(names == "", -1, np.searchsorted(known, names)).astype(np.int32)
+    known, codes = artist_codes([artists[at] for at in order])
     return Index(
         space=space,
         ids=np.array(ids, dtype=np.str_)[order],
@@ -243,6 +241,13 @@ def index(ids: list[str], features: NDArray[np.floating], artists: list[str | No
         names=known,
         found=bands(points, space),
     )
+
+
+def artist_codes(artists: Sequence[str | None]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
+    """(the artists' names without regard to case, sorted; the number of each track's artist, -1 for none)."""
+    names = np.array([(artist or "").casefold() for artist in artists], dtype=np.str_)
+    known = np.unique(names[names != ""])
+    return known, np.where(names == "", -1, np.searchsorted(known, names)).astype(np.int32)
 
 
 def with_local_scales(whole: Index) -> Index:

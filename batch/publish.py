@@ -97,6 +97,11 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         known = known.join(spark.read.parquet(model.parquet("genre_posterior")), on="track_id", how="left")
     else:
         known = known.withColumn("genre_posterior", F.lit(None))
+    if model is not None and model.has("map"):
+        places = spark.read.parquet(model.parquet("map")).select("track_id", F.array("x", "y").alias("map"))
+        known = known.join(places, on="track_id", how="left")
+    else:
+        known = known.withColumn("map", F.lit(None))
     likeliest = F.col("genre_posterior")[0]["genre"] if model is not None and model.manifest["genres"] else F.lit(None)
     return known.select(
         "track_id",
@@ -107,6 +112,7 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         "extractor_version",
         "genre_posterior",
         "similar",
+        "map",
         F.when(F.col("similar").isNotNull(), F.lit(model.version if model else None)).alias("model_version"),
     )
 

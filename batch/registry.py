@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batch.index import Index
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""2: the space may have a learned metric, keys have 32 bits, genres are an ensemble. An index of format 1 still answers."""
 
 
 class ModelNotFound(FileNotFoundError):
@@ -46,6 +48,10 @@ class Model:
     def index(self) -> Index:
         """The index, mapped into memory; opened once a process."""
         return _open_index(self.folder)
+
+    def has(self, name: str) -> bool:
+        """Whether the version holds that; versions of an earlier format lack some."""
+        return (self.folder / name).exists()
 
     def parquet(self, name: str) -> str:
         return uri(self.folder / name)
@@ -104,8 +110,9 @@ def load(root: str, version: str) -> Model:
         raise ModelNotFound(f"no model version {version!r} in {root}; run ./spark-submit.sh batch/train.py") from error
     except ValueError as error:
         raise ModelUnusable(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
-    if manifest.get("format") != FORMAT:
-        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {FORMAT}; train again")
+    if manifest.get("format") not in READABLE:
+        readable = " or ".join(str(one) for one in READABLE)
+        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {readable}; train again")
     return Model(version, folder, manifest)
 
 

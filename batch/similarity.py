@@ -1,18 +1,21 @@
 """MLlib's scaler, PCA and BucketedRandomProjectionLSH, fitted on the features and read out as the numbers of an index.
 
+features ─▶ scaler ─▶ learned metric (`batch.metric`), unit length = points ─▶ PCA ─▶ LSH ─▶ index
+
 MLlib's own lookup ORs single hashes and scans the catalogue; its hash functions are what we use, ANDed into bands
-(`batch.index`). MLlib has no random offset, so a constant column is hashed along with the components: the projection of that
+(`batch.bands`). MLlib has no random offset, so a constant column is hashed along with the components: the projection of that
 constant is the offset.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import SparkContext
 from pyspark.ml.common import _java2py
@@ -20,19 +23,20 @@ from pyspark.ml.feature import (
     PCA,
     BucketedRandomProjectionLSH,
     BucketedRandomProjectionLSHModel,
-    PCAModel,
     StandardScaler,
-    StandardScalerModel,
     VectorAssembler,
 )
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.util import JavaMLWritable
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructField, StructType
 
-from batch.index import Index, index, quality, with_local_scales
-from batch.space import Space
+from batch.bands import Bands
+from batch.index import Index, artist_codes, local_scales, positive
+from batch.metric import Metric, Tags, learned
+from batch.space import Floats, Space, to_unit
+from batch.tuning import Banding, Quality, narrowest, sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,15 +52,11 @@ SIMILAR = StructType(
 )
 """One row a track: its ranked list of up to 50 similar tracks, score 0 to 1."""
 
-HASHES = 10
-BANDS = 32
-COMPONENTS = 32
+SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
+
 SEED = 20
-TARGET_RECALL = 0.95
-RECALL_AT = 20
-SAMPLE = 200
-WIDTHS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-"""Bucket lengths to choose from, in root mean squares of a projection."""
+ON_DRIVER = 5000
+"""Up to so many tracks, local scales are found without a Spark job."""
 
 
 class TooFewTracks(ValueError):
@@ -65,47 +65,119 @@ class TooFewTracks(ValueError):
 
 @dataclass(frozen=True)
 class Fitted:
-    """The MLlib models by name, the index made of them, and how good it is."""
+    """The MLlib models by name, the space and bands made of them, and how good they are.
+
+    points : float32 [shape=(n, m)], in the order of the vectors;  spread : root mean square of a projection
+    """
 
     models: dict[str, JavaMLWritable]
-    index: Index
-    recall: float
-    candidate_share: float
+    space: Space
+    bands: Bands
+    points: Floats
+    components: Floats
+    metric: Metric
+    banding: Banding
+    spread: float
+    quality: Quality
 
 
-def fit(features: DataFrame, ids: list[str], vectors: NDArray[np.float32], artists: list[str | None]) -> Fitted:
-    """Fits scaler, PCA and LSH on the cluster and builds the index from their numbers.
+def fit(features: DataFrame, vectors: NDArray[np.float32], tags: Tags, banding: Banding) -> Fitted:
+    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least 0.95.
 
-    features : (track_id, vector);  vectors : the same, float32 [shape=(n, d)], in the order of ids
-    The narrowest buckets with recall@20 of at least 0.95 are taken. Raises TooFewTracks with fewer than two.
+    features : (vector);  vectors : the same, float32 [shape=(n, d)];  tags : in the order of vectors
+    Raises TooFewTracks with fewer than two.
     """
-    if len(ids) < 2:
-        raise TooFewTracks(f"{len(ids)} track with features, at least 2 are needed to compare; extract more first")
-    n, d = vectors.shape
-    points = features.select(array_to_vector(F.col("vector")).alias("features")).cache()
+    if len(vectors) < 2:
+        raise TooFewTracks(f"{len(vectors)} track with features, at least 2 are needed to compare; extract more first")
+    spark = features.sparkSession
+    scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(
+        features.select(array_to_vector(F.col("vector")).alias("features"))
+    )
+    none = np.empty((0, 0), dtype=np.float32)
+    mean, deviation = (array.toArray().astype(np.float32) for array in (scaler.mean, scaler.std))
+    space = Space(mean, deviation, none, none, none, 1.0, unit=True)
+    standardised = space.standardised(vectors)
+    metric = learned(standardised, tags)
+    points = to_unit(standardised if metric.matrix is None else standardised @ metric.matrix)
+    fitted = _hashed(spark, points, replace(space, metric=metric.matrix), banding)
+    return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)
+
+
+def rehashed(spark: SparkSession, fitted: Fitted, banding: Banding) -> Fitted:
+    """The same points under another banding."""
+    found = _hashed(spark, fitted.points, fitted.space, banding)
+    return replace(found, models={**fitted.models, **found.models}, metric=fitted.metric)
+
+
+def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding) -> Fitted:
+    """PCA and LSH of the points."""
+    n, m = points.shape
+    column = pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), m).cast(pa.list_(pa.float32()))
+    frame = spark.createDataFrame(pa.table({"point": column})).coalesce(spark.sparkContext.defaultParallelism)
+    vectors = frame.select(array_to_vector(F.col("point")).alias("point")).cache()
     try:
-        scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(points)
-        standardised = scaler.transform(points)
-        pca = PCA(k=min(COMPONENTS, d, n), inputCol="standardised", outputCol="components").fit(standardised)
-        spread = max(float(np.sqrt(pca.explainedVariance.toArray().mean() * d)), 1e-6)
+        pca = PCA(k=min(banding.components, m, n), inputCol="point", outputCol="components").fit(vectors)
+        variance = float(points.var(axis=0, dtype=np.float64).sum())
+        spread = max(float(np.sqrt(pca.explainedVariance.toArray().mean() * variance)), 1e-6)
         constant = 10 * spread * np.sqrt(pca.getK() + 1)
         hashed = VectorAssembler(inputCols=["components", "constant"], outputCol="hashed").transform(
-            pca.transform(standardised).withColumn("constant", F.lit(float(constant)))
+            pca.transform(vectors).withColumn("constant", F.lit(float(constant)))
         )
         lsh = BucketedRandomProjectionLSH(
-            inputCol="hashed", outputCol="hashes", numHashTables=HASHES * BANDS, seed=SEED
+            inputCol="hashed", outputCol="hashes", numHashTables=banding.hashes * banding.bands, seed=SEED
         )
-        directions = _directions(lsh.setBucketLength(spread).fit(hashed))
-        for width in WIDTHS:
-            built = index(ids, vectors, artists, _space(scaler, pca, directions, constant, width * spread))
-            found, share = quality(built, SAMPLE, RECALL_AT)
-            if found >= TARGET_RECALL:
-                break
+        directions = _directions(lsh.setBucketLength(spread).fit(hashed)).reshape(banding.bands, banding.hashes, -1)
+        tried = replace(
+            space,
+            components=pca.pc.toArray().astype(np.float32),
+            directions=np.ascontiguousarray(directions[:, :, :-1]),
+            offsets=directions[:, :, -1] * np.float32(constant),
+            probes=banding.probes,
+            limit=banding.limit,
+        )
+        chosen, bands, quality = narrowest(points, tried, sample(points), spread)
         # The same seed gives the same directions: the model that is kept hashes as the index does.
-        model = lsh.setBucketLength(built.space.width).fit(hashed)
+        model = lsh.setBucketLength(chosen.width).fit(hashed)
     finally:
-        points.unpersist()
-    return Fitted({"scaler": scaler, "pca": pca, "lsh": model}, with_local_scales(built), found, share)
+        vectors.unpersist()
+    models: dict[str, JavaMLWritable] = {"pca": pca, "lsh": model}
+    return Fitted(models, chosen, bands, points, chosen.components, Metric("", None, ()), banding, spread, quality)
+
+
+def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index:
+    """The index of the tracks whose points were fitted, in their order; local scales of 1 until `with_scales`.
+
+    ids : sorted
+    """
+    names, codes = artist_codes(artists)
+    scales = np.ones(len(ids), dtype=np.float32)
+    return Index(fitted.space, np.array(ids, dtype=np.str_), fitted.points, scales, codes, names, fitted.bands)
+
+
+def with_scales(spark: SparkSession, folder: Path) -> Index:
+    """The index in the folder with each track's local scale, which is written there; by Spark where there are many tracks."""
+    whole = Index.open(folder, as_trained=True)
+    if len(whole) <= ON_DRIVER:
+        scales = local_scales(whole, whole.vectors)
+    else:
+        found = _scales(spark, str(folder), len(whole)).toArrow()
+        scales = np.ones(len(whole), dtype=np.float32)
+        scales[found["row"].to_numpy()] = found["scale"].to_numpy()
+    np.save(folder / "scales.npy", positive(scales))
+    return Index.open(folder, as_trained=True)
+
+
+def _scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
+    def measured(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        whole = Index.open(Path(folder), as_trained=True)
+        for batch in batches:
+            rows = batch["id"].to_numpy()
+            yield pd.DataFrame({"row": rows, "scale": local_scales(whole, whole.vectors[rows])})
+
+    tasks = max(2 * spark.sparkContext.defaultParallelism, tracks // 20_000)
+    return spark.range(0, tracks, 1, tasks).mapInPandas(measured, SCALES)
 
 
 def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
@@ -117,7 +189,7 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
     def ranked(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        whole = Index.open(Path(folder))
+        whole = Index.open(Path(folder), as_trained=True)
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
             lists = [
@@ -130,21 +202,8 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:
-    """MLlib's random unit vectors, float32 [shape=(bands, hashes, p + 1)]."""
+    """MLlib's random unit vectors, float32 [shape=(bands * hashes, p + 1)]."""
     context = SparkContext._active_spark_context
     assert context is not None and model._java_obj is not None  # a fitted model has both
     vectors = [_java2py(context, vector).toArray() for vector in model._java_obj.randUnitVectors()]
-    return np.asarray(vectors, dtype=np.float32).reshape(BANDS, HASHES, -1)
-
-
-def _space(
-    scaler: StandardScalerModel, pca: PCAModel, directions: NDArray[np.float32], constant: float, width: float
-) -> Space:
-    return Space(
-        mean=scaler.mean.toArray().astype(np.float32),
-        deviation=scaler.std.toArray().astype(np.float32),
-        components=pca.pc.toArray().astype(np.float32),
-        directions=directions[:, :, :-1],
-        offsets=directions[:, :, -1] * np.float32(constant),
-        width=width,
-    )
+    return np.asarray(vectors, dtype=np.float32)

@@ -78,7 +78,7 @@ def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("manifest", "told"),
-    [('{"format": 99}', "has format 99, expected 1; train again"), ("{}", "has format None"), ("{", "is damaged")],
+    [('{"format": 99}', "has format 99, expected 1 or 2; train again"), ("{}", "has format None"), ("{", "is damaged")],
 )
 def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, told: str, tmp_path: Path) -> None:
     version = make(tmp_path, 0, "one")

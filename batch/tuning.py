@@ -1,0 +1,187 @@
+"""Which hashes, bands and bucket length: the cheapest that find 95 of 100 true neighbours. Numbers only.
+
+Recall alone proves nothing, since one bucket finds all; the share of the tracks that become candidates stands beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.bands import Bands, bands
+from batch.index import Rows
+from batch.space import Floats, Space
+
+TARGET_RECALL = 0.95
+AT = 20
+SAMPLE = 200
+NARROWEST, WIDEST = 0.1, 12.8
+"""Bucket lengths to choose from, in root mean squares of a projection."""
+STEPS = 9
+_BLOCK = 64
+# What a query costs, in microseconds on one core of 2023: each bucket looked up, and each candidate fetched and measured.
+LOOKUP_US, CANDIDATE_US = 2.5, 0.25
+
+
+@dataclass(frozen=True)
+class Banding:
+    """How points are hashed.
+
+    hashes : ANDed in a band;  bands : ORed;  components : principal components that are hashed
+    probes : neighbouring buckets looked into, a band;  limit : tracks that a bucket gives at most, 0 for all
+    """
+
+    hashes: int = 10
+    bands: int = 32
+    components: int = 32
+    probes: int = 0
+    limit: int = 0
+
+
+def default_banding(tracks: int) -> Banding:
+    """Good for a library of about that size, as measured by bench/index.py; `train --tune` finds the library's own."""
+    if tracks < 20_000:
+        return Banding(10, 32, 24)
+    return Banding(14, 64, 24, probes=2)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a banding does with one bucket length.
+
+    recall : at 20, against exact search;  candidates : share of the tracks, mean over queries;  short : share of the queries with
+    fewer than 20 candidates;  largest_bucket : share of the tracks;  cost_us : a query, by LOOKUP_US and CANDIDATE_US
+    """
+
+    width: float
+    recall: float
+    candidates: float
+    short: float
+    largest_bucket: float
+    cost_us: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Queries and their true neighbours.  queries, nearest : rows [shape=(q,)], [shape=(q, k)], oneself included"""
+
+    queries: Rows
+    nearest: Rows
+
+
+def sample(points: Floats, size: int = SAMPLE, k: int = AT) -> Sample:
+    """Every n-th track as a query, with its exact neighbours."""
+    queries = np.linspace(0, len(points) - 1, min(size, len(points))).astype(np.int64)
+    return Sample(queries, exact(points, points[queries], min(k, len(points))))
+
+
+def exact(points: Floats, queries: Floats, k: int) -> Rows:
+    """Rows of the k nearest points of each query, nearest first: [shape=(q, k)]."""
+    length = np.einsum("ij,ij->i", points, points)
+    found = np.empty((len(queries), k), dtype=np.int64)
+    for start in range(0, len(queries), _BLOCK):
+        apart = length - 2 * (queries[start : start + _BLOCK] @ points.T)
+        near = np.argpartition(apart, k - 1, axis=1)[:, :k] if k < len(points) else np.argsort(apart, axis=1)
+        order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
+        found[start : start + _BLOCK] = np.take_along_axis(near, order, axis=1)
+    return found
+
+
+def narrowest(points: Floats, space: Space, known: Sample, spread: float) -> tuple[Space, Bands, Quality]:
+    """The space with the narrowest bucket length that reaches TARGET_RECALL (the widest, where none does), by halving.
+
+    spread : root mean square of a projection
+    """
+    low, high = np.log2(NARROWEST), np.log2(WIDEST)
+    best: tuple[Space, Bands, Quality] | None = None
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        tried = replace(space, width=float(spread * 2**middle))
+        hashed = bands(points, tried)
+        met = quality(points, tried, hashed, known)
+        if met.recall >= TARGET_RECALL:
+            best, high = (tried, hashed, met), middle
+        else:
+            low = middle
+    if best is None:
+        tried = replace(space, width=float(spread * WIDEST))
+        hashed = bands(points, tried)
+        best = (tried, hashed, quality(points, tried, hashed, known))
+    return best
+
+
+def quality(points: Floats, space: Space, hashed: Bands, known: Sample) -> Quality:
+    """How the bands do on queries whose neighbours are known."""
+    queries = points[known.queries]
+    buckets = hashed.buckets(space.keys(queries, space.probes))
+    places = space.order(queries)
+    marked = np.zeros(len(points), dtype=bool)
+    hits, sizes = [], []
+    for at, nearest in enumerate(known.nearest):
+        hashed.mark(marked, buckets[at], float(places[at]), space.limit)
+        hits.append(marked[nearest].mean())
+        sizes.append(int(marked.sum()))
+        marked[:] = False
+    candidates = float(np.mean(sizes)) / len(points)
+    looked_up = len(hashed.keys) * (1 + space.probes)
+    return Quality(
+        width=space.width,
+        recall=float(np.mean(hits)),
+        candidates=candidates,
+        short=float((np.array(sizes) < known.nearest.shape[1]).mean()),
+        largest_bucket=hashed.largest() / len(points),
+        cost_us=looked_up * LOOKUP_US + candidates * len(points) * CANDIDATE_US,
+    )
+
+
+def drawn(banding: Banding, components: Floats, width: float, seed: int) -> Space:
+    """A space of seeded random directions, to try a banding on; the numbers that are kept are MLlib's.
+
+    components : [shape=(m, at least banding.components)];  the space's own metric does not matter here: it is used on points
+    """
+    rng = np.random.default_rng(seed)
+    p = min(banding.components, components.shape[1])
+    directions = rng.normal(size=(banding.bands, banding.hashes, p))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    return Space(
+        mean=np.zeros(len(components), dtype=np.float32),
+        deviation=np.ones(len(components), dtype=np.float32),
+        components=np.ascontiguousarray(components[:, :p]),
+        directions=directions.astype(np.float32),
+        offsets=rng.uniform(0, 100 * width, (banding.bands, banding.hashes)).astype(np.float32),
+        width=width,
+        probes=banding.probes,
+        limit=banding.limit,
+    )
+
+
+def grid(tracks: int) -> list[Banding]:
+    """What `train --tune` tries."""
+    few = [Banding(h, b, p, r) for h in (4, 6, 8, 10, 12, 14) for b in (16, 32, 64) for p in (16, 32) for r in (0, 1)]
+    limits = [limit for limit in (256, 1024) if limit < tracks / 8]
+    return (
+        few + [Banding(10, 32, 32, 0, limit) for limit in limits] + [Banding(8, 32, 32, 0, limit) for limit in limits]
+    )
+
+
+def pareto(rows: list[dict[str, float]]) -> NDArray[np.bool_]:
+    """Which of the sweep's rows no other beats in both recall and candidates."""
+    recall = np.array([row["recall"] for row in rows])
+    share = np.array([row["candidates"] for row in rows])
+    better = (recall[None, :] >= recall[:, None]) & (share[None, :] <= share[:, None])
+    strictly = better & ((recall[None, :] > recall[:, None]) | (share[None, :] < share[:, None]))
+    return np.asarray(~strictly.any(axis=1))
+
+
+def cheapest(rows: list[dict[str, float]]) -> Banding:
+    """The banding of the cheapest row that reaches the target; of the one with the best recall where none does."""
+    good = [row for row in rows if row["recall"] >= TARGET_RECALL]
+    row = min(good, key=lambda row: row["cost_us"]) if good else max(rows, key=lambda row: row["recall"])
+    return Banding(**{name: int(row[name]) for name in Banding.__dataclass_fields__})
+
+
+def row(banding: Banding, met: Quality) -> dict[str, float]:
+    """A line of the sweep's table."""
+    return {**asdict(banding), **asdict(met)}

@@ -1,0 +1,71 @@
+"""Holding out artists, measuring, and networks as numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch.holdout import Score, artist_folds, own_split, rebalanced, score
+from batch.network import Ensemble, Perceptron, inputs, layers
+
+
+def test_no_artist_is_on_both_sides_and_genres_are_spread() -> None:
+    rng = np.random.default_rng(1)
+    artist = rng.integers(-1, 40, 300).astype(np.int32)
+    genre = (np.abs(artist) % 4).astype(np.int32)
+    fold = artist_folds(genre, artist, 3, seed=5)
+    assert all(len(np.unique(fold[artist == one])) == 1 for one in range(40))
+    shares = np.array([[np.mean(genre[fold == f] == g) for g in range(4)] for f in range(3)])
+    assert np.abs(shares - shares.mean(axis=0)).max() < 0.1
+    assert (artist_folds(genre, artist, 3, seed=5) == fold).all()
+
+
+def test_the_librarys_own_split_counts_only_where_it_is_whole() -> None:
+    whole = ["training", "validation", "test", "training"]
+    assert own_split(whole).tolist() == [0, 1, 2, 0]
+    assert own_split([*whole, None]) is None
+    assert own_split(["training", "training"]) is None
+    assert own_split([]) is None
+
+
+def test_small_genres_come_more_often() -> None:
+    genre = np.repeat([0, 1, 2], [100, 25, 1]).astype(np.int32)
+    counts = np.bincount(genre[rebalanced(genre, 1)])
+    assert (counts[0], counts[2]) == (100, 5)
+    assert 48 <= counts[1] <= 52
+
+
+def test_what_is_measured() -> None:
+    told = score(("a", "b", "c"), np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), "two")
+    assert told.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert (told.tracks, told.accuracy) == (4, 0.75)
+    assert told.recall == {"a": pytest.approx(2 / 3), "b": 1.0, "c": None}
+    assert told.macro_f1 == pytest.approx((0.8 + 2 / 3) / 2), "the genre that was not held out does not count"
+    assert Score(("a",), np.zeros((1, 1), dtype=np.int64), "").document()["macro_f1"] == 0.0
+
+
+def ensemble() -> Ensemble:
+    rng = np.random.default_rng(2)
+    entering = inputs(rng.normal(3, 2, (50, 4)), frequencies=6, gamma=0.5, seed=1)
+    hidden = Perceptron(False, layers([4, 3, 2], rng.normal(size=4 * 3 + 3 + 3 * 2 + 2)))
+    waves = Perceptron(True, layers([6, 2], rng.normal(size=6 * 2 + 2)))
+    return Ensemble(entering, (hidden, waves), ("Folk", "Techno"))
+
+
+def test_probabilities_add_up_to_one_and_survive_a_file(tmp_path: Path) -> None:
+    features = np.random.default_rng(3).normal(3, 2, (5, 4))
+    told = ensemble().probabilities(features)
+    np.testing.assert_allclose(told.sum(axis=1), 1)
+    ensemble().save(tmp_path / "genre.npz")
+    opened = Ensemble.open(tmp_path / "genre.npz")
+    assert opened.genres == ("Folk", "Techno")
+    np.testing.assert_array_equal(opened.probabilities(features), told)
+
+
+def test_extreme_and_constant_features_are_no_error() -> None:
+    entering = inputs(np.array([[1.0, 5.0], [2.0, 5.0]]), 4, 0.5, 1)
+    plain = entering.plain(np.array([[1e30, 7.0], [-1e30, -7.0]]))
+    assert np.isfinite(entering.waves(plain)).all()
+    assert np.abs(plain[:, 0]).max() <= 1.5 + 1e-6 and (plain[:, 1] == 0).all()
