@@ -41,14 +41,22 @@ def db(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
         client.drop_database(settings.mongo.database)
 
 
-@pytest.fixture
-def catalogue(db: Database[dict[str, Any]], tmp_path: Path) -> None:
-    """A dozen tracks, one as a file:// URI, one with markup in its tags, and one document without most fields."""
-    for number, (track_id, title) in enumerate(zip(IDS, TITLES, strict=True)):
-        file = tmp_path / f"track {number}.ogg"
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a dozen files, "track 0.ogg" and so on."""
+    folder = tmp_path_factory.mktemp("sounds")
+    for number in range(len(IDS)):
         # Noise: Vorbis packs seconds of a plain tone into a page, and Chromium seeks to the beginning of a page.
         noise = 0.05 * np.random.default_rng(number).standard_normal(SECONDS * 22050)
-        soundfile.write(file, noise.astype("float32"), 22050)
+        soundfile.write(folder / f"track {number}.ogg", noise.astype("float32"), 22050)
+    return folder
+
+
+@pytest.fixture
+def catalogue(db: Database[dict[str, Any]], sounds: Path) -> None:
+    """A dozen tracks, one as a file:// URI, one with markup in its tags, and one document without most fields."""
+    for number, (track_id, title) in enumerate(zip(IDS, TITLES, strict=True)):
+        file = sounds / f"track {number}.ogg"
         document = {
             "_id": track_id,
             "title": title,
@@ -58,7 +66,7 @@ def catalogue(db: Database[dict[str, Any]], tmp_path: Path) -> None:
             "licence": "CC BY 4.0",
             "duration_s": float(SECONDS),
             "path": file.as_uri() if number == 1 else str(file),
-            "library": str(tmp_path),
+            "library": str(sounds),
             "features": [0.0] * 189,
             "similar": [{"track_id": other, "score": 0.5} for other in IDS if other != track_id],
             "genre_posterior": [{"genre": "Ambient", "probability": 0.75}, {"genre": EVIL, "probability": 0.25}],
@@ -91,12 +99,12 @@ def put(db: Database[dict[str, Any]]) -> Lists:
 
 
 @pytest.fixture
-def site(settings: Settings, catalogue: None, put: Lists, tmp_path: Path) -> Iterator[str]:
+def site(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Iterator[str]:
     """The player's address."""
     put("*", IDS[:6])
     put("ana", IDS[2:8])
     put("bob", IDS[6:])
-    with serving(server.app(parts(with_library(settings, tmp_path)))) as at:
+    with serving(server.app(parts(with_library(settings, sounds)))) as at:
         yield at
 
 
