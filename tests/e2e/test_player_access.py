@@ -32,6 +32,7 @@ def ana(visit: Any, db: Any, request: pytest.FixtureRequest) -> Visit:
     ana.play(IDS[2])
     ana.page.locator("#for-you .card").nth(2).locator("[data-do=menu]").click()
     ana.page.get_by_role("menuitem", name="Add to queue").click()
+    ana.page.evaluate("document.getElementById('toast').classList.remove('is-shown')")
     return ana
 
 
@@ -132,7 +133,9 @@ def test_the_keyboard_alone_reaches_everything(ana: Visit) -> None:
 
 @pytest.mark.parametrize("ana", [{"reduced_motion": "reduce"}], indirect=True, ids=["calm"])
 def test_who_wants_no_motion_gets_none(ana: Visit, put: Any) -> None:
-    ana.page.evaluate("window.moved = 0; Element.prototype.animate = function () { moved += this.matches('.card'); }")
+    ana.page.evaluate(
+        "() => { window.moved = 0; Element.prototype.animate = function () { moved += this.matches('.card'); }; }"
+    )
     put("ana", list(reversed(IDS[2:8])), 2)
     ana.wait_for(lambda: ana.order == list(reversed(IDS[2:8])))
     assert ana.page.evaluate("moved") == 0
