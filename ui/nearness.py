@@ -46,7 +46,9 @@ class Nearness:
     def like(self, vector: list[float], limit: int = 24) -> list[tuple[str, float]]:
         """Tracks nearest to features as extract gives them: (track id, Euclidean distance). Raises NoModel."""
         index = self.index
-        point = index.space.standardised(np.asarray([vector], dtype=np.float32))
+        # An index of FMA's published features has the first 140 of our 189 numbers.
+        features = np.asarray([vector[: len(index.space.mean)]], dtype=np.float32)
+        point = getattr(index.space, "points", index.space.standardised)(features)
         ((rows, distance),) = index.neighbours(point, limit)
         return [(str(index.ids[row]), float(far)) for row, far in zip(rows, distance, strict=True)]
 

@@ -63,7 +63,11 @@ def parts(settings: Settings) -> Parts:
         settings=settings,
         db=db,
         library=Library(db, settings.library.root),
-        listens=Listens(functools.partial(producer, settings.kafka), settings.kafka.listening_topic),
+        listens=Listens(
+            functools.partial(producer, settings.kafka),
+            settings.kafka.listening_topic,
+            file=settings.home / "player" / "waiting-events.jsonl",
+        ),
         mine=Mine(db),
         accounts=Accounts(db),
         nearness=Nearness(settings.models.root),

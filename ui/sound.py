@@ -102,16 +102,22 @@ class Ear:
 
 def _peaks(path: str) -> list[int]:
     import numpy as np
-    import soundfile
 
+    from batch.decoding import UnreadableAudio, recording
+
+    power, count = np.zeros(PEAKS), np.zeros(PEAKS)
     try:
-        with soundfile.SoundFile(path) as file:
-            step = max(1, file.frames // PEAKS)
-            loud = [float(np.sqrt(np.square(part).mean())) for part in file.blocks(step, dtype="float32") if len(part)]
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        with recording(Path(path), None) as file:
+            seen, length = 0, max(1.0, file.duration_s * file.rate)
+            for block in file.blocks:
+                places = np.minimum((PEAKS * (seen + np.arange(len(block))) / length).astype(int), PEAKS - 1)
+                power += np.bincount(places, np.square(block, dtype=np.float64), PEAKS)
+                count += np.bincount(places, minlength=PEAKS)
+                seen += len(block)
+    except (UnreadableAudio, OSError) as error:
         raise NotHeard(f"cannot be decoded: {error}") from error
-    loudest = max(loud, default=0.0) or 1.0
-    return [round(100 * value / loudest) for value in loud[:PEAKS]]
+    loud = np.sqrt(power / np.maximum(count, 1))
+    return [round(float(value)) for value in 100 * loud / max(float(loud.max()), 1e-9)]
 
 
 def _pictures(path: str) -> dict[str, bytes]:
@@ -134,22 +140,26 @@ def _pictures(path: str) -> dict[str, bytes]:
 
 def _vector(clip: bytes) -> list[float]:
     from batch import audio
+    from batch.decoding import UnreadableAudio
 
     # A name of ours: what the sender calls the file is never used.
     with NamedTemporaryFile(suffix=".clip") as file:
         file.write(clip)
         file.flush()
-        y = _clip(Path(file.name))
-    return [float(value) for value in audio.features(y)]
+        try:
+            return [float(value) for value in audio.track(file.name)[0]]
+        except UnreadableAudio as error:
+            raise NotHeard(str(error)) from error
 
 
 def _clip(path: Path) -> NDArray[np.float32]:
     from batch import audio
+    from batch.decoding import UnreadableAudio
 
     try:
         return audio.clip(path)[0]
-    except audio.UnreadableAudio as error:
-        raise NotHeard(f"{error.reason}: {error.detail}") from error
+    except UnreadableAudio as error:
+        raise NotHeard(str(error)) from error
     except OSError as error:
         raise NotHeard(f"cannot be read: {error.strerror or error}") from error
 
