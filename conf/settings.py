@@ -125,6 +125,11 @@ class Player(Section):
     host: str
     port: int = Field(ge=1, le=65535)
     complete_share: float = Field(gt=0, le=1)
+    open_names: bool
+    sign_up: bool
+    guests: bool
+    operators: tuple[str, ...]
+    clip_megabytes: float = Field(gt=0, le=500)
 
 
 class Settings(BaseSettings):

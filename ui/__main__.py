@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import functools
 import logging
 import socket
 import sys
@@ -31,20 +30,19 @@ def main(settings: Settings) -> int:
     import uvicorn
 
     from ui import server
-    from ui.library import Library, LibraryUnusable, database
-    from ui.listens import Listens, producer
-    from ui.secret import SecretUnusable, session_secret
+    from ui.library import LibraryUnusable
+    from ui.parts import parts
+    from ui.secret import SecretUnusable
 
     try:
-        secret = session_secret(settings.home)
-        library = Library(database(settings.mongo), settings.library.root)
+        made = parts(settings)
     except SecretUnusable as error:
         return _failed(str(error))
     except LibraryUnusable as error:
         return _failed(str(error), code=2)
-    listens = Listens(functools.partial(producer, settings.kafka), settings.kafka.listening_topic)
-    app = server.app(library, listens, settings.player, secret)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, server_header=False)
+    config = uvicorn.Config(
+        server.app(made), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, server_header=False
+    )
 
     class Announced(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

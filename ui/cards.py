@@ -14,10 +14,14 @@ ICONS = {
     "dislike": '<path d="M17 3h3v11h-3zM4.5 14.5A1.5 1.5 0 0 1 3 13l2-8.2A2.3 2.3 0 0 1 7.2 3H15v11l-4 7'
     'a2 2 0 0 1-2-2v-4.5z"/>',
     "similar": '<path d="M4 6h10v2H4zm0 5h10v2H4zm0 5h6v2H4zm12-3h2v3h3v2h-3v3h-2v-3h-3v-2h3z"/>',
+    "why": '<path d="M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16zm-1-4h2v2h-2zm1-10a4 4 0 0 0-4 4'
+    'h2a2 2 0 1 1 3 1.7c-1.2.7-2 1.4-2 3.3h2c0-1 .4-1.3 1.300-1.900A4 4 0 0 0 12 6z"/>',
+    "menu": '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
 }
 
 
 PRESSABLE = ' aria-pressed="false"'
+MENU = ' aria-haspopup="menu" aria-expanded="false"'
 
 
 def icon(name: str) -> str:
@@ -25,12 +29,20 @@ def icon(name: str) -> str:
 
 
 def cards(
-    tracks: Iterable[Track], source: str, model_version: str = "", reasons: Mapping[str, str] | None = None
+    tracks: Iterable[Track],
+    source: str,
+    model_version: str = "",
+    reasons: Mapping[str, str] | None = None,
+    layout: str = "",
+    has_why: bool = False,
 ) -> str:
-    """A list of cards. source : where a play from here is said to come from;  reasons : why, by track id"""
-    shown = "".join(_card(track, (reasons or {}).get(track.track_id, "")) for track in tracks)
+    """A list of cards. source : where a play from here is said to come from;  reasons : why, by track id
+
+    layout : "shelf" for one row to scroll, "" for a grid;  has_why : whether each can be asked why it is there
+    """
+    shown = "".join(_card(track, (reasons or {}).get(track.track_id, ""), has_why) for track in tracks)
     return (
-        f'<ol class="cards" role="list" data-source="{escape(source)}" '
+        f'<ol class="cards {escape(layout)}" role="list" data-source="{escape(source)}" '
         f'data-model-version="{escape(model_version)}">{shown}</ol>'
     )
 
@@ -49,7 +61,13 @@ def for_you(
         return _head("For you", "No recommendations are published yet. Some of the library:") + cards(start, "for-you")
     known = [item for item in recommended.items if item.track_id in tracks]
     reasons = {item.track_id: item.reason or _because(item.because, tracks) for item in known}
-    listed = cards([tracks[item.track_id] for item in known], "for-you", recommended.model_version, reasons)
+    listed = cards(
+        [tracks[item.track_id] for item in known],
+        "for-you",
+        recommended.model_version,
+        reasons,
+        has_why=recommended.is_personal and is_known,
+    )
     return _head("For you", _about(recommended, is_known)) + listed
 
 
@@ -97,29 +115,37 @@ def _because(heard: Iterable[str], tracks: Mapping[str, Track]) -> str:
     return f"Because of {' and '.join(titles[:2])}" if titles else ""
 
 
-def _card(track: Track, reason: str) -> str:
+def _card(track: Track, reason: str, has_why: bool) -> str:
     title, artist = track.title or "Untitled", track.artist or "Unknown artist"
     data = {
         "track-id": track.track_id,
         "title": title,
         "artist": artist,
         "licence": track.licence,
+        "muted-artist": track.artist,
+        "muted-genre": track.genre,
         "duration-ms": "" if track.duration_s is None else str(round(track.duration_s * 1000)),
     }
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
     what = escape(f"{title} by {artist}")
+    page, band = (
+        escape(f"#/{kind}/{quote(name, safe='')}") for kind, name in (("track", track.track_id), ("artist", artist))
+    )
+    why = _button("why", f"Why {what} is here", "Why this") if has_why else ""
+    shown_artist = f'<a href="{band}">{escape(artist)}</a>' if track.artist else escape(artist)
     return (
         f'<li class="card" {attributes}>'
         f'<button type="button" class="cover" data-do="play" aria-label="Play {what}">'
         f'<img src="/cover/{escape(quote(track.track_id, safe=""))}" alt="" width="240" height="240" loading="lazy">'
         f'<span class="badge">{icon("play")}</span></button>'
-        f'<div class="words"><h3 class="title" title="{escape(title)}">{escape(title)}</h3>'
-        f'<p class="artist" title="{escape(artist)}">{escape(artist)}</p>{_kind(track)}'
+        f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{page}">{escape(title)}</a></h3>'
+        f'<p class="artist" title="{escape(artist)}">{shown_artist}</p>{_kind(track)}'
         f'<p class="reason">{escape(reason)}</p></div>'
         f'<div class="doings">'
         f"{_button('like', f'Like {what}', 'Like', PRESSABLE)}"
         f"{_button('dislike', f'Dislike {what}', 'Not for me', PRESSABLE)}"
-        f"{_button('similar', f'More like {what}', 'More like this')}</div></li>"
+        f"{_button('similar', f'What sounds like {what}', 'What sounds like it')}{why}"
+        f"{_button('menu', f'More to do with {what}', 'More', MENU)}</div></li>"
     )
 
 

@@ -8,9 +8,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
-OURS = ("/events", "/listener")
-MAX_BODY = 16 * 1024
+from ui.parts import LOCAL_HOSTS
+
+GRADIOS = ("/gradio_api/",)
+CLIPS = "/sound"
+MAX_BODY = 128 * 1024
 
 API = "/gradio_api/"
 CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
@@ -66,7 +68,11 @@ def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[
         return None
     if method != "POST" or not _is_same_origin(headers):
         return 403, "Only pages of this player may do that."
-    if path in OURS:
+    if path == CLIPS:
+        # A form could send text or a form's own types to us without asking; only a script sends these.
+        if not headers.get("content-type", "").startswith(("audio/", "application/octet-stream")):
+            return 415, "Expected audio."
+    elif not path.startswith(GRADIOS):
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "Expected application/json."
         length = headers.get("content-length", "")

@@ -5,13 +5,10 @@ Reads only. Documents of older or newer batches may lack fields, so everything b
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,22 +16,20 @@ from urllib.parse import unquote, urlsplit
 
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.library import library_name
 from batch.mongo import EVERYONE
 from conf.settings import Mongo
 from streaming.events import why_no_identifier
+from ui.search import SEARCHED, Shelf, Shelves, shelf
 
 Document = dict[str, Any]
 
-SEARCHED = ("title", "artist", "album", "genre", "composer")
 SHOWN = dict.fromkeys((*SEARCHED, "genre_predicted", "year", "duration_s", "licence"), 1)
 """The projection of a track: `features` alone are larger than everything that a page shows."""
-MAX_WORDS = 8
-MAX_QUERY = 200
-CANDIDATES = 300
-"""So many matches are ranked; a query with more is too short to have a best answer."""
+WRITES = ("insert", "modify", "update", "remove", "truncate")
+"""Beginnings of the names of the storage engine's counters that change when a collection does."""
 AWAY_MS = 1500
 
 
@@ -64,13 +59,28 @@ class Track:
 
 @dataclass(frozen=True)
 class Item:
-    """A place in a listener's list. because : ids of heard tracks that led to it"""
+    """A place in a listener's list. because : ids of heard tracks that led to it
+
+    parts : what the score is made of, by name;  percentile : how near among all tracks, 100 nearest, None where not told
+    """
 
     track_id: str
     rank: int
     score: float | None = None
     because: tuple[str, ...] = ()
     reason: str = ""
+    explore: bool = False
+    parts: Mapping[str, float] = field(default_factory=dict)
+    percentile: float | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the page of a track shows besides. posterior : (genre, probability), likeliest first"""
+
+    posterior: tuple[tuple[str, float], ...] = ()
+    similar: tuple[tuple[str, float], ...] = ()
+    model_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,8 @@ class Recommendations:
 
     @property
     def mark(self) -> str:
-        """Differs as soon as anything about the list does."""
-        return hashlib.sha256(repr(self).encode("utf-8", "replace")).hexdigest()[:16]
+        """Differs as soon as there is another list."""
+        return _mark(self.user_id, self.generation, self.generated_at, self.model_version)
 
 
 def database(mongo: Mongo) -> Database[Document]:
@@ -118,26 +128,26 @@ class Library:
     """Tracks by id, by words and by likeness, and lists by listener; a read-only view of one database.
 
     root : the library that is offered; tracks found under another root are not. Empty: all are.
-
-    Search reads every title, which is quick up to some ten thousand tracks; an index in memory would be quicker,
-    and would have to follow every publish.
     """
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
         self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+        self._shelves = Shelves(self._read_shelf, self._writes)
+
+    def shelf(self) -> Shelf:
+        """All tracks by their words, in memory; some seconds behind what is published."""
+        return self._shelves.now()
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
         """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
-        words = _words(text)
-        if not words:
-            return []
-        # Words are escaped, and a pattern is only ever the value of $regex: no text of a listener becomes an operator.
-        patterns = [{"$regex": rf"(?<![\p{{L}}\p{{N}}]){re.escape(word)}", "$options": "i"} for word in words]
-        found = {"$and": [self._scope, *({"$or": [{name: pattern} for name in SEARCHED]} for pattern in patterns)]}
-        with self._answers():
-            tracks = [_track(document) for document in self._db.tracks.find(found, SHOWN).limit(CANDIDATES)]
-        return sorted(tracks, key=lambda track: _distance(track, words))[:limit]
+        return self.in_order(self.shelf().found(text, limit))
+
+    def in_order(self, track_ids: Iterable[str]) -> list[Track]:
+        """The known ones of these ids, in their order, each once."""
+        ids = list(dict.fromkeys(track_ids))
+        tracks = self.tracks_of(ids)
+        return [tracks[track_id] for track_id in ids if track_id in tracks]
 
     def track(self, track_id: str) -> Track | None:
         return self.tracks_of([track_id]).get(track_id)
@@ -159,9 +169,16 @@ class Library:
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
         """What sounds most like a track, nearest first; nothing where no model has been published."""
         document = self._document(track_id, {"similar": {"$slice": limit}, "_id": 1, "title": 1})
-        ids = [near["track_id"] for near in document.get("similar") or [] if "track_id" in near]
-        tracks = self.tracks_of(ids)
-        return [tracks[near] for near in ids if near in tracks]
+        return self.in_order(near["track_id"] for near in document.get("similar") or [] if "track_id" in near)
+
+    def details(self, track_id: str) -> Details:
+        """What the model says of a track; empty before there is one."""
+        document = self._document(track_id, {"genre_posterior": 1, "similar": 1, "model_version": 1})
+        return Details(
+            tuple((str(each["genre"]), float(each["probability"])) for each in document.get("genre_posterior") or ()),
+            tuple((str(each["track_id"]), float(each.get("score") or 0)) for each in document.get("similar") or ()),
+            str(document.get("model_version") or ""),
+        )
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
         """The listener's list, or everyone's for a listener without one; None before anything has been published."""
@@ -170,6 +187,15 @@ class Library:
             lists = {document["_id"]: document for document in self._db.recommendations.find({"_id": {"$in": wanted}})}
         found = next((lists[owner] for owner in wanted if owner in lists), None)
         return None if found is None else _recommendations(found)
+
+    def mark(self, user_id: str | None) -> str | None:
+        """Differs as soon as `recommendations` would; a small question that every open page asks every second."""
+        wanted = [EVERYONE] if user_id is None else [str(user_id), EVERYONE]
+        fields = {"generation": 1, "generated_at": 1, "model_version": 1}
+        with self._answers():
+            found = {one["_id"]: one for one in self._db.recommendations.find({"_id": {"$in": wanted}}, fields)}
+        document = next((found[owner] for owner in wanted if owner in found), None)
+        return None if document is None else _recommendations(document).mark
 
     def audio(self, track_id: str) -> Path | None:
         """The file of a track of this library, if it is on this machine."""
@@ -182,6 +208,25 @@ class Library:
             return {}
         with self._answers():
             return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
+
+    def _read_shelf(self) -> Shelf:
+        fields = dict.fromkeys((*SEARCHED, "map"), 1)
+        with self._answers():
+            return shelf(self._db.tracks.find(self._scope, fields).batch_size(5000))
+
+    def _writes(self) -> Hashable:
+        """The storage engine's count of writes to `tracks`: a publish that changes nothing leaves it as it is."""
+        try:
+            with self._answers():
+                (stats,) = self._db.tracks.aggregate([{"$collStats": {"storageStats": {}}}])
+        except LibraryAway as error:
+            if isinstance(error.__cause__, OperationFailure):
+                return None  # no such collection yet, or not for us to know
+            raise
+        storage = stats["storageStats"]
+        counters = (storage.get("wiredTiger") or {}).get("cursor") or {}
+        written = tuple(value for name, value in sorted(counters.items()) if name.startswith(WRITES))
+        return (storage.get("count"), storage.get("size"), *written)
 
     @contextmanager
     def _answers(self) -> Iterator[None]:
@@ -197,19 +242,6 @@ def _first_line(error: Exception) -> str:
         .split(" (configured", 1)[0]
         .split(", Timeout", 1)[0][:200]
     )
-
-
-def _words(text: str) -> list[str]:
-    printable = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text[:MAX_QUERY])
-    return unicodedata.normalize("NFC", printable).split()[:MAX_WORDS]
-
-
-def _distance(track: Track, words: list[str]) -> tuple[bool, bool, bool, str, str]:
-    """Sorts a title that begins with what was typed before one that holds it, and that before other fields."""
-    typed = " ".join(words).casefold()
-    title, artist = track.title.casefold(), track.artist.casefold()
-    is_in_title = all(word.casefold() in title for word in words)
-    return not title.startswith(typed), not artist.startswith(typed), not is_in_title, title, track.track_id
 
 
 def _local_path(path: str) -> Path | None:
@@ -237,6 +269,9 @@ def _recommendations(document: Document) -> Recommendations:
             score=None if item.get("score") is None else float(item["score"]),
             because=tuple(str(heard) for heard in item.get("because") or ()),
             reason=str(item.get("reason") or ""),
+            explore=bool(item.get("explore")),
+            parts={str(name): float(part) for name, part in (item.get("parts") or {}).items() if _is_number(part)},
+            percentile=float(item["percentile"]) if _is_number(item.get("percentile")) else None,
         )
         for position, item in enumerate(document.get("items") or [], start=1)
         if item.get("track_id") is not None
@@ -252,3 +287,11 @@ def _recommendations(document: Document) -> Recommendations:
         model_version=str(document.get("model_version") or ""),
         events_applied=document.get("events_applied"),
     )
+
+
+def _mark(owner: str, generation: int | None, generated_at: datetime | None, model_version: str) -> str:
+    return f"{owner}:{generation}:{generated_at.isoformat() if generated_at else ''}:{model_version}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

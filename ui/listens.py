@@ -1,17 +1,22 @@
 """Listening events on their way to Kafka.
 
 `publish` only keeps the event; one thread sends what is kept, in order, and keeps what could not be sent. So a page
-never waits for a broker, and while none answers nothing is lost as long as the player runs and its memory holds.
+never waits for a broker, and while none answers nothing is lost as long as the player's memory holds. What is left at the
+end is written to a file, and sent at the next start.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from conf.settings import Kafka
@@ -76,9 +81,10 @@ class Listens:
 
     connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
     kept : events that are kept while Kafka is away; more memory, a longer absence
+    file : where those that are left at the end wait for the next start; None: nowhere, they are lost
     """
 
-    def __init__(self, connect: Callable[[], Producer], topic: str, kept: int = KEPT) -> None:
+    def __init__(self, connect: Callable[[], Producer], topic: str, kept: int = KEPT, file: Path | None = None) -> None:
         self._connect = connect
         self._topic = topic
         self._kept = kept
@@ -88,6 +94,10 @@ class Listens:
         self._producer: Producer | None = None
         self._changed = threading.Condition()
         self._closing = False
+        self._file = file
+        for key, value in _read(file):
+            self._number += 1
+            self._waiting[self._number] = (key, value, time.monotonic())
         self._thread = threading.Thread(target=self._send_all, name="listens", daemon=True)
         self._thread.start()
 
@@ -114,16 +124,18 @@ class Listens:
             return self._changed.wait_for(lambda: not self._waiting, timeout_s)
 
     def close(self, timeout_s: float = 1.0) -> int:
-        """Sends what can still be sent in that time, and returns how many events are lost."""
+        """Sends what can still be sent in that time, and returns how many events are left."""
         with self._changed:
             if self._connected:
                 self._changed.wait_for(lambda: not self._waiting or not self._connected, timeout_s)
             self._closing = True
             self._changed.notify_all()
-            left = len(self._waiting)
-        if left:
-            log.warning("%d listening events are lost: Kafka was away until the end", left)
-        return left
+            left = list(self._waiting.values())
+        if _write(self._file, left):
+            log.warning("%d listening events wait in %s: Kafka was away until the end", len(left), self._file)
+        elif left:
+            log.warning("%d listening events are lost: Kafka was away until the end", len(left))
+        return len(left)
 
     def _send_all(self) -> None:
         while (records := self._next()) is not None:
@@ -189,3 +201,37 @@ class Listens:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and said
                 log.debug("closing the producer: %s", error)
             self._producer = None
+
+
+def _read(file: Path | None) -> list[tuple[bytes, bytes]]:
+    """Keys and values that an earlier run has left. The file goes with them: a second start must not send them again."""
+    if file is None or not file.exists():
+        return []
+    try:
+        kept = [json.loads(line) for line in file.read_text().splitlines() if line]
+        records = [(base64.b64decode(each["key"]), base64.b64decode(each["value"])) for each in kept]
+        file.unlink()
+        return records
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s holds events of an earlier run that cannot be read: %s", file, error)
+        return []
+
+
+def _write(file: Path | None, left: list[Record]) -> bool:
+    """Whether the records are in the file now. One that arrived after all is sent again; the stream knows its event id."""
+    if file is None or not left:
+        return False
+    lines = [
+        json.dumps({"key": base64.b64encode(key).decode(), "value": base64.b64encode(value).decode()})
+        for key, value, _ in left
+    ]
+    part = file.with_suffix(".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write("\n".join(lines) + "\n")
+        part.replace(file)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", file, error)
+        return False
+    return True

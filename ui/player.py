@@ -29,6 +29,26 @@ BRAND = (
     '<path d="M4 16q3-12 6 0t6 0 6 0 6 0" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>'
     "</svg><h1>Overtone</h1></div>"
 )
+NAV = (
+    '<nav id="nav" aria-label="Pages"><a href="#/">Home</a><a href="#/map">Map</a><a href="#/sound">By sound</a>'
+    '<a href="#/you">You</a><a href="#/status" data-operator>Service</a></nav>'
+)
+HOME = """
+<div id="view" hidden></div>
+<div id="home-view">
+  <div id="home-top"></div>
+  <div class="steered">
+  <section id="steering" aria-label="Steer the list">
+    <label for="adventure">Familiar</label>
+    <input id="adventure" type="range" min="0" max="100" step="5" value="50" aria-label="From familiar to adventurous">
+    <span aria-hidden="true">Adventurous</span>
+    <span id="muted-chips"></span>
+  </section>
+  <section id="for-you" aria-label="For you" data-complete-share="{share}"></section>
+  </div>
+  <div id="home-more"></div>
+</div>
+"""
 LISTENER = (
     '<button type="button" id="theme" data-do="theme" aria-label="Switch between light and dark" title="Light or dark">'
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" '
@@ -56,7 +76,7 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
     page = gr.Blocks(title="Overtone", analytics_enabled=False)
     with page:
         with gr.Row(elem_id="top"):
-            _html(BRAND, "brand")
+            _html(BRAND + NAV, "brand")
             words = gr.Textbox(
                 elem_id="search",
                 label="Search title, artist, album, genre",
@@ -70,8 +90,7 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
         _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")
         found = _html("", "results")
         neighbours = _html("", "similar")
-        share = escape(str(complete_share))
-        _html(f'<section id="for-you" aria-label="For you" data-complete-share="{share}"></section>', "home")
+        _html(HOME.format(share=escape(str(complete_share))), "home")
         # The script writes a track id here: a component of Gradio's own, so that the handler stays a plain function.
         like_what = gr.Textbox(elem_id="similar-to", visible="hidden", label="Track id")
         for handler, given, shown in ((search, words, found), (similar, like_what, neighbours)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from playwright.sync_api import Browser, sync_playwright
 from conf.settings import Settings
 from conf.settings import settings as read_settings
 from local.services import KafkaServer, MongoServer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from player_site import catalogue, db, events, put, site, sounds, visit  # noqa: E402, F401
 
 QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 CHROMIUM_ARGS = f"{QUIET} --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required".split()

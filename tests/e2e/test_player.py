@@ -6,216 +6,24 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-import soundfile
-import uvicorn
-from fastapi import FastAPI
-from kafka import KafkaConsumer
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from player_site import EVIL, IDS, SECONDS, TITLES, Lists, Visit, serving
+from playwright.sync_api import Browser, expect
 from pydantic import SecretStr
 from pymongo import MongoClient
-from pymongo.database import Database
 
 from conf.settings import PROJECT, Settings
 from local.processes import free_port
 from local.services import MongoServer
-from ui import listens as listens_module
 from ui import server
-from ui.library import Library, database
-from ui.listens import Listens
-
-SECONDS = 20
-EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
-TITLES = ["Morning", "Noon", "Evening", "Night", EVIL, "Dawn", "Dusk", "Mörk", "Tide", "Rain", "Snow", "Sun"]
-IDS = [f"{number:016x}" for number in range(len(TITLES))]
-
-Lists = Callable[..., None]
-
-
-@pytest.fixture
-def db(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](settings.mongo.uri.get_secret_value()) as client:
-        yield client[settings.mongo.database]
-        client.drop_database(settings.mongo.database)
-
-
-@pytest.fixture
-def catalogue(db: Database[dict[str, Any]], tmp_path: Path) -> None:
-    """A dozen tracks, one as a file:// URI, one with markup in its tags, and one document without most fields."""
-    for number, (track_id, title) in enumerate(zip(IDS, TITLES, strict=True)):
-        file = tmp_path / f"track {number}.ogg"
-        # Noise: Vorbis packs seconds of a plain tone into a page, and Chromium seeks to the beginning of a page.
-        noise = 0.05 * np.random.default_rng(number).standard_normal(SECONDS * 22050)
-        soundfile.write(file, noise.astype("float32"), 22050)
-        document = {
-            "_id": track_id,
-            "title": title,
-            "artist": EVIL if title == EVIL else f"Band {number % 4}",
-            "album": "Hours",
-            "genre": "Ambient" if number % 2 else "Folk (live)",
-            "licence": "CC BY 4.0",
-            "duration_s": float(SECONDS),
-            "path": file.as_uri() if number == 1 else str(file),
-            "library": str(tmp_path),
-            "features": [0.0] * 189,
-            "similar": [{"track_id": other, "score": 0.5} for other in IDS if other != track_id],
-        }
-        db.tracks.insert_one(document)
-    db.tracks.insert_one({"_id": "bare"})
-    db.tracks.insert_one({"_id": "secret", "title": "Outside", "path": "/etc/passwd", "library": "/somewhere/else"})
-
-
-@pytest.fixture
-def put(db: Database[dict[str, Any]]) -> Lists:
-    """Writes a listener's list, as the stream does."""
-
-    def put(user_id: str, track_ids: list[str], generation: int = 1) -> None:
-        items = [
-            {
-                "track_id": track_id,
-                "rank": rank,
-                "score": 1 / rank,
-                "because": [IDS[0]],
-                "reason": f"close, {generation}",
-            }
-            for rank, track_id in enumerate(track_ids, start=1)
-        ]
-        made = {"generation": generation, "generated_at": datetime.now(UTC), "model_version": "m7", "events_applied": 2}
-        db.recommendations.replace_one({"_id": user_id}, {"items": items, **made}, upsert=True)
-
-    return put
-
-
-@pytest.fixture
-def site(settings: Settings, catalogue: None, put: Lists, tmp_path: Path) -> Iterator[str]:
-    """The player's address."""
-    put("*", IDS[:6])
-    put("ana", IDS[2:8])
-    put("bob", IDS[6:])
-    listens = Listens(lambda: listens_module.producer(settings.kafka), settings.kafka.listening_topic)
-    with serving(
-        server.app(Library(database(settings.mongo), str(tmp_path)), listens, settings.player, "s" * 40)
-    ) as at:
-        yield at
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The address at which the application answers, in a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    served = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        served.should_exit = True
-        thread.join(10)
-
-
-class Visit:
-    """A browser window on the player that keeps what must not happen: errors, dialogs, requests to elsewhere."""
-
-    def __init__(self, browser: Browser, site: str, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        self.page: Page = self.context.new_page()
-        self.wrong: list[str] = []
-        self.page.on("console", lambda said: self.wrong.extend([said.text] if said.type == "error" else []))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", self._dismiss)
-        self.page.on("request", lambda request: self._note(request.url, site))
-        self.page.goto(site)
-        expect(self.cards.first).to_be_visible(timeout=15_000)
-
-    def _dismiss(self, dialog: Dialog) -> None:
-        self.wrong.append(f"dialog {dialog.message}")
-        dialog.dismiss()
-
-    def _note(self, url: str, site: str) -> None:
-        if not url.startswith((site, "data:", "blob:")):
-            self.wrong.append(f"asked {url}")
-
-    @property
-    def cards(self) -> Any:
-        return self.page.locator("#for-you .card")
-
-    @property
-    def order(self) -> list[str]:
-        return list(self.cards.evaluate_all("cards => cards.map(card => card.dataset.trackId)"))
-
-    @property
-    def seconds(self) -> float:
-        return float(self.page.evaluate("document.getElementById('audio').currentTime"))
-
-    def listen_as(self, name: str) -> None:
-        self.page.click("#listener")
-        self.page.fill("#listener-name", name)
-        self.page.click("#listener-ok")
-        expect(self.page.locator("#listener")).to_have_text(name)
-
-    def play(self, track_id: str) -> None:
-        self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()
-        self.wait_for(lambda: self.seconds > 0.3)
-
-    def wait_for(self, holds: Callable[[], bool], within_s: float = 5.0) -> float:
-        """Seconds until it holds."""
-        started = time.monotonic()
-        while not holds():
-            assert time.monotonic() - started < within_s, "did not come to hold"
-            self.page.wait_for_timeout(30)
-        return time.monotonic() - started
-
-
-@pytest.fixture
-def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
-    visits: list[Visit] = []
-
-    def visit(name: str | None = None, **options: Any) -> Visit:
-        visits.append(Visit(browser, site, **options))
-        if name is not None:
-            visits[-1].listen_as(name)
-        return visits[-1]
-
-    yield visit
-    wrong = [each for one in visits for each in one.wrong]
-    for one in visits:
-        one.context.close()
-    assert wrong == []
-
-
-@pytest.fixture
-def events(settings: Settings) -> Callable[[int], list[dict[str, Any]]]:
-    """Reads the first n events of the topic, with their keys, in the order of each listener."""
-
-    def events(count: int) -> list[dict[str, Any]]:
-        consumer = KafkaConsumer(
-            settings.kafka.listening_topic,
-            bootstrap_servers=settings.kafka.bootstrap_servers,
-            auto_offset_reset="earliest",
-            consumer_timeout_ms=5000,
-        )
-        read: list[dict[str, Any]] = []
-        for record in consumer:
-            read.append({"key": record.key.decode(), **json.loads(record.value)})
-            if len(read) == count:
-                break
-        consumer.close()
-        return read
-
-    return events
+from ui.parts import parts
 
 
 def test_what_a_listener_does_arrives_in_order_with_all_fields(visit: Any, events: Any) -> None:
@@ -413,9 +221,9 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
     own = MongoServer(tmp_path)
     own.start().wait()
     nobody = settings.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
-    listens = Listens(lambda: listens_module.producer(nobody), nobody.listening_topic)
     mongo = settings.mongo.model_copy(update={"uri": SecretStr(own.uri)})
-    with serving(server.app(Library(database(mongo)), listens, settings.player, "s" * 40)) as site:
+    alone = settings.model_copy(update={"mongo": mongo, "kafka": nobody})
+    with serving(server.app(parts(alone))) as site:
         try:
             with MongoClient[dict[str, Any]](own.uri) as client:
                 client[mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})

@@ -47,12 +47,16 @@ def library(db: Database[dict[str, Any]], settings: Settings) -> Library:
         ("hop", ["1", "2"]),
         ("BJÖ", ["3"]),
         ("(live)", ["3"]),
+        ("live seafood", ["3"]),
         ("ac/dc", ["4"]),
         ("bach", ["4"]),
         ("$where", ["4"]),
         (".*", []),
         ("[", []),
-        ("f|w", []),
+        ("f|w", ["1"]),  # two words, as if parted by a blank
+        ("bjo", ["3"]),  # without its accents
+        ("bjö", ["3"]),
+        ("fö", []),  # an accent that is typed is meant
         ('{"$gt": ""}', []),
         ("\x00", []),
         ("   ", []),

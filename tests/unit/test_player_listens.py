@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,27 @@ def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
     with pytest.raises(ListensFull, match="2 events wait"):
         listens.publish(listen("ana", "2"))
     assert listens.close(0.1) == 2
+
+
+def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, tmp_path: Path) -> None:
+    file = tmp_path / "player" / "waiting.jsonl"
+    topic.is_away = True
+    first = Listens(topic.connect, "listens", file=file)
+    for number in range(3):
+        first.publish(listen("ana", str(number)))
+    assert first.close(0.1) == 3 and file.stat().st_mode & 0o077 == 0
+    topic.is_away = False
+    second = Listens(topic.connect, "listens", file=file)
+    second.publish(listen("ana", "3"))
+    assert second.flush(2) and topic.tracks == ["0", "1", "2", "3"]
+    assert second.close() == 0 and not file.exists()
+
+
+def test_a_damaged_file_of_an_earlier_run_is_said_and_kept(topic: Topic, tmp_path: Path, caplog: Any) -> None:
+    file = tmp_path / "waiting.jsonl"
+    file.write_text("no JSON\n")
+    Listens(topic.connect, "listens", file=file).close()
+    assert "cannot be read" in caplog.text and file.read_text() == "no JSON\n"
 
 
 def test_a_bad_event_is_refused_at_once(listens: Listens) -> None:

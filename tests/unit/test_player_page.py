@@ -15,10 +15,17 @@ from batch.mongo import EVERYONE
 from conf.settings import settings
 from streaming.events import Event
 from ui import cards, server
+from ui.accounts import Accounts, Tries
 from ui.covers import cover
 from ui.library import Item, Library, LibraryAway, Recommendations, Track
 from ui.listens import Listens, State
+from ui.mine import Mine, Taste
+from ui.nearness import Nearness
+from ui.parts import Parts
+from ui.search import Shelf as Words
+from ui.search import shelf as words_of
 from ui.secret import SecretUnusable, session_secret
+from ui.sound import Ear
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -48,8 +55,46 @@ class Shelf(Library):
             raise LibraryAway("nobody at home")
         return self.lists.get(user_id or EVERYONE) or self.lists.get(EVERYONE)
 
+    def mark(self, user_id: str | None) -> str | None:
+        found = self.recommendations(user_id)
+        return found.mark if found else None
+
+    def shelf(self) -> Words:
+        return words_of({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
+
     def audio(self, track_id: str) -> Path | None:
         return self.files.get(track_id)
+
+
+class Notes(Mine):
+    """A listener's own things, in a list."""
+
+    def __init__(self) -> None:
+        self.noted: list[Event] = []
+
+    def note(self, event: Event) -> None:
+        self.noted.append(event)
+
+    def mark(self, user_id: str) -> str:
+        return str(len(self.noted))
+
+    def opinions(self, user_id: str) -> dict[str, str]:
+        return {each.track_id: each.action for each in self.noted if each.user_id == user_id and each.action == "like"}
+
+    def taste(self, user_id: str) -> Taste:
+        return Taste()
+
+
+class Open(Accounts):
+    """No name has an account."""
+
+    def __init__(self) -> None: ...
+
+    def key(self, user_id: str) -> str | None:
+        return None
+
+    def is_current(self, user_id: str, key: str | None) -> bool:
+        return key is None
 
 
 class Kept(Listens):
@@ -90,8 +135,20 @@ def kept() -> Kept:
 
 @pytest.fixture
 def client(shelf: Shelf, kept: Kept) -> TestClient:
-    site = server.app(shelf, kept, settings().player, "s" * 40)
-    return TestClient(site, base_url="http://127.0.0.1:7860", headers=OURS)
+    made = Parts(
+        settings=settings(),
+        db=None,  # type: ignore[arg-type]
+        library=shelf,
+        listens=kept,
+        mine=Notes(),
+        accounts=Open(),
+        nearness=Nearness("/nowhere"),
+        ear=Ear(),
+        secret="s" * 40,
+        tries=Tries(),
+        tries_of_name=Tries(),
+    )
+    return TestClient(server.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
 
 
 def event(**more: Any) -> dict[str, Any]:
@@ -131,7 +188,7 @@ def test_events_without_a_listener_are_refused(client: TestClient, kept: Kept) -
 
 def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept) -> None:
     client.post("/listener", json={"name": " ana "})
-    assert client.get("/listener").json() == {"user_id": "ana"}
+    assert client.get("/listener").json()["user_id"] == "ana"
     assert client.post("/events", json=event(model_version="m1")).status_code == 202
     (sent,) = kept.events
     assert (sent.user_id, sent.track_id, sent.action, sent.source) == ("ana", "a", "play", "for-you")
@@ -151,6 +208,10 @@ def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept
         {"track_id": ""},
         {"track_id": "x" * 200},
         {"track_id": {"$ne": None}},
+        {"track_id": None},
+        {"target": "genre:Pop"},
+        {"action": "mute"},
+        {"action": "mute", "target": "genre:Pop"},  # about a track and a genre at once
         {"event_id": "not a uuid"},
     ],
 )
@@ -178,7 +239,7 @@ def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, kept: Kept) ->
     forged = "eyJ1c2VyX2lkIjogImJvYiJ9" + client.cookies[name][24:]
     client.cookies.clear()
     client.cookies.set(name, forged)
-    assert client.get("/listener").json() == {"user_id": None}
+    assert client.get("/listener").json()["user_id"] is None
 
 
 def test_the_session_cookie_is_closed_to_scripts_and_other_sites(client: TestClient) -> None:
@@ -186,7 +247,7 @@ def test_the_session_cookie_is_closed_to_scripts_and_other_sites(client: TestCli
     assert "httponly" in cookie and "samesite=strict" in cookie
 
 
-@pytest.mark.parametrize("name", ["*", "a\nb", "x" * 129])
+@pytest.mark.parametrize("name", ["*", "a\nb", "x" * 129, "guest-0123"])
 def test_a_name_that_no_listener_may_have_is_refused(client: TestClient, name: str) -> None:
     assert client.post("/listener", json={"name": name}).status_code == 422
 
@@ -220,6 +281,16 @@ def test_the_list_is_the_listeners_own(client: TestClient) -> None:
     own = client.get("/for-you").json()
     assert (own["personal"], own["listener"]) == (True, "ana") and own["mark"] != everyones["mark"]
     assert "<script" not in own["html"]
+
+
+def test_likes_come_from_the_server(client: TestClient) -> None:
+    client.post("/listener", json={"name": "ana"})
+    before = client.get("/for-you").json()
+    assert before["opinions"] == {}
+    client.post("/events", json=event(action="like"))
+    after = client.get("/for-you", params={"seen": before["mark"], "mine": before["mine"]}).json()
+    assert after["opinions"] == {"a": "like"} and "html" not in after
+    assert "opinions" not in client.get("/for-you", params={"seen": after["mark"], "mine": after["mine"]}).json()
 
 
 def test_an_unchanged_list_is_not_sent_again(client: TestClient, shelf: Shelf) -> None:

@@ -3,10 +3,14 @@
 // A start is one loading of one track. Each start says `play` once, when sound really comes, and then at most one of
 // `complete` (heard up to completeShare) and `skip` (left before that).
 
+import { clock, post } from "./dom.js";
 import { send } from "./events.js";
+import { Waveform } from "./waveform.js";
 
 const RESTART_S = 3; // "previous" within this many seconds goes back a track, later to the beginning
 const MAX_FAILURES = 5;
+const PLACE_MS = 10_000; // so often the server is told where the listener is in a track
+const HISTORY = 200;
 
 const ICONS = {
   play: '<path d="M8 5.1v13.8L19 12z"/>',
@@ -19,6 +23,12 @@ const ICONS = {
   dislike: '<path d="M17 3h3v11h-3zM4.5 14.5A1.5 1.5 0 0 1 3 13l2-8.2A2.3 2.3 0 0 1 7.2 3H15v11l-4 7a2 2 0 0 1-2-2v-4.5z"/>',
   similar: '<path d="M4 6h10v2H4zm0 5h10v2H4zm0 5h6v2H4zm12-3h2v3h3v2h-3v3h-2v-3h-3v-2h3z"/>',
 };
+Object.assign(ICONS, {
+  shuffle: '<path d="M4 7h3.5l8 10H20m-3-3 3 3-3 3M4 17h3.500l2.300-2.900M13.500 9.500 15.500 7H20m-3-3 3 3-3 3" fill="none" stroke="currentColor" stroke-width="2"/>',
+  repeat: '<path d="M17 2l3 3-3 3M20 5H8a4 4 0 0 0-4 4v2m3 11-3-3 3-3m-3 3h12a4 4 0 0 0 4-4v-2" fill="none" stroke="currentColor" stroke-width="2"/>',
+  queue: '<path d="M4 6h16v2H4zm0 5h16v2H4zm0 5h10v2H4z"/>',
+  menu: '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
+});
 const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true" focusable="false">${ICONS[name]}</svg>`;
 const button = (id, name, label, more = "") =>
   `<button type="button" id="${id}" aria-label="${label}" title="${label}" ${more}>${icon(name)}</button>`;
@@ -28,27 +38,32 @@ const BAR = `
   <div class="now">
     <img id="now-cover" alt="" width="56" height="56" hidden>
     <div class="now-words" aria-live="polite">
-      <p id="now-title">Nothing is playing</p>
+      <p><a id="now-title">Nothing is playing</a></p>
       <p id="now-artist">Choose a track</p>
       <p id="now-licence"></p>
     </div>
   </div>
   <div class="transport">
     <div class="buttons">
+      ${button("shuffle", "shuffle", "Shuffle", 'aria-pressed="false"')}
       ${button("previous", "previous", "Previous")}
       ${button("play-pause", "play", "Play")}
       ${button("next", "next", "Next")}
+      ${button("repeat", "repeat", "Repeat: off")}
     </div>
     <div class="progress">
       <span id="time-now">0:00</span>
-      <input id="seek" type="range" min="0" max="1000" value="0" step="1" aria-label="Position" disabled>
+      <span class="seekable"><canvas id="waveform" aria-hidden="true"></canvas>
+      <input id="seek" type="range" min="0" max="1000" value="0" step="1" aria-label="Position" disabled></span>
       <span id="time-all">0:00</span>
     </div>
   </div>
   <div class="side">
     ${button("like-now", "like", "Like", 'aria-pressed="false" disabled')}
     ${button("dislike-now", "dislike", "Not for me", 'aria-pressed="false" disabled')}
-    ${button("similar-now", "similar", "More like this", "disabled")}
+    ${button("similar-now", "similar", "What sounds like it", "disabled")}
+    ${button("menu-now", "menu", "More", 'aria-haspopup="menu" aria-expanded="false" disabled')}
+    ${button("queue-toggle", "queue", "Queue", 'aria-expanded="false" aria-controls="queue-panel"')}
     <span class="loudness">
       ${button("mute", "volume", "Mute", 'aria-pressed="false"')}
       <input id="volume" type="range" min="0" max="100" value="80" aria-label="Volume">
@@ -57,10 +72,10 @@ const BAR = `
   <audio id="audio" preload="auto"></audio>`;
 
 export class Player {
-  /** upcoming: () => the track to play next, or null;  react: (action, track) when a button of the bar is used;
-   *  changed: () when another track plays, or playing starts or stops;  tell: (message) */
-  constructor({ completeShare, upcoming, react, changed, tell }) {
-    Object.assign(this, { completeShare, upcoming, react, changed, tell });
+  /** queue: what comes before "For you";  upcoming: () => the track of "For you" to play next, or null
+   *  react: (action, track, button) when a button of the bar is used;  changed: () when anything about it is;  tell: (message) */
+  constructor({ completeShare, queue, upcoming, react, changed, tell }) {
+    Object.assign(this, { completeShare, queue, upcoming, react, changed, tell });
     this.track = null;
     this.history = [];
     this.failures = 0;
@@ -71,6 +86,7 @@ export class Player {
     document.body.append(this.bar);
     this.audio = this.bar.querySelector("#audio");
     this.audio.volume = 0.8;
+    this.waveform = new Waveform(this.bar.querySelector("#waveform"));
     this.#wire();
   }
 
@@ -99,10 +115,45 @@ export class Player {
     else this.audio.pause();
   }
 
+  /** Goes on: along the queue, then along "For you". */
   next() {
-    const track = this.upcoming();
+    const track = this.queue.take() ?? this.upcoming();
     if (track) this.#start(track);
     else this.tell("Nothing to play next yet.");
+  }
+
+  playQueued(place) {
+    const track = this.queue.take(place);
+    if (track) this.#start(track);
+  }
+
+  /** Plays tracks in their order: the first now, the others as the queue. */
+  playAll(tracks) {
+    if (!tracks.length) return;
+    this.queue.fill(tracks);
+    this.playQueued(this.queue.shuffle ? null : 0);
+  }
+
+  /** Puts a track in place as it was left, without starting it. */
+  load(track, positionMs, isToPlay = false) {
+    this.#start(track, true, isToPlay);
+    const go = () => (this.audio.currentTime = positionMs / 1000);
+    this.audio.addEventListener("loadedmetadata", go, { once: true });
+  }
+
+  /** Somebody else listens: what is on is nobody's any more. */
+  forget() {
+    this.hasPlayed = false;
+    this.audio.pause();
+    this.history = [];
+  }
+
+  /** Somebody says who has been listening: what is on is theirs. */
+  own() {
+    if (this.isPlaying && !this.hasCompleted) {
+      this.hasPlayed = true;
+      this.#say("play");
+    }
   }
 
   previous() {
@@ -115,13 +166,16 @@ export class Player {
     return [...this.history, ...(this.track ? [this.track] : [])].map((track) => track.id);
   }
 
-  #start(track, isGoingBack = false) {
+  #start(track, isGoingBack = false, isToPlay = true) {
     this.#leave();
     if (this.track && !isGoingBack) this.history.push(this.track);
+    if (this.history.length > HISTORY) this.history.shift();
     this.track = track;
+    this.placeAt = Date.now();
     this.hasPlayed = this.hasCompleted = false;
     this.audio.src = `/audio/${encodeURIComponent(track.id)}`;
-    this.audio.play().catch((error) => {
+    this.waveform.load(track.id);
+    if (isToPlay) this.audio.play().catch((error) => {
       // AbortError: another track was chosen meanwhile. Missing or broken files come as an "error" event.
       if (error.name === "NotAllowedError") this.tell("The browser wants a click on play first.");
     });
@@ -159,6 +213,9 @@ export class Player {
       this.audio.volume = event.target.value / 100;
       this.audio.muted = false;
     });
+    on("shuffle", "click", () => this.queue.toggleShuffle());
+    on("repeat", "click", () => this.queue.turnRepeat());
+    on("menu-now", "click", (event) => this.track && this.react("menu", this.track, event.currentTarget));
     on("mute", "click", () => (this.audio.muted = !this.audio.muted));
     for (const action of ["like", "dislike", "similar"]) on(`${action}-now`, "click", () => this.track && this.react(action, this.track));
 
@@ -175,20 +232,40 @@ export class Player {
         this.hasCompleted = true;
         this.#say("complete");
       }
+      if (Date.now() - this.placeAt > PLACE_MS) this.#tellPlace();
       this.#showTime();
     });
-    audio.addEventListener("ended", () => this.next());
+    audio.addEventListener("ended", () => (this.queue.repeat === "one" ? this.#start(this.track, true) : this.next()));
+    audio.addEventListener("pause", () => !audio.ended && this.#tellPlace());
+    addEventListener("pagehide", () => this.#tellPlace());
     audio.addEventListener("error", () => this.#failed());
     audio.addEventListener("volumechange", () => this.#showVolume());
     for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
     for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.#showTime());
+    const seekTo = (seconds) => (audio.currentTime = Math.max(0, Math.min(seconds, audio.duration || 0)));
     for (const [action, handler] of [
-      ["play", () => this.toggle()],
-      ["pause", () => this.toggle()],
+      ["play", () => audio.paused && this.toggle()],
+      ["pause", () => audio.pause()],
+      ["stop", () => audio.pause()],
       ["nexttrack", () => this.next()],
       ["previoustrack", () => this.previous()],
+      ["seekto", ({ seekTime }) => seekTo(seekTime)],
+      ["seekforward", ({ seekOffset }) => seekTo(audio.currentTime + (seekOffset || 10))],
+      ["seekbackward", ({ seekOffset }) => seekTo(audio.currentTime - (seekOffset || 10))],
     ])
-      navigator.mediaSession?.setActionHandler(action, handler);
+      try {
+        navigator.mediaSession?.setActionHandler(action, handler);
+      } catch {
+        // a browser that does not know this key
+      }
+  }
+
+  /** For "continue listening", here or on another device. */
+  #tellPlace() {
+    if (!this.track || !this.hasPlayed || this.positionMs < 1000) return;
+    this.placeAt = Date.now();
+    post("/place", { track_id: this.track.id, position_ms: this.positionMs, duration_ms: this.durationMs });
+    this.changed();
   }
 
   #failed() {
@@ -208,6 +285,7 @@ export class Player {
       element.title = text;
     };
     set("title", title);
+    this.bar.querySelector("#now-title").href = `#/track/${encodeURIComponent(id)}`;
     set("artist", artist);
     set("licence", licence || "Licence not stated");
     const cover = this.bar.querySelector("#now-cover");
@@ -226,6 +304,7 @@ export class Player {
     toggle.innerHTML = icon(name);
     toggle.setAttribute("aria-label", this.isPlaying ? "Pause" : "Play");
     toggle.title = this.isPlaying ? "Pause" : "Play";
+    if (navigator.mediaSession) navigator.mediaSession.playbackState = this.isPlaying ? "playing" : "paused";
     this.bar.classList.toggle("is-playing", this.isPlaying);
     this.changed();
   }
@@ -237,8 +316,29 @@ export class Player {
     seek.value = String(Math.round(share * 1000));
     seek.style.setProperty("--share", `${share * 100}%`);
     seek.setAttribute("aria-valuetext", `${clock(this.positionMs)} of ${clock(all)}`);
+    this.waveform.show(share);
+    this.#tellKeys();
     this.bar.querySelector("#time-now").textContent = clock(this.positionMs);
     this.bar.querySelector("#time-all").textContent = clock(all);
+  }
+
+  /** Position for the system's own controls; a position beyond the length would be an error. */
+  #tellKeys() {
+    const duration = (this.durationMs ?? 0) / 1000;
+    if (duration > 0 && navigator.mediaSession?.setPositionState)
+      navigator.mediaSession.setPositionState({ duration, position: Math.min(this.audio.currentTime, duration), playbackRate: 1 });
+  }
+
+  /** Shuffle and repeat as the queue has them. */
+  showModes() {
+    const { shuffle, repeat } = this.queue;
+    this.bar.querySelector("#shuffle").setAttribute("aria-pressed", String(shuffle));
+    const button = this.bar.querySelector("#repeat");
+    const label = { off: "Repeat: off", all: "Repeat: the queue", one: "Repeat: this track" }[repeat];
+    button.setAttribute("aria-label", label);
+    button.title = label;
+    button.dataset.repeat = repeat;
+    this.bar.querySelector("#queue-toggle").dataset.count = this.queue.items.length || "";
   }
 
   #showVolume() {
@@ -248,9 +348,4 @@ export class Player {
     const volume = this.bar.querySelector("#volume");
     volume.style.setProperty("--share", `${this.audio.muted ? 0 : this.audio.volume * 100}%`);
   }
-}
-
-function clock(milliseconds) {
-  const seconds = Math.floor((milliseconds || 0) / 1000);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

@@ -1,0 +1,332 @@
+"""How quick the player is over a large library: the first page, search, a refresh of "For you", and many clients at once.
+
+    PYTHONPATH=. .venv/bin/python bench/player.py --home DIR [--tracks 100000] [--clients 100] [--seconds 30]
+
+Starts MongoDB, Kafka and the player by itself, all on this machine, and Chromium for the page. Titles and names are made and
+drawn by a fixed seed; the library is kept in DIR for the next run. No stream runs: lists are changed by the script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import httpx
+import numpy as np
+import soundfile
+from kafka.admin import KafkaAdminClient, NewTopic
+from playwright.sync_api import sync_playwright
+from pymongo import MongoClient
+
+from conf.settings import PREFIX, PROJECT
+from local.processes import Process, free_port
+from local.services import KafkaServer, MongoServer
+
+DATABASE = "bench-player"
+SYLLABLES = [a + b for a in "bdfklmnrstv" for b in "aeio"]
+LOADS = 7
+LISTED = 30
+Times = dict[str, list[float]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench/player.py", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--home", type=Path, required=True, help="folder for services, library and results")
+    parser.add_argument("--tracks", type=int, default=100_000)
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    bench = Bench(given)
+    try:
+        rows = bench.run()
+    finally:
+        bench.stop()
+    print(
+        f"\n{given.tracks:,} tracks, {os.cpu_count()} cores, all services and clients on this machine; milliseconds\n"
+    )
+    print("| what | n | p50 | p95 | p99 | worst |\n| --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        print(
+            f"| {row['what']} | {row['n']:,} | {row['p50']:.0f} | {row['p95']:.0f} | {row['p99']:.0f} | {row['worst']:.0f} |"
+        )
+    print("\n" + ", ".join(f"{name} {value}" for name, value in bench.notes.items()))
+    out = given.home / "player.json"
+    out.write_text(
+        json.dumps({"tracks": given.tracks, "clients": given.clients, "rows": rows, **bench.notes}, indent=2)
+    )
+    print(out)
+    return 0
+
+
+def summary(what: str, seconds: list[float]) -> dict[str, Any]:
+    at = np.percentile(np.array(seconds) * 1000, [50, 95, 99, 100])
+    return {"what": what, "n": len(seconds), **dict(zip(("p50", "p95", "p99", "worst"), at.tolist(), strict=True))}
+
+
+class Bench:
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given, self.home = given, given.home.absolute()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.notes: dict[str, Any] = {}
+        self.mongo, self.kafka = MongoServer(self.home).start(), KafkaServer(self.home).start()
+        self.player = Process("player", self.home)
+        self.mongo.wait()
+        self.kafka.wait()
+        self.db: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
+        self.ids = [f"{number:016x}" for number in range(given.tracks)]
+        self.words = _words(random.Random(1))
+        self._publish()
+        self.port = free_port()
+        self.site = f"http://127.0.0.1:{self.port}"
+
+    def _publish(self) -> None:
+        """Documents as large as `publish` makes them: with features and fifty similar tracks."""
+        tone = self.home / "tone.ogg"
+        soundfile.write(tone, (0.1 * np.random.default_rng(0).standard_normal(20 * 22_050)).astype("float32"), 22_050)
+        if self.db.tracks.estimated_document_count() != len(self.ids):
+            self.db.tracks.drop()
+            for start in range(0, len(self.ids), 2000):
+                self.db.tracks.insert_many(self._documents(start, tone), ordered=False)
+        for listener in ("*", *(f"client-{n}" for n in range(self.given.clients))):
+            self._new_list(listener, 1)
+        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        if "listening-events" not in admin.list_topics():
+            admin.create_topics([NewTopic("listening-events", num_partitions=2, replication_factor=1)])
+        admin.close()
+
+    def _documents(self, start: int, tone: Path) -> list[dict[str, Any]]:
+        draw, rng = random.Random(start), np.random.default_rng(start)
+        some = self.ids[start : start + 2000]
+        return [
+            {
+                "_id": track_id,
+                "title": _phrase(draw, self.words, 4),
+                "artist": _phrase(random.Random(draw.randrange(self.given.tracks // 7 + 1)), self.words, 2),
+                "album": _phrase(draw, self.words, 3),
+                "genre": f"Genre {draw.randrange(16)}",
+                "licence": "CC BY 4.0",
+                "duration_s": 20.0,
+                "path": str(tone),
+                "features": rng.standard_normal(189).tolist(),
+                "similar": [{"track_id": draw.choice(some), "score": 0.5} for _ in range(50)],
+                "map": rng.uniform(-1, 1, 2).tolist(),
+            }
+            for track_id in some
+        ]
+
+    def _new_list(self, listener: str, generation: int) -> None:
+        draw = random.Random(f"{listener} {generation}")
+        items = [
+            {
+                "track_id": track_id,
+                "rank": rank,
+                "score": 1 / rank,
+                "because": draw.sample(self.ids, 3),
+                "reason": "made",
+            }
+            for rank, track_id in enumerate(draw.sample(self.ids, LISTED), start=1)
+        ]
+        made = {
+            "generation": generation,
+            "generated_at": datetime.now(UTC),
+            "model_version": "made",
+            "events_applied": 1,
+        }
+        self.db.recommendations.replace_one({"_id": listener}, {"items": items, **made}, upsert=True)
+
+    def run(self) -> list[dict[str, Any]]:
+        started = time.monotonic()
+        settings = {
+            "HOME": str(self.home),
+            "MONGO__URI": self.mongo.uri,
+            "MONGO__DATABASE": DATABASE,
+            "KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "PLAYER__PORT": str(self.port),
+        }
+        environment = {**os.environ, **{f"{PREFIX}{name}": value for name, value in settings.items()}}
+        self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
+        while "Overtone is at" not in self.player.log.read_text():
+            self.player.require_running("starting")
+            time.sleep(0.02)
+        self.notes["player answers after s"] = round(time.monotonic() - started, 1)
+        with httpx.Client(base_url=self.site, headers={"Origin": self.site}, timeout=60) as client:
+            client.get("/words", params={"text": "warm"}).raise_for_status()
+            self.notes["and searches after s"] = round(time.monotonic() - started, 1)
+            rows = [*self._alone(client), *self._page()]
+        before, used = time.monotonic(), self._cpu_s()
+        times = asyncio.run(self._together())
+        share = (self._cpu_s() - used) / (time.monotonic() - before)
+        self.notes["player's share of one core with the clients"] = f"{share:.0%}"
+        self.notes["requests a second"] = round(sum(len(each) for each in times.values()) / self.given.seconds)
+        self.notes["failed requests"] = len(times.pop("failed", []))
+        rows += [summary(f"{self.given.clients} clients: {what}", each) for what, each in sorted(times.items())]
+        return rows
+
+    def _alone(self, client: httpx.Client) -> list[dict[str, Any]]:
+        """One client: every keystroke of a hundred searches, and refreshes after a new list each."""
+        draw = random.Random(3)
+        times: Times = defaultdict(list)
+        for _ in range(100):
+            text = draw.choice(self.words) + " " + draw.choice(self.words)[:2]
+            for length in range(1, len(text) + 1):
+                _timed(times["search, every keystroke (HTTP)"], _searched, client, text[:length])
+        client.post("/listener", json={"name": "client-0"}).raise_for_status()
+        for generation in range(2, 52):
+            self._new_list("client-0", generation)
+            _timed(times["refresh of For you with a new list (HTTP)"], client.get, "/for-you")
+        known = client.get("/for-you").json()
+        for _ in range(50):
+            seen = {"seen": known["mark"], "mine": known["mine"]}
+            _timed(times["refresh of For you, nothing new (HTTP)"], client.get, "/for-you", params=seen)
+        return [summary(what, each) for what, each in times.items()]
+
+    def _page(self) -> list[dict[str, Any]]:
+        """In Chromium: the first page with an empty cache, search from the key to the cards, a new list to the cards."""
+        times: Times = defaultdict(list)
+        chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            for load in range(LOADS):
+                context = browser.new_context(viewport={"width": 1280, "height": 800})
+                page = context.new_page()
+
+                _timed(times["first page usable, nothing cached (browser)"], _usable, page, self.site)
+                _timed(times["page usable again, cached (browser)"], _usable, page, self.site)
+                self._in_page(page, times, load)
+                context.close()
+            browser.close()
+        return [summary(what, each) for what, each in times.items()]
+
+    def _in_page(self, page: Any, times: Times, load: int) -> None:
+        enter = "fetch('/listener', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(%s)})"
+        page.evaluate(enter % json.dumps({"name": "client-1"}))
+        page.reload()
+        page.wait_for_selector('#for-you[data-personal="true"] .card')
+        for at in range(5):
+            word = self.words[load * 5 + at]
+            page.fill("#search textarea, #search input", "")
+            page.wait_for_function("!document.querySelector('#results .section-head')")
+            wait = """word => new Promise((done) => { const field = document.querySelector('#search textarea, #search input');
+                const results = document.getElementById('results'); const from = performance.now();
+                new MutationObserver((_, own) => { if (results.querySelector('.section-head')) { own.disconnect();
+                requestAnimationFrame(() => done(performance.now() - from)); } })
+                .observe(results, {childList: true, subtree: true});
+                field.value = word; field.dispatchEvent(new Event('input', {bubbles: true})); })"""
+            times["search from the key to the cards (browser)"].append(page.evaluate(wait, word[:3]) / 1000)
+        page.fill("#search textarea, #search input", "")
+        for at in range(5):
+            generation = 1000 + load * 10 + at
+            self._new_list("client-1", generation)
+            refresh = """() => { const from = performance.now();
+                return overtone.refresh().then(() => performance.now() - from); }"""
+            times["refresh of For you to the cards (browser)"].append(page.evaluate(refresh) / 1000)
+            assert page.get_attribute("#for-you", "data-generation") == str(generation)
+
+    async def _together(self) -> Times:
+        """Each client polls every second, acts every three, searches every five and asks for audio every ten."""
+        times: Times = defaultdict(list)
+        until = time.monotonic() + self.given.seconds
+        limits = httpx.Limits(
+            max_connections=self.given.clients + 10, max_keepalive_connections=self.given.clients + 10
+        )
+        changer = asyncio.create_task(self._changing(until))
+        async with httpx.AsyncClient(
+            base_url=self.site, headers={"Origin": self.site}, timeout=30, limits=limits
+        ) as client:
+            await asyncio.gather(*(self._client(client, number, until, times) for number in range(self.given.clients)))
+        await changer
+        return times
+
+    async def _changing(self, until: float) -> None:
+        """Lists change as after events: as many a second as the clients send."""
+        generation = 5000
+        while time.monotonic() < until:
+            generation += 1
+            listener = f"client-{random.randrange(self.given.clients)}"
+            await asyncio.to_thread(self._new_list, listener, generation)
+            await asyncio.sleep(3 / self.given.clients)
+
+    async def _client(self, client: httpx.AsyncClient, number: int, until: float, times: Times) -> None:
+        draw = random.Random(number)
+        entered = await client.post("/listener", json={"name": f"client-{number}"})
+        headers = {"Cookie": entered.headers["set-cookie"].split(";")[0]}
+        client.cookies.clear()
+        known = {"mark": "", "mine": ""}
+
+        async def timed(what: str, asked: Awaitable[httpx.Response], fine: int) -> httpx.Response | None:
+            started = time.monotonic()
+            try:
+                answer = await asked
+            except httpx.HTTPError:
+                times["failed"].append(0.0)
+                return None
+            times[what if answer.status_code == fine else "failed"].append(time.monotonic() - started)
+            return answer
+
+        await asyncio.sleep(draw.random())
+        second = 0
+        while time.monotonic() < until:
+            began, second = time.monotonic(), second + 1
+            seen = {"seen": known["mark"], "mine": known["mine"]}
+            news = await timed("For you", client.get("/for-you", params=seen, headers=headers), 200)
+            if news is not None:
+                known |= {name: news.json().get(name, "") for name in known}
+            track_id = draw.choice(self.ids)
+            if (second + number) % 3 == 0:
+                event = {"track_id": track_id, "action": draw.choice(["play", "skip", "like"]), "position_ms": 3000}
+                await timed("event", client.post("/events", json=event, headers=headers), 202)
+            if (second + number) % 5 == 0:
+                text = {"data": [draw.choice(self.words)[:4]]}
+                await timed("search", client.post("/gradio_api/run/search", json=text, headers=headers), 200)
+            if (second + number) % 10 == 0:
+                part = headers | {"Range": "bytes=0-65535"}
+                await timed("audio, 64 KiB", client.get(f"/audio/{track_id}", headers=part), 206)
+            await asyncio.sleep(max(0.0, 1 - (time.monotonic() - began)))
+
+    def _cpu_s(self) -> float:
+        """Processor time of the player so far, seconds."""
+        fields = Path(f"/proc/{self.player.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        for stop in (self.player.stop, self.kafka.stop, self.mongo.stop):
+            stop()
+
+
+def _words(draw: random.Random) -> list[str]:
+    return ["".join(draw.choice(SYLLABLES) for _ in range(draw.randint(1, 4))) for _ in range(30_000)]
+
+
+def _phrase(draw: random.Random, words: list[str], most: int) -> str:
+    return " ".join(draw.choice(words) for _ in range(draw.randint(1, most))).title()
+
+
+def _searched(client: httpx.Client, text: str) -> None:
+    client.post("/gradio_api/run/search", json={"data": [text]}).raise_for_status()
+
+
+def _usable(page: Any, site: str) -> None:
+    page.goto(site)
+    page.wait_for_selector("#for-you .card .cover")
+    page.wait_for_selector("#search textarea:enabled, #search input:enabled")
+
+
+def _timed(into: list[float], what: Callable[..., Any], *given: Any, **named: Any) -> None:
+    started = time.monotonic()
+    what(*given, **named)
+    into.append(time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Every page for everybody: axe finds nothing serious, a phone shows it, the keyboard reaches it, the console is quiet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from player_site import IDS, TITLES, Visit
+from playwright.sync_api import expect
+
+PAGES = ("", f"track/{IDS[4]}", "artist/Band%201", "genre/Ambient", "you", "map", "sound", "status")
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def ana(visit: Any, db: Any, request: pytest.FixtureRequest) -> Visit:
+    """A listener with a taste, something playing, and something in the queue."""
+    now = datetime.now(UTC)
+    db.status.insert_one({"_id": "recommend", "at": now, "lag": 0})
+    opinion = {"track_id": IDS[2], "title": "", "at": now.timestamp(), "session": 0.1, "lasting": 0.1}
+    taste = {
+        "centres": [{"weight": 1.0, "tracks": IDS[:2]}],
+        "rejected": [IDS[9]],
+        "muted": ["genre:Polka"],
+        "adventure": 0.7,
+    }
+    db.profiles.insert_one({"_id": "ana", "opinions": [opinion], "events_applied": 1, "updated_at": now, **taste})
+    ana: Visit = visit("ana", **request.param)
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.play(IDS[2])
+    ana.page.locator("#for-you .card").nth(2).locator("[data-do=menu]").click()
+    ana.page.get_by_role("menuitem", name="Add to queue").click()
+    ana.page.evaluate("document.getElementById('toast').classList.remove('is-shown')")
+    return ana
+
+
+def open_page(visit: Visit, page: str) -> None:
+    visit.page.evaluate(f"location.hash = '#/{page}'")
+    expect(visit.page.locator("#page-head" if page else "#for-you h2")).to_be_visible()
+    visit.page.wait_for_timeout(400)
+
+
+def found(visit: Visit) -> list[str]:
+    violations = Axe().run(visit.page).response["violations"]
+    return [
+        f"{each['id']} ({each['impact']}): {node['html'][:160]}"
+        for each in violations
+        if each["impact"] in SERIOUS
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "ana", [{"color_scheme": "dark"}, {"color_scheme": "light"}], indirect=True, ids=["dark", "light"]
+)
+def test_axe_finds_nothing_serious_on_any_page(ana: Visit) -> None:
+    said = {}
+    for page in PAGES:
+        open_page(ana, page)
+        said[page] = found(ana)
+    ana.page.evaluate("location.hash = '#/'")
+    ana.page.locator("#search textarea, #search input").fill("band")
+    expect(ana.page.locator("#results .card").first).to_be_visible()
+    ana.page.click("#queue-toggle")
+    said["search and queue"] = found(ana)
+    ana.page.click("#queue-close")
+    ana.cards.first.locator("[data-do=menu]").click()
+    said["menu"] = found(ana)
+    ana.page.keyboard.press("Escape")
+    ana.cards.first.locator("[data-do=why]").click()
+    expect(ana.page.locator("#why-dialog")).to_be_visible()
+    said["why"] = found(ana)
+    ana.page.keyboard.press("Escape")
+    ana.page.click("#listener")
+    said["listener"] = found(ana)
+    assert {page: each for page, each in said.items() if each} == {}
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_a_phone_shows_every_page_within_its_width(ana: Visit) -> None:
+    for page in PAGES:
+        open_page(ana, page)
+        wide = ana.page.evaluate(
+            """() => [...document.querySelectorAll('#home *, #player *')].filter((one) => one.getClientRects().length
+            && !one.closest('.shelf, .scroll, canvas, .words') && one.getBoundingClientRect().right > innerWidth + 1
+            && getComputedStyle(one.parentElement).overflowX === 'visible')
+            .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
+        )
+        assert wide == [] and ana.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, page
+    ana.page.locator("#queue-toggle").tap()
+    box = ana.page.locator("#queue-panel").bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("ana", [{}], indirect=True, ids=["desktop"])
+def test_the_keyboard_alone_reaches_everything(ana: Visit) -> None:
+    page = ana.page
+    page.evaluate("document.body.focus(); scrollTo(0, 0)")
+    reached = set()
+    for _ in range(140):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "(one => one.id || one.dataset.do || one.closest('[id]')?.id || one.tagName)(document.activeElement)"
+            )
+        )
+    needed = {"theme", "listener", "adventure", "like", "dislike", "similar", "why", "menu", "nav", "play-pause"}
+    assert needed <= reached | {"seek"}, needed - reached
+    first = ana.cards.first
+    first.locator("[data-do=menu]").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "Add to playlist …"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.do") == "menu", "the focus goes back"
+    page.locator("#queue-toggle").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "queue-toggle"
+    page.locator("#nav a", has_text="You").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#page-head")).to_be_focused()
+    assert page.evaluate("document.querySelector('#nav a[aria-current]').textContent") == "You"
+    page.keyboard.press("Shift+ArrowRight")
+    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[4])
+
+
+@pytest.mark.parametrize("ana", [{"reduced_motion": "reduce"}], indirect=True, ids=["calm"])
+def test_who_wants_no_motion_gets_none(ana: Visit, put: Any) -> None:
+    ana.page.evaluate(
+        "() => { window.moved = 0; Element.prototype.animate = function () { moved += this.matches('.card'); }; }"
+    )
+    put("ana", list(reversed(IDS[2:8])), 2)
+    ana.wait_for(lambda: ana.order == list(reversed(IDS[2:8])))
+    assert ana.page.evaluate("moved") == 0

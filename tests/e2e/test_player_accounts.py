@@ -1,0 +1,248 @@
+"""Accounts, guests and what is one's own, over HTTP as an attacker would and in a browser as a listener does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from player_site import IDS, Lists, serving, with_library
+from playwright.sync_api import expect
+
+from conf.settings import Settings
+from ui import server
+from ui.parts import parts
+
+PASSWORD = "a long enough one"
+Client = Callable[[], httpx.Client]
+
+
+@pytest.fixture
+def client(site: str) -> Iterator[Client]:
+    """Makes browsers without a window: a cookie jar each."""
+    made: list[httpx.Client] = []
+
+    def client() -> httpx.Client:
+        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=20))
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()
+
+
+def enter(client: httpx.Client, **who: Any) -> httpx.Response:
+    return client.post("/listener", json=who)
+
+
+def test_an_account_closes_its_name(client: Client, db: Any) -> None:
+    ana = client()
+    assert enter(ana, name="ana", password=PASSWORD, create=True).json()["has_account"]
+    stored = db.accounts.find_one({"_id": "ana"})
+    assert stored["hash"].startswith("$argon2id$") and PASSWORD not in json.dumps(stored, default=str)
+    eve = client()
+    for who, status in (
+        ({"name": "ana"}, 401),
+        ({"name": "ana", "password": "wrong wrong"}, 401),
+        ({"name": "ana", "password": "another one", "create": True}, 409),
+        ({"name": "zoe", "password": "short", "create": True}, 422),
+    ):
+        assert enter(eve, **who).status_code == status, who
+    assert eve.get("/listener").json()["user_id"] is None
+    assert enter(eve, name="ana", password=PASSWORD).json()["user_id"] == "ana"
+    assert enter(eve, name=None).json()["user_id"] is None
+
+
+def test_sessions_from_before_the_account_and_after_it_are_nobodys(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.accounts.BELIEVED_S", 0.0)
+    early, ana = client(), client()
+    enter(early, name="ana")
+    assert early.get("/listener").json()["user_id"] == "ana"
+    enter(ana, name="ana", password=PASSWORD, create=True)
+    assert early.get("/listener").json()["user_id"] is None
+    assert early.get("/me/export").status_code == 401
+    kept = dict(ana.cookies)
+    assert ana.post("/me/forget", json={"name": "ana", "password": PASSWORD}).status_code == 200
+    again = client()
+    enter(again, name="ana", password="somebody else's", create=True)
+    ana.cookies.update(kept)
+    assert ana.get("/listener").json()["user_id"] is None, "a cookie of the old account does not open the new one"
+
+
+def test_guessing_is_slowed_down(client: Client) -> None:
+    enter(client(), name="ana", password=PASSWORD, create=True)
+    eve = client()
+    answers = [enter(eve, name="ana", password=f"guess number {n}").status_code for n in range(7)]
+    assert answers == [401] * 5 + [429] * 2
+    refused = enter(eve, name="ana", password=PASSWORD)
+    assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
+    assert enter(eve, name="bob").status_code == 200, "other names are as they were"
+
+
+def test_guests_are_apart_and_nobody_can_become_one(client: Client) -> None:
+    one, two, eve = client(), client(), client()
+    first, second = (enter(each, guest=True).json()["user_id"] for each in (one, two))
+    assert first != second and first.startswith("guest-")
+    one.post("/events", json={"action": "like", "track_id": IDS[3]})
+    assert one.get("/for-you").json()["opinions"] == {IDS[3]: "like"}
+    assert two.get("/for-you").json()["opinions"] == {}
+    assert enter(eve, name=first).status_code == 422
+
+
+@pytest.fixture
+def strict(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Iterator[str]:
+    """A player that asks for accounts, makes none and has no guests."""
+    put("ana", IDS[2:8])
+    changed = {"open_names": False, "sign_up": False, "guests": False}
+    chosen = with_library(settings, sounds)
+    made = parts(chosen.model_copy(update={"player": settings.player.model_copy(update=changed)}))
+    made.accounts.make("ana", PASSWORD)
+    with serving(server.app(made)) as at:
+        yield at
+
+
+def test_a_player_can_ask_for_accounts_and_make_none(strict: str) -> None:
+    with httpx.Client(base_url=strict, headers={"Origin": strict}) as client:
+        assert enter(client, name="zoe").status_code == 401
+        assert enter(client, name="zoe", password=PASSWORD, create=True).status_code == 403
+        assert enter(client, guest=True).status_code == 403
+        assert enter(client, name="ana", password=PASSWORD).status_code == 200
+
+
+def test_a_name_with_a_history_cannot_be_taken_where_names_are_closed(
+    settings: Settings, catalogue: None, put: Lists
+) -> None:
+    put("bob", IDS[:3])
+    closed = settings.player.model_copy(update={"open_names": False})
+    with (
+        serving(server.app(parts(settings.model_copy(update={"player": closed})))) as at,
+        httpx.Client(base_url=at, headers={"Origin": at}) as client,
+    ):
+        assert enter(client, name="bob", password=PASSWORD, create=True).status_code == 409
+        assert enter(client, name="new", password=PASSWORD, create=True).status_code == 200
+
+
+def test_another_listeners_things_cannot_be_had(client: Client, db: Any) -> None:
+    ana, eve = client(), client()
+    enter(ana, name="ana")
+    enter(eve, name="eve")
+    made = ana.post("/playlists", json={"name": "mine", "tracks": [IDS[1]]}).json()["id"]
+    for change in ({"add": IDS[2]}, {"drop": True}, {"name": "theirs"}, {"tracks": []}):
+        assert eve.post(f"/playlists/{made}", json=change).status_code == 404
+    assert eve.get(f"/view/playlist/{made}").status_code == 404
+    assert eve.get("/playlists").json() == []
+    assert db.playlists.find_one({"_id": made})["tracks"] == [IDS[1]]
+    ana.post("/events", json={"action": "like", "track_id": IDS[3]})
+    assert eve.get("/for-you", params={"user_id": "ana"}).json()["opinions"] == {}
+    exported = eve.get("/me/export", params={"user_id": "ana"}).json()
+    assert exported["user_id"] == "eve" and exported["listens"] == [] and exported["recommendations"] is None
+    assert eve.post("/events", json={"action": "like", "track_id": IDS[3], "user_id": "ana"}).status_code == 422
+    nobody = client()
+    for path in ("/me/export", "/playlists", "/view/you", f"/view/why/{IDS[3]}"):
+        assert nobody.get(path).status_code == 401, path
+
+
+def test_queries_cannot_be_injected_into(client: Client, db: Any) -> None:
+    eve = client()
+    for name in ({"$ne": None}, ["ana"], 5):
+        assert enter(eve, name=name).status_code == 422
+    enter(eve, name='{"$gt": ""}')  # a name like any other
+    assert eve.get("/listener").json()["user_id"] == '{"$gt": ""}'
+    assert eve.get("/for-you").json()["personal"] is False
+    for sent in ({"$gt": ""}, {"$where": "1"}, [IDS[1]]):
+        assert eve.post("/events", json={"action": "like", "track_id": sent}).status_code == 422
+        assert eve.post("/playlists", json={"name": "x", "tracks": [sent]}).status_code == 422
+        assert eve.post("/me/forget", json={"name": sent}).status_code == 422
+    before = db.recommendations.count_documents({})
+    assert eve.post("/me/forget", json={"name": '{"$gt": ""}'}).status_code == 200
+    assert db.recommendations.count_documents({}) == before
+    assert eve.get("/radio", params={"artist": '{"$gt": ""}'}).status_code == 404
+    assert eve.get("/radio?artist[$gt]=").status_code == 404
+
+
+def test_no_route_leads_out_of_the_catalogue(client: Client) -> None:
+    nobody = client()
+    routes = [
+        "/audio/{}",
+        "/waveform/{}",
+        "/picture/{}/mel",
+        "/view/track/{}",
+        "/card/{}",
+        "/ui/{}",
+        "/view/artist/{}",
+        "/view/genre/{}",
+    ]
+    outside = (
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "%2fetc%2fpasswd",
+        "secret",
+        "....//etc/passwd",
+        "%00",
+        "file:%2f%2f%2fetc%2fpasswd",
+    )
+    for route in routes:
+        for place in outside:
+            answer = nobody.get(route.format(place))
+            assert answer.status_code in (404, 422) and "root:" not in answer.text, (route, place)
+
+
+def test_everything_of_mine_is_exported_and_deleted(client: Client, db: Any, settings: Settings, put: Lists) -> None:
+    ana = client()
+    enter(ana, name="ana", password=PASSWORD, create=True)
+    ana.post("/events", json={"action": "like", "track_id": IDS[3]})
+    ana.post("/place", json={"track_id": IDS[3], "position_ms": 5000})
+    ana.post("/playlists", json={"name": "mine"})
+    db.profiles.insert_one({"_id": "ana", "opinions": []})
+    event = {"user_id": "ana", "track_id": IDS[3], "action": "like", "offset": 7, "occurred_at": datetime.now(UTC)}
+    write_deltalake(settings.lake.table("listening_events"), pa.Table.from_pylist([event, event | {"user_id": "bob"}]))
+    exported = ana.get("/me/export")
+    assert exported.headers["content-disposition"].startswith("attachment")
+    known = exported.json()
+    assert [each["offset"] for each in known["listening_events"]] == [7]
+    assert known["listens"][0]["verdict"] == "like" and known["playlists"][0]["name"] == "mine"
+    assert known["recommendations"]["generation"] == 1 and known["places"]["position_ms"] == 5000
+    assert "hash" not in exported.text and "argon2" not in exported.text
+    assert ana.post("/me/forget", json={"name": "bob", "password": PASSWORD}).status_code == 422
+    assert ana.post("/me/forget", json={"name": "ana", "password": "wrong"}).status_code == 401
+    assert ana.post("/me/forget", json={"name": "ana", "password": PASSWORD}).status_code == 200
+    for name in ("accounts", "profiles", "recommendations", "places"):
+        assert db[name].find_one({"_id": "ana"}) is None, name
+    for name in ("listens", "playlists"):
+        assert db[name].find_one({"user_id": "ana"}) is None, name
+    assert db.recommendations.find_one({"_id": "bob"}) is not None
+    assert ana.get("/listener").json()["user_id"] is None
+
+
+def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
+    ana = visit()
+    ana.page.click("#listener")
+    ana.page.fill("#listener-name", "ana")
+    ana.page.fill("#listener-password", "short")
+    ana.page.click("#listener-new")
+    expect(ana.page.locator("#listener-error")).to_contain_text("has 5 characters")
+    ana.page.fill("#listener-password", PASSWORD)
+    ana.page.click("#listener-new")
+    expect(ana.page.locator("#listener")).to_have_text("ana")
+    other = visit()
+    other.page.click("#listener")
+    other.page.fill("#listener-name", "ana")
+    other.page.click("#listener-ok")
+    expect(other.page.locator("#listener-error")).to_contain_text("Enter its password")
+    other.page.click("#listener-guest")
+    expect(other.page.locator("#listener")).to_have_text("Guest")
+    ana.page.evaluate("location.hash = '#/you'")
+    ana.page.click("#forget")
+    ana.page.fill("#forget-name", "ana")
+    ana.page.fill("#forget-password", PASSWORD)
+    ana.page.get_by_role("button", name="Delete", exact=True).click()
+    expect(ana.page.locator("#listener")).to_have_text("Choose listener")
+    for each in (ana, other):
+        each.wrong[:] = [said for said in each.wrong if "422" not in said and "401" not in said]

@@ -1,0 +1,293 @@
+"""The pages beside the list in a browser: home's shelves, tracks, artists, one's own music, sound, map and service."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from player_site import EVIL, IDS, TITLES, Visit, serving, with_library
+from playwright.sync_api import expect
+
+from batch import registry
+from batch.audio import clip, features
+from batch.index import Index, Space, index
+from conf.settings import Settings
+from ui import server
+from ui.parts import parts
+
+
+@pytest.fixture
+def model(settings: Settings, catalogue: None, sounds: Path) -> Index:
+    """A model over the dozen tracks: their real features, standardised, in one band."""
+    files = [sounds / f"track {number}.ogg" for number in range(len(IDS))]
+    vectors = np.stack([features(clip(file)[0]) for file in files])
+    d = vectors.shape[1]
+    rng = np.random.default_rng(0)
+    space = Space(
+        mean=vectors.mean(axis=0),
+        deviation=vectors.std(axis=0),
+        components=np.eye(d, 4, dtype=np.float32),
+        directions=rng.standard_normal((2, 2, 4)).astype(np.float32),
+        offsets=np.zeros((2, 2), dtype=np.float32),
+        width=1.0,
+    )
+    made = index(list(IDS), vectors, [None] * len(IDS), space)
+    with registry.new_version(settings.models.root, datetime.now(UTC)) as (version, folder):
+        made.save(folder / "index")
+        registry.write_manifest(folder, {"version": version, "tracks": len(IDS), "genres": []})
+        (folder / "report").mkdir()
+        (folder / "report" / "report.html").write_text("<!doctype html><title>Report</title><p>Recall 0.97")
+        (folder / "report" / "report.json").write_text('{"recall_at_20": 0.97}')
+    return made
+
+
+def go(visit: Visit, page: str, head: str) -> None:
+    visit.page.evaluate(f"location.hash = '#/{page}'")
+    expect(visit.page.locator("#page-head")).to_have_text(head)
+
+
+def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
+    ana = visit("ana")
+    expect(ana.page.locator(".genre-shelf h2")).to_have_text(["Ambient", "Folk (live)"])
+    assert ana.page.locator("#continue").count() == 0
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.play(IDS[3])
+    ana.page.evaluate("document.getElementById('audio').currentTime = 9")
+    ana.wait_for(lambda: ana.seconds > 9.2)
+    ana.page.click("#play-pause")
+    other = visit("ana")  # on another device
+    expect(other.page.locator("#continue p").first).to_contain_text(f"{TITLES[3]}, left at 0:09")
+    assert other.page.locator("#continue .card").first.get_attribute("data-track-id") == IDS[3]
+    other.page.click("[data-do=resume]")
+    other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
+
+
+def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.page.locator("#for-you .card .title a").first.click()
+    expect(ana.page.locator("#page-head")).to_have_text(TITLES[2])
+    assert ana.page.locator("#track-licence").inner_text() == "CC BY 4.0"
+    expect(ana.page.locator(".track-head .by")).to_have_text("Band 2")
+    pictures = ana.page.locator(".pictures img")
+    expect(pictures).to_have_count(3)
+    ana.wait_for(
+        lambda: all(pictures.evaluate_all("all => all.map(one => one.complete && one.naturalWidth === 900)")), 40
+    )
+    expect(ana.page.locator(".bars li span")).to_have_text(["Ambient", EVIL])
+    assert ana.page.locator(".track-page .block .card").count() == len(IDS) - 1
+    ana.page.click("[data-do=play-page]")
+    ana.wait_for(lambda: ana.seconds > 0.2 and ana.page.inner_text("#now-title") == TITLES[2])
+    ana.page.locator(".track-head .by a").click()
+    expect(ana.page.locator("#page-head")).to_have_text("Band 2")
+    assert ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.trackId)") == [
+        IDS[number] for number in sorted((2, 6, 10), key=lambda number: TITLES[number].casefold())
+    ]
+    ana.page.go_back()
+    expect(ana.page.locator("#page-head")).to_have_text(TITLES[2])
+    go(ana, f"track/{IDS[4]}", EVIL)  # markup in every field
+    ana.page.wait_for_timeout(300)
+
+
+def test_what_is_away_is_said_and_comes_back_by_itself(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = visit("ana")
+    ana.page.route("**/view/track/*", lambda route: route.fulfill(status=503, json={"error": "The library is away."}))
+    ana.page.evaluate(f"location.hash = '#/track/{IDS[2]}'")
+    expect(ana.page.locator("#view .problem")).to_have_text("The library is away.")
+    ana.page.unroute("**/view/track/*")
+    expect(ana.page.locator("#page-head")).to_have_text(TITLES[2], timeout=8000)
+    ana.wrong[:] = [said for said in ana.wrong if "503" not in said]
+
+
+def test_ones_own_music_playlists_and_history(visit: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.play(IDS[2])
+    ana.page.click("#like-now")
+    ana.cards.nth(3).locator("[data-do=menu]").click()
+    ana.page.get_by_role("menuitem", name="Add to playlist").click()
+    ana.page.fill("#playlist-name", EVIL)
+    ana.page.click("#playlist-form button[type=submit]")
+    expect(ana.page.locator("#toast")).to_contain_text("is made")
+    go(ana, "you", "Your music")
+    expect(ana.page.locator("#likes .card")).to_have_count(1)
+    expect(ana.page.locator("#history li a")).to_have_text([TITLES[2]])
+    expect(ana.page.locator("#playlists li a")).to_have_text([EVIL])
+    ana.page.locator("#playlists li a").click()
+    expect(ana.page.locator("#page-head")).to_have_text(EVIL)
+    assert ana.page.locator("#view .card").get_attribute("data-track-id") == IDS[5]
+    ana.page.click("[data-do=play-all]")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
+    ana.page.click("[data-do=drop-playlist]")
+    expect(ana.page.locator("#playlists li")).to_contain_text("None yet")
+    bob = visit("bob")
+    go(bob, "you", "Your music")
+    assert bob.page.locator("#likes .card, #history a").count() == 0
+
+
+def test_likes_are_the_servers_not_the_browsers(visit: Any, db: Any) -> None:
+    """Liked elsewhere, by another program: only the stream's profile knows."""
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    at = datetime.now(UTC).timestamp()
+    opinion = {
+        "track_id": IDS[4],
+        "title": "",
+        "at": at,
+        "session": 0.0,
+        "lasting": 0.0,
+        "verdict": "like",
+        "verdict_at": at,
+    }
+    db.profiles.insert_one({"_id": "ana", "opinions": [opinion], "events_applied": 1, "updated_at": datetime.now(UTC)})
+    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[4]}"] [data-do=like]')
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    other = visit("ana")
+    other.wait_for(lambda: other.order == IDS[2:8])
+    expect(other.cards.nth(2).locator("[data-do=like]")).to_have_attribute("aria-pressed", "false")
+
+
+def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.cards.first.locator("[data-do=why]").click()
+    dialog = ana.page.locator("#why-dialog")
+    expect(dialog).to_contain_text(TITLES[0])  # the heard track
+    expect(dialog).to_contain_text("close, 1")
+    expect(dialog).to_contain_text("1.000, place 1 of 6")
+    dialog.get_by_role("button", name="Close").click()
+    parts = {"similarity": 0.75, "rejection": -0.25}
+    db.recommendations.update_one({"_id": "ana"}, {"$set": {"items.0.parts": parts, "items.0.percentile": 99.5}})
+    ana.cards.first.locator("[data-do=why]").click()
+    expect(dialog).to_contain_text("Nearer to what you heard than 99.5 % of all tracks")
+    expect(dialog.locator(".score th")).to_have_text(["similarity", "rejection", "Score"])
+    expect(dialog.locator(".score .number")).to_have_text(["+0.750", "-0.250", "+1.000"])
+
+
+def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds: Path) -> None:
+    ana = visit("ana")
+    go(ana, "sound", "Find by sound")
+    samples, rate = soundfile.read(sounds / "track 5.ogg")
+    cut = io.BytesIO()
+    soundfile.write(cut, samples[: 15 * rate], rate, format="WAV")
+    file = {"name": "a clip.wav", "mimeType": "audio/wav", "buffer": cut.getvalue()}
+    ana.page.set_input_files("#clip", files=[file])  # type: ignore[list-item]
+    expect(ana.page.locator("#sound-state")).to_contain_text("sound most like “a clip.wav”", timeout=60_000)
+    assert ana.page.locator("#sound-found .card").first.get_attribute("data-track-id") == IDS[5]
+    ana.page.locator("#sound-found .cover").first.click()
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
+    text = {"name": "text.wav", "mimeType": "audio/wav", "buffer": b"this is no sound" * 100}
+    ana.page.set_input_files("#clip", files=[text])  # type: ignore[list-item]
+    expect(ana.page.locator("#sound-state")).to_contain_text("not audio", timeout=60_000)
+    ana.wrong[:] = [said for said in ana.wrong if "422" not in said]
+
+
+def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index) -> None:
+    ana = visit("ana")
+    go(ana, "sound", "Find by sound")
+    ana.page.fill("#path-start", "morning")
+    ana.page.fill("#path-end", "sun")
+    ana.page.fill("#path-steps", "5")
+    ana.page.locator("#path-form").get_by_role("button").click()
+    expect(ana.page.locator("#path-found .card").first).to_be_visible()
+    ids = ana.page.locator("#path-found .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
+    assert (ids[0], ids[-1]) == (IDS[0], IDS[11]) and len(ids) == len(set(ids)) <= 5
+    ana.page.click("[data-do=play-path]")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0])
+
+
+def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    go(ana, "artist/Band%202", "Band 2")
+    ana.page.click("[data-do=radio]")
+    ana.wait_for(lambda: ana.seconds > 0.2)
+    ana.page.click("#queue-toggle")
+    titles = ana.page.locator("#queue-items b").all_inner_texts()
+    assert len(titles) == len(set(titles)) == len(IDS) - 1
+    (event,) = events(1)
+    assert (event["source"], event["action"]) == ("radio", "play")
+
+
+def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
+    now = datetime.now(UTC)
+    opinion = {"title": "", "session": 0.1, "lasting": 0.1, "verdict": "", "verdict_at": 0.0}
+    opinions = [{"track_id": IDS[n], "at": now.timestamp() - n} | opinion for n in range(3)]
+    taste = {"centres": [{"weight": 0.7, "tracks": IDS[:2]}], "rejected": [IDS[9]], "opinions": opinions}
+    db.profiles.insert_one({"_id": "ana", "events_applied": 3, "updated_at": now, **taste})
+    ana = visit("ana")
+    go(ana, "map", "Taste map")
+    expect(ana.page.locator("#map-legend li")).to_have_text(
+        ["Ambient", "Folk (live)", "your centres", "your path", "kept away from"]
+    )
+    told = httpx.get(f"{ana.page.url.split('#')[0]}map.json").json()
+    assert "centres" not in told, "nobody's map has no taste"
+    at = told["tracks"].index(IDS[7])
+    x, y = told["x"][at], told["y"][at]
+    spot = ana.page.evaluate(
+        """([x, y]) => { const map = document.getElementById('map');
+        const size = Math.min(map.clientWidth, map.clientHeight) - 40;
+        return [map.clientWidth / 2 + (x - 500) / 1000 * size, map.clientHeight / 2 - (y - 500) / 1000 * size]; }""",
+        [x, y],
+    )
+    ana.page.locator("#map").hover(position={"x": spot[0], "y": spot[1]})
+    expect(ana.page.locator("#map-tip")).to_contain_text(TITLES[7])
+    ana.page.locator("#map").click(position={"x": spot[0], "y": spot[1]})
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[7] and ana.seconds > 0.1)
+    expect(ana.page.locator("#view .centre")).to_contain_text("weight 0.70")
+
+
+def test_without_a_model_search_and_play_work(
+    settings: Settings, catalogue: None, db: Any, browser: Any, sounds: Path
+) -> None:
+    db.tracks.update_many({}, {"$unset": {"similar": "", "genre_posterior": "", "map": ""}})
+    with serving(server.app(parts(with_library(settings, sounds)))) as at:
+        nobody = Visit(browser, at)
+        expect(nobody.page.locator("#for-you")).to_contain_text("No recommendations are published yet")
+        nobody.page.locator("#search textarea, #search input").fill("tide")
+        expect(nobody.page.locator("#results .card")).to_have_count(1)
+        nobody.page.locator("#results .cover").click()
+        nobody.wait_for(lambda: nobody.seconds > 0.2)
+        go(nobody, "map", "Taste map")
+        expect(nobody.page.locator("#map-none")).to_be_visible()
+        sound = httpx.post(f"{at}/sound", content=b"RIFF", headers={"Origin": at, "Content-Type": "audio/wav"})
+        assert sound.status_code == 409 and "no model yet" in sound.json()["error"]
+        go(nobody, "status", "Service")
+        expect(nobody.page.locator("#view")).to_contain_text("None yet: search and play work without")
+        assert [said for said in nobody.wrong if "401" not in said] == []
+        nobody.context.close()
+
+
+def test_the_service_page_tells_of_streams_model_and_refusals(
+    visit: Any, model: Index, db: Any, settings: Settings
+) -> None:
+    from deltalake import write_deltalake
+
+    now = datetime.now(UTC)
+    db.status.insert_many(
+        [
+            {"_id": "recommend", "at": now, "lag": 3, "latency": {"p50": 0.42, "p95": 0.9}},
+            {"_id": "ledger", "at": now - timedelta(minutes=5), "rows": 12},
+        ]
+    )
+    import pyarrow as pa
+
+    row = {"topic": "t", "topic_id": "c/t", "partition": 0, "raw": b"x", "bytes": 1, "sha256": "", "received_at": now}
+    rows = [row | {"offset": number, "reason": EVIL if number else "not JSON"} for number in range(3)]
+    write_deltalake(settings.lake.table("rejected_events"), pa.Table.from_pylist(rows))
+    ana = visit("ana")
+    go(ana, "status", "Service")
+    expect(ana.page.locator("summary").first).to_contain_text("ledger silent since 5 minutes ago")
+    expect(ana.page.locator("#view")).to_contain_text("latency p50")
+    expect(ana.page.locator("#view")).to_contain_text("recall at 20")
+    expect(ana.page.locator("#rejected-events p")).to_have_text(f"3: 2 × {EVIL}, 1 × not JSON")
+    site = ana.page.url.split("#")[0]
+    report = httpx.get(f"{site}report")
+    assert "Recall 0.97" in report.text and report.headers["content-security-policy"].startswith("sandbox")

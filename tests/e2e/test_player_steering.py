@@ -1,0 +1,129 @@
+"""Steering in a browser: each wish reaches Kafka as an event that the stream takes, and can be undone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from player_site import EVIL, IDS, TITLES, Visit
+from playwright.sync_api import expect
+
+from streaming.events import parse
+
+
+@pytest.fixture
+def ana(visit: Any) -> Visit:
+    ana: Visit = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    return ana
+
+
+@pytest.fixture
+def said(events: Any) -> Any:
+    """The first n events as (action, track number or target), each checked by the stream's own rule."""
+
+    def said(count: int) -> list[tuple[str, Any]]:
+        read = events(count)
+        for event in read:
+            parse(
+                json.dumps({name: value for name, value in event.items() if name != "key"}).encode(), datetime.now(UTC)
+            )
+        return [(each["action"], each.get("target") or IDS.index(each["track_id"])) for each in read]
+
+    return said
+
+
+def menu(visit: Visit, number: int, entry: str) -> None:
+    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-do=menu]').click()
+    visit.page.locator("#menu button", has_text=entry).click()
+
+
+def undo(visit: Visit) -> None:
+    visit.page.click("#undo")
+
+
+def test_more_and_less_are_said_and_undone(ana: Visit, said: Any) -> None:
+    menu(ana, 3, "More like this")
+    expect(ana.page.locator("#toast")).to_contain_text(f"More like “{TITLES[3]}”")
+    undo(ana)
+    menu(ana, 3, "Less like this")
+    menu(ana, 3, "More like this")  # instead of less
+    card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]')
+    expect(card).to_have_attribute("data-said", "more")
+    menu(ana, 3, "More like this")  # saying it again takes it back
+    expect(card).to_have_attribute("data-said", "")
+    assert said(5) == [("more", 3), ("neutral", 3), ("less", 3), ("more", 3), ("neutral", 3)]
+
+
+def test_a_wish_that_is_taken_back_leaves_the_like(ana: Visit, said: Any) -> None:
+    ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-do=like]').click()
+    menu(ana, 3, "More like this")
+    undo(ana)
+    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-do=like]')
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    assert said(4) == [("like", 3), ("more", 3), ("neutral", 3), ("like", 3)]
+    ana.page.reload()
+    expect(heart).to_have_attribute("aria-pressed", "true", timeout=15_000)
+
+
+def test_a_dislike_goes_on_and_can_be_undone(ana: Visit, said: Any) -> None:
+    ana.play(IDS[2])
+    ana.page.click("#dislike-now")
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
+    undo(ana)
+    assert said(5) == [("play", 2), ("dislike", 2), ("skip", 2), ("play", 3), ("unlike", 2)]
+
+
+def test_artists_and_genres_are_muted_and_heard_again(ana: Visit, said: Any, db: Any) -> None:
+    menu(ana, 3, "Mute genre")
+    chip = ana.page.locator("#muted-chips .chip")
+    expect(chip).to_have_text("Ambient ×")
+    menu(ana, 4, "Mute artist")
+    expect(chip).to_have_text(["Ambient ×", f"{EVIL} ×"])
+    undo(ana)
+    expect(chip).to_have_text(["Ambient ×"])
+    assert said(3) == [("mute", "genre:Ambient"), ("mute", f"artist:{EVIL}"), ("unmute", f"artist:{EVIL}")]
+    db.profiles.replace_one(
+        {"_id": "ana"},
+        {"opinions": [], "muted": ["genre:Ambient", "genre:Polka"], "adventure": 0.8, "updated_at": datetime.now(UTC)},
+        upsert=True,
+    )
+    expect(chip).to_have_text(["Ambient ×", "Polka ×"])
+    assert ana.page.input_value("#adventure") == "80"
+    chip.nth(1).press("Enter")
+    expect(chip).to_have_text(["Ambient ×"])
+    assert said(4)[3] == ("unmute", "genre:Polka")
+    ana.page.evaluate("location.hash = '#/you'")
+    ana.page.locator("[data-do=unmute]").first.click()
+    assert said(5)[4] == ("unmute", "genre:Ambient")
+
+
+def test_the_list_is_led_further_away_and_back_by_keyboard(ana: Visit, said: Any) -> None:
+    slider = ana.page.locator("#adventure")
+    expect(slider).to_have_attribute("aria-valuetext", "balanced")
+    slider.focus()
+    ana.page.keyboard.press("ArrowRight")
+    expect(ana.page.locator("#toast")).to_contain_text("more adventurous")
+    undo(ana)
+    expect(slider).to_have_value("50")
+    slider.focus()
+    ana.page.keyboard.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "close to what you know")
+    assert said(3) == [("adventure", "0.55"), ("adventure", "0.50"), ("adventure", "0.00")]
+
+
+def test_the_page_leaves_the_list_to_the_stream(ana: Visit) -> None:
+    """Muting hides no card by itself: the list changes when its document does."""
+    menu(ana, 3, "Mute genre")
+    ana.page.wait_for_timeout(1500)
+    assert ana.order == IDS[2:8]
+
+
+def test_nobody_steers_without_a_name(visit: Any) -> None:
+    nobody = visit()
+    nobody.page.locator("#adventure").focus()
+    nobody.page.keyboard.press("End")
+    expect(nobody.page.locator("#listener-dialog")).to_be_visible()
+    expect(nobody.page.locator("#adventure")).to_have_value("50")

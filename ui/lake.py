@@ -1,0 +1,102 @@
+"""What the player reads from Delta, by delta-rs: newest tracks, what was rejected, and one listener's events. No Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batch.library import library_name
+from conf.settings import Lake
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+MAX_FRESH = 200
+MAX_EVENTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """How many rows there are for each reason, most first, and the latest of them."""
+
+    count: int
+    reasons: tuple[tuple[str, int], ...]
+    latest: tuple[dict[str, Any], ...]
+
+
+NOTHING = Rejected(0, (), ())
+
+
+def fresh(lake: Lake, root: str) -> list[str]:
+    """Ids of the tracks that were found last, latest first; none where there is no such table (yet)."""
+    table = _table(lake, "tracks")
+    if table is None:
+        return []
+    rows = table.to_pyarrow_table(columns=["track_id", "found_at", "gone_at", "library"])
+    import pyarrow.compute as pc
+
+    is_here = pc.is_null(rows["gone_at"])
+    if root:
+        is_here = pc.and_(is_here, pc.equal(rows["library"], library_name(root)))
+    here = rows.filter(is_here).sort_by([("found_at", "descending"), ("track_id", "ascending")])
+    return [str(track_id) for track_id in here["track_id"].slice(0, MAX_FRESH).to_pylist()]
+
+
+def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejected:
+    """Files that extract could not use."""
+    table = _table(lake, "rejected_tracks")
+    if table is None:
+        return NOTHING
+    rows = table.to_pyarrow_table(columns=["library", "path", "reason", "detail", "rejected_at"])
+    if root:
+        import pyarrow.compute as pc
+
+        rows = rows.filter(pc.equal(rows["library"], library_name(root)))
+    return _counted(rows, "rejected_at", ("path", "reason", "detail", "rejected_at"), latest)
+
+
+def rejected_events(lake: Lake, latest: int = 50) -> Rejected:
+    """Values on the listening topic that were no events, or about no track."""
+    table = _table(lake, "rejected_events")
+    if table is None:
+        return NOTHING
+    rows = table.to_pyarrow_table(columns=["reason", "bytes", "received_at", "partition", "offset"])
+    return _counted(rows, "received_at", ("reason", "bytes", "received_at", "partition", "offset"), latest)
+
+
+def events_of(lake: Lake, user_id: str) -> list[dict[str, Any]]:
+    """A listener's events as the ledger keeps them, oldest first."""
+    return _of(lake, "listening_events", user_id, [("occurred_at", "ascending"), ("offset", "ascending")])
+
+
+def lists_of(lake: Lake, user_id: str) -> list[dict[str, Any]]:
+    """A listener's lists, row by row."""
+    return _of(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
+
+
+def _of(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    table = _table(lake, name)
+    if table is None:
+        return []
+    rows = table.to_pyarrow_table(filters=[("user_id", "=", user_id)])
+    found: list[dict[str, Any]] = rows.sort_by(order).slice(0, MAX_EVENTS).to_pylist()
+    return found
+
+
+def _counted(rows: pa.Table, time: str, shown: tuple[str, ...], latest: int) -> Rejected:
+    counts = rows.group_by("reason").aggregate([("reason", "count")]).sort_by([("reason_count", "descending")])
+    newest = rows.sort_by([(time, "descending")]).select(list(shown)).slice(0, latest)
+    named = zip(counts["reason"].to_pylist(), counts["reason_count"].to_pylist(), strict=True)
+    return Rejected(len(rows), tuple((str(reason), int(count)) for reason, count in named), tuple(newest.to_pylist()))
+
+
+def _table(lake: Lake, name: str) -> DeltaTable | None:
+    """The table, None where it has not been written yet."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        return DeltaTable(lake.table(name))
+    except (TableNotFoundError, FileNotFoundError):
+        return None

@@ -1,0 +1,181 @@
+"""Routes of what listeners do, and of the list that follows: the ones that every open page asks all the time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from streaming.events import MAX_ID_LENGTH, MAX_MS, BadEvent, Event, why_no_identifier
+from ui import cards
+from ui.library import Library, LibraryAway
+from ui.listens import ListensFull
+from ui.parts import Parts
+from ui.session import listener, refusal, require_listener
+
+SOURCES = Literal[
+    "search",
+    "for-you",
+    "similar",
+    "radio",
+    "playlist",
+    "history",
+    "fresh",
+    "genre",
+    "map",
+    "path",
+    "sound",
+    "artist",
+    "track",
+]
+WITHOUT_TRACK = ("mute", "unmute", "adventure")
+MAX_TARGET = 300
+
+
+def _identifier(value: str) -> str:
+    if (wrong := why_no_identifier(value)) is not None:
+        raise ValueError(f"the id {wrong}")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Done(Strict):
+    """What a page says was done: with a track, or, for steering without one, about a target."""
+
+    action: Literal[
+        "play",
+        "skip",
+        "complete",
+        "like",
+        "unlike",
+        "dislike",
+        "more",
+        "less",
+        "neutral",
+        "mute",
+        "unmute",
+        "adventure",
+    ]
+    track_id: Identifier | None = None
+    target: Annotated[str | None, Field(max_length=MAX_TARGET)] = None
+    position_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
+    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
+    source: SOURCES | None = None
+    model_version: Annotated[str | None, Field(max_length=MAX_ID_LENGTH)] = None
+    event_id: Annotated[UUID | None, Field(strict=False)] = None
+
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> Done:
+        if self.action in WITHOUT_TRACK:
+            if self.target is None or self.track_id is not None:
+                raise ValueError(f"{self.action} has a target and no track")
+        elif self.track_id is None or self.target is not None:
+            raise ValueError(f"{self.action} has a track and no target")
+        return self
+
+
+class Place(Strict):
+    """Where a listener is in a track."""
+
+    track_id: Identifier
+    position_ms: Annotated[int, Field(ge=0, le=MAX_MS)]
+    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/events", status_code=202)
+    def take_event(done: Done, request: Request) -> Response:
+        user_id = require_listener(request, parts)
+        is_away = False
+        if done.track_id is not None:
+            try:
+                if parts.library.track(done.track_id) is None:
+                    return refusal(404, "This track is not in the library.")
+            except LibraryAway:
+                is_away = True  # it may be in the library; the stream asks again
+        event = _event(done, user_id, request.session.get("session_id"))
+        try:
+            parts.listens.publish(event)
+        except BadEvent as error:
+            return refusal(422, str(error))
+        except ListensFull as error:
+            return refusal(503, str(error))
+        if not is_away:
+            try:
+                parts.mine.note(event)
+            except LibraryAway:
+                pass  # the stream's profile will tell
+        return JSONResponse({"event_id": event.event_id}, status_code=202)
+
+    @router.post("/place", status_code=202)
+    def remember_place(place: Place, request: Request) -> Response:
+        user_id = require_listener(request, parts)
+        parts.mine.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
+        return JSONResponse({}, status_code=202)
+
+    @router.get("/for-you")
+    def for_you(request: Request, seen: str = "", mine: str = "") -> Response:
+        """The listener's list as HTML and opinions, or only that they are still the ones that the page has seen."""
+        user_id = listener(request, parts)
+        events = parts.listens.state
+        news: dict[str, Any] = {"listener": user_id, "connected": events.connected, "waiting": events.waiting}
+        try:
+            list_mark = parts.library.mark(user_id)
+            news["mark"] = f"{user_id}:{list_mark}"
+            if list_mark is None or news["mark"] != seen:
+                news |= _list(parts.library, user_id, seen)
+            if user_id is not None:
+                news["mine"] = f"{user_id}:{parts.mine.mark(user_id)}"
+                if news["mine"] != mine:
+                    taste = parts.mine.taste(user_id)
+                    news |= {
+                        "opinions": parts.mine.opinions(user_id),
+                        "muted": taste.muted,
+                        "adventure": taste.adventure,
+                    }
+        except LibraryAway as error:
+            return JSONResponse(news | {"error": f"The library is away. {error}"}, status_code=503)
+        return JSONResponse(news)
+
+    return router
+
+
+def _event(done: Done, user_id: str, session_id: str | None) -> Event:
+    return Event(
+        user_id=user_id,
+        session_id=session_id,
+        event_id=str(done.event_id or uuid4()),
+        occurred_at=datetime.now(UTC),
+        track_id=done.track_id,  # type: ignore[arg-type]
+        more={"target": done.target} if done.target is not None else {},
+        **done.model_dump(exclude={"event_id", "track_id", "target"}),
+    )
+
+
+def _list(library: Library, user_id: str | None, seen: str) -> dict[str, Any]:
+    """The list as the page shows it, with its mark; no HTML where the page has it already."""
+    recommended = library.recommendations(user_id)
+    fresh = [] if recommended else library.page()
+    mark = f"{user_id}:{recommended.mark if recommended else hash(tuple(fresh))}"
+    if mark == seen:
+        return {"mark": mark}
+    ids = [each for item in recommended.items for each in (item.track_id, *item.because)] if recommended else []
+    html = cards.for_you(recommended, library.tracks_of(ids), fresh, is_known=user_id is not None)
+    return {
+        "mark": mark,
+        "html": html,
+        "generation": recommended.generation if recommended else None,
+        "personal": recommended is not None and recommended.is_personal,
+    }

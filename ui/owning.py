@@ -1,0 +1,139 @@
+"""Routes of who listens and what is theirs: the session, accounts, playlists, export and deletion of one's data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+
+from ui import lake, session
+from ui.listening import Identifier, Strict
+from ui.mine import MAX_NAME, MAX_TRACKS, TooMuch
+from ui.parts import Parts
+from ui.session import refusal, require_listener
+
+PASSWORD = Annotated[str, Field(max_length=1024)]
+
+
+class Who(Strict):
+    """Who wants to listen. name None and no guest: nobody any more;  create : make an account of name and password"""
+
+    name: str | None = None
+    password: PASSWORD = ""
+    create: bool = False
+    guest: bool = False
+
+
+class Named(Strict):
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    tracks: Annotated[list[Identifier], Field(max_length=MAX_TRACKS)] = []
+
+
+class Change(Strict):
+    """Of a playlist; None leaves a part as it is."""
+
+    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
+    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
+    add: Identifier | None = None
+    drop: bool = False
+
+
+class Sure(Strict):
+    """Deletion is confirmed by the listener's own name, and with an account by its password."""
+
+    name: str
+    password: PASSWORD = ""
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter()
+    mine = parts.mine
+
+    @router.get("/listener")
+    def listener(request: Request) -> dict[str, Any]:
+        return session.about(request, parts)
+
+    @router.post("/listener")
+    def choose_listener(who: Who, request: Request) -> dict[str, Any]:
+        if who.guest:
+            session.enter_as_guest(request, parts)
+        elif not (who.name or "").strip():
+            session.leave(request)
+        elif who.create:
+            session.sign_up(request, parts, who.name or "", who.password)
+        else:
+            session.enter(request, parts, who.name or "", who.password)
+        return session.about(request, parts)
+
+    @router.get("/playlists")
+    def playlists(request: Request) -> list[dict[str, Any]]:
+        user_id = require_listener(request, parts)
+        return [
+            {"id": each.playlist_id, "name": each.name, "count": len(each.tracks)} for each in mine.playlists(user_id)
+        ]
+
+    @router.post("/playlists", status_code=201)
+    def make_playlist(named: Named, request: Request) -> Response:
+        user_id = require_listener(request, parts)
+        try:
+            made = mine.make_playlist(user_id, named.name.strip() or "Playlist", named.tracks)
+        except TooMuch as error:
+            return refusal(409, str(error))
+        return JSONResponse({"id": made.playlist_id, "name": made.name}, status_code=201)
+
+    @router.post("/playlists/{playlist_id}")
+    def change_playlist(playlist_id: str, change: Change, request: Request) -> Response:
+        user_id = require_listener(request, parts)
+        known = mine.playlist(user_id, playlist_id)
+        if known is None:
+            return refusal(404, "No such playlist of yours.")
+        if change.drop:
+            mine.drop_playlist(user_id, playlist_id)
+            return JSONResponse({"id": playlist_id})
+        tracks = change.tracks
+        if change.add is not None:
+            tracks = list(dict.fromkeys([*(known.tracks if tracks is None else tracks), change.add]))
+        try:
+            mine.change_playlist(user_id, playlist_id, change.name, tracks)
+        except TooMuch as error:
+            return refusal(409, str(error))
+        return JSONResponse({"id": playlist_id, "name": change.name or known.name})
+
+    @router.get("/me/export")
+    def export(request: Request) -> Response:
+        """All that is known of the listener: MongoDB's documents, and the lake's events and lists."""
+        user_id = require_listener(request, parts)
+        known = {
+            "user_id": user_id,
+            "exported_at": datetime.now(UTC),
+            "account": {"made_at": made} if (made := parts.accounts.made_at(user_id)) else None,
+            **mine.everything(user_id),
+            "listening_events": lake.events_of(parts.settings.lake, user_id),
+            "past_recommendations": lake.lists_of(parts.settings.lake, user_id),
+        }
+        text = json.dumps(known, ensure_ascii=False, indent=1, default=_plain)
+        named = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
+        return Response(text, media_type="application/json", headers=named)
+
+    @router.post("/me/forget")
+    def forget(sure: Sure, request: Request) -> Response:
+        """Deletes what MongoDB holds of the listener, account included, and ends the session."""
+        user_id = require_listener(request, parts)
+        if sure.name.strip() != user_id:
+            return refusal(422, "Enter your name to confirm.")
+        if parts.accounts.key(user_id) is not None:
+            session.enter(request, parts, user_id, sure.password or " ")  # raises Refused where it is wrong
+        mine.forget(user_id)
+        parts.accounts.drop(user_id)
+        session.leave(request)
+        return JSONResponse({"user_id": None})
+
+    return router
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,196 @@
+"""What a track sounds like, as numbers and pictures, made in a process of its own.
+
+Decoding and librosa would stop every other request for their time in this one, and a file that brings a decoder down takes
+only that process with it.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PEAKS = 240
+KEPT = 300
+"""Answers kept in memory; the pictures of a track have some 60 kB."""
+PATIENCE_S = 60.0
+PICTURES = ("waveform", "mel", "mfcc")
+PICTURE_WIDTH = 900
+HEAT = ((0, (8, 6, 24)), (64, (79, 18, 104)), (128, (182, 54, 91)), (192, (251, 136, 60)), (255, (252, 246, 190)))
+"""Colours from quiet to loud: dark to light, so that they can be told apart without hues."""
+
+
+class NotHeard(ValueError):
+    """The sound cannot be decoded; the message says why."""
+
+
+class Ear:
+    """Asks the other process, once for the same thing, and remembers the answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+        self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
+
+    def peaks(self, path: Path) -> list[int]:
+        """Loudness along a file, PEAKS numbers from 0 to 100. Raises NotHeard."""
+        return self._asked(_peaks, path)
+
+    def picture(self, path: Path, which: str) -> bytes:
+        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises NotHeard."""
+        found: bytes = self._asked(_pictures, path)[which]
+        return found
+
+    def vector(self, clip: bytes) -> list[float]:
+        """Features of a clip (the content of an audio file), as extract gives them. Raises NotHeard."""
+        return self._answer(self._submit(_vector, clip))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+
+    def _asked(self, what: Callable[[str], Any], path: Path) -> Any:
+        key = (what.__name__, f"{path}:{path.stat().st_mtime_ns}")
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+        if known is None:
+            known = self._submit(what, str(path))
+            with self._lock:
+                self._known[key] = known
+                while len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+        try:
+            return self._answer(known)
+        except NotHeard:
+            with self._lock:
+                self._known.pop(key, None)
+            raise
+
+    def _submit(self, what: Callable[[Any], Any], given: Any) -> Future[Any]:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            try:
+                return self._pool.submit(what, given)
+            except BrokenProcessPool:
+                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+                return self._pool.submit(what, given)
+
+    def _answer(self, future: Future[Any]) -> Any:
+        try:
+            return future.result(PATIENCE_S)
+        except TimeoutError as error:
+            raise NotHeard(f"decoding took longer than {PATIENCE_S:.0f} s") from error
+        except BrokenProcessPool as error:
+            raise NotHeard("the decoder ended on this file") from error
+
+
+def _peaks(path: str) -> list[int]:
+    import numpy as np
+
+    from batch.decoding import UnreadableAudio, recording
+
+    power, count = np.zeros(PEAKS), np.zeros(PEAKS)
+    try:
+        with recording(Path(path), None) as file:
+            seen, length = 0, max(1.0, file.duration_s * file.rate)
+            for block in file.blocks:
+                places = np.minimum((PEAKS * (seen + np.arange(len(block))) / length).astype(int), PEAKS - 1)
+                power += np.bincount(places, np.square(block, dtype=np.float64), PEAKS)
+                count += np.bincount(places, minlength=PEAKS)
+                seen += len(block)
+    except (UnreadableAudio, OSError) as error:
+        raise NotHeard(f"cannot be decoded: {error}") from error
+    loud = np.sqrt(power / np.maximum(count, 1))
+    return [round(float(value)) for value in 100 * loud / max(float(loud.max()), 1e-9)]
+
+
+def _pictures(path: str) -> dict[str, bytes]:
+    import librosa
+    import numpy as np
+
+    from batch import audio
+
+    y = _clip(Path(path))
+    mel = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=audio.SAMPLE_RATE), ref=np.max)
+    mfcc = librosa.feature.mfcc(S=mel, n_mfcc=audio.N_MFCC)
+    spread = mfcc.std(axis=1, keepdims=True)
+    each = (mfcc - mfcc.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    return {
+        "waveform": _png(_drawn(y)),
+        "mel": _png(_coloured(mel, -80.0, 0.0, height=192)),
+        "mfcc": _png(_coloured(each, -2.5, 2.5, height=200)),
+    }
+
+
+def _vector(clip: bytes) -> list[float]:
+    from batch import audio
+    from batch.decoding import UnreadableAudio
+
+    # A name of ours: what the sender calls the file is never used.
+    with NamedTemporaryFile(suffix=".clip") as file:
+        file.write(clip)
+        file.flush()
+        try:
+            return [float(value) for value in audio.track(file.name)[0]]
+        except UnreadableAudio as error:
+            raise NotHeard(str(error)) from error
+
+
+def _clip(path: Path) -> NDArray[np.float32]:
+    from batch import audio
+    from batch.decoding import UnreadableAudio
+
+    try:
+        return audio.clip(path)[0]
+    except UnreadableAudio as error:
+        raise NotHeard(str(error)) from error
+    except OSError as error:
+        raise NotHeard(f"cannot be read: {error.strerror or error}") from error
+
+
+def _drawn(y: NDArray[np.float32], height: int = 120) -> NDArray[np.uint8]:
+    """The waveform as an RGBA picture, transparent around it."""
+    import numpy as np
+
+    parts = np.array_split(y, PICTURE_WIDTH)
+    reach = np.array([np.abs(part).max() if len(part) else 0.0 for part in parts])
+    reach = reach / max(float(reach.max()), 1e-9)
+    distance = np.abs(np.arange(height) - (height - 1) / 2)[:, None] / (height / 2)
+    picture = np.zeros((height, len(reach), 4), dtype=np.uint8)
+    picture[distance <= np.maximum(reach, 0.02)] = (236, 98, 58, 255)
+    return picture
+
+
+def _coloured(values: NDArray[np.floating], low: float, high: float, height: int) -> NDArray[np.uint8]:
+    """A matrix as an RGB picture, first row at the bottom, values from low to high in the colours of HEAT."""
+    import numpy as np
+
+    columns = np.linspace(0, values.shape[1] - 1, PICTURE_WIDTH).astype(int)
+    rows = np.linspace(values.shape[0] - 1, 0, height).astype(int)
+    share = np.clip((values[np.ix_(rows, columns)] - low) / (high - low), 0, 1) * 255
+    at, colours = [level for level, _ in HEAT], np.array([colour for _, colour in HEAT], dtype=float)
+    return np.stack([np.interp(share, at, colours[:, channel]) for channel in range(3)], axis=-1).astype(np.uint8)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG", optimize=True)
+    return out.getvalue()
