@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -30,9 +31,17 @@ class Meter:
         if columns.isdigit() or sys.stderr.isatty():
             from tqdm import tqdm
 
-            width = {"ncols": int(columns)} if columns.isdigit() else {"dynamic_ncols": True}
+            # tqdm draws nothing in a terminal that says it has 0 columns and rows; get_terminal_size takes 80 and 24 then.
+            width, height = shutil.get_terminal_size()
             self._bar = tqdm(
-                desc=self._label, total=self._total, initial=self._done, unit="B", unit_scale=True, unit_divisor=1024, **width
+                desc=self._label,
+                total=self._total,
+                initial=self._done,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                ncols=int(columns) if columns.isdigit() else width,
+                nrows=height,
             )
         return self
 

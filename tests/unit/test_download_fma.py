@@ -422,6 +422,17 @@ def test_the_job_needs_no_spark() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_terminal_of_unknown_width_gets_a_bar() -> None:
+    ours, theirs = os.openpty()  # 0 columns wide until somebody says otherwise
+    code = "from batch.meter import Meter\nwith Meter('fma_small.zip', 2048, 1024) as meter: meter.add(1024)"
+    names = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PROGRESS_COLUMNS")}
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=theirs, env=names, check=True, timeout=60)
+    os.close(theirs)
+    drawn = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "fma_small.zip: 100%" in drawn and "2.00k/2.00k" in drawn
+
+
 def test_a_line_tells_bytes_rate_and_time_left() -> None:
     gib = 1 << 30
     assert line(3 * gib, 7 * gib, 2 * gib, 100.0) == "3.0 GiB of 7.0 GiB, 10.2 MiB a second, 6 min 40 s left"
