@@ -19,12 +19,15 @@ def skewness(counts: NDArray[np.integer]) -> float:
 
 
 def reachable(lists: NDArray[np.integer], tracks: int) -> float:
-    """Share of the tracks that one can get to from the largest set that is connected by going from list to list."""
+    """Share of the tracks that one can get to from the largest set that is connected by going from list to list.
+
+    lists : rows [shape=(n, k)], -1 where there is none
+    """
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    n, k = lists.shape
-    edges = (np.ones(n * k, dtype=np.int8), (np.repeat(np.arange(n), k), lists.reshape(-1)))
+    head, at = np.nonzero(lists >= 0)
+    edges = (np.ones(len(head), dtype=np.int8), (head, lists[head, at]))
     _, part = connected_components(csr_matrix(edges, shape=(tracks, tracks)), directed=True, connection="strong")
     core = np.flatnonzero(part == np.argmax(np.bincount(part)))
     seen = np.zeros(tracks, dtype=bool)
@@ -32,6 +35,7 @@ def reachable(lists: NDArray[np.integer], tracks: int) -> float:
     frontier = core
     while len(frontier):
         step = np.unique(lists[frontier].reshape(-1))
+        step = step[step >= 0]
         frontier = step[~seen[step]]
         seen[frontier] = True
     return float(seen.mean())

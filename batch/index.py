@@ -27,9 +27,11 @@ Rows = NDArray[np.int64]
 
 SCALE_NEIGHBOUR = 7
 """A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004): it makes hubs and outliers equal."""
+SHORTLIST, SHORTLISTED = 512, 12
+"""Of more candidates than that, and than so many times those asked for, the nearest by their sketch are ranked exactly."""
 _BLOCK = 256
 _FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-_LATER_FILES = ("names", "order")
+_LATER_FILES = ("names", "order", "sketches")
 """Not there in format 1 as first written."""
 
 
@@ -44,6 +46,7 @@ class Index:
     ids : [shape=(n,)];  vectors : float32 points [shape=(n, m)];  scales : float32 [shape=(n,)], see `similarity`
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
     names : of the artists of the training, by their number
+    sketches : float32 [shape=(n, components)], see Space.sketch; None: every candidate is ranked exactly
     found : the bands of the tracks of the training;  found_added : of those added since
     gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
     """
@@ -56,6 +59,7 @@ class Index:
     names: NDArray[np.str_]
     found: Bands
     found_added: Bands | None = None
+    sketches: Any = None
     gone: Rows | None = None
 
     def __len__(self) -> int:
@@ -108,8 +112,9 @@ class Index:
         """
         k = min(k, len(self.present))
         nearest = []
-        for point, rows in zip(points, self._candidates(points), strict=True):
-            rows = self.present if len(rows) < k else rows
+        sketches = self.space.sketch(points)
+        for point, sketch, rows in zip(points, sketches, self._candidates(points), strict=True):
+            rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, is_scaled=False)
             distance = distances(point, self.vectors[rows])
             best = np.argpartition(distance, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
             best = best[np.lexsort((rows[best], distance[best]))]
@@ -136,10 +141,12 @@ class Index:
         """
         points = to_unit(np.asarray(points, dtype=np.float32)) if self.space.unit else np.asarray(points)
         ranked = []
+        sketches = self.space.sketch(points)
         for at, (point, rows) in enumerate(zip(points, self._candidates(points), strict=True)):
             rows = rows if but is None else rows[rows != but[at]]
             if len(rows) < max(k, SCALE_NEIGHBOUR):
                 rows = self.present if but is None else self.present[self.present != but[at]]
+            rows = self._shortlist(sketches[at], rows, k, is_scaled=True)
             distance = distances(point, self.vectors[rows])
             scale = float(_scale(distance) if scales is None else scales[at])
             score = self.similarity(scale, rows, distance)
@@ -148,9 +155,21 @@ class Index:
             ranked.append((rows[best], score[best]))
         return ranked
 
+    def _shortlist(self, sketch: Floats, rows: Rows, k: int, is_scaled: bool) -> Rows:
+        """Of many candidates those that may be among the best k, by their distance in the sketch (by local scales)."""
+        most = max(SHORTLIST, SHORTLISTED * k)
+        if self.sketches is None or len(rows) <= most:
+            return rows
+        apart = self.sketches[rows] - sketch
+        squared = np.einsum("ij,ij->i", apart, apart)
+        if is_scaled:
+            squared /= self.scales[rows]
+        return np.sort(rows[np.argpartition(squared, most - 1)[:most]])
+
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
-        arrays = [self.ids, self.vectors, self.scales, self.artists, self.found.keys, self.found.rows, self.found.order]
+        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches]
+        arrays += [self.found.keys, self.found.rows, self.found.order]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
         return sum(part.nbytes for part in parts if part is not None)
 
@@ -212,6 +231,7 @@ def with_added(base: Index, since: Segment) -> Index:
         scales=Stacked(base.scales, since.scales),
         artists=Stacked(base.artists, artists),
         names=base.names,
+        sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketch(since.points)),
         found=base.found,
         found_added=bands(since.points, base.space) if len(since) else None,
         gone=gone if len(gone) else None,
@@ -240,6 +260,7 @@ def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str 
         artists=codes,
         names=known,
         found=bands(points, space),
+        sketches=space.sketch(points),
     )
 
 

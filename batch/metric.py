@@ -201,16 +201,18 @@ def _judged(standardised: Floats, tags: Tags, kinds: dict[str, Learn]) -> tuple[
         if len(folds) != len(plain):
             continue  # in some fold there was too little to learn it from
         scores = np.array(folds)
-        precision, skew, orphans = np.nanmean(scores, axis=0) if with_genres else (np.nan, *scores[:, 1:].mean(axis=0))
-        gains = scores[:, 0] - plain[:, 0]
+        gains = (scores[:, 0] - plain[:, 0])[
+            np.isfinite(scores[:, 0])
+        ]  # in some fold nobody may have a fellow of the genre
+        says = with_genres and len(gains) > 1
         judged.append(
             Judged(
                 name,
-                float(precision) if with_genres else None,
-                float(gains.mean()) if with_genres else None,
-                float(gains.std(ddof=1) / np.sqrt(len(gains))) if with_genres else None,
-                float(skew),
-                float(orphans),
+                float(np.nanmean(scores[:, 0])) if says else None,
+                float(gains.mean()) if says else None,
+                float(gains.std(ddof=1) / np.sqrt(len(gains))) if says else None,
+                float(scores[:, 1].mean()),
+                float(scores[:, 2].mean()),
             )
         )
     return tuple(judged)

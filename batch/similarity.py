@@ -25,6 +25,7 @@ from pyspark.ml.feature import (
     BucketedRandomProjectionLSHModel,
     StandardScaler,
     VectorAssembler,
+    VectorSlicer,
 )
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.util import JavaMLWritable
@@ -55,6 +56,8 @@ SIMILAR = StructType(
 SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
 SEED = 20
+SKETCHED = 32
+"""Principal components that are kept of each track, to shortlist candidates; bands may hash in fewer."""
 ON_DRIVER = 5000
 """Up to so many tracks, local scales are found without a Spark job."""
 
@@ -116,12 +119,14 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
     frame = spark.createDataFrame(pa.table({"point": column})).coalesce(spark.sparkContext.defaultParallelism)
     vectors = frame.select(array_to_vector(F.col("point")).alias("point")).cache()
     try:
-        pca = PCA(k=min(banding.components, m, n), inputCol="point", outputCol="components").fit(vectors)
+        pca = PCA(k=min(max(banding.components, SKETCHED), m, n), inputCol="point", outputCol="components").fit(vectors)
         variance = float(points.var(axis=0, dtype=np.float64).sum())
-        spread = max(float(np.sqrt(pca.explainedVariance.toArray().mean() * variance)), 1e-6)
-        constant = 10 * spread * np.sqrt(pca.getK() + 1)
-        hashed = VectorAssembler(inputCols=["components", "constant"], outputCol="hashed").transform(
-            pca.transform(vectors).withColumn("constant", F.lit(float(constant)))
+        p = min(banding.components, pca.getK())
+        spread = max(float(np.sqrt(pca.explainedVariance.toArray()[:p].mean() * variance)), 1e-6)
+        constant = 10 * spread * np.sqrt(p + 1)
+        first = VectorSlicer(inputCol="components", outputCol="first", indices=list(range(p)))
+        hashed = VectorAssembler(inputCols=["first", "constant"], outputCol="hashed").transform(
+            first.transform(pca.transform(vectors)).withColumn("constant", F.lit(float(constant)))
         )
         lsh = BucketedRandomProjectionLSH(
             inputCol="hashed", outputCol="hashes", numHashTables=banding.hashes * banding.bands, seed=SEED
@@ -151,7 +156,9 @@ def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index
     """
     names, codes = artist_codes(artists)
     scales = np.ones(len(ids), dtype=np.float32)
-    return Index(fitted.space, np.array(ids, dtype=np.str_), fitted.points, scales, codes, names, fitted.bands)
+    sketches = fitted.space.sketch(fitted.points)
+    keys = np.array(ids, dtype=np.str_)
+    return Index(fitted.space, keys, fitted.points, scales, codes, names, fitted.bands, sketches=sketches)
 
 
 def with_scales(spark: SparkSession, folder: Path) -> Index:

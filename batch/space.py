@@ -1,6 +1,6 @@
 """From a track's features to a point, where distance means unlikeness, and from there to the buckets that find near points.
 
-features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components ─▶ floor((r·x + b) / width) ─▶ band keys
+features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components = sketch ─▶ floor((r·x + b) / width) ─▶ band keys
 
 A band ANDs several hashes, each as MLlib's BucketedRandomProjectionLSH computes it, into one key: a polynomial in the bucket
 numbers. What the numbers are is learned elsewhere (`batch.metric`, `batch.similarity`); here they are only used.
@@ -32,7 +32,7 @@ class Space:
     mean, deviation : float32 [shape=(d,)], of the features; a feature that never varies has deviation 0 and is left out
     metric : float32 [shape=(d, m)], what standardised features are multiplied by; None: they are the point, m = d
     unit : points are brought to unit length, so that Euclidean distance ranks as the cosine does
-    components : float32 [shape=(m, p)], principal components of the points, in which bands hash
+    components : float32 [shape=(m, at least p)], principal components of the points; bands hash in the first p of them
     directions : float32 [shape=(bands, hashes, p)];  offsets : float32 [shape=(bands, hashes)];  width : bucket length
     probes : neighbouring buckets that a query looks into besides its own, in each band
     limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
@@ -82,7 +82,7 @@ class Space:
         keys = np.empty((bands, len(points), 1 + probes), dtype=np.int64)
         for start in range(0, len(points), _BLOCK):
             block = slice(start, start + _BLOCK)
-            place = ((points[block] @ self.components) @ flat + self.offsets.reshape(-1)) / self.width
+            place = ((points[block] @ self.components[:, :p]) @ flat + self.offsets.reshape(-1)) / self.width
             floor = np.floor(place)
             buckets = floor.astype(np.int64).reshape(-1, bands, hashes)
             own = (buckets * power).sum(axis=2, dtype=np.int64)  # modulo 2^64
@@ -94,6 +94,10 @@ class Space:
                 step = np.concatenate([-power, power])
                 keys[:, block, 1:] = (own[:, :, None] + step[nearest]).transpose(1, 0, 2)
         return keys
+
+    def sketch(self, points: Floats) -> Floats:
+        """All components of points: float32 [shape=(n, components)]. Never further apart than the points are."""
+        return np.ascontiguousarray(points @ self.components, dtype=np.float32)
 
     def order(self, points: Floats) -> Floats:
         """Where points lie along the first component: float32 [shape=(n,)]."""

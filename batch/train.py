@@ -118,7 +118,6 @@ def _new_version(
                 "tables": {name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")},
                 "parameters": {
                     **asdict(fitted.banding),
-                    "components": int(index.space.components.shape[1]),
                     "bucket_length": fitted.quality.width,
                     "seed": similarity.SEED,
                     "metric": fitted.metric.name,

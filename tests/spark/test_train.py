@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.ml.classification import MultilayerPerceptronClassificationModel
+from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 
-from batch import registry
-from batch.audio import EXTRACTOR_VERSION, N_FEATURES
-from batch.features import FEATURES
-from batch.library import AudioFile
+from batch import genre, registry, sweep
+from batch.audio import N_FEATURES
+from batch.network import Ensemble
+from batch.publish import documents
 from batch.similarity import TooFewTracks
-from batch.tracks import TRACKS, Track
-from batch.train import train
+from batch.train import last_tuned, summary, train
 from batch.training_set import NoFeatures
+from batch.tuning import Banding, default_banding
 from conf.settings import Settings, settings
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-GENRES = ("Folk", "Techno")
-
-
-def made(spark: SparkSession, chosen: Settings, n: int) -> None:
-    """Tracks t00, t01, …: Folk and Techno in turn, each around a corner of its own."""
-    rng = np.random.default_rng(7)
-    corners = rng.normal(0, 3, (2, N_FEATURES))
-    tracks, vectors = [], []
-    for at in range(n):
-        file = AudioFile(f"/music/t{at:02d}.ogg", 1, 1)
-        artist, genre = f"artist {at % 6}", GENRES[at % 2]
-        tracks.append(Track(f"t{at:02d}", "/music", f"Track {at}", f"{at:064x}", (file,), NOON, artist, genre=genre))
-        vectors.append((f"t{at:02d}", (corners[at % 2] + rng.normal(0, 1, N_FEATURES)).tolist(), EXTRACTOR_VERSION))
-    for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", vectors, FEATURES)):
-        spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").save(chosen.lake.table(name))
+sys.path.insert(0, str(Path(__file__).parent))
+from made_features import GENRES, made  # noqa: E402
 
 
 @pytest.fixture
@@ -53,7 +42,12 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     # 20 neighbours of 24 tracks reach into the other corner, which the bands keep apart
     assert 0.5 < model.manifest["metrics"]["recall_at_20"] <= 1
     told = model.manifest["metrics"]["genre"]
-    assert (told["tracks"], told["accuracy"], told["macro_f1"], told["recall"]) == (24, 1.0, 1.0, {"Folk": 1.0, "Techno": 1.0})
+    assert (told["tracks"], told["accuracy"], told["macro_f1"], told["recall"]) == (
+        24,
+        1.0,
+        1.0,
+        {"Folk": 1.0, "Techno": 1.0},
+    )
     assert told["confusion"] == [[12, 0], [0, 12]]
 
     index = model.index
@@ -68,6 +62,22 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     best = {row.track_id: row.genre_posterior[0] for row in posteriors}
     assert (best["t00"].genre, best["t01"].genre) == GENRES
     assert 0.5 < best["t00"].probability <= 1
+
+    places = {row.track_id: (row.x, row.y) for row in spark.read.parquet(model.parquet("map")).collect()}
+    assert len(places) == 24 and all(-1 <= x <= 1 and -1 <= y <= 1 for x, y in places.values())
+    document = documents(spark, chosen, model).where("track_id = 't00'").collect()[0]
+    assert document["map"] == pytest.approx(list(places["t00"]))
+
+    vectors = np.vstack(
+        [row.vector for row in spark.read.format("delta").load(chosen.lake.table("features")).collect()]
+    )
+    ensemble = Ensemble.open(model.folder / "genre.npz")
+    hidden = MultilayerPerceptronClassificationModel.load(registry.uri(model.folder / "mllib" / "genre" / "hidden-0"))
+    entered = ensemble.inputs.plain(vectors)
+    rows = [(array.tolist(),) for array in entered]
+    frame = spark.createDataFrame(rows, "entered array<double>").select(array_to_vector("entered").alias("features"))
+    by_mllib = np.vstack([row.probability.toArray() for row in hidden.transform(frame).collect()])
+    np.testing.assert_allclose(ensemble.members[0].probabilities(entered), by_mllib, atol=1e-6)
 
     assert train(spark, chosen).version == model.version
     assert registry.versions(root) == [model.version]
@@ -84,3 +94,55 @@ def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
 def test_no_features_are_told_with_the_next_step(spark: SparkSession, chosen: Settings) -> None:
     with pytest.raises(NoFeatures, match=r"no features in .*extract\.py first"):
         train(spark, chosen)
+
+
+def test_equal_tracks_without_tags_have_a_model_and_what_is_not_finite_is_left_out(
+    spark: SparkSession, chosen: Settings
+) -> None:
+    vectors = np.zeros((12, N_FEATURES))
+    vectors[3, 5] = np.nan
+    vectors[4] = np.inf
+    made(spark, chosen, 12, vectors=vectors, artists=[None] * 12, genres=["Folk"] * 11 + ["Techno"])
+    model = train(spark, chosen)
+    assert model.manifest["left_out"] == ["t03", "t04"] and model.manifest["tracks"] == 10
+    assert "2 tracks left out" in summary(model)
+    assert (model.manifest["genres"], model.manifest["parameters"]["metric"]) == ([], "plain")
+    ((near, score),) = model.index.similar(np.array([0]), 50)
+    assert len(near) == 9 and score.tolist() == [1.0] * 9, "fewer tracks than asked for are all there are"
+    lists = {row.track_id: len(row.similar) for row in spark.read.parquet(model.parquet("similar")).collect()}
+    assert set(lists.values()) == {9} and len(lists) == 10
+
+
+@pytest.mark.parametrize(
+    ("vectors", "told"),
+    [
+        (np.full((3, N_FEATURES), np.nan), "features of 3 tracks, none of them finite"),
+        ([[1.0] * N_FEATURES, [1.0] * 140, [2.0] * 140], r"of different length \(\[140, 189\]\)"),
+    ],
+)
+def test_features_that_cannot_be_used_are_told(spark: SparkSession, chosen: Settings, vectors: Any, told: str) -> None:
+    made(spark, chosen, 3, vectors=vectors)
+    with pytest.raises(NoFeatures, match=told):
+        train(spark, chosen)
+
+
+def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
+    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bandings = [Banding(4, 8, 8), Banding(8, 16, 16, probes=1), Banding(6, 16, 16, limit=4)]
+    monkeypatch.setattr(sweep, "grid", lambda tracks: bandings)
+    monkeypatch.setattr(genre, "SHAPES", [genre.Shape(8, 20, 16, 0.5, 10), genre.Shape(16, 20, 16, 0.5, 10)])
+    made(spark, chosen, 40)
+    plain = train(spark, chosen)
+    tuned = train(spark, chosen, tune=True)
+    assert tuned.version != plain.version and tuned.manifest["tuned"]
+    rows = spark.read.parquet(tuned.parquet("sweep.parquet")).collect()
+    assert {(row.hashes, row.bands, row.probes) for row in rows} == {(4, 8, 0), (8, 16, 1), (6, 16, 0)}
+    assert all(0 < row.recall <= 1 and 0 < row.candidates <= 1 for row in rows)
+    taken = tuned.manifest["parameters"]
+    assert Banding(*(taken[name] for name in Banding.__dataclass_fields__)) in bandings
+    assert (tuned.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG" and not (tuned.folder / "points.npy").exists()
+    assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
+    assert last_tuned(chosen.models.root, (40, N_FEATURES))[0] in bandings
+    assert last_tuned(chosen.models.root, (4000, N_FEATURES))[0] == default_banding(4000)
+    assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"

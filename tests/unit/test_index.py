@@ -181,3 +181,27 @@ def test_all_tracks_equal_is_a_sensible_answer() -> None:
     assert quality(same, 10, 10)[0] > 0  # any ten of the equal ones are the nearest
     for near, score in same.similar(np.array([0, 299]), 10):
         assert len(near) == 10 and score.tolist() == [1.0] * 10
+
+
+def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would() -> None:
+    rng = np.random.default_rng(9)
+    points = (rng.normal(0, 1, (3000, D)) * np.geomspace(4, 0.2, D)).astype(np.float32)
+    coarse = Space(
+        **{
+            **vars(space(40.0)),
+            "components": np.eye(D, dtype=np.float32)[:, :5],
+            "directions": space(1.0).directions[:, :, :5],
+        }
+    )
+    whole = with_local_scales(index([f"t{at:04d}" for at in range(3000)], points, [None] * 3000, coarse))
+    assert min(len(rows) for rows in whole.candidates(points[:20])) > 2000, "more than a shortlist"
+    for at, ((rows, distance), (near, score)) in enumerate(
+        zip(whole.neighbours(points[:20], 10), whole.similar(np.arange(20), 10), strict=True)
+    ):
+        apart = distances(points[at], points)
+        np.testing.assert_allclose(distance, np.sort(apart)[:10], rtol=1e-5)
+        assert rows[0] == at
+        likeness = whole.similarity(float(whole.scales[at]), np.arange(3000), apart)
+        likeness[at] = -1
+        np.testing.assert_allclose(score, np.sort(likeness)[::-1][:10], rtol=1e-5)
+        assert at not in near

@@ -1,0 +1,113 @@
+"""The genre networks beside a support vector machine, in the same cross-validation.
+
+    python bench/genre.py FOLDER [FOLDER …] [--json FILE]
+
+A FOLDER holds features.csv: FMA's (genres from fma_small_paths_genre.csv beside it), or songs with tags, whose collection is then
+the class, since few have a genre. Five stratified folds; every row sees the same ones. No artists are known of either, so levels
+are too high; the rows can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pyspark.sql import SparkSession  # noqa: E402
+
+from batch import genre, holdout  # noqa: E402
+from bench.features import fma, fma_genres, songs, table  # noqa: E402
+from bench.session import session  # noqa: E402
+
+FEWEST = 8
+Told = Callable[[genre.Examples, np.ndarray, np.ndarray], np.ndarray]
+
+
+def examples(folder: Path) -> genre.Examples:
+    if (folder / "fma_small_paths_genre.csv").exists():
+        numbers, vectors = fma(folder)
+        names = fma_genres(folder, numbers)
+    else:
+        known = songs(folder)
+        vectors, names = known.vectors, known.tags["collection"]
+    counts = {name: names.count(name) for name in set(names)}
+    kept = [name if counts[name] >= FEWEST and name else None for name in names]
+    found = genre.examples(vectors, kept, [None] * len(kept))
+    assert found is not None
+    return found
+
+
+def machine(c: float) -> Told:
+    def told(known: genre.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        model = make_pipeline(StandardScaler(), SVC(C=c)).fit(known.features[train], known.genre[train])
+        return np.asarray(model.predict(known.features[test]))
+
+    return told
+
+
+def networks(spark: SparkSession, shape: genre.Shape, seeds: int, kinds: str = "both") -> Told:
+    def told(known: genre.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        ensemble, _ = genre._trained(spark, known, train, shape, seeds)
+        if kinds != "both":
+            members = tuple(member for member in ensemble.members if member.on_waves == (kinds == "waves"))
+            ensemble = type(ensemble)(ensemble.inputs, members, ensemble.genres)
+        return ensemble.probabilities(known.features[test]).argmax(axis=1)
+
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    spark = session("bench-genre")
+    ways: dict[str, Told] = {
+        **{f"RBF-SVM, C = {c:g}": machine(c) for c in (1.0, 3.0, 10.0)},
+        "one network, 48 hidden": networks(spark, genre.Shape(), 1, "hidden"),
+        "3 networks, 48 hidden": networks(spark, genre.Shape(), 3, "hidden"),
+        "3 networks on Fourier features": networks(spark, genre.Shape(), 3, "waves"),
+        "ensemble: 3 pairs (kept)": networks(spark, genre.Shape(), 3),
+        "ensemble: 5 pairs": networks(spark, genre.Shape(), 5),
+    }
+    rows: list[dict[str, object]] = []
+    for folder in given.folders:
+        known = examples(folder)
+        folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(known.features, known.genre))
+        for name, told in ways.items():
+            started = time.monotonic()
+            confusion = np.zeros((len(known.genres), len(known.genres)), dtype=np.int64)
+            for train, test in folds:
+                confusion += holdout.score(known.genres, known.genre[test], told(known, train, test), "").confusion
+            met = holdout.Score(known.genres, confusion, "")
+            error = float(np.sqrt(met.accuracy * (1 - met.accuracy) / met.tracks))
+            rows.append(
+                {
+                    "set": f"{folder.name}: {met.tracks} tracks, {len(known.genres)} classes",
+                    "way": name,
+                    "accuracy": met.accuracy,
+                    "± (binomial)": error,
+                    "macro-F1": met.macro_f1,
+                    "seconds": time.monotonic() - started,
+                }
+            )
+            print(rows[-1], file=sys.stderr, flush=True)
+    spark.stop()
+    print(table(rows))
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

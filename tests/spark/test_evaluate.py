@@ -1,0 +1,76 @@
+"""The report card of a model on its own library: numbers of that run, one page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch.evaluate import NothingToMeasure, evaluate, headline
+from batch.train import train
+from conf.settings import Settings, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_features import made  # noqa: E402
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Settings:
+    return settings(home=tmp_path, lake={"root": str(tmp_path / "lake")}, models={"root": str(tmp_path / "models")})
+
+
+def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: Settings, tmp_path: Path) -> None:
+    made(spark, chosen, 60)
+    model = train(spark, chosen)
+    report, folder = evaluate(spark, chosen, model)
+    assert folder == model.folder / "report"
+    stored = json.loads((folder / "report.json").read_text())
+    assert stored == json.loads(json.dumps(report))
+    assert (stored["tracks"], stored["artists"], stored["not_in_model"]) == (60, 6, 0)
+
+    met = stored["index"]
+    assert [one["k"] for one in met["at"]] == [10, 20, 50]
+    assert all(0.5 < one["recall"] <= 1 and 0 <= one["fewer_than_k"] <= 1 for one in met["at"])
+    assert 0 < met["candidate_share"] <= 1 and met["ms_index"] > 0 and met["ms_exact"] > 0
+
+    by = {way["way"]: way for way in stored["precision"]["ways"]}
+    assert by["as served"]["artist_filtered"] == by["exact, same space"]["artist_filtered"] == 1.0, "two far corners"
+    assert 0.3 < by["random"]["artist_filtered"] < 0.7 and 0.2 < by["popularity"]["precision"] < 0.8
+
+    ways = stored["hubness"]["ways"]
+    assert [way["way"] for way in ways][0::3] == ["plain Euclidean", "as served"]
+    assert ways[-1]["in_no_list"] <= ways[0]["in_no_list"] and sum(stored["hubness"]["histogram_served"]) == 60
+    assert stored["genres"]["confusion"] == [[30, 0], [0, 30]]
+    assert stored["lists"]["simulated"] and 0 < stored["lists"]["coverage"] <= 1
+
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert not re.findall(r"(?:src|href)=.(?!data:)", page), "nothing is fetched from elsewhere"
+    assert "simulated" in page and "macro-F1 1.000" in page
+    assert "recall @10" in headline(report)
+
+    again, elsewhere = evaluate(spark, chosen, model, tmp_path / "out")
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["report.html", "report.json"]
+    for name in ("precision", "hubness", "genres", "lists", "space"):
+        assert again[name] == report[name], "the same model and library measure the same"
+
+
+def test_a_library_without_genres_and_smaller_than_ten(spark: SparkSession, chosen: Settings) -> None:
+    made(spark, chosen, 6, genres=[None] * 6)
+    report, folder = evaluate(spark, chosen, train(spark, chosen))
+    assert (report["precision"], report["genres"], report["index"]["at"]) == (None, None, [])
+    page = (folder / "report.html").read_text()
+    assert "nothing to measure" in page and "there is no genre network" in page
+
+
+def test_a_model_of_another_library_is_told(spark: SparkSession, chosen: Settings, tmp_path: Path) -> None:
+    made(spark, chosen, 6)
+    model = train(spark, chosen)
+    other = settings(home=tmp_path, lake={"root": str(tmp_path / "other")}, models={"root": chosen.models.root})
+    made(spark, other, 1)
+    with pytest.raises(NothingToMeasure, match=r"run \./spark-submit\.sh batch/train\.py"):
+        evaluate(spark, other, model)
