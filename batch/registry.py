@@ -9,11 +9,13 @@ models/latest                    the version's name; moves last
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from batch.index import Index
 
 FORMAT = 2
+_LOCK = ".lock"
+_LEFT_S = 86_400.0
 READABLE = (1, 2)
 """2: the space may have a learned metric, keys have 32 bits, genres are an ensemble. An index of format 1 still answers."""
 
@@ -67,18 +71,43 @@ def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
     """(version, folder to fill). On success it becomes the version and `latest` moves to it; on an error nothing stays."""
     base = Path(root)
     base.mkdir(parents=True, exist_ok=True)
-    for stale in base.glob(".*.part"):  # of a training that was ended
-        shutil.rmtree(stale, ignore_errors=True)
+    for stale in base.glob(".*.part"):
+        _remove_if_left(stale)
     version = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     part = base / f".{version}.part"
     part.mkdir()
     try:
-        yield version, part
+        with _held(part):
+            yield version, part
+        (part / _LOCK).unlink()
         os.replace(part, base / version)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     make_latest(root, version)
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """While a training fills its folder it holds a lock in it, which goes with the process however that ends."""
+    with (part / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_if_left(part: Path) -> None:
+    """Clears what an ended training left; one that another process is filling stays, and so does one without a lock until it
+    is a day old: its training may have just begun."""
+    try:
+        with (part / _LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(part, ignore_errors=True)
+    except BlockingIOError:
+        return
+    except OSError:
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def make_latest(root: str, version: str) -> None:

@@ -122,7 +122,8 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
         pca = PCA(k=min(max(banding.components, SKETCHED), m, n), inputCol="point", outputCol="components").fit(vectors)
         variance = float(points.var(axis=0, dtype=np.float64).sum())
         p = min(banding.components, pca.getK())
-        spread = max(float(np.sqrt(pca.explainedVariance.toArray()[:p].mean() * variance)), 1e-6)
+        shares = np.nan_to_num(pca.explainedVariance.toArray()[:p])  # of tracks that are all equal: 0 / 0
+        spread = max(float(np.sqrt(shares.mean() * variance)), 1e-6)
         constant = 10 * spread * np.sqrt(p + 1)
         first = VectorSlicer(inputCol="components", outputCol="first", indices=list(range(p)))
         hashed = VectorAssembler(inputCols=["first", "constant"], outputCol="hashed").transform(
@@ -134,7 +135,7 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
         directions = _directions(lsh.setBucketLength(spread).fit(hashed)).reshape(banding.bands, banding.hashes, -1)
         tried = replace(
             space,
-            components=pca.pc.toArray().astype(np.float32),
+            components=np.nan_to_num(pca.pc.toArray()).astype(np.float32),
             directions=np.ascontiguousarray(directions[:, :, :-1]),
             offsets=directions[:, :, -1] * np.float32(constant),
             probes=banding.probes,

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from batch import genre, map2d, registry, similarity, sweep
 from batch.index import Index
@@ -101,7 +102,8 @@ def _new_version(
         index = with_index(spark, known, fitted, folder)
         similar = similarity.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
         similar.write.parquet(registry.uri(folder / "similar"))
-        map_of(spark, index, known.ids).write.parquet(registry.uri(folder / "map"))
+        similar = spark.read.parquet(registry.uri(folder / "similar"))
+        map_of(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         network = with_genres(spark, known, tracks, folder, None if tune else shape)
         registry.write_manifest(
             folder,
@@ -168,15 +170,20 @@ def with_genres(
     return network
 
 
-def map_of(spark: SparkSession, index: Index, ids: list[str]) -> DataFrame:
-    """MAP of all tracks."""
-    near = index.similar(np.arange(len(index)), map2d.PULLS)
+def map_of(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
+    """MAP of all tracks.  similar : SIMILAR"""
+    pulling = F.slice("similar", 1, map2d.PULLS)
+    stored = similar.select(
+        "track_id",
+        F.transform(pulling, lambda one: one["track_id"]).alias("near"),
+        F.transform(pulling, lambda one: one["score"]).alias("score"),
+    ).toArrow()
     lists = np.full((len(index), map2d.PULLS), -1, dtype=np.int64)
     weights = np.zeros(lists.shape, dtype=np.float32)
-    for row, (rows, score) in enumerate(near):
-        lists[row, : len(rows)], weights[row, : len(rows)] = rows, score
-    start = np.asarray(index.vectors @ index.space.components[:, :2])
-    plane = map2d.positions(start, lists, weights)
+    rows = index.rows_of(stored["track_id"].to_pylist())
+    for row, near, score in zip(rows, stored["near"].to_pylist(), stored["score"].to_pylist(), strict=True):
+        lists[row, : len(near)], weights[row, : len(near)] = index.rows_of(near), score
+    plane = map2d.positions(np.asarray(index.vectors @ index.space.components[:, :2]), lists, weights)
     places = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
     return spark.createDataFrame(places, map2d.MAP).coalesce(1)
 

@@ -60,6 +60,7 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
     reasons = [reason for _, reason in rows(settings, "rejected_tracks", "path", "reason")]
     assert reasons == ["empty", "not audio", "not audio"] * 2
     job(environment, "batch/train.py")
+    assert "12 tracks: recall" in job(environment, "batch/evaluate.py")
     assert "12 tracks published, 0 removed" in job(environment, "batch/publish.py")
 
     database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
@@ -111,6 +112,7 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
 def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, environment: dict[str, str]) -> None:
     job(environment, "batch/extract.py")
     job(environment, "batch/train.py")
+    assert "12 tracks: recall" in job(environment, "batch/evaluate.py")
     job(environment, "batch/publish.py")
     assert "12 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
     assert "0 added, 0 removed, 12 unchanged" in job(environment, "streaming/catalogue.py", "--until-caught-up")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from batch.index import Index, index
 from batch.registry import ModelNotFound, ModelUnusable
 from batch.space import Space
 
-SAVED = Path(__file__).resolve().parents[1] / "data" / "models"
+PROJECT = Path(__file__).resolve().parents[2]
+SAVED = PROJECT / "tests" / "data" / "models"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -64,9 +68,37 @@ def test_a_training_that_fails_leaves_nothing_and_latest_stays(tmp_path: Path) -
 
 
 def test_what_an_ended_training_left_is_cleared_by_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".20261122T000000.000000Z.part").mkdir()
+    left, older = tmp_path / ".20261122T000000.000000Z.part", tmp_path / ".20261121T000000.000000Z.part"
+    for folder in (left, older):
+        folder.mkdir()
+    (left / ".lock").touch()
+    os.utime(older, (0, 0))  # of a version of this program that had no lock
     version = make(tmp_path, 0, "one")
     assert sorted(path.name for path in tmp_path.iterdir()) == [version, "latest"]
+    assert not (tmp_path / version / ".lock").exists()
+
+
+def test_a_training_at_the_same_time_is_left_alone(tmp_path: Path) -> None:
+    with registry.new_version(str(tmp_path), NOON) as (slow, folder):
+        registry.write_manifest(folder, {"fingerprint": "slow"})
+        just_begun = tmp_path / ".20261123T115959.000000Z.part"
+        just_begun.mkdir()
+        quick = subprocess.run(
+            [sys.executable, "-c", QUICK, str(tmp_path)], capture_output=True, text=True, cwd=PROJECT
+        )
+        assert quick.returncode == 0, quick.stderr
+        assert folder.exists() and just_begun.exists()
+    assert set(registry.versions(str(tmp_path))) == {slow, "20261123T130000.000000Z"}
+    assert registry.latest(str(tmp_path)).version == slow, "the one that ended last"
+
+
+QUICK = """
+import sys
+from datetime import UTC, datetime
+from batch import registry
+with registry.new_version(sys.argv[1], datetime(2026, 11, 23, 13, tzinfo=UTC)) as (_, folder):
+    registry.write_manifest(folder, {"fingerprint": "quick"})
+"""
 
 
 def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
