@@ -127,17 +127,17 @@ def learned(standardised: Floats, tags: Tags) -> Metric:
     return Metric(name, kinds[name](standardised, tags), judged)
 
 
-def album_metric(standardised: Floats, tags: Tags) -> Floats:
-    """W^(-1/4) of the scatter W within albums: float32 [shape=(d, d)]."""
+def album_metric(standardised: Floats, tags: Tags, power: float = ALBUM_POWER) -> Floats:
+    """W^-power of the scatter W within albums: float32 [shape=(d, d)]."""
     within, _ = _scatter(standardised, tags.album, ALBUM_SHRINKAGE)
     values, vectors = np.linalg.eigh(within)
-    return ((vectors * np.maximum(values, 1e-9) ** -ALBUM_POWER) @ vectors.T).astype(np.float32)
+    return ((vectors * np.maximum(values, 1e-9) ** -power) @ vectors.T).astype(np.float32)
 
 
-def genre_metric(standardised: Floats, tags: Tags, base: Floats) -> Floats:
+def genre_metric(standardised: Floats, tags: Tags, base: Floats, length: float = GENRE_LENGTH) -> Floats:
     """The base metric with discriminant directions beside it: float32 [shape=(d, m + genres - 1)].
 
-    Both blocks are brought to a common length before, so GENRE_LENGTH is what the genres weigh.
+    Both blocks are brought to a common length before, so `length` is what the genres weigh.
     """
     from scipy.linalg import eigh
 
@@ -146,7 +146,7 @@ def genre_metric(standardised: Floats, tags: Tags, base: Floats) -> Floats:
     directions = len(np.unique(genre[genre >= 0])) - 1
     values, vectors = eigh(between, within, subset_by_index=(len(within) - directions, len(within) - 1))
     found = vectors[:, values > 1e-9].astype(np.float32)
-    blocks = [base / _length(standardised @ base), GENRE_LENGTH * found / _length(standardised @ found)]
+    blocks = [base / _length(standardised @ base), length * found / _length(standardised @ found)]
     return np.hstack(blocks).astype(np.float32)
 
 

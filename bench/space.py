@@ -2,7 +2,8 @@
 
     python bench/space.py FOLDER [--json FILE]
 
-FOLDER/features.csv holds songs with artist, album and collection (see bench/features.py). The first rows are exact search over
+FOLDER/features.csv holds songs with artist, album and collection (see bench/features.py); or FMA's features with
+fma_small_paths_genre.csv beside them, for the spaces that are learned from genres. The first rows are exact search over
 the whole set; "unseen artists" learns on two thirds of the artists and measures on the others; the last row is the index as
 `train` builds it, through MLlib and the bands.
 """
@@ -14,6 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from batch.hubness import occurrences, reachable, skewness  # noqa: E402
 from batch.metric import Tags, filtered_precision, scaled  # noqa: E402
 from batch.space import to_unit  # noqa: E402
 from batch.tuning import default_banding  # noqa: E402
-from bench.features import songs, table  # noqa: E402
+from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 TEN = 10
@@ -125,11 +127,43 @@ def through_the_index(vectors: np.ndarray, tags: Tags, collection: np.ndarray, a
     return {"space": name, **measured(lists, apart, tags, collection)}
 
 
+def with_genres(folder: Path) -> list[dict[str, object]]:
+    """Discriminant directions of the genres on FMA's features, learned on two thirds of the tracks and measured on the others."""
+    numbers, vectors = fma(folder)
+    standardised = ((vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)).astype(np.float32)
+    nobody = [None] * len(numbers)
+    tags = metric.tags([str(number) for number in numbers], nobody, fma_genres(folder, numbers))
+    one = np.eye(standardised.shape[1], dtype=np.float32)
+
+    def learn(length: float, base: np.ndarray) -> Callable[[np.ndarray, Tags], np.ndarray]:
+        return lambda points, tags: metric.genre_metric(points, tags, base, length)
+
+    rows = [{"space": "plain, unseen tracks", **unseen(standardised, tags, tags.genre, lambda points, tags: None)}]
+    for length in (0.25, 0.5, 1.0, 2.0):
+        rows.append(
+            {
+                "space": f"genre at length {length:g}, unseen tracks",
+                **unseen(standardised, tags, tags.genre, learn(length, one)),
+            }
+        )
+    alone = {
+        "space": "genre directions alone, unseen tracks",
+        **unseen(standardised, tags, tags.genre, learn(1000.0, one)),
+    }
+    return [*rows, alone]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if (given.folder / "fma_small_paths_genre.csv").exists():
+        rows = with_genres(given.folder)
+        print(table(rows))
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=2) + "\n")
+        return
     known = songs(given.folder)
     tags = metric.tags(known.tags["artist"], known.tags["album"], [None] * len(known.vectors))
     collection = metric.labels([name.casefold() for name in known.tags["collection"]])
@@ -156,6 +190,14 @@ def main() -> None:
         ),
         {"space": "plain, unseen artists", **unseen(standardised, tags, collection, lambda points, tags: None)},
         {"space": "album, unseen artists", **unseen(standardised, tags, collection, metric.album_metric)},
+        {
+            "space": "album, power 1/8, unseen artists",
+            **unseen(standardised, tags, collection, partial(metric.album_metric, power=1 / 8)),
+        },
+        {
+            "space": "album, power 1/2, unseen artists",
+            **unseen(standardised, tags, collection, partial(metric.album_metric, power=1 / 2)),
+        },
         {"space": "quantile-normal album, unseen artists", **unseen(normal, tags, collection, metric.album_metric)},
         through_the_index(known.vectors, tags, collection, known.tags["artist"]),
     ]
