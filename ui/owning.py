@@ -121,12 +121,16 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/me/forget")
     def forget(sure: Sure, request: Request) -> Response:
-        """Deletes what MongoDB holds of the listener, account included, and ends the session."""
+        """Deletes what the lake and MongoDB hold of the listener, account included, and ends the session."""
         user_id = require_listener(request, parts)
         if sure.name.strip() != user_id:
             return refusal(422, "Enter your name to confirm.")
         if parts.accounts.key(user_id) is not None:
             session.enter(request, parts, user_id, sure.password or " ")  # raises Refused where it is wrong
+        try:
+            lake.forget(parts.settings.lake, user_id)
+        except OSError as error:
+            return refusal(503, f"Nothing is deleted yet: {error}")
         mine.forget(user_id)
         parts.accounts.drop(user_id)
         session.leave(request)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from player_site import IDS, Lists, serving, with_library
 from playwright.sync_api import expect
 
@@ -218,6 +218,7 @@ def test_everything_of_mine_is_exported_and_deleted(client: Client, db: Any, set
     for name in ("listens", "playlists"):
         assert db[name].find_one({"user_id": "ana"}) is None, name
     assert db.recommendations.find_one({"_id": "bob"}) is not None
+    assert DeltaTable(settings.lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist() == ["bob"]
     assert ana.get("/listener").json()["user_id"] is None
 
 
