@@ -268,10 +268,13 @@ class Bench:
             started = time.monotonic()
             try:
                 answer = await asked
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
                 times["failed"].append(0.0)
+                self.notes[f"{what} failed"] = type(error).__name__
                 return None
             times[what if answer.status_code == fine else "failed"].append(time.monotonic() - started)
+            if answer.status_code != fine:
+                self.notes[f"{what} answered {answer.status_code}"] = answer.text[:100]
             return answer
 
         await asyncio.sleep(draw.random())
