@@ -62,7 +62,7 @@ def app(parts: Parts) -> FastAPI:
     async def say_that_it_cannot_be_heard(_: Request, error: NotHeard) -> Response:
         return refusal(422, f"The file {error}")
 
-    site.add_middleware(Guard, host=parts.player.host)
+    site.add_middleware(Guard, parts=parts)
     # Added last, so outermost: every route, Gradio's too, sees the session.
     site.add_middleware(
         SessionMiddleware,

@@ -114,7 +114,30 @@ def test_a_player_can_ask_for_accounts_and_make_none(strict: str) -> None:
         assert enter(client, name="zoe").status_code == 401
         assert enter(client, name="zoe", password=PASSWORD, create=True).status_code == 403
         assert enter(client, guest=True).status_code == 403
+        library = ["/for-you", f"/audio/{IDS[1]}", f"/view/track/{IDS[1]}", "/words?text=a", "/map.json", "/view/home"]
+        assert {client.get(path).status_code for path in library} == {401}
+        search = {"data": ["band"]}
+        assert client.post("/gradio_api/run/search", json=search).status_code == 401
+        assert client.get("/").status_code == 200
         assert enter(client, name="ana", password=PASSWORD).status_code == 200
+        assert {client.get(path).status_code for path in library} == {200}
+        assert "Band" in client.post("/gradio_api/run/search", json=search).text
+
+
+def test_the_page_of_a_closed_player_asks_who_it_is(strict: str, browser: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(strict)
+    expect(page.locator("#notice")).to_have_text("Sign in first.", timeout=15_000)
+    page.click("#listener")
+    expect(page.locator("#listener-guest")).to_be_hidden()
+    page.fill("#listener-name", "ana")
+    page.fill("#listener-password", PASSWORD)
+    page.click("#listener-ok")
+    expect(page.locator("#for-you .card")).to_have_count(6)
+    page.locator("#search textarea, #search input").fill("band")
+    expect(page.locator("#results .card").first).to_be_visible()
+    context.close()
 
 
 def test_a_name_with_a_history_cannot_be_taken_where_names_are_closed(
