@@ -22,6 +22,10 @@ PERSONAL = ("listening_events", "recommendations")
 TRIES = 5
 
 
+class LakeAway(ConnectionError):
+    """A table is there and cannot be read; the message says which and why."""
+
+
 @dataclass(frozen=True)
 class Rejected:
     """How many rows there are for each reason, most first, and the latest of them."""
@@ -131,11 +135,13 @@ def _counted(rows: pa.Table, time: str, shown: tuple[str, ...], latest: int) -> 
 
 
 def _table(lake: Lake, name: str) -> DeltaTable | None:
-    """The table, None where it has not been written yet."""
+    """The table, None where it has not been written yet. Raises LakeAway."""
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         return DeltaTable(lake.table(name))
     except (TableNotFoundError, FileNotFoundError):
         return None
+    except (DeltaError, OSError) as error:
+        raise LakeAway(f"{lake.table(name)}: {(str(error).splitlines() or [''])[0][:200]}") from error

@@ -39,6 +39,7 @@ class Change(Strict):
     name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
     tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
     add: Identifier | None = None
+    remove: Identifier | None = None
     drop: bool = False
 
 
@@ -97,6 +98,8 @@ def routes(parts: Parts) -> APIRouter:
         tracks = change.tracks
         if change.add is not None:
             tracks = list(dict.fromkeys([*(known.tracks if tracks is None else tracks), change.add]))
+        if change.remove is not None:
+            tracks = [each for each in (known.tracks if tracks is None else tracks) if each != change.remove]
         try:
             mine.change_playlist(user_id, playlist_id, change.name, tracks)
         except TooMuch as error:

@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 
 from ui import listening, owning, player, tracks, views
 from ui.guard import Guard
+from ui.lake import LakeAway
 from ui.library import LibraryAway
 from ui.nearness import NoModel
 from ui.parts import Parts
 from ui.session import Refused, refusal
-from ui.sound import NotHeard
+from ui.sound import Busy, NotHeard
 
 SESSION_S = 30 * 24 * 3600
 
@@ -53,6 +54,14 @@ def app(parts: Parts) -> FastAPI:
     @site.exception_handler(LibraryAway)
     async def say_that_the_library_is_away(_: Request, error: LibraryAway) -> Response:
         return refusal(503, f"The library is away. {error}")
+
+    @site.exception_handler(LakeAway)
+    async def say_that_the_lake_is_away(_: Request, error: LakeAway) -> Response:
+        return refusal(503, f"The lake cannot be read. {error}")
+
+    @site.exception_handler(Busy)
+    async def say_that_it_is_busy(_: Request, error: Busy) -> Response:
+        return refusal(503, str(error), {"Retry-After": "5"})
 
     @site.exception_handler(NoModel)
     async def say_that_there_is_no_model(_: Request, error: NoModel) -> Response:

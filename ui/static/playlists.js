@@ -38,6 +38,15 @@ function done(answer, message) {
   if (location.hash.startsWith("#/you") || location.hash.startsWith("#/playlist")) showView(true);
 }
 
+/** The playlist whose page is open, if any. */
+export const open = () => location.hash.match(/^#\/playlist\/(.+)$/)?.[1] ?? null;
+
+export async function takeOut(track) {
+  const answer = await post(`/playlists/${open()}`, { remove: track.id });
+  if (answer.ok) showView(true);
+  else toast(answer.error);
+}
+
 export async function drop(playlistId) {
   const answer = await post(`/playlists/${encodeURIComponent(playlistId)}`, { drop: true });
   if (answer.ok) location.hash = "#/you";
