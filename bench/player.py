@@ -164,6 +164,7 @@ class Bench:
             client.get("/words", params={"text": "warm"}).raise_for_status()
             self.notes["and searches after s"] = round(time.monotonic() - started, 1)
             rows = [*self._alone(client), *self._page()]
+        self.notes["load of the machine before the clients"] = round(os.getloadavg()[0], 1)
         before, used = time.monotonic(), self._cpu_s()
         times = asyncio.run(self._together())
         share = (self._cpu_s() - used) / (time.monotonic() - before)
