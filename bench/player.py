@@ -164,6 +164,7 @@ class Bench:
             client.get("/words", params={"text": "warm"}).raise_for_status()
             self.notes["and searches after s"] = round(time.monotonic() - started, 1)
             rows = [*self._alone(client), *self._page()]
+        self.notes["load of the machine before the clients"] = round(os.getloadavg()[0], 1)
         before, used = time.monotonic(), self._cpu_s()
         times = asyncio.run(self._together())
         share = (self._cpu_s() - used) / (time.monotonic() - before)
@@ -268,10 +269,13 @@ class Bench:
             started = time.monotonic()
             try:
                 answer = await asked
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
                 times["failed"].append(0.0)
+                self.notes[f"{what} failed"] = type(error).__name__
                 return None
             times[what if answer.status_code == fine else "failed"].append(time.monotonic() - started)
+            if answer.status_code != fine:
+                self.notes[f"{what} answered {answer.status_code}"] = answer.text[:100]
             return answer
 
         await asyncio.sleep(draw.random())

@@ -1,9 +1,14 @@
-"""The player and the query: MongoDB read, listening events written, nothing computed here.
+"""The player and the query: MongoDB read, listening events written, and what is a listener's own kept. No Spark.
 
-library          what MongoDB holds, as plain dataclasses
-listens          listening events to Kafka, kept while it is away
-covers, cards    a track as a picture and as a card of the page
-player           the page (Gradio); static/ is what runs in the browser
-server           the page, its audio and its events over HTTP
-recommendations  a listener's list on the command line
+library, search      what MongoDB holds, as plain dataclasses; the words of all tracks in memory
+listens              listening events to Kafka, kept while it is away
+mine, accounts       a listener's history, likes and playlists; passwords
+session              who is listening, from the signed cookie
+sound, nearness      peaks, pictures and features of sounds, in another process; the model's index asked
+lake, status         what is read from Delta by delta-rs; the service's figures
+covers, cards, pages a track as a picture and as a card; the pages' templates
+player               the page (Gradio); static/ is what runs in the browser
+listening, owning, tracks, views   routes
+guard, parts, server what stands before every route; what all is made of; all of it over HTTP
+recommendations      a listener's list on the command line
 """

@@ -25,6 +25,8 @@ SHORTEST = 8
 LONGEST = 256
 TRIES = 5
 PER_S = 60.0
+HASHED_AT_ONCE = 2
+"""A hash takes 64 MiB and a core: that is its purpose, and why not everybody's is computed at the same time."""
 BELIEVED_S = 10.0
 """So long an answer about a session's account holds; every request of every page asks."""
 
@@ -89,6 +91,7 @@ class Accounts:
     def __init__(self, db: Database[Document]) -> None:
         self._db = db
         self._hasher = PasswordHasher()
+        self._room = threading.BoundedSemaphore(HASHED_AT_ONCE)
         # Checked where there is no account, so that a name that exists takes as long to refuse as one that does not.
         self._nobodys = self._hasher.hash(secrets.token_hex(16))
         self._believed: dict[str, tuple[float, str | None]] = {}
@@ -96,7 +99,9 @@ class Accounts:
     def make(self, user_id: str, password: str) -> str:
         """The new account's key. Raises NameTaken."""
         key = secrets.token_urlsafe(12)
-        document = {"_id": user_id, "hash": self._hasher.hash(password), "key": key, "made_at": datetime.now(UTC)}
+        with self._room:
+            hashed = self._hasher.hash(password)
+        document = {"_id": user_id, "hash": hashed, "key": key, "made_at": datetime.now(UTC)}
         try:
             with self._answers():
                 self._db.accounts.insert_one(document)
@@ -110,7 +115,8 @@ class Accounts:
         with self._answers():
             found = self._db.accounts.find_one({"_id": user_id})
         try:
-            self._hasher.verify(found["hash"] if found else self._nobodys, password)
+            with self._room:
+                self._hasher.verify(found["hash"] if found else self._nobodys, password)
         except (Argon2Error, InvalidHashError) as error:
             raise WrongPassword("Name and password do not belong together.") from error
         if found is None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.parts import LOCAL_HOSTS
+from ui.parts import LOCAL_HOSTS, Parts
+from ui.session import listener
 
 GRADIOS = ("/gradio_api/",)
 CLIPS = "/sound"
 MAX_BODY = 128 * 1024
+SHELL = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
+SHELL_FILES = ("/ui/", "/assets/", "/static/")
+"""The empty page and the door: all that a player for accounts alone shows to others."""
 
 API = "/gradio_api/"
 CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
@@ -27,11 +33,14 @@ POLICY = (
 
 
 class Guard:
-    """ASGI middleware. host : the address served; a local one answers to local names only"""
+    """ASGI middleware. A player served to this machine answers to local names only; one without guests and open names shows
+    nothing of the library to who has not signed in.
+    """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self.app = app
-        self.is_local = host in LOCAL_HOSTS
+        self.parts = parts
+        self.is_closed = not (parts.open_names or parts.player.guests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +58,10 @@ class Guard:
                 headers.setdefault("Cache-Control", "max-age=31536000" if path.startswith("/assets/") else "no-cache")
             await send(message)
 
-        refused = _refusal(scope["method"], path, Headers(scope=scope), self.is_local)
+        refused = _refusal(scope["method"], path, Headers(scope=scope), self.parts.is_local)
+        is_open = not self.is_closed or path in SHELL or path.startswith(SHELL_FILES)
+        if refused is None and not is_open and await run_in_threadpool(listener, Request(scope), self.parts) is None:
+            refused = 401, "Sign in first."
         if refused is None:
             await self.app(scope, receive, send_with_policy)
         else:

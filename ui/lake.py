@@ -1,7 +1,11 @@
-"""What the player reads from Delta, by delta-rs: newest tracks, what was rejected, and one listener's events. No Spark."""
+"""What the player reads from Delta, by delta-rs: newest tracks, what was rejected, and one listener's events. No Spark.
+
+It writes only to delete a listener's rows; the durable lane appends, which a deletion never stands in the way of.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,12 @@ if TYPE_CHECKING:
 
 MAX_FRESH = 200
 MAX_EVENTS = 1_000_000
+PERSONAL = ("listening_events", "recommendations")
+TRIES = 5
+
+
+class LakeAway(ConnectionError):
+    """A table is there and cannot be read; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +85,46 @@ def lists_of(lake: Lake, user_id: str) -> list[dict[str, Any]]:
     return _of(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
 
 
+def forget(lake: Lake, user_id: str) -> int:
+    """Deletes a listener's rows; returns how many. The files that held them go when the table is next vacuumed.
+
+    Raises OSError where a table stays too busy.
+    """
+    from deltalake.exceptions import CommitFailedError
+
+    quoted = user_id.replace("'", "''")  # the one sign that ends a string in SQL
+    deleted = 0
+    for name in PERSONAL:
+        for left in reversed(range(TRIES)):
+            table = _table(lake, name)
+            if table is None:
+                break
+            try:
+                deleted += int(table.delete(f"user_id = '{quoted}'").get("num_deleted_rows") or 0)
+                break
+            except CommitFailedError as error:  # another writer was quicker
+                if not left:
+                    raise OSError(f"{lake.table(name)} is busy; try again") from error
+                time.sleep(0.2)
+    return deleted
+
+
 def _of(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> list[dict[str, Any]]:
     table = _table(lake, name)
     if table is None:
         return []
-    rows = table.to_pyarrow_table(filters=[("user_id", "=", user_id)])
+    rows = rows_of(table, user_id)
     found: list[dict[str, Any]] = rows.sort_by(order).slice(0, MAX_EVENTS).to_pylist()
     return found
+
+
+def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -> pa.Table:
+    """A listener's rows. Files that a deletion has written anew hold another kind of string, hence the cast."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_theirs = pc.field("user_id").cast(pa.string()) == user_id
+    return table.to_pyarrow_dataset().to_table(columns=columns, filter=is_theirs)
 
 
 def _counted(rows: pa.Table, time: str, shown: tuple[str, ...], latest: int) -> Rejected:
@@ -92,11 +135,13 @@ def _counted(rows: pa.Table, time: str, shown: tuple[str, ...], latest: int) -> 
 
 
 def _table(lake: Lake, name: str) -> DeltaTable | None:
-    """The table, None where it has not been written yet."""
+    """The table, None where it has not been written yet. Raises LakeAway."""
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         return DeltaTable(lake.table(name))
     except (TableNotFoundError, FileNotFoundError):
         return None
+    except (DeltaError, OSError) as error:
+        raise LakeAway(f"{lake.table(name)}: {(str(error).splitlines() or [''])[0][:200]}") from error

@@ -158,9 +158,7 @@ def _event(done: Done, user_id: str, session_id: str | None) -> Event:
         session_id=session_id,
         event_id=str(done.event_id or uuid4()),
         occurred_at=datetime.now(UTC),
-        track_id=done.track_id,  # type: ignore[arg-type]
-        more={"target": done.target} if done.target is not None else {},
-        **done.model_dump(exclude={"event_id", "track_id", "target"}),
+        **done.model_dump(exclude={"event_id"}),
     )
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from pymongo import DESCENDING
+from pymongo import DESCENDING, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
@@ -76,6 +76,10 @@ class Mine:
 
     def __init__(self, db: Database[Document]) -> None:
         self._db = db
+        # What was heard and where is told again by the next event; waiting for the journal each time costs every page.
+        quickly = WriteConcern(w=1, j=False)
+        self._listens = db.get_collection("listens", write_concern=quickly)
+        self._places = db.get_collection("places", write_concern=quickly)
         self._is_indexed = False
 
     # ---- what was done
@@ -93,7 +97,7 @@ class Mine:
             said = {"at": event.occurred_at, "action": event.action, **where}
         with self._answers():
             self._index()
-            self._db.listens.update_one(
+            self._listens.update_one(
                 {"_id": {"user": event.user_id, "track": event.track_id}},
                 {"$set": {"user_id": event.user_id, **said}, "$inc": {"plays": int(event.action == "play")}},
                 upsert=True,
@@ -105,7 +109,7 @@ class Mine:
         with self._answers():
             profile = self._db.profiles.find_one({"_id": user_id}, {"opinions": 1}) or {}
             wanted = {"user_id": user_id, "$or": [{f"{state}_at": {"$exists": True}} for state in STATES]}
-            noted = list(self._db.listens.find(wanted, dict.fromkeys([*STATES, *(f"{one}_at" for one in STATES)], 1)))
+            noted = list(self._listens.find(wanted, dict.fromkeys([*STATES, *(f"{one}_at" for one in STATES)], 1)))
         for opinion in profile.get("opinions") or ():
             for state in STATES:
                 if isinstance(at := opinion.get(f"{state}_at"), (int, float)) and at > 0:
@@ -127,7 +131,7 @@ class Mine:
         """What was heard, latest first, each track once."""
         with self._answers():
             self._index()
-            found = self._db.listens.find({"user_id": user_id, "at": {"$exists": True}})
+            found = self._listens.find({"user_id": user_id, "at": {"$exists": True}})
             heard = [_heard(document) for document in found.sort("at", DESCENDING).limit(limit)]
             profile = self._db.profiles.find_one({"_id": user_id}, {"opinions": 1}) or {}
         known = {each.track_id for each in heard}
@@ -142,12 +146,12 @@ class Mine:
         """Remembers where the listener is in a track, to go on there."""
         place = {"track_id": track_id, "position_ms": position_ms, "duration_ms": duration_ms, "at": datetime.now(UTC)}
         with self._answers():
-            self._db.places.replace_one({"_id": user_id}, place, upsert=True)
+            self._places.replace_one({"_id": user_id}, place, upsert=True)
 
     def place(self, user_id: str) -> Heard | None:
         """Where the listener left off, if anywhere."""
         with self._answers():
-            found = self._db.places.find_one({"_id": user_id})
+            found = self._places.find_one({"_id": user_id})
         if found is None:
             return None
         return Heard(found["track_id"], found["at"], "left", found["position_ms"], found.get("duration_ms"))
@@ -239,7 +243,7 @@ class Mine:
 
     def _index(self) -> None:
         if not self._is_indexed:
-            self._db.listens.create_index([("user_id", 1), ("at", DESCENDING)])
+            self._listens.create_index([("user_id", 1), ("at", DESCENDING)])
             self._db.playlists.create_index("user_id")
             self._is_indexed = True
 

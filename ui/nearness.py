@@ -1,12 +1,12 @@
 """The model's index asked from the player: what sounds like a clip, and a way from one track to another.
 
-The index is mapped into memory, shared with the stream's workers; a new version is taken up when `latest` moves.
+The index is mapped into memory, shared with the stream's workers; a new version, or tracks added to this one, are taken up at
+the next question.
 """
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,18 +28,22 @@ class Nearness:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._opened: tuple[str, Index] | None = None
+        self._opened: tuple[str, str, Index] | None = None
         self._lock = threading.Lock()
 
     @property
     def index(self) -> Index:
         """Raises NoModel."""
+        from batch.index import Index
+
         try:
-            version = (Path(self._root) / "latest").read_text().strip()
+            model = registry.latest(self._root)
+            folder = model.folder / "index"
+            state = Index.state(folder)
             with self._lock:
-                if self._opened is None or self._opened[0] != version:
-                    self._opened = (version, registry.latest(self._root).index)
-                return self._opened[1]
+                if self._opened is None or self._opened[:2] != (model.version, state):
+                    self._opened = (model.version, state, Index.open(folder))
+                return self._opened[2]
         except (OSError, ValueError) as error:
             raise NoModel("There is no model yet; this works once the library has been trained on.") from error
 
@@ -47,8 +51,7 @@ class Nearness:
         """Tracks nearest to features as extract gives them: (track id, Euclidean distance). Raises NoModel."""
         index = self.index
         # An index of FMA's published features has the first 140 of our 189 numbers.
-        features = np.asarray([vector[: len(index.space.mean)]], dtype=np.float32)
-        point = getattr(index.space, "points", index.space.standardised)(features)
+        point = index.space.points(np.asarray([vector[: len(index.space.mean)]], dtype=np.float32))
         ((rows, distance),) = index.neighbours(point, limit)
         return [(str(index.ids[row]), float(far)) for row, far in zip(rows, distance, strict=True)]
 
@@ -60,16 +63,19 @@ class Nearness:
         Raises NoModel, or KeyError for a track that the index lacks.
         """
         index = self.index
+        present = index.present
         first, last = (int(row) for row in index.rows_of([start, end]))
         for row, track_id in ((first, start), (last, end)):
             if row < 0:
                 raise KeyError(track_id)
-        a, b = (np.asarray(index.vectors[row], dtype=np.float64) for row in (first, last))
-        along = (index.vectors @ (b - a).astype(np.float32)).astype(np.float64)
+        vectors = np.asarray(index.vectors[present])
+        first, last = (int(np.searchsorted(present, row)) for row in (first, last))
+        a, b = vectors[first].astype(np.float64), vectors[last].astype(np.float64)
+        along = (vectors @ (b - a).astype(np.float32)).astype(np.float64)
         along = (along - along[first]) / max(along[last] - along[first], 1e-12)
         # |x - p|^2 = |x|^2 - 2 x.p + |p|^2: three products with the whole library instead of one pass for each point
-        size = np.square(index.vectors).sum(axis=1, dtype=np.float64)
-        to_a, to_b = index.vectors @ a.astype(np.float32), index.vectors @ b.astype(np.float32)
+        size = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
+        to_a, to_b = vectors @ a.astype(np.float32), vectors @ b.astype(np.float32)
         rows = [first]
         for share in np.linspace(0, 1, steps)[1:-1]:
             point = (1 - share) * a + share * b
@@ -79,7 +85,7 @@ class Nearness:
             candidates = np.flatnonzero(is_between)
             if len(candidates):
                 rows.append(int(candidates[np.argmin(distance[candidates])]))
-        return [str(index.ids[row]) for row in ([*rows, last] if last != first else rows)]
+        return [str(index.ids[present[row]]) for row in ([*rows, last] if last != first else rows)]
 
 
 def between(points: NDArray[np.float32]) -> tuple[float, float] | None:

@@ -39,6 +39,7 @@ class Change(Strict):
     name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
     tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
     add: Identifier | None = None
+    remove: Identifier | None = None
     drop: bool = False
 
 
@@ -97,6 +98,8 @@ def routes(parts: Parts) -> APIRouter:
         tracks = change.tracks
         if change.add is not None:
             tracks = list(dict.fromkeys([*(known.tracks if tracks is None else tracks), change.add]))
+        if change.remove is not None:
+            tracks = [each for each in (known.tracks if tracks is None else tracks) if each != change.remove]
         try:
             mine.change_playlist(user_id, playlist_id, change.name, tracks)
         except TooMuch as error:
@@ -121,12 +124,16 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/me/forget")
     def forget(sure: Sure, request: Request) -> Response:
-        """Deletes what MongoDB holds of the listener, account included, and ends the session."""
+        """Deletes what the lake and MongoDB hold of the listener, account included, and ends the session."""
         user_id = require_listener(request, parts)
         if sure.name.strip() != user_id:
             return refusal(422, "Enter your name to confirm.")
         if parts.accounts.key(user_id) is not None:
             session.enter(request, parts, user_id, sure.password or " ")  # raises Refused where it is wrong
+        try:
+            lake.forget(parts.settings.lake, user_id)
+        except OSError as error:
+            return refusal(503, f"Nothing is deleted yet: {error}")
         mine.forget(user_id)
         parts.accounts.drop(user_id)
         session.leave(request)

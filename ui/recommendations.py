@@ -18,6 +18,7 @@ from typing import TextIO
 from batch.mongo import EVERYONE
 from conf.settings import Settings, SettingsError, settings
 from streaming.events import why_no_identifier
+from ui.lake import rows_of
 from ui.library import Item, Library, LibraryAway, LibraryUnusable, Recommendations, Track, database
 
 
@@ -77,7 +78,7 @@ def then(table: str, user_id: str, as_of: datetime) -> Recommendations:
     try:
         stored = DeltaTable(table)
         explained = [field.name for field in stored.schema().fields if field.name in ("reason", "because")]
-        rows = stored.to_pyarrow_table(filters=[("user_id", "=", user_id)], columns=[*columns, *explained])
+        rows = rows_of(stored, user_id, [*columns, *explained])
         lists = rows.to_pylist()
     except (DeltaError, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]

@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 
 from ui import listening, owning, player, tracks, views
 from ui.guard import Guard
+from ui.lake import LakeAway
 from ui.library import LibraryAway
 from ui.nearness import NoModel
 from ui.parts import Parts
 from ui.session import Refused, refusal
-from ui.sound import NotHeard
+from ui.sound import Busy, NotHeard
 
 SESSION_S = 30 * 24 * 3600
 
@@ -54,6 +55,14 @@ def app(parts: Parts) -> FastAPI:
     async def say_that_the_library_is_away(_: Request, error: LibraryAway) -> Response:
         return refusal(503, f"The library is away. {error}")
 
+    @site.exception_handler(LakeAway)
+    async def say_that_the_lake_is_away(_: Request, error: LakeAway) -> Response:
+        return refusal(503, f"The lake cannot be read. {error}")
+
+    @site.exception_handler(Busy)
+    async def say_that_it_is_busy(_: Request, error: Busy) -> Response:
+        return refusal(503, str(error), {"Retry-After": "5"})
+
     @site.exception_handler(NoModel)
     async def say_that_there_is_no_model(_: Request, error: NoModel) -> Response:
         return refusal(409, str(error))
@@ -62,7 +71,7 @@ def app(parts: Parts) -> FastAPI:
     async def say_that_it_cannot_be_heard(_: Request, error: NotHeard) -> Response:
         return refusal(422, f"The file {error}")
 
-    site.add_middleware(Guard, host=parts.player.host)
+    site.add_middleware(Guard, parts=parts)
     # Added last, so outermost: every route, Gradio's too, sees the session.
     site.add_middleware(
         SessionMiddleware,

@@ -104,6 +104,12 @@ def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
     user_id = _name(name)
     if (wrong := why_no_password(password)) is not None:
         raise Refused(422, f"The password {wrong}.")
+    place = f"sign-up {request.client.host if request.client else ''}"
+    try:
+        parts.tries_of_name.check(place)
+    except TooManyTries as error:
+        raise Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)}) from error
+    parts.tries_of_name.fail(place)
     is_own = listener(request, parts) == user_id
     if not (parts.open_names or is_own) and parts.mine.is_anyone(user_id):
         raise Refused(409, "Somebody listens under this name already. Choose another.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PEAKS = 240
 KEPT = 300
 """Answers kept in memory; the pictures of a track have some 60 kB."""
+CLIPS = 4
+"""Clips that may wait to be listened to."""
 PATIENCE_S = 60.0
 PICTURES = ("waveform", "mel", "mfcc")
 PICTURE_WIDTH = 900
@@ -35,12 +37,17 @@ class NotHeard(ValueError):
     """The sound cannot be decoded; the message says why."""
 
 
+class Busy(RuntimeError):
+    """So many clips wait already that another one would take too long."""
+
+
 class Ear:
     """Asks the other process, once for the same thing, and remembers the answer."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
+        self._room = threading.BoundedSemaphore(CLIPS)
         self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
 
     def peaks(self, path: Path) -> list[int]:
@@ -53,8 +60,13 @@ class Ear:
         return found
 
     def vector(self, clip: bytes) -> list[float]:
-        """Features of a clip (the content of an audio file), as extract gives them. Raises NotHeard."""
-        return self._answer(self._submit(_vector, clip))
+        """Features of a clip (the content of an audio file), as extract gives them. Raises NotHeard or Busy."""
+        if not self._room.acquire(blocking=False):
+            raise Busy("Other clips are being listened to. Try again in a moment.")
+        try:
+            return self._answer(self._submit(_vector, clip))
+        finally:
+            self._room.release()
 
     def close(self) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,8 @@ from ui.pages import page
 from ui.parts import Parts
 from ui.session import Refused, about, listener, require_listener
 from ui.status import flat, model_card, queries
+
+log = logging.getLogger(__name__)
 
 SHELF = 14
 GENRES = 4
@@ -128,14 +131,22 @@ def routes(parts: Parts) -> APIRouter:
         _require_operator(request, parts)
         settings = parts.settings
         model = model_card(settings.models.root)
+        tracks = refused = lake.NOTHING
+        away = ""
+        try:
+            tracks = lake.rejected_tracks(settings.lake, settings.library.root)
+            refused = lake.rejected_events(settings.lake)
+        except lake.LakeAway as error:
+            away = str(error)
         return page(
             "status",
             events=parts.listens.state,
             queries=queries(parts.db, datetime.now(UTC)),
             model=model,
             results=flat(model.results)[:80] if model else [],
-            tracks=lake.rejected_tracks(settings.lake, settings.library.root),
-            refused=lake.rejected_events(settings.lake),
+            tracks=tracks,
+            refused=refused,
+            lake_away=away,
         )
 
     return router
@@ -168,7 +179,10 @@ class _Kept:
     def now(self) -> list[str]:
         if time.monotonic() - self._at > LAKE_S:
             self._at = time.monotonic()
-            self._value = self._read()
+            try:
+                self._value = self._read()
+            except lake.LakeAway as error:
+                log.warning("the freshest tracks are not known: %s", error)
         return self._value
 
 

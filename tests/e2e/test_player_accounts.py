@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from player_site import IDS, Lists, serving, with_library
 from playwright.sync_api import expect
 
@@ -114,7 +114,30 @@ def test_a_player_can_ask_for_accounts_and_make_none(strict: str) -> None:
         assert enter(client, name="zoe").status_code == 401
         assert enter(client, name="zoe", password=PASSWORD, create=True).status_code == 403
         assert enter(client, guest=True).status_code == 403
+        library = ["/for-you", f"/audio/{IDS[1]}", f"/view/track/{IDS[1]}", "/words?text=a", "/map.json", "/view/home"]
+        assert {client.get(path).status_code for path in library} == {401}
+        search = {"data": ["band"]}
+        assert client.post("/gradio_api/run/search", json=search).status_code == 401
+        assert client.get("/").status_code == 200
         assert enter(client, name="ana", password=PASSWORD).status_code == 200
+        assert {client.get(path).status_code for path in library} == {200}
+        assert "Band" in client.post("/gradio_api/run/search", json=search).text
+
+
+def test_the_page_of_a_closed_player_asks_who_it_is(strict: str, browser: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(strict)
+    expect(page.locator("#notice")).to_have_text("Sign in first.", timeout=15_000)
+    page.click("#listener")
+    expect(page.locator("#listener-guest")).to_be_hidden()
+    page.fill("#listener-name", "ana")
+    page.fill("#listener-password", PASSWORD)
+    page.click("#listener-ok")
+    expect(page.locator("#for-you .card")).to_have_count(6)
+    page.locator("#search textarea, #search input").fill("band")
+    expect(page.locator("#results .card").first).to_be_visible()
+    context.close()
 
 
 def test_a_name_with_a_history_cannot_be_taken_where_names_are_closed(
@@ -218,6 +241,7 @@ def test_everything_of_mine_is_exported_and_deleted(client: Client, db: Any, set
     for name in ("listens", "playlists"):
         assert db[name].find_one({"user_id": "ana"}) is None, name
     assert db.recommendations.find_one({"_id": "bob"}) is not None
+    assert DeltaTable(settings.lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist() == ["bob"]
     assert ana.get("/listener").json()["user_id"] is None
 
 

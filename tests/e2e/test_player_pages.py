@@ -124,6 +124,9 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     assert ana.page.locator("#view .card").get_attribute("data-track-id") == IDS[5]
     ana.page.click("[data-do=play-all]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
+    ana.page.locator("#view .card [data-do=menu]").click()
+    ana.page.get_by_role("menuitem", name="Take out of the playlist").click()
+    expect(ana.page.locator("#view .card")).to_have_count(0)
     ana.page.click("[data-do=drop-playlist]")
     expect(ana.page.locator("#playlists li")).to_contain_text("None yet")
     bob = visit("bob")

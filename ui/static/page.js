@@ -67,6 +67,7 @@ function menuOf(track) {
     ["Play next", () => (queue.addNext(track), toast(`Next: “${track.title}”.`))],
     ["Add to queue", () => (queue.add(track), toast(`“${track.title}” is in the queue.`))],
     ["Add to playlist …", () => requireListener() && playlists.putInto([track])],
+    track.source === "playlist" && playlists.open() && ["Take out of the playlist", () => playlists.takeOut(track)],
     ["More like this", steer("more"), opinions.has(track.id, "more")],
     ["Less like this", steer("less"), opinions.has(track.id, "less")],
     mute("artist"),

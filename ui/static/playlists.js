@@ -38,6 +38,15 @@ function done(answer, message) {
   if (location.hash.startsWith("#/you") || location.hash.startsWith("#/playlist")) showView(true);
 }
 
+/** The playlist whose page is open, if any. */
+export const open = () => location.hash.match(/^#\/playlist\/(.+)$/)?.[1] ?? null;
+
+export async function takeOut(track) {
+  const answer = await post(`/playlists/${open()}`, { remove: track.id });
+  if (answer.ok) showView(true);
+  else toast(answer.error);
+}
+
 export async function drop(playlistId) {
   const answer = await post(`/playlists/${encodeURIComponent(playlistId)}`, { drop: true });
   if (answer.ok) location.hash = "#/you";
@@ -64,7 +73,7 @@ export function makeDialogs() {
     "forget-dialog",
     "forget-head",
     `<h2 id="forget-head">Delete my data</h2>
-     <p>Your account, likes, history, playlists, profile and list are deleted from the player's database now. What the event log and the lake keep is the operator's to delete; see docs/player.md.</p>
+     <p>Your account, likes, history, playlists, profile and list are deleted now, and your events and lists in the lake. Kafka's log keeps events until its own time is over.</p>
      <form id="forget-form"><label for="forget-name">Your name, to be sure</label><input id="forget-name" required autocomplete="off">
      <label for="forget-password">Password, if you have one</label><input id="forget-password" type="password" autocomplete="current-password">
      <p id="forget-error" role="alert"></p>

@@ -1,0 +1,100 @@
+"""What the player reads from Delta and deletes there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from batch.library import library_name
+from conf.settings import Lake
+from ui import lake as module
+from ui.lake import NOTHING, events_of, forget, fresh, rejected_events, rejected_tracks
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(root=str(tmp_path))
+
+
+def write(lake: Lake, name: str, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+    write_deltalake(lake.table(name), pa.Table.from_pylist(rows, schema=schema))
+
+
+def test_tables_that_are_not_there_yet_are_empty(lake: Lake) -> None:
+    assert fresh(lake, "") == [] and events_of(lake, "ana") == []
+    assert rejected_tracks(lake, "") == rejected_events(lake) == NOTHING
+    assert forget(lake, "ana") == 0
+
+
+def test_the_freshest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Path) -> None:
+    here = library_name(str(tmp_path))
+    schema = pa.schema(
+        {
+            "track_id": pa.string(),
+            "library": pa.string(),
+            "found_at": pa.timestamp("us", "UTC"),
+            "gone_at": pa.timestamp("us", "UTC"),
+        }
+    )
+    rows = [
+        {"track_id": "old", "library": here, "found_at": NOW - timedelta(days=3), "gone_at": None},
+        {"track_id": "new", "library": here, "found_at": NOW, "gone_at": None},
+        {"track_id": "gone", "library": here, "found_at": NOW, "gone_at": NOW},
+        {"track_id": "elsewhere", "library": "/elsewhere", "found_at": NOW, "gone_at": None},
+    ]
+    write(lake, "tracks", rows, schema)
+    assert fresh(lake, str(tmp_path)) == ["new", "old"]
+    assert fresh(lake, "") == ["elsewhere", "new", "old"]
+
+
+def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
+    row = {"bytes": 3, "partition": 0}
+    rows = [
+        row | {"offset": n, "reason": "not JSON" if n else "empty value", "received_at": NOW + timedelta(seconds=n)}
+        for n in range(4)
+    ]
+    write(lake, "rejected_events", rows)
+    found = rejected_events(lake, latest=2)
+    assert (found.count, found.reasons) == (4, (("not JSON", 3), ("empty value", 1)))
+    assert [row["offset"] for row in found.latest] == [3, 2]
+
+
+@pytest.mark.parametrize("user_id", ["o'brien", "x' OR '1'='1", "back\\", '*/ -- "x"'])
+def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str) -> None:
+    rows = [
+        {"user_id": each, "offset": at, "occurred_at": NOW} for at, each in enumerate([user_id, "ana", user_id, "x"])
+    ]
+    write(lake, "listening_events", rows)
+    assert [row["offset"] for row in events_of(lake, user_id)] == [0, 2]
+    assert forget(lake, user_id) == 2
+    left = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
+    assert sorted(left) == ["ana", "x"] and events_of(lake, user_id) == []
+
+
+def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deltalake.exceptions import CommitFailedError
+
+    write(lake, "recommendations", [{"user_id": "ana"}])
+    own, failures = DeltaTable.delete, [CommitFailedError("busy")] * 2
+
+    def delete(self: DeltaTable, predicate: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return own(self, predicate)
+
+    monkeypatch.setattr(DeltaTable, "delete", delete)
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    assert forget(lake, "ana") == 1
+    write(lake, "listening_events", [{"user_id": "ana"}])
+    failures += [CommitFailedError("busy")] * 9
+    with pytest.raises(OSError, match="listening_events is busy"):
+        forget(lake, "ana")

@@ -1,0 +1,114 @@
+"""Sounds as numbers and pictures, made in another process; ways through an index."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from batch import registry
+from batch.audio import track
+from batch.index import Index, Space, index
+from ui.nearness import Nearness, NoModel, between
+from ui.sound import PEAKS, PICTURE_WIDTH, Ear, NotHeard
+
+RATE = 22_050
+
+
+@pytest.fixture(scope="module")
+def ear() -> Iterator[Ear]:
+    ear = Ear()
+    yield ear
+    ear.close()
+
+
+@pytest.fixture(scope="module")
+def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of a 440 Hz tone that grows from nothing."""
+    file = tmp_path_factory.mktemp("sound") / "swell.wav"
+    time = np.arange(4 * RATE) / RATE
+    soundfile.write(file, (time / 4 * np.sin(2 * np.pi * 440 * time) * 0.8).astype("float32"), RATE)
+    return file
+
+
+def test_peaks_follow_the_loudness(ear: Ear, swell: Path) -> None:
+    peaks = ear.peaks(swell)
+    assert len(peaks) == PEAKS and peaks[-1] == 100 and peaks[0] <= 1
+    assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
+
+
+def test_pictures_show_the_tone_where_it_is(ear: Ear, swell: Path) -> None:
+    mel = np.asarray(Image.open(io.BytesIO(ear.picture(swell, "mel"))).convert("L"), dtype=float)
+    assert mel.shape[1] == PICTURE_WIDTH
+    loudest = int(mel[:, -100:].mean(axis=1).argmax()) / len(mel)
+    assert 0.8 < loudest < 0.95, "440 Hz lies near the bottom"
+    assert mel[:, -50:].mean() > mel[:, :50].mean(), "and grows"
+    for which in ("waveform", "mfcc"):
+        assert Image.open(io.BytesIO(ear.picture(swell, which))).width == PICTURE_WIDTH
+
+
+def test_a_clip_has_the_numbers_that_extract_gives(ear: Ear, swell: Path) -> None:
+    np.testing.assert_allclose(ear.vector(swell.read_bytes()), track(swell)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"this is text", b"RIFF\x00\x00", bytes(5000)])
+def test_what_is_no_sound_is_said_and_the_ear_goes_on(ear: Ear, swell: Path, content: bytes) -> None:
+    with pytest.raises(NotHeard):
+        ear.vector(content)
+    assert len(ear.peaks(swell)) == PEAKS
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Nearness:
+    """Nine tracks on a line, 0 to 8, and one far beside it."""
+    vectors = np.zeros((10, 4), dtype=np.float32)
+    vectors[:9, 0] = np.arange(9)
+    vectors[9] = [4, 50, 0, 0]
+    space = Space(
+        mean=np.zeros(4, dtype=np.float32),
+        deviation=np.ones(4, dtype=np.float32),
+        components=np.eye(4, 2, dtype=np.float32),
+        directions=np.ones((1, 1, 2), dtype=np.float32),
+        offsets=np.zeros((1, 1), dtype=np.float32),
+        width=100.0,
+    )
+    made: Index = index([f"t{number}" for number in range(10)], vectors, [None] * 10, space)
+    with registry.new_version(str(tmp_path), datetime.now(UTC)) as (_, folder):
+        made.save(folder / "index")
+        registry.write_manifest(folder, {})
+    return Nearness(str(tmp_path))
+
+
+def test_a_path_goes_evenly_from_one_to_the_other(line: Nearness) -> None:
+    assert line.path("t0", "t8", 5) == ["t0", "t2", "t4", "t6", "t8"]
+    assert line.path("t8", "t0", 3) == ["t8", "t4", "t0"]
+    assert line.path("t0", "t1", 10) == ["t0", "t1"], "none lies between"
+    assert line.path("t3", "t3", 5) == ["t3"]
+    with pytest.raises(KeyError):
+        line.path("t0", "nobody", 5)
+
+
+def test_a_new_model_is_taken_up(line: Nearness, tmp_path: Path) -> None:
+    assert [track_id for track_id, _ in line.like([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
+    only = line.index
+    smaller = index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.space)
+    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
+        smaller.save(folder / "index")
+        registry.write_manifest(folder, {})
+    assert [track_id for track_id, _ in line.like([0, 0, 0, 0], 1)] == ["x"]
+
+
+def test_without_a_model_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoModel, match="no model yet"):
+        Nearness(str(tmp_path)).like([0.0] * 189)
+
+
+def test_the_middle_of_places_leaves_unknown_ones_out() -> None:
+    assert between(np.array([[0, 0], [np.nan, 1], [1, 0.5]], dtype=np.float32)) == (0.5, 0.25)
+    assert between(np.empty((0, 2), dtype=np.float32)) is None
