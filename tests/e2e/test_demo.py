@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -116,6 +117,21 @@ def test_play_like_and_skip_move_the_list_on_the_page(
     page.wait_for_timeout(1500)
     now = for_you.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")
     assert now != shown
+
+    # a service that is gone comes back, and the stream with it
+    generation = int(for_you.get_attribute("data-generation") or 0)
+    mongod = json.loads((home / "run" / "mongod.pid").read_text())["pid"]
+    os.kill(mongod, signal.SIGKILL)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "mongod is back" in line:
+            break
+    page.click("#next")
+    page.wait_for_function(
+        "before => Number(document.querySelector('#for-you').dataset.generation) > before",
+        arg=generation,
+        timeout=60_000,
+    )
     page.close()
 
     refused = demo(home, "--once")

@@ -33,6 +33,7 @@ from streaming.events import Event, encode
 TRACKS, D, KINDS = 240, 8, 6
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PATIENCE_S = 150.0
+AWAY_S = 60.0
 
 
 @dataclass
@@ -239,6 +240,11 @@ def kill(world: World, what: str) -> None:
         world.driver.stop(0)
         world.start_driver()
         world.wait_ready()
+    elif what.endswith(" away"):
+        group = (world.mongo if what == "mongo away" else world.kafka).process.pid
+        os.killpg(group, signal.SIGSTOP)
+        time.sleep(AWAY_S)
+        os.killpg(group, signal.SIGCONT)
     else:
         server: MongoServer | KafkaServer = world.mongo if what == "mongo" else world.kafka
         os.killpg(server.process.pid, signal.SIGKILL)

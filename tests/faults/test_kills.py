@@ -1,4 +1,4 @@
-"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run."""
+"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run; or away for a minute."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_twenty_kills_leave_no_trace(world: World, tmp_path: Path) -> None:
     kills = ["worker", "driver", "mongo", "kafka"] * 5
     disturbed(world, kills, events=3000, rate=20, folder=tmp_path / "undisturbed")
+
+
+@pytest.mark.timeout(1200)
+def test_a_minute_without_mongodb_and_one_without_kafka_leave_no_trace(world: World, tmp_path: Path) -> None:
+    disturbed(world, ["mongo away", "kafka away"], events=1200, rate=15, folder=tmp_path / "undisturbed")
