@@ -1,4 +1,4 @@
-"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run; or away for a minute."""
+"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run; or away a minute."""
 
 from __future__ import annotations
 
