@@ -160,7 +160,7 @@ def replayed(events: DataFrame, serving: Serving, end: datetime) -> DataFrame:
             {
                 "user_id": profile.user_id,
                 "generation": profile.events_applied,
-                "generated_at": pd.Timestamp(profile.latest_at, unit="s"),
+                "generated_at": pd.Timestamp(profile.latest_at, unit="s").floor("us"),
                 "model_version": serving.model_version,
                 **{name: value for name, value in asdict(item).items() if name in RECOMMENDATIONS.names},
             }
