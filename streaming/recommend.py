@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "recommend"
 POOL = "fast"
+FETCH_WAIT_MS = 20
 
 RAW = StructType(
     [
@@ -77,8 +78,6 @@ def start(
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
     for field in MUTED_KINDS:  # the tracks of a muted artist or genre are asked for by name
         database_of(settings.mongo).tracks.create_index(field)
-    fast = spark.newSession()  # its plans are small and come often: what adapts a large plan costs more than it gives
-    fast.conf.set("spark.sql.adaptive.enabled", "false")
     serving = serving_of(settings, sources[topic])
     last = 0
 
@@ -98,7 +97,7 @@ def start(
         metrics.served(outcome, now.model_version)
 
     query = (
-        fast_lane(fast, settings, topic)
+        fast_lane(spark, settings, topic)
         .writeStream.queryName(NAME)
         .option("checkpointLocation", checkpoint(settings, NAME, sources[topic]))
         .foreachBatch(serve_batch)
@@ -186,6 +185,8 @@ def events(spark: SparkSession, settings: Settings, names: Sequence[str], most: 
         .option("subscribe", ",".join(names))
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", most)
+        # A fetch that was sent ahead for the next event holds up the one that reads it, up to this long.
+        .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
         .option("failOnDataLoss", "false")  # what Kafka's retention removed before we came is gone either way
         .load()
         .select("topic", "partition", "offset", "value", F.unix_millis("timestamp").alias("received_ms"))
