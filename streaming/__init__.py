@@ -2,7 +2,7 @@
 
 events.py            what a listening event is, and what is wrong with one that is not
 taste.py             events → what a listener likes and rejects (numbers); skips.py: how often everybody skips a track
-centres.py           liked tracks → a listener's interests (numbers)
+liking.py            what a list follows: liked and rejected tracks, and the interests (centres.py) that they form (numbers)
 recommendations.py   taste + index → a ranked list with reasons (numbers); candidates.py: the index with a memory
 profiles.py          a micro-batch of events → profiles and lists, each event counted once
 recommend.py       ▶ Kafka → profiles and lists → MongoDB and the topic `recommendations`: the fast lane

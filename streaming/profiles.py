@@ -22,7 +22,8 @@ from batch.mongo import EVERYONE
 from conf.settings import Kafka, Mongo, Taste
 from streaming.connections import catalogue_of, database_of, forget_producer, hidden_rows, producer_of
 from streaming.events import BadEvent, Event, parse, received_at
-from streaming.recommendations import Item, items, liking
+from streaming.liking import liking
+from streaming.recommendations import Item, items
 from streaming.skips import frozen
 from streaming.taste import Profile
 from streaming.titles import titles

@@ -12,7 +12,8 @@ from batch.space import Space
 from conf.settings import Taste
 from streaming.candidates import Catalogue
 from streaming.events import Event
-from streaming.recommendations import TOGETHER, Item, items, liking
+from streaming.liking import liking
+from streaming.recommendations import TOGETHER, Item, items
 from streaming.taste import Profile
 
 TASTE = Taste(

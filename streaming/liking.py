@@ -1,0 +1,97 @@
+"""What a list follows: the tracks that a listener likes and rejects just now, and the interests that they form. Numbers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batch.index import Rows
+from streaming.candidates import Catalogue, Floats64
+from streaming.centres import Centre, centres
+from streaming.taste import Opinion, Profile
+
+if TYPE_CHECKING:
+    from conf.settings import Taste
+
+LIKED = 30
+REJECTED = 30
+ATTENDED = 40
+"""Of older tracks the recency is next to nothing."""
+SHOWN = 8
+"""Tracks of a centre that a profile shows."""
+SHOWN_HEARD = 30
+
+
+@dataclass(frozen=True)
+class Liking:
+    """What a list follows: tracks that the index has, by row, with their weights (positive), strongest first."""
+
+    liked: list[Opinion]
+    rows: Rows
+    weights: Floats64
+    rejected: list[Opinion]
+    rejected_rows: Rows
+    rejected_weights: Floats64
+    centres: list[Centre]
+
+    def shown(self, profile: Profile) -> dict[str, Any]:
+        """What the profile's document shows of it: centres, rejected and heard tracks."""
+        latest = sorted(profile.opinions, key=lambda opinion: -opinion.touched_at)
+        return {
+            "centres": [
+                {"weight": round(c.weight, 4), "tracks": [self.liked[at].track_id for at in c.members[:SHOWN]]}
+                for c in self.centres
+            ],
+            "rejected": [o.track_id for o in sorted(self.rejected, key=lambda opinion: -opinion.touched_at)],
+            "heard": [opinion.track_id for opinion in latest[:SHOWN_HEARD]],
+        }
+
+
+def liking(profile: Profile, catalogue: Catalogue, taste: Taste) -> Liking:
+    """What the listener likes and rejects, at the time of the last event."""
+    rows = catalogue.index.rows_of([opinion.track_id for opinion in profile.opinions])
+    weights = np.array([opinion.weight(profile.latest_at, taste) for opinion in profile.opinions], dtype=np.float64)
+    weights = _attended(profile, rows, weights, catalogue, taste)
+    order = sorted(
+        (at for at in range(len(rows)) if rows[at] >= 0),
+        key=lambda at: (-weights[at], profile.opinions[at].track_id),
+    )
+    up = np.array([at for at in order if weights[at] > 0][:LIKED], dtype=np.int64)
+    down = np.array([at for at in reversed(order) if weights[at] < 0][:REJECTED], dtype=np.int64)
+    return Liking(
+        [profile.opinions[at] for at in up],
+        rows[up],
+        weights[up],
+        [profile.opinions[at] for at in down],
+        rows[down],
+        -weights[down],
+        centres(rows[up], weights[up], catalogue, taste.centres, taste.centre_reach),
+    )
+
+
+def _attended(profile: Profile, rows: Rows, weights: Floats64, catalogue: Catalogue, taste: Taste) -> Floats64:
+    """The weights, those of liked tracks less where their like is being skipped just now.
+
+    Who skips what was loved an hour ago wants something else, and a sum over weeks would take weeks to notice. A liked track
+    keeps the share of its weight by which support outweighs pressure: the liked, and the rejected, tracks like it, each
+    counting half as much every `attention_tracks` tracks back, and pressure also fading with the session.
+    """
+    up = np.flatnonzero((rows >= 0) & (weights > 0))
+    down = np.flatnonzero((rows >= 0) & (weights < 0))
+    if not len(up) or not len(down) or not taste.impatience:
+        return weights
+    touched = np.array([opinion.touched_at for opinion in profile.opinions])
+    back = np.empty(len(touched))
+    back[np.lexsort((np.arange(len(touched)), -touched))] = np.arange(len(touched))
+    recency = 0.5 ** (back / taste.attention_tracks)
+    # older tracks count next to nothing
+    up_near, down_near = (some[np.argsort(back[some])[:ATTENDED]] for some in (up, down))
+    fading = 0.5 ** (np.maximum(0.0, profile.latest_at - touched[down_near]) / (60 * taste.session_half_life_minutes))
+    support = catalogue.likeness(rows[up], rows[up_near]) @ (recency * weights)[up_near]
+    support = np.maximum(support, (recency * weights)[up])
+    pressure = catalogue.likeness(rows[up], rows[down_near]) @ (recency[down_near] * -weights[down_near] * fading)
+    attended = weights.copy()
+    attended[up] *= np.clip(1 - taste.impatience * pressure / np.maximum(support, 1e-12), 0.0, 1.0)
+    return attended
