@@ -17,11 +17,14 @@ from deltalake import DeltaTable
 from kafka import KafkaProducer
 from pymongo import MongoClient
 
+from batch import registry
 from conf.settings import PREFIX, Settings
 from streaming.events import Event, encode
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from harness import make_model  # noqa: E402
 from made_library import make_library  # noqa: E402
 
 
@@ -111,16 +114,17 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(settings: Settings,
 
 
 def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, environment: dict[str, str]) -> None:
-    job(environment, "batch/extract.py")
-    job(environment, "batch/train.py")
-    assert "12 tracks: recall" in job(environment, "batch/evaluate.py")
-    job(environment, "batch/publish.py")
-    assert "12 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
-    assert "0 added, 0 removed, 12 unchanged" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    make_model(Path(settings.models.root))
+    index = registry.latest(settings.models.root).index
     database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
-    one = database.tracks.find_one({"artist": "Deep"})
-    features = [number * 1.001 for number in one["features"]]
-    database.tracks.insert_one({**one, "_id": "new", "title": "New", "features": features})
+    database.tracks.insert_many(
+        {"_id": str(track), "title": "Title", "features": point.tolist()}
+        for track, point in zip(index.ids, index.vectors, strict=True)
+    )
+    assert f"{len(index)} tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
+    said = job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert f"0 added, 0 removed, {len(index)} unchanged" in said
+    database.tracks.insert_one({"_id": "new", "title": "New", "features": (index.vectors[0] + 0.1).tolist()})
     database.tracks.insert_one({"_id": "unfit", "title": "Unfit", "features": [1.0, 2.0]})
     database.tracks.insert_one({"_id": "bare", "title": "Without features"})
     assert "3 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
@@ -129,7 +133,6 @@ def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, envir
     database.tracks.delete_one({"_id": "new"})
     assert "1 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
     assert "0 added, 1 removed" in job(environment, "streaming/catalogue.py", "--until-caught-up")
-    assert "0 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
 
 
 def state(settings: Settings, database: Any) -> tuple[Any, ...]:
