@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 PATIENCE_MS = 10_000
+ANSWER_MS = 60_000
 HIDDEN_S = 60
 """For so long the tracks of a muted artist or genre are not asked for again."""
 
@@ -68,4 +69,5 @@ def _tracks_of(target: str, mongo: Mongo, _minute: int) -> list[str]:
 def _client(uri: str) -> MongoClient[dict[str, Any]]:
     from pymongo import MongoClient
 
-    return MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=PATIENCE_MS)
+    # without a time limit for answers, a server that vanished without a word would be waited for for ever
+    return MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=PATIENCE_MS, socketTimeoutMS=ANSWER_MS)
