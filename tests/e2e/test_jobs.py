@@ -19,7 +19,9 @@ from pymongo import MongoClient
 
 from batch import registry
 from conf.settings import PREFIX, Settings
+from streaming.catalogue import Grown, Keeper
 from streaming.events import Event, encode
+from streaming.feed import Feed
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,12 +129,12 @@ def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, envir
     database.tracks.insert_one({"_id": "new", "title": "New", "features": (index.vectors[0] + 0.1).tolist()})
     database.tracks.insert_one({"_id": "unfit", "title": "Unfit", "features": [1.0, 2.0]})
     database.tracks.insert_one({"_id": "bare", "title": "Without features"})
-    assert "3 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
-    said = job(environment, "streaming/catalogue.py", "--until-caught-up")
-    assert "1 added, 0 removed, 0 unchanged, 1 unfit" in said and "unfit left out: features of shape" in said
+    assert Feed(settings).run(until_caught_up=True) == 3
+    assert Keeper(settings).run(until_caught_up=True) == Grown(added=1, unfit=1)
     database.tracks.delete_one({"_id": "new"})
-    assert "1 tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
-    assert "0 added, 1 removed" in job(environment, "streaming/catalogue.py", "--until-caught-up")
+    assert Feed(settings).run(until_caught_up=True) == 1
+    assert Keeper(settings).run(until_caught_up=True) == Grown(removed=1)
+    assert Feed(settings).run(until_caught_up=True) == 0
 
 
 def state(settings: Settings, database: Any) -> tuple[Any, ...]:
