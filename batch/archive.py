@@ -132,7 +132,9 @@ class _Unpacking:
         except InterruptedError:
             raise
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
-            raise DamagedArchive(f"{self._name} is damaged at {file.filename} ({error or type(error).__name__})") from error
+            raise DamagedArchive(
+                f"{self._name} is damaged at {file.filename} ({error or type(error).__name__})"
+            ) from error
 
 
 def checksums(content: bytes, top: str) -> Mapping[str, str]:
@@ -163,7 +165,9 @@ def _files(source: zipfile.ZipFile, top: str) -> dict[str, zipfile.ZipInfo]:
         parts = name.removesuffix("/").split("/")
         is_inside = parts[0] == top and not {"", ".", ".."} & set(parts) and "\\" not in name
         if not is_inside or stat.S_ISLNK(file.external_attr >> 16):
-            raise UnsafeArchive(f"the archive holds {name!r}, which is no plain file below {top}/; nothing was unpacked")
+            raise UnsafeArchive(
+                f"the archive holds {name!r}, which is no plain file below {top}/; nothing was unpacked"
+            )
         if name in found:
             raise UnsafeArchive(f"the archive holds {name!r} twice; nothing was unpacked")
         if not file.is_dir():

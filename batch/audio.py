@@ -122,7 +122,7 @@ def _resampled(file: Recording) -> Iterator[NDArray[np.float32]]:
     if heard / file.rate < SHORTEST_S:
         raise UnreadableAudio("too short", f"{heard / file.rate:.2f} s, expected at least {SHORTEST_S:g} s")
     if highest - lowest < SILENCE:
-        raise UnreadableAudio("silent", f"the signal never moves by more than {SILENCE:g} of full scale")
+        raise UnreadableAudio("silent", f"the part that is read never moves by more than {SILENCE:g} of full scale")
     if file.rate != SAMPLE_RATE:
         yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
@@ -135,21 +135,25 @@ def _features_of(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     import librosa
     import numpy as np
 
-    loudest, peaks, valleys, cepstra = -np.inf, [], [], []
+    loudest, frames, peaks, valleys = -np.inf, 0, [], []
     with SpooledTemporaryFile(max_size=SPILL) as waiting:
         for magnitude in _spectra(blocks):
             mel = librosa.power_to_db(_mel_bands() @ np.square(magnitude), top_db=None)
             loudest = max(loudest, float(mel.max()))
             waiting.write(np.ascontiguousarray(mel.T).data)
+            frames += mel.shape[1]
             peak, valley = _peaks_and_valleys(magnitude)
             peaks.append(peak)
             valleys.append(valley)
+        contrast = summary(_decibels(peaks) - _decibels(valleys))
         waiting.seek(0)
+        cepstra, at = np.empty((N_MFCC, frames), dtype=np.float32), 0
         while stored := waiting.read(4096 * N_MELS * 4):
-            decibels = np.frombuffer(stored, dtype=np.float32).reshape(-1, N_MELS).T
-            cepstra.append(librosa.feature.mfcc(S=np.maximum(decibels, loudest - TOP_DB), n_mfcc=N_MFCC))
-    contrast = _decibels(peaks) - _decibels(valleys)
-    return np.concatenate([summary(np.concatenate(cepstra, axis=1)), summary(contrast)]).astype(np.float32)
+            decibels = np.maximum(np.frombuffer(stored, dtype=np.float32).reshape(-1, N_MELS).T, loudest - TOP_DB)
+            part = librosa.feature.mfcc(S=decibels, n_mfcc=N_MFCC)
+            cepstra[:, at : at + part.shape[1]] = part
+            at += part.shape[1]
+    return np.concatenate([summary(cepstra), contrast]).astype(np.float32)
 
 
 def _spectra(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -161,14 +165,17 @@ def _spectra(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
     import numpy as np
 
     edge = np.zeros(N_FFT // 2, dtype=np.float32)
+    at_once = AT_ONCE_S * SAMPLE_RATE
     held: list[NDArray[np.float32]] = []
-    is_long = False
+    total, is_long = 0, False
     for block in blocks:
-        held.append(block)
-        if sum(map(len, held)) > AT_ONCE_S * SAMPLE_RATE:
-            magnitude, rest = _spectrum(np.concatenate(held if is_long else [edge, *held]))
-            held, is_long = [rest], True
-            yield magnitude
+        for start in range(0, len(block), at_once):
+            held.append(block[start : start + at_once])
+            total += len(held[-1])
+            if total > at_once:
+                magnitude, rest = _spectrum(np.concatenate(held if is_long else [edge, *held]))
+                held, total, is_long = [rest], len(rest), True
+                yield magnitude
     if is_long:
         yield _spectrum(np.concatenate([*held, edge]))[0]
     else:
@@ -202,10 +209,13 @@ def _peaks_and_valleys(magnitude: NDArray[np.float32]) -> tuple[NDArray[np.float
 
 
 def _decibels(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The parts, which are given up, in one piece and in decibels."""
     import librosa
     import numpy as np
 
-    return np.asarray(librosa.power_to_db(np.concatenate(parts, axis=1), top_db=TOP_DB))
+    whole = np.concatenate(parts, axis=1)
+    parts.clear()
+    return np.asarray(librosa.power_to_db(whole, top_db=TOP_DB))
 
 
 @lru_cache

@@ -1,7 +1,7 @@
 """Sound files, opened: rate, length and blocks of mono samples, whatever the container.
 
 libsndfile reads what it can (WAV, AIFF, FLAC, Ogg, Opus, MP3); MP4 and AAC go to FFmpeg by PyAV, told by their content and
-never by their name. A block is small whatever the file, so a day of music takes no more memory than a minute. The decoders
+never by their name. A block is small whatever the file, so that hours of it take little more memory than a minute. The decoders
 are imported when first used.
 """
 
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Samples, all channels together, that are decoded at once."""
 LONGEST_S = 12 * 3600.0
+LONGEST_WHOLE_S = 6 * 3600.0
+"""Of whole tracks, whose frames must fit into a worker's memory."""
 RATES_HZ = (2_000, 768_000)
 HELD = 0.9
 """A file that ends before this share of the length it declares is truncated."""
-_UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
+_UNKNOWN_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
 
 
 class UnreadableAudio(ValueError):
@@ -54,13 +57,23 @@ def recording(path: Path, middle_s: float | None) -> Iterator[Recording]:
 
     Raises UnreadableAudio here or while its blocks are read; OSError where the file itself cannot be opened.
     """
-    with open(path, "rb") as file:
-        head = file.read(16)
+    head = _head(path)
     if not head:
         raise UnreadableAudio("empty", "the file has no bytes")
-    is_ffmpeg = head[4:8] == b"ftyp" or _is_adts(head) or (head[:3] == b"ID3" and path.suffix.lower() == ".aac")
+    is_ffmpeg = head[4:8] in _MP4_BOXES or _is_adts(head)
     with (_by_ffmpeg if is_ffmpeg else _by_libsndfile)(path, middle_s) as found:
         yield found
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes that say what a file is: those behind an ID3 tag, where it begins with one."""
+    with open(path, "rb") as file:
+        head = file.read(16)
+        if head[:3] == b"ID3" and len(head) >= 10:
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+            file.seek(10 + size)
+            return file.read(16) or head
+    return head
 
 
 @contextmanager
@@ -70,20 +83,20 @@ def _by_libsndfile(path: Path, middle_s: float | None) -> Iterator[Recording]:
     try:
         file = soundfile.SoundFile(os.fspath(path))
     except soundfile.LibsndfileError as error:
-        known = error.code not in (1, 2)
+        known = error.code not in (1, 2, 7)
         raise UnreadableAudio("not audio", error.error_string if known else "no decoder knows the content") from error
     except (RuntimeError, MemoryError) as error:
         raise UnreadableAudio("not audio", f"the decoder failed: {error}") from error
     with file:
-        _check(file.samplerate, file.frames / file.samplerate)
+        _check(file.samplerate, file.frames / file.samplerate, middle_s)
         if file.frames <= 0:
             raise UnreadableAudio("no samples", "the header promises audio, but there is none")
         promised = _promised_s(path, file.format, file.samplerate * file.channels)
         if promised and file.frames / file.samplerate < HELD * promised:
             held = file.frames / file.samplerate
             raise UnreadableAudio("truncated", f"the header promises {promised:.1f} s, the file holds {held:.1f} s")
-        if file.format == "OGG" and not _ogg_ends(path):
-            raise UnreadableAudio("truncated", "the file breaks off before the end of its Ogg stream")
+        if file.format == "OGG" and _is_torn(path):
+            raise UnreadableAudio("truncated", "the file breaks off within an Ogg page")
         wanted = file.frames if middle_s is None else min(file.frames, int(middle_s * file.samplerate))
         if wanted < file.frames:
             file.seek((file.frames - wanted) // 2)
@@ -150,18 +163,20 @@ def _promised_s(path: Path, kind: str, samples_per_s: int) -> float:
     return 0.0 if open_ended else float(info.length)
 
 
-def _ogg_ends(path: Path) -> bool:
-    """Whether the last page of an Ogg file is whole and marked as the stream's last (RFC 3533, section 6)."""
+def _is_torn(path: Path) -> bool:
+    """Whether an Ogg file ends within its last page (RFC 3533, section 6)."""
     longest_page = 27 + 255 + 255 * 255
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 2 * longest_page))
         tail = file.read()
     at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
+    if at < 0:
         return False
+    if len(tail) < at + 27:
+        return True
     segments = tail[at + 27 : at + 27 + tail[at + 26]]
-    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + tail[at + 26] + sum(segments)
+    return len(tail) < at + 27 + tail[at + 26] + sum(segments)
 
 
 @contextmanager
@@ -181,7 +196,7 @@ def _by_ffmpeg(path: Path, middle_s: float | None) -> Iterator[Recording]:
         stream = container.streams.audio[0]
         rate = int(stream.codec_context.sample_rate or 0)
         promised = float((stream.duration or 0) * stream.time_base) if stream.time_base else 0.0
-        _check(rate, promised)
+        _check(rate, promised, middle_s)
         try:
             held = float(sum(packet.duration or 0 for packet in container.demux(stream)) * (stream.time_base or 0))
             container.seek(0)
@@ -192,7 +207,7 @@ def _by_ffmpeg(path: Path, middle_s: float | None) -> Iterator[Recording]:
             raise UnreadableAudio("truncated", f"the header promises {promised:.1f} s, the file holds {held:.1f} s")
         if held == 0:
             raise UnreadableAudio("no samples", "the header promises audio, but there is none")
-        _check(rate, held)
+        _check(rate, held, middle_s)
         wanted_s = held if middle_s is None else min(held, middle_s)
         yield Recording(rate, held, _ffmpeg_blocks(container, stream, rate, (held - wanted_s) / 2, wanted_s))
 
@@ -204,7 +219,7 @@ def _ffmpeg_blocks(
     import av
     import numpy as np
 
-    left, got = int(wanted_s * rate), 0
+    left, got = round(wanted_s * rate), 0
     planes = av.AudioResampler(format="fltp")
     try:
         if start_s:
@@ -243,11 +258,13 @@ def _mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(samples @ np.full(channels, 1.0 / channels, dtype=np.float32))
 
 
-def _check(rate: int, duration_s: float) -> None:
+def _check(rate: int, duration_s: float, middle_s: float | None) -> None:
     lowest, highest = RATES_HZ
-    if duration_s > LONGEST_S:
-        longest = LONGEST_S / 3600
-        raise UnreadableAudio("too long", f"{duration_s / 3600:.0f} h declared, at most {longest:.0f} h are read")
+    longest_s = LONGEST_WHOLE_S if middle_s is None else LONGEST_S
+    if duration_s > longest_s:
+        raise UnreadableAudio(
+            "too long", f"{duration_s / 3600:.1f} h declared, at most {longest_s / 3600:.0f} h are read"
+        )
     if not lowest <= rate <= highest:
         raise UnreadableAudio("not audio", f"{rate} samples a second declared, expected {lowest} to {highest}")
 

@@ -101,7 +101,9 @@ def _fetch(url: str, part: Path, make_sure_of_room: Callable[[int], None], timeo
         if change is None and (answer.status == 416 or (remote.size is not None and have > remote.size)):
             change = f"it has no bytes from {have:,} on"
         if change is not None:
-            raise DownloadFailed(f"{url} is not the file that was begun ({change}); if it is the right one, delete {part}")
+            raise DownloadFailed(
+                f"{url} is not the file that was begun ({change}); if it is the right one, delete {part}"
+            )
         start = _start(answer, have)
         if remote.size is not None:
             make_sure_of_room(remote.size - have)
@@ -150,7 +152,9 @@ def _opened(request: Request, timeout_s: float) -> Any:
         raise DownloadFailed(f"{url}: the server answered {state}{hint}") from error
     except URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise DownloadFailed(f"{url}: the server's certificate is not valid ({error.reason.verify_message})") from error
+            raise DownloadFailed(
+                f"{url}: the server's certificate is not valid ({error.reason.verify_message})"
+            ) from error
         raise _Broken(f"no connection ({_said(error.reason)})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(f"no connection ({_said(error)})") from error
@@ -163,7 +167,9 @@ def _start(answer: Any, have: int) -> int:
     said = answer.headers.get("Content-Range", "")
     if answer.status == 206 and re.match(rf"bytes {have}-", said):
         return have
-    raise DownloadFailed(f"{answer.url}: asked for the bytes from {have:,} on, got {answer.status} {said or 'without a range'}")
+    raise DownloadFailed(
+        f"{answer.url}: asked for the bytes from {have:,} on, got {answer.status} {said or 'without a range'}"
+    )
 
 
 def _total(answer: Any) -> int | None:

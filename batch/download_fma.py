@@ -71,7 +71,9 @@ def main(
     if urlsplit(given.base_url).scheme not in ("http", "https"):
         print(f"download_fma: --base-url is {given.base_url}, expected http://… or https://…", file=sys.stderr)
         return 2
-    subset = Subset(f"fma_{given.subset}", Path(given.to).expanduser(), given.base_url, published[given.subset], pauses_s)
+    subset = Subset(
+        f"fma_{given.subset}", Path(given.to).expanduser(), given.base_url, published[given.subset], pauses_s
+    )
     try:
         files = subset.take(given.remove_archive)
     except KeyboardInterrupt:
@@ -158,7 +160,11 @@ class Subset:
         try:
             done = json.loads(self._beside(".unpacked").read_text())
             files: dict[str, int] = done["files"] if done["sha1"] == self.published.sha1 else {}
-            return files if files and all((self.to / name).stat().st_size == length for name, length in files.items()) else None
+            return (
+                files
+                if files and all((self.to / name).stat().st_size == length for name, length in files.items())
+                else None
+            )
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
@@ -210,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--subset", required=True, choices=list(PUBLISHED), help="which archive")
     parser.add_argument("--to", metavar="DIR", default="fma", help="the folder for archive and files; default: ./fma")
-    parser.add_argument("--base-url", metavar="URL", default=BASE_URL, help="where the archives lie; default: %(default)s")
+    parser.add_argument(
+        "--base-url", metavar="URL", default=BASE_URL, help="where the archives lie; default: %(default)s"
+    )
     parser.add_argument("--remove-archive", action="store_true", help="delete the zip once all is unpacked")
     return parser
 

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 
 from batch import fma
 from batch.audio import extractor_version
-from batch.features import FEATURES, features, outcomes
+from batch.features import FEATURES_OF_CONTENT, features, outcomes
 from batch.lake import table, upsert
 from batch.library import AudioFile, Unusable, scanned
 from batch.progress import Progress
@@ -98,7 +98,8 @@ class _Extraction:
             for start in range(0, len(waiting), CHUNK):
                 refused |= {row.path: row for row in self._chunk(waiting[start : start + CHUNK])}
 
-        lost = self._catalogue.missing(datetime.now(UTC))
+        out_of_reach = [one.path for one in self._found.unusable]
+        lost = self._catalogue.missing(datetime.now(UTC), out_of_reach)
         described = self._catalogue.described(self._said)
         self._upsert({track.track_id: track for track in (*lost, *described)}.values())
         unseen = self._refusals()
@@ -121,7 +122,7 @@ class _Extraction:
         spark, catalogue = self._spark, self._catalogue
         rows = spark.createDataFrame([asdict(file) for file in chunk], FILE)
         spread = rows.repartition(-(-len(chunk) // FILES_A_TASK))
-        known = catalogue.contents(self._current)
+        known = spark.sparkContext.broadcast(catalogue.contents(self._current))
         seen = outcomes(spread, catalogue.library, known, self._middle_s, self._counters).persist()
         try:
             found = {row.path: row for row in seen.drop("vector").collect()}
@@ -137,6 +138,7 @@ class _Extraction:
                 self._current |= changed.keys()
         finally:
             seen.unpersist()
+            known.destroy()
         bad = [
             Rejected(catalogue.library, row.path, row.reason, row.detail, now, self._version, row.size, row.mtime_ns)
             for row in in_order
@@ -151,11 +153,15 @@ class _Extraction:
         tracks = table(self._spark, self._lake.table("tracks"), TRACKS)
         is_ours = F.col("library") == library
         known = [Track.from_row(row.asDict(recursive=True)) for row in tracks.where(is_ours).collect()]
-        foreign = tracks.where(~is_ours & F.col("sha256").isNotNull()).select("sha256", "track_id").collect()
-        elsewhere = {row.sha256: row.track_id for row in foreign}
+        elsewhere = [
+            (row.track_id, row.sha256) for row in tracks.where(~is_ours).select("track_id", "sha256").collect()
+        ]
         is_current = F.col("extractor_version") == self._version
-        vectors = table(self._spark, self._lake.table("features"), FEATURES).where(is_current).select("track_id")
-        return Catalogue(library, known, self._found.files, elsewhere), {row.track_id for row in vectors.collect()}
+        vectors = table(self._spark, self._lake.table("features"), FEATURES_OF_CONTENT).where(is_current)
+        of = {row.track_id: row.sha256 for row in vectors.select("track_id", "sha256").collect()}
+        # A run that was killed may have left features of a content that its track does not have (any more).
+        stale = {track.track_id for track in known if of.get(track.track_id) not in (None, track.sha256)}
+        return Catalogue(library, known, self._found.files, elsewhere), of.keys() - stale
 
     def _file_read(self, row: Row) -> FileRead:
         track_id = self._found.metadata.of(row.path)[0] if self._found.metadata else None
@@ -193,7 +199,9 @@ def _found(folder: str, metadata: str | None) -> Found:
     """Raises LibraryNotFound, EmptyLibrary, NotFMA; ValueError where no library is named."""
     if not folder:
         raise ValueError("no library: give --library DIR or set OVERTONE_LIBRARY__ROOT")
-    said = fma.metadata(Path(metadata)) if metadata else None
+    said = fma.metadata(Path(metadata).expanduser()) if metadata else None
+    if said and said.torn:
+        print(f"extract: {said.torn:,} torn rows of tracks.csv are left out", file=sys.stderr)
     return Found(*scanned(folder), said)
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pyspark import Broadcast
 from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -34,6 +35,9 @@ FEATURES = StructType(
     ]
 )
 """One row a track: 189 numbers as `batch.audio.features` gives them, 140 where they are FMA's own."""
+
+FEATURES_OF_CONTENT = StructType([*FEATURES.fields, StructField("sha256", StringType())])
+"""FEATURES as extraction writes them: with the content that they are of, by which it knows whether they are a track's still."""
 
 OUTCOMES = StructType(
     [
@@ -57,16 +61,15 @@ SLOWEST_DISK = 2e6
 def outcomes(
     files: DataFrame,
     root: str,
-    known: frozenset[str],
+    known: Broadcast[frozenset[str]],
     middle_s: float | None,
     done: tuple[Accumulator[int], Accumulator[int]],
 ) -> DataFrame:
     """What became of each file: (path, size, mtime_ns) in, OUTCOMES out.
 
-    known : sha256 of contents that have their features already
+    known : sha256 of contents that have their features already, shared with the workers
     done : counters of files, and of files refused among them
     """
-    shared = files.sparkSession.sparkContext.broadcast(known)
     patience_s = PATIENCE_S
 
     def read(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -74,7 +77,7 @@ def outcomes(
 
         for batch in batches:
             rows = [
-                outcome(path, size, mtime_ns, root, shared.value, middle_s, patience_s)
+                outcome(path, size, mtime_ns, root, known.value, middle_s, patience_s)
                 for path, size, mtime_ns in zip(batch["path"], batch["size"], batch["mtime_ns"], strict=True)
             ]
             done[0].add(len(rows))
@@ -85,7 +88,7 @@ def outcomes(
 
 
 def features(outcomes: DataFrame, ids: DataFrame, extractor_version: str) -> DataFrame:
-    """The rows of FEATURES: one for each track among the outcomes whose file was decoded.
+    """The rows of FEATURES_OF_CONTENT: one for each track among the outcomes whose file was decoded.
 
     outcomes : OUTCOMES;  ids : (path, track_id)
     """
@@ -94,7 +97,7 @@ def features(outcomes: DataFrame, ids: DataFrame, extractor_version: str) -> Dat
         outcomes.where(was_decoded)
         .join(F.broadcast(ids), on="path", how="inner")
         .dropDuplicates(["track_id"])
-        .select("track_id", "vector", F.lit(extractor_version).alias("extractor_version"))
+        .select("track_id", "vector", F.lit(extractor_version).alias("extractor_version"), "sha256")
     )
 
 
@@ -121,7 +124,7 @@ def outcome(
     except FileNotFoundError:
         row |= {"reason": "unreadable", "detail": "the file vanished while the library was read"}
     except MemoryError:
-        row |= {"reason": "not audio", "detail": "its headers ask for more memory than any track needs"}
+        row |= {"reason": "out of memory", "detail": "it takes more memory than a track is given"}
     except OSError as error:
         row |= {"reason": "unreadable", "detail": error.strerror or str(error)}
     except NotStarted:

@@ -42,16 +42,20 @@ class NotFMA(ValueError):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What FMA says of its tracks, by number. Columns as in `batch.tracks.TRACKS`; what is not known is left out."""
+    """What FMA says of its tracks, by number. Columns as in `batch.tracks.TRACKS`; what is not known is left out.
+
+    torn : rows of tracks.csv that could not be read
+    """
 
     tags: Mapping[int, Mapping[str, Any]]
     durations_s: Mapping[int, float]
+    torn: int = 0
 
     def of(self, path: str) -> tuple[str | None, Mapping[str, Any]]:
         """(track id, tags) of a clip; (None, {}) for any other file."""
-        name = re.search(r"(?:^|/)(\d{6})\.[^/.]+$", path)
-        number = int(name.group(1)) if name else -1
-        return (str(number), self.tags[number]) if number in self.tags else (None, {})
+        name = re.search(r"(?:^|/)([0-9]{3})/(\1[0-9]{3})\.[^/.]+$", path)
+        number = int(name.group(2)) if name else -1
+        return (str(number), self.tags.get(number, {})) if name else (None, {})
 
 
 def metadata(folder: Path) -> Metadata:
@@ -60,23 +64,24 @@ def metadata(folder: Path) -> Metadata:
     rows = _rows(folder / "tracks.csv")
     header = list(islice(rows, 3))
     at = _positions(folder / "tracks.csv", header)
-    tags, durations_s = {}, {}
+    tags, durations_s, torn = {}, {}, 0
     for row in rows:
-        if len(row) != len(header[0]) or not row[0].isdigit():
-            continue  # a torn row: its track is told by its file's own tags
+        if len(row) != len(header[0]) or _count(row[0]) is None:
+            torn += bool(row)
+            continue  # its track is told by its file's own tags
         said = {name: row[position] for name, position in at.items()}
         tags[int(row[0])] = _tags(said, genres)
         if (duration := _count(said["duration"])) is not None:
             durations_s[int(row[0])] = float(duration)
     if not tags:
         raise NotFMA(f"{folder / 'tracks.csv'} has no rows of tracks")
-    return Metadata(tags, durations_s)
+    return Metadata(tags, durations_s, torn)
 
 
 def _rows(file: Path) -> Iterator[list[str]]:
     csv.field_size_limit(16 << 20)  # biographies are longer than the default allows
     try:
-        with open(file, newline="", encoding="utf-8", errors="replace") as text:
+        with open(file, newline="", encoding="utf-8-sig", errors="replace") as text:
             yield from csv.reader(text)
     except OSError as error:
         raise NotFMA(
@@ -100,7 +105,7 @@ def _genre_titles(rows: Iterator[list[str]]) -> dict[int, str]:
     if "genre_id" not in header or "title" not in header:
         raise NotFMA(f"genres.csv has the columns {', '.join(header)[:200]}, expected genre_id and title among them")
     number, title = header.index("genre_id"), header.index("title")
-    whole = [row for row in rows if len(row) == len(header) and row[number].isdigit()]
+    whole = [row for row in rows if len(row) == len(header) and _count(row[number]) is not None]
     return {int(row[number]): row[title] for row in whole}
 
 
@@ -118,4 +123,4 @@ def _tags(said: Mapping[str, str], genres: Mapping[int, str]) -> dict[str, Any]:
 
 def _count(text: str) -> int | None:
     """A whole number; FMA writes -1 for what is missing."""
-    return int(text) if re.fullmatch(r"\d{1,9}", text) else None
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

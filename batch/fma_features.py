@@ -36,12 +36,13 @@ EXTRACTOR_VERSION = "fma-mfcc20/1"
 @dataclass(frozen=True)
 class Published:
     """features.csv as read: `library` is its path; ids [shape=(n,)], vectors float32 [shape=(n, 140)], NaN where a cell is
-    empty; what FMA says of its tracks, where its metadata is at hand."""
+    empty; what FMA says of its tracks, where its metadata is at hand; the first cells of rows that are torn."""
 
     library: str
     ids: list[str]
     vectors: NDArray[np.float32]
     metadata: fma.Metadata | None
+    torn: tuple[str, ...] = ()
 
 
 def published(features_csv: str, metadata: str | None) -> Published:
@@ -56,10 +57,17 @@ def published(features_csv: str, metadata: str | None) -> Published:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise fma.NotFMA(f"{path} is not FMA's features.csv: {len(missing)} columns missing, the first is {missing[0]}")
+    torn: list[str] = []
+
+    def left_out(row: arrow_csv.InvalidRow) -> str:
+        torn.append(row.text.partition(",")[0][:20])
+        return "skip"
+
     try:
         found = arrow_csv.read_csv(
             path,
             read_options=arrow_csv.ReadOptions(skip_rows=4, column_names=names),
+            parse_options=arrow_csv.ParseOptions(invalid_row_handler=left_out),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=["track_id", *wanted],
                 column_types={"track_id": pa.int64(), **dict.fromkeys(wanted, pa.float32())},
@@ -68,12 +76,15 @@ def published(features_csv: str, metadata: str | None) -> Published:
     except pa.ArrowInvalid as error:
         raise fma.NotFMA(f"{path} is not FMA's features.csv: {error}") from error
     vectors = np.column_stack([found[name].to_numpy() for name in wanted]).astype(np.float32)
-    ids = [str(number) for number in found["track_id"].to_pylist()]
+    numbers = found["track_id"].to_pylist()
+    if any(number is None or number < 0 for number in numbers):
+        raise fma.NotFMA(f"{path} has rows without a track id, or with one below 0")
+    ids = [str(number) for number in numbers]
     if not ids or len(set(ids)) < len(ids):
         raise fma.NotFMA(f"{path} has {len(ids):,} rows and {len(set(ids)):,} track ids; expected one row a track")
     beside = path.parent if (path.parent / "tracks.csv").is_file() else None
-    folder = Path(metadata) if metadata else beside
-    return Published(str(path), ids, vectors, fma.metadata(folder) if folder else None)
+    folder = Path(metadata).expanduser() if metadata else beside
+    return Published(str(path), ids, vectors, fma.metadata(folder) if folder else None, tuple(torn))
 
 
 def take(spark: SparkSession, given: Published, lake: Lake) -> Summary:
@@ -100,10 +111,12 @@ def take(spark: SparkSession, given: Published, lake: Lake) -> Summary:
         upsert(spark.createDataFrame(rows, TRACKS), lake.table("tracks"), ["library", "track_id"])
 
     refused = rejected(spark, location, given.library)
-    empty = {f"{given.library}#{track_id}" for track_id in given.ids if track_id not in here}
-    detail = "its row of features has empty cells"
+    empty = {f"{given.library}#{track_id}": "its row has empty cells" for track_id in given.ids if track_id not in here}
+    empty |= {f"{given.library}#{first}": "its row has too few or too many cells" for first in given.torn}
     rows_refused = [
-        Rejected(given.library, path, "no features", detail, now, EXTRACTOR_VERSION) for path in empty - refused.keys()
+        Rejected(given.library, path, "no features", detail, now, EXTRACTOR_VERSION)
+        for path, detail in empty.items()
+        if path not in refused
     ]
     keep(spark, location, rows_refused)
     forget(spark, location, [row for path, row in refused.items() if path not in empty])
@@ -164,7 +177,7 @@ def _refuse_foreign(tracks: DataFrame, given: Published) -> None:
 def _columns(path: Path) -> list[str]:
     """`mfcc.mean.01` for each column, from the first three of four header rows; `track_id` for the first."""
     try:
-        with open(path, newline="", encoding="utf-8", errors="replace") as text:
+        with open(path, newline="", encoding="utf-8-sig", errors="replace") as text:
             header = list(islice(csv.reader(text), 4))
     except (OSError, csv.Error) as error:
         raise fma.NotFMA(f"{path} cannot be read: {error}") from error

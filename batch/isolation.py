@@ -16,7 +16,7 @@ import tempfile
 from multiprocessing.connection import Connection
 from typing import Any
 
-HEADROOM = 400 << 20
+HEADROOM = 300 << 20
 """Bytes that a call may take beyond what the child holds once it is warm."""
 _START = "import sys; from batch.isolation import serve; serve(*sys.argv[1:])"
 

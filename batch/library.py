@@ -40,7 +40,10 @@ class Unusable:
 
 def library_root(folder: str | os.PathLike[str]) -> Path:
     """The folder, absolute, with symbolic links resolved. Raises LibraryNotFound."""
-    root = Path(folder).expanduser()
+    try:
+        root = Path(folder).expanduser()
+    except RuntimeError as error:
+        raise LibraryNotFound(f"{folder}: {error}") from error
     if not root.exists():
         raise LibraryNotFound(f"no folder {root}; name the folder that holds your music")
     if not root.is_dir():
@@ -53,7 +56,10 @@ def library_root(folder: str | os.PathLike[str]) -> Path:
 def library_name(folder: str) -> str:
     """What the column `library` says for tracks of a folder: its absolute path with links resolved; a URI without a last /."""
     if folder.startswith("file://"):
-        folder = unquote(urlsplit(folder).path)
+        parts = urlsplit(folder)
+        if parts.hostname not in (None, "localhost"):
+            raise LibraryNotFound(f"{folder} names a machine; file:///path is a folder on this one")
+        folder = unquote(parts.path)
     return folder.rstrip("/") if "://" in folder else str(Path(folder).expanduser().resolve())
 
 
@@ -73,15 +79,19 @@ def scanned(folder: str) -> tuple[str, list[AudioFile], list[Unusable]]:
 def scan(root: Path) -> tuple[list[AudioFile], list[Unusable]]:
     """All audio files below a folder, sorted by path, and what could not be looked at.
 
-    Follows symbolic links, each folder once. Raises EmptyLibrary where no file has an audio suffix.
+    Follows symbolic links, each folder once. Raises EmptyLibrary where no file has an audio suffix, so that a library
+    of which nothing is in reach is not taken for one whose tracks are gone; LibraryNotFound where the folder cannot be listed.
     """
     files: list[AudioFile] = []
     unusable: list[Unusable] = []
     for found in _walk(root):
         (files if isinstance(found, AudioFile) else unusable).append(found)  # type: ignore[arg-type]
-    if not files and not unusable:
+    if any(one.path == os.fspath(root) for one in unusable):
+        raise LibraryNotFound(f"{root} cannot be listed: {unusable[0].detail}")
+    if not files:
         kinds = " ".join(sorted(SUFFIXES))
-        raise EmptyLibrary(f"no audio in {root}: looked in all its folders for files ending in {kinds}")
+        some = f"; {len(unusable)} could not be looked at, the first is {unusable[0].path}" if unusable else ""
+        raise EmptyLibrary(f"no audio in {root}: looked in all its folders for files ending in {kinds}{some}")
     return sorted(files, key=lambda file: file.path), sorted(unusable, key=lambda found: found.path)
 
 
@@ -104,7 +114,7 @@ def _walk(root: Path) -> Iterator[AudioFile | Unusable]:
                 continue  # hidden: trash cans, macOS resource forks, another program's unfinished files
             if _is_folder(entry):
                 waiting.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES or _dangles(entry):
                 yield _audio_file(entry)
 
 
@@ -113,6 +123,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a symbolic link to itself
         return False
+
+
+def _dangles(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link to nothing: what was there may have been a folder of music, on a disk that is away."""
+    return entry.is_symlink() and not os.path.exists(entry.path)
 
 
 def _audio_file(entry: os.DirEntry[str]) -> AudioFile | Unusable:

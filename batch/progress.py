@@ -65,6 +65,7 @@ class Progress:
 
 def line(done: int, total: int, refused: int, seconds: float) -> str:
     """`1,200 of 8,000 tracks, 30.1 a second, 3 min 46 s left, 12 rejected`"""
+    done = min(done, total)  # a task that is run again counts its files again
     rate = done / seconds if seconds > 0 else 0.0
     left = f"{duration((total - done) / rate)} left" if rate else "time left unknown"
     return f"  {done:,} of {total:,} tracks, {rate:.1f} a second, {left}, {refused:,} rejected"

@@ -27,8 +27,8 @@ REJECTED_TRACKS = StructType(
 )
 """One row a file that could not be used, with its reason."""
 
-RETRIED = frozenset({"unreadable"})
-"""Reasons that say nothing of the content: such files are tried again at every run."""
+RETRIED = frozenset({"unreadable", "timeout", "crashed", "out of memory"})
+"""Reasons that may lie in the machine and not in the content: such files are tried again at every run."""
 
 
 @dataclass(frozen=True)

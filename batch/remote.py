@@ -12,9 +12,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from batch.library import SUFFIXES, AudioFile, EmptyLibrary, LibraryNotFound
+
+_PREFIX = "overtone-copy-"
 
 
 def listing(uri: str) -> list[AudioFile]:
@@ -44,6 +46,9 @@ class Copies:
 
     def __init__(self) -> None:
         self._uri, self._file = "", Path()
+        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):  # of a process that a file took along
+            if not Path("/proc", left.name.removeprefix(_PREFIX).partition("-")[0]).exists():
+                left.unlink(missing_ok=True)
 
     def of(self, path: str) -> Path:
         """A file with the content of `path`, which is that file itself where it is no URI. Raises OSError."""
@@ -69,11 +74,13 @@ def is_remote(path: str) -> bool:
 def _fetched(uri: str) -> Path:
     store, name = _store(uri)
     suffix = PurePosixPath(name).suffix
-    with (
-        tempfile.NamedTemporaryFile(prefix="overtone-", suffix=suffix, delete=False) as copy,
-        store.open_input_stream(name) as content,
-    ):
-        shutil.copyfileobj(content, copy, 1 << 20)
+    with tempfile.NamedTemporaryFile(prefix=f"{_PREFIX}{os.getpid()}-", suffix=suffix, delete=False) as copy:
+        try:
+            with store.open_input_stream(name) as content:
+                shutil.copyfileobj(content, copy, 1 << 20)
+        except BaseException:
+            Path(copy.name).unlink()
+            raise
     return Path(copy.name)
 
 
@@ -82,7 +89,9 @@ def _store(uri: str) -> tuple[Any, str]:
     from pyarrow import fs
 
     scheme, _, rest = uri.partition("://")
-    parts = urlsplit(f"{scheme}://{rest.partition('/')[0]}")
+    host = rest.partition("/")[0]
+    if "@" in host and (scheme in ("s3", "s3a") or ":" in host.partition("@")[0]):
+        raise LibraryNotFound(f"{_shown(uri)}: credentials belong in the environment, not in the URI")
     try:
         if scheme in ("s3", "s3a"):
             # named by hand: from_uri asks Amazon for the bucket's region even where the bucket is not Amazon's
@@ -91,12 +100,12 @@ def _store(uri: str) -> tuple[Any, str]:
             store = fs.S3FileSystem(
                 region=region, endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
             )
-            return store, f"{parts.netloc}/{rest.partition('/')[2]}".rstrip("/")
-        store, _ = fs.FileSystem.from_uri(f"{scheme}://{rest.partition('/')[0]}/")
+            return store, rest.rstrip("/")
+        # Arrow decodes what it is given, and what a listing gave is not encoded
+        store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}")
     except (OSError, ValueError) as error:
         raise LibraryNotFound(f"{_shown(uri)} cannot be opened: {error}") from error
-    inside = unquote(rest.partition("/")[2])
-    return store, (f"/{inside}" if scheme in ("hdfs", "viewfs") else f"{parts.hostname}/{inside}").rstrip("/")
+    return store, path.rstrip("/")
 
 
 def _is_hidden(path: str) -> bool:

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+_FRAMES = {
+    "title": "TIT2",
+    "artist": "TPE1",
+    "albumartist": "TPE2",
+    "album": "TALB",
+    "genre": "TCON",
+    "composer": "TCOM",
+    "tracknumber": "TRCK",
+    "date": "TDRC",
+    "originaldate": "TDOR",
+    "license": "WCOP",
+    "copyright": "TCOP",
+}
 LONGEST = 1000
 """Characters of a tag that are kept."""
 
@@ -34,30 +47,52 @@ def tags(path: PurePath, root: PurePath, file: Path | None = None) -> Tags:
     found = _read(file or Path(path))
     artist, album = _from_folders(path, root)
     return Tags(
-        title=_first(found, "title") or path.stem,
+        title=_first(found, "title") or cleaned(path.stem) or "Untitled",
         artist=_first(found, "artist") or _first(found, "albumartist") or artist,
         album=_first(found, "album") or album,
         genre=_first(found, "genre"),
         composer=_first(found, "composer"),
         track_number=_number(_first(found, "tracknumber")),
         year=year(_first(found, "date") or _first(found, "originaldate")),
-        licence=_first(found, "license") or _first(found, "copyright") or _first(found, "website"),
+        licence=_first(found, "license") or _first(found, "copyright"),
     )
 
 
 def _read(path: Path) -> dict[str, Any]:
     import mutagen
+    from mutagen.easyid3 import EasyID3
+    from mutagen.id3 import ID3
 
+    EasyID3.RegisterKey("license", _licence_address)  # the one frame that mutagen gives no name
     try:
         file = mutagen.File(path, easy=True)
+        found = file.tags if file is not None else None
     except Exception:  # noqa: BLE001 - mutagen's parsers raise whatever a damaged header makes them stumble over
-        return {}
-    if file is None or file.tags is None:
-        return {}
+        found = None
     try:
-        return {str(key).lower(): value for key, value in file.tags.items()}
+        if found is None:  # AAC, or an MP3 by another name
+            found = ID3(path)
+        if isinstance(found, ID3):
+            return _of_frames(found)
+        return {str(key).lower(): value for key, value in found.items()}
     except Exception:  # noqa: BLE001
         return {}
+
+
+def _licence_address(found: Any, _: str) -> list[str]:
+    frames = found.getall("WCOP")
+    if not frames:
+        raise KeyError("license")
+    return [frame.url for frame in frames]
+
+
+def _of_frames(found: Any) -> dict[str, Any]:
+    """The values of ID3 frames by the names that mutagen gives them in an MP3; WAV and AIFF have frames alone."""
+    values = {}
+    for name, frame in _FRAMES.items():
+        for one in found.getall(frame)[:1]:
+            values[name] = one.genres if frame == "TCON" else getattr(one, "text", None) or [getattr(one, "url", "")]
+    return values
 
 
 def _first(found: dict[str, Any], name: str) -> str | None:
@@ -93,5 +128,5 @@ def _from_folders(path: PurePath, root: PurePath) -> tuple[str | None, str | Non
     except ValueError:
         return None, None
     if len(folders) >= 2:
-        return folders[-2], folders[-1]
-    return (folders[0], None) if folders else (None, None)
+        return cleaned(folders[-2]), cleaned(folders[-1])
+    return (cleaned(folders[0]), None) if folders else (None, None)

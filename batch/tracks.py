@@ -138,7 +138,7 @@ class Catalogue:
 
     known : the library's rows of `tracks`
     files : all audio files found now
-    ids_elsewhere : {sha256: track_id} of other libraries in the same lake
+    elsewhere : (track id, sha256 or None) of the tracks of other libraries in the same lake
     """
 
     def __init__(
@@ -146,15 +146,16 @@ class Catalogue:
         library: str,
         known: Iterable[Track],
         files: Iterable[AudioFile],
-        ids_elsewhere: Mapping[str, str] | None = None,
+        elsewhere: Iterable[tuple[str, str | None]] = (),
     ) -> None:
         self.library = library
         self._files = {file.path: file for file in files}
         self._tracks = {track.track_id: track for track in known}
         self._id_of_sha = {track.sha256: track.track_id for track in self._tracks.values()}
         self._id_of_path = {file.path: track.track_id for track in self._tracks.values() for file in track.files}
-        self._ids_elsewhere = dict(ids_elsewhere or {})
-        self._taken_elsewhere = frozenset(self._ids_elsewhere.values())
+        others = list(elsewhere)
+        self._ids_elsewhere = {sha256: track_id for track_id, sha256 in others if sha256 is not None}
+        self._taken_elsewhere = frozenset(track_id for track_id, _ in others)
 
     def to_read(self, current: set[str], rejected: Mapping[str, AudioFile]) -> list[AudioFile]:
         """Files whose content is not known, in the order in which they are to be taken.
@@ -177,11 +178,20 @@ class Catalogue:
         ids = [(found.file.path, self._take_one(found, now)) for found in read]
         return [(path, self._tracks[track_id]) for path, track_id in ids]
 
-    def missing(self, now: datetime) -> list[Track]:
-        """Tracks that lost a file: without those files, or marked as gone where none is left."""
+    def missing(self, now: datetime, out_of_reach: Iterable[str] = ()) -> list[Track]:
+        """Tracks that lost a file: without those files, or marked as gone where none is left.
+
+        out_of_reach : files, links and folders that could not be looked at; what is known below them is not lost
+        """
+        unseen = tuple(out_of_reach)
+        below = tuple(f"{path}/" for path in unseen)
         changed = []
         for track in list(self._tracks.values()):
-            live = self._live(track)
+            live = tuple(
+                file
+                for file in track.files
+                if self._files.get(file.path) == file or file.path in unseen or file.path.startswith(below)
+            )
             if track.gone_at is None and live != track.files:
                 left = replace(track, files=live) if live else replace(track, gone_at=now)
                 self._tracks[track.track_id] = left

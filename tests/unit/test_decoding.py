@@ -87,7 +87,7 @@ def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg", "opus", "mp3", "m4a"])
 @pytest.mark.parametrize("middle_s", [30.0, 1.5, None])
 def test_half_a_file_is_truncated(kind: str, middle_s: float | None, tmp_path: Path) -> None:
-    samples = np.repeat(music(6.0, 24_000), 1, axis=0) if kind == "opus" else music(6.0)
+    samples = music(6.0, 24_000) if kind == "opus" else music(6.0)
     path = tmp_path / f"a.{kind}"
     if kind == "opus":
         soundfile.write(path, samples, 24_000, format="OGG", subtype="OPUS")
@@ -103,6 +103,29 @@ def test_a_few_last_bytes_may_be_missing(tmp_path: Path) -> None:
     for kind in ("wav", "mp3", "m4a"):
         path = (aac if kind == "m4a" else by_libsndfile)(tmp_path / f"a.{kind}", music(4.0))
         assert len(clip(cut(path, 0.97))[0]) > 3.5 * RATE
+
+
+def test_an_ogg_without_its_end_mark_is_whole_and_so_is_one_with_something_behind_it(tmp_path: Path) -> None:
+    path = by_libsndfile(tmp_path / "a.ogg", music(4.0))
+    content = path.read_bytes()
+    last = content.rindex(b"OggS")
+    path.write_bytes(content[:last])
+    assert clip(path)[1] > 3.0
+    path.write_bytes(content + bytes(200_000))
+    assert clip(path)[1] == pytest.approx(4.0, abs=0.01)
+
+
+def tagged(content: bytes) -> bytes:
+    """With an ID3 tag of 500 bytes before it."""
+    return b"ID3\x04\x00\x00\x00\x00\x03\x74" + bytes(500) + content
+
+
+def test_behind_a_tag_the_content_counts_too(tmp_path: Path) -> None:
+    aac_inside = by_ffmpeg(tmp_path / "a.aac", music(2.0), "aac", "adts").read_bytes()
+    mp3_inside = by_libsndfile(tmp_path / "a.mp3", music(2.0)).read_bytes()
+    for name, content in (("really aac.mp3", aac_inside), ("really mp3.aac", mp3_inside)):
+        (tmp_path / name).write_bytes(tagged(content))
+        assert clip(tmp_path / name)[1] == pytest.approx(2.0, abs=0.1)
 
 
 def wav(data_size: int, data: bytes, rate: int = RATE, channels: int = 1) -> bytes:
@@ -146,11 +169,16 @@ def an_mp4_head(path: Path) -> None:
     path.write_bytes(struct.pack(">I4s4sI", 16, b"ftyp", b"M4A ", 0) + b"\x00" * 2000)
 
 
+def zeros(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(100 << 20)
+
+
 def absurd_rate(path: Path) -> None:
     path.write_bytes(wav(4000, b"\x01\x00" * 2000, rate=4_000_000))
 
 
-@pytest.mark.parametrize("made", [a_playlist, an_mp4_without_sound, an_mp4_head, absurd_rate])
+@pytest.mark.parametrize("made", [a_playlist, an_mp4_without_sound, an_mp4_head, absurd_rate, zeros])
 def test_what_is_no_audio_is_told_so(made: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "a.m4a"
     made(path)

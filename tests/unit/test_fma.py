@@ -59,14 +59,20 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
         "split": "test",
         "subset": "large",
     }
-    assert found.of("000003.mp3") == ("3", expected)
+    assert found.of("000/000003.mp3") == ("3", expected)
     assert found.of("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
 
 
 def test_other_files_are_none_of_fmas(tmp_path: Path) -> None:
     found = fma.metadata(folder(tmp_path))
-    for path in ("/music/2.mp3", "/music/02.mp3", "/music/000004.mp3", "/music/a000002.mp3", "/000002/song.mp3"):
+    for path in ("/000/2.mp3", "/music/000002.mp3", "/001/000002.mp3", "/000/a000002.mp3", "/000/000002/song.mp3"):
         assert found.of(path) == (None, {})
+
+
+def test_torn_rows_are_counted_and_their_clips_keep_their_numbers(tmp_path: Path) -> None:
+    found = fma.metadata(folder(tmp_path))
+    assert found.torn == 2
+    assert found.of("/fma_small/000/000004.mp3") == ("4", {})
 
 
 @pytest.mark.parametrize(
@@ -119,5 +125,13 @@ def test_other_tables_are_not_fmas_features(tmp_path: Path) -> None:
     with pytest.raises(fma.NotFMA, match=r"2 rows and 1 track ids|not FMA's features.csv"):
         path.write_text(features_csv(path, {2: ["1.0"] * 141}).read_text() + ",".join(["2", *["1.0"] * 141]) + "\n")
         fma_features.published(str(path), None)
-    with pytest.raises(fma.NotFMA, match="CSV parse error|not FMA's"):
+    with pytest.raises(fma.NotFMA, match="word"):
         fma_features.published(str(features_csv(path, {2: ["word"] * 141})), None)
+    with pytest.raises(fma.NotFMA, match="without a track id, or with one below 0"):
+        fma_features.published(str(features_csv(path, {-2: ["1.0"] * 141})), None)
+
+
+def test_a_torn_row_of_features_is_told_and_the_others_are_read(tmp_path: Path) -> None:
+    path = features_csv(tmp_path / "features.csv", {2: ["1.0"] * 141, 3: ["1.0"] * 7, 5: ["2.0"] * 141})
+    found = fma_features.published(str(path), None)
+    assert (found.ids, found.torn) == (["2", "5"], ("3",))

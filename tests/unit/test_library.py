@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import tempfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,45 @@ def test_a_library_has_one_name_however_it_is_reached(tmp_path: Path) -> None:
     assert library_root(tmp_path / "link") == (tmp_path / "music").resolve()
     assert library_name(str(tmp_path / "link" / ".." / "music")) == str((tmp_path / "music").resolve())
     assert library_name("s3a://bucket/music/") == "s3a://bucket/music"
+
+
+def test_a_library_of_which_nothing_is_in_reach_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "disk").symlink_to("/nowhere/music")
+    with pytest.raises(EmptyLibrary, match=r"1 could not be looked at, the first is .*disk"):
+        scan(tmp_path)
+    put(tmp_path / "a.mp3")
+    assert scan(tmp_path)[1] == [Unusable(str(tmp_path / "disk"), "broken link", "points to /nowhere/music")]
+
+
+def test_what_may_not_be_read_is_told() -> None:
+    """By a process without rights, since the tests may run as root."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        put(root / "good" / "a.mp3")
+        for folder in ("good", "shut"):
+            put(root / folder / "b.mp3")
+        (root / "shut").chmod(0)
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=scan_without_rights, args=(root, theirs))
+        process.start()
+        assert ours.poll(30)
+        files, unusable = ours.recv()
+        process.join()
+        (root / "shut").chmod(0o755)
+    assert [Path(file.path).name for file in files] == ["a.mp3", "b.mp3"]
+    assert unusable == [Unusable(f"{name}/shut", "unreadable", "Permission denied")]
+
+
+def scan_without_rights(root: Path, answer: Connection) -> None:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setuid(65534)
+    answer.send(scan(root))
+
+
+def test_odd_names_of_folders_are_told() -> None:
+    with pytest.raises(LibraryNotFound, match="~nobodyofthatname"):
+        library_root("~nobodyofthatname/music")
+    with pytest.raises(LibraryNotFound, match="names a machine"):
+        library_name("file://elsewhere/music")

@@ -111,3 +111,9 @@ def test_a_file_uri_is_a_folder(tmp_path: Path) -> None:
     library, files, _ = scanned(f"file://{tmp_path}/m%C3%BC%20sic")
     assert library == str((tmp_path / "mü sic").resolve())
     assert isinstance(files[0], AudioFile) and files[0].path == f"{library}/a.mp3"
+
+
+def test_a_password_in_the_uri_is_refused_and_not_shown() -> None:
+    with pytest.raises(LibraryNotFound, match="credentials belong in the environment") as caught:
+        scanned("s3://KEY:SECRET@bucket/music")
+    assert "SECRET" not in str(caught.value) and "KEY" not in str(caught.value)

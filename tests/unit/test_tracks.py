@@ -34,7 +34,8 @@ class Visit:
         elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         known = list(known)
-        catalogue = Catalogue(ROOT, known, files(there), elsewhere)
+        pairs = [(track_id, digest) for digest, track_id in (elsewhere or {}).items()]
+        catalogue = Catalogue(ROOT, known, files(there), pairs)
         waiting = catalogue.to_read({track.track_id for track in known}, {})
         self.read = [file.path.removeprefix(f"{ROOT}/") for file in waiting]
         contents = [there[name] for name in self.read]
@@ -171,3 +172,19 @@ def test_a_track_comes_back_from_its_row() -> None:
     track = Visit([], {"a.mp3": "one", "b.mp3": "one"}, MONDAY).tracks[0]
     assert list(track.row()) == TRACKS.names
     assert Track.from_row(track.row()) == track
+
+
+def test_what_is_out_of_reach_is_not_gone() -> None:
+    first = Visit([], {"disk/a.mp3": "one", "disk/b.mp3": "two", "c.mp3": "three"}, MONDAY)
+    catalogue = Catalogue(ROOT, first.tracks, files({"c.mp3": "three"}))
+    assert catalogue.missing(TUESDAY, [f"{ROOT}/disk"]) == []
+    gone = catalogue.missing(TUESDAY, [f"{ROOT}/disk/a.mp3"])
+    assert [(track.title, track.gone_at) for track in gone] == [("two", TUESDAY)]
+
+
+def test_an_id_from_elsewhere_is_taken_though_its_content_is_unknown() -> None:
+    file = AudioFile("/fma/000/000002.mp3", 1, 1)
+    for elsewhere, expected in (([], "2"), ([("2", None)], sha("one")[:16])):
+        catalogue = Catalogue("/fma", [], [file], elsewhere)
+        [(_, track)] = catalogue.take([FileRead(file, sha("one"), 1.0, {"title": "one"}, "2")], MONDAY)
+        assert track.track_id == expected
