@@ -191,21 +191,20 @@ def _trained(
     spark: SparkSession, known: Examples, rows: NDArray[np.int64], shape: Shape, seeds: int
 ) -> tuple[Ensemble, dict[str, MultilayerPerceptronClassificationModel]]:
     """Pairs of networks on these rows, rebalanced; some at once, since small ones leave a cluster idle."""
-    entering = inputs(known.features[rows], shape.frequencies, shape.gamma, SEED)
+    entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)
     drawn = rows[rebalanced(known.genre[rows], SEED)]
     plain = entering.plain(known.features[drawn])
-    frames = {
-        False: _frame(spark, plain, known.genre[drawn]),
-        True: _frame(spark, entering.waves(plain), known.genre[drawn]),
-    }
-    wanted = [(on_waves, seed) for seed in range(seeds) for on_waves in (False, True)]
+    frames = {-1: _frame(spark, plain, known.genre[drawn])}
+    frames |= {block: _frame(spark, entering.waves(plain, block), known.genre[drawn]) for block in range(seeds)}
+    wanted = [(waves, seed) for seed in range(seeds) for waves in (-1, seed)]
 
-    def one(asked: tuple[bool, int]) -> MultilayerPerceptronClassificationModel:
-        on_waves, seed = asked
-        sizes = _sizes(entering, shape, on_waves, len(known.genres))
+    def one(asked: tuple[int, int]) -> MultilayerPerceptronClassificationModel:
+        waves, seed = asked
         return MultilayerPerceptronClassifier(
-            layers=sizes, maxIter=shape.wave_iterations if on_waves else shape.iterations, seed=SEED + seed
-        ).fit(frames[on_waves])
+            layers=_sizes(entering, shape, waves, len(known.genres)),
+            maxIter=shape.iterations if waves < 0 else shape.wave_iterations,
+            seed=SEED + seed,
+        ).fit(frames[waves])
 
     try:
         with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -214,15 +213,15 @@ def _trained(
         for frame in frames.values():
             frame.unpersist()
     members = tuple(
-        Perceptron(on_waves, layers(_sizes(entering, shape, on_waves, len(known.genres)), model.weights.toArray()))
-        for (on_waves, _), model in zip(wanted, models, strict=True)
+        Perceptron(waves, layers(_sizes(entering, shape, waves, len(known.genres)), model.weights.toArray()))
+        for (waves, _), model in zip(wanted, models, strict=True)
     )
-    names = [f"{'waves' if on_waves else 'hidden'}-{seed}" for on_waves, seed in wanted]
+    names = [f"{'hidden' if waves < 0 else 'waves'}-{seed}" for waves, seed in wanted]
     return Ensemble(entering, members, known.genres), dict(zip(names, models, strict=True))
 
 
-def _sizes(entering: Inputs, shape: Shape, on_waves: bool, genres: int) -> list[int]:
-    return [shape.frequencies, genres] if on_waves else [len(entering.mean), shape.hidden, genres]
+def _sizes(entering: Inputs, shape: Shape, waves: int, genres: int) -> list[int]:
+    return [len(entering.mean), shape.hidden, genres] if waves < 0 else [shape.frequencies, genres]
 
 
 def _frame(spark: SparkSession, entered: Floats, genre: Labels) -> DataFrame:

@@ -60,7 +60,7 @@ def networks(spark: SparkSession, shape: genre.Shape, seeds: int, kinds: str = "
     def told(known: genre.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         ensemble, _ = genre._trained(spark, known, train, shape, seeds)
         if kinds != "both":
-            members = tuple(member for member in ensemble.members if member.on_waves == (kinds == "waves"))
+            members = tuple(member for member in ensemble.members if (member.waves >= 0) == (kinds == "waves"))
             ensemble = type(ensemble)(ensemble.inputs, members, ensemble.genres)
         return ensemble.probabilities(known.features[test]).argmax(axis=1)
 

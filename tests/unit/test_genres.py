@@ -49,9 +49,9 @@ def test_what_is_measured() -> None:
 
 def ensemble() -> Ensemble:
     rng = np.random.default_rng(2)
-    entering = inputs(rng.normal(3, 2, (50, 4)), frequencies=6, gamma=0.5, seed=1)
-    hidden = Perceptron(False, layers([4, 3, 2], rng.normal(size=4 * 3 + 3 + 3 * 2 + 2)))
-    waves = Perceptron(True, layers([6, 2], rng.normal(size=6 * 2 + 2)))
+    entering = inputs(rng.normal(3, 2, (50, 4)), blocks=2, frequencies=6, gamma=0.5, seed=1)
+    hidden = Perceptron(-1, layers([4, 3, 2], rng.normal(size=4 * 3 + 3 + 3 * 2 + 2)))
+    waves = Perceptron(1, layers([6, 2], rng.normal(size=6 * 2 + 2)))
     return Ensemble(entering, (hidden, waves), ("Folk", "Techno"))
 
 
@@ -66,9 +66,9 @@ def test_probabilities_add_up_to_one_and_survive_a_file(tmp_path: Path) -> None:
 
 
 def test_extreme_and_constant_features_are_no_error() -> None:
-    entering = inputs(np.array([[1.0, 5.0], [2.0, 5.0]]), 4, 0.5, 1)
+    entering = inputs(np.array([[1.0, 5.0], [2.0, 5.0]]), 1, 4, 0.5, 1)
     plain = entering.plain(np.array([[1e30, 7.0], [-1e30, -7.0]]))
-    assert np.isfinite(entering.waves(plain)).all()
+    assert np.isfinite(entering.waves(plain, 0)).all()
     assert np.abs(plain[:, 0]).max() <= 1.5 + 1e-6 and (plain[:, 1] == 0).all()
 
 
