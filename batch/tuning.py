@@ -21,7 +21,7 @@ NARROWEST, WIDEST = 0.1, 12.8
 """Bucket lengths to choose from, in root mean squares of a projection."""
 STEPS = 9
 _BLOCK = 64
-# What a query costs, in microseconds on one core of 2023: each bucket looked up, and each candidate fetched and compared by its sketch.
+# What a query costs, in microseconds on one core of 2023: each bucket looked up, each candidate compared by its sketch.
 LOOKUP_US, CANDIDATE_US = 1.0, 0.05
 
 
