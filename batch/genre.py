@@ -34,9 +34,11 @@ FEWEST_TRACKS = 3
 KEPT = 5
 """Genres of a posterior that are kept, most likely first."""
 FOLDS = 3
-SEEDS = 3
+SEEDS = 5
 SEEDS_MEASURED = 2
 """Where folds measure, each trains fewer of the pairs than the model that is kept."""
+SEEDS_OF_MANY = 2
+"""Above ON_ONE examples seeds differ less and cost more."""
 AT_ONCE = 4
 ON_ONE = 20_000
 """Up to so many examples, a fit is one Spark task an iteration."""
@@ -191,8 +193,9 @@ def _trained(
     spark: SparkSession, known: Examples, rows: NDArray[np.int64], shape: Shape, seeds: int
 ) -> tuple[Ensemble, dict[str, MultilayerPerceptronClassificationModel]]:
     """Pairs of networks on these rows, rebalanced; some at once, since small ones leave a cluster idle."""
-    entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)
     drawn = rows[rebalanced(known.genre[rows], SEED)]
+    seeds = seeds if len(drawn) <= ON_ONE else min(seeds, SEEDS_OF_MANY)
+    entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)
     plain = entering.plain(known.features[drawn])
     frames = {-1: _frame(spark, plain, known.genre[drawn])}
     frames |= {block: _frame(spark, entering.waves(plain, block), known.genre[drawn]) for block in range(seeds)}

@@ -289,8 +289,7 @@ def main() -> None:
     for before, after in zip(rows, rows[1:], strict=False):
         after["times the one before"] = float(str(after["ms a query"])) / float(str(before["ms a query"]))
     if rows:
-        names = list(dict.fromkeys(name for one in rows for name in one))
-        print(table([{name: one.get(name) for name in names} for one in rows]))
+        print(table(rows))
     result["sizes"] = rows
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
