@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from batch.holdout import Score, artist_folds, own_split, rebalanced, score
-from batch.metric import Labels, labels
+from batch.metric import Labels, labels, said
 from batch.network import Ensemble, Inputs, Perceptron, inputs, layers
 from batch.space import Floats
 
@@ -108,15 +108,15 @@ def examples(
     splits: Sequence[str | None] | None = None,
 ) -> Examples | None:
     """The tracks to learn from; None where fewer than two genres have three tracks each."""
-    said = np.array([genre or "" for genre in genres], dtype=np.str_)
-    names, counts = np.unique(said[said != ""], return_counts=True)
+    tagged = np.array([genre if genre and said(genre) else "" for genre in genres], dtype=np.str_)
+    names, counts = np.unique(tagged[tagged != ""], return_counts=True)
     known = names[counts >= FEWEST_TRACKS]
     if len(known) < 2:
         return None
-    rows = np.flatnonzero(np.isin(said, known)).tolist()
-    artist = labels([(artists[row] or "").casefold().strip() for row in rows])
+    rows = np.flatnonzero(np.isin(tagged, known)).tolist()
+    artist = labels([said(artists[row]) for row in rows])
     split = own_split([splits[row] for row in rows]) if splits is not None else None
-    genre = np.searchsorted(known, said[rows]).astype(np.int32)
+    genre = np.searchsorted(known, tagged[rows]).astype(np.int32)
     return Examples(features[rows], genre, artist, tuple(str(name) for name in known), split)
 
 
