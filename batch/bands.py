@@ -41,13 +41,16 @@ class Bands:
         place : the query's, along the first component;  limit : see Space
         """
         filled = buckets[..., 1] > buckets[..., 0]
+        found = []
         for band, (start, stop) in zip(np.nonzero(filled)[0].tolist(), buckets[filled].tolist(), strict=True):
             rows = self.rows[band, start:stop]
             if limit and stop - start > limit and self.order is not None:
                 at = int(np.searchsorted(self.order[rows], place))
                 begin = min(max(0, at - limit // 2), len(rows) - limit)
                 rows = rows[begin : begin + limit]
-            marked[rows] = True
+            found.append(rows)
+        if found:  # marked at once: a hundred small assignments cost more than one copy
+            marked[np.concatenate(found)] = True
 
     def largest(self) -> int:
         """Tracks in the most crowded bucket."""

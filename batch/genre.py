@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from batch.holdout import Score, artist_folds, own_split, rebalanced, score
-from batch.metric import Labels, labels
+from batch.metric import Labels, labels, said
 from batch.network import Ensemble, Inputs, Perceptron, inputs, layers
 from batch.space import Floats
 
@@ -34,9 +34,11 @@ FEWEST_TRACKS = 3
 KEPT = 5
 """Genres of a posterior that are kept, most likely first."""
 FOLDS = 3
-SEEDS = 3
+SEEDS = 5
 SEEDS_MEASURED = 2
 """Where folds measure, each trains fewer of the pairs than the model that is kept."""
+SEEDS_OF_MANY = 2
+"""Above ON_ONE examples seeds differ less and cost more."""
 AT_ONCE = 4
 ON_ONE = 20_000
 """Up to so many examples, a fit is one Spark task an iteration."""
@@ -106,15 +108,15 @@ def examples(
     splits: Sequence[str | None] | None = None,
 ) -> Examples | None:
     """The tracks to learn from; None where fewer than two genres have three tracks each."""
-    said = np.array([genre or "" for genre in genres], dtype=np.str_)
-    names, counts = np.unique(said[said != ""], return_counts=True)
+    tagged = np.array([genre if genre and said(genre) else "" for genre in genres], dtype=np.str_)
+    names, counts = np.unique(tagged[tagged != ""], return_counts=True)
     known = names[counts >= FEWEST_TRACKS]
     if len(known) < 2:
         return None
-    rows = np.flatnonzero(np.isin(said, known)).tolist()
-    artist = labels([(artists[row] or "").casefold().strip() for row in rows])
+    rows = np.flatnonzero(np.isin(tagged, known)).tolist()
+    artist = labels([said(artists[row]) for row in rows])
     split = own_split([splits[row] for row in rows]) if splits is not None else None
-    genre = np.searchsorted(known, said[rows]).astype(np.int32)
+    genre = np.searchsorted(known, tagged[rows]).astype(np.int32)
     return Examples(features[rows], genre, artist, tuple(str(name) for name in known), split)
 
 
@@ -191,21 +193,21 @@ def _trained(
     spark: SparkSession, known: Examples, rows: NDArray[np.int64], shape: Shape, seeds: int
 ) -> tuple[Ensemble, dict[str, MultilayerPerceptronClassificationModel]]:
     """Pairs of networks on these rows, rebalanced; some at once, since small ones leave a cluster idle."""
-    entering = inputs(known.features[rows], shape.frequencies, shape.gamma, SEED)
     drawn = rows[rebalanced(known.genre[rows], SEED)]
+    seeds = seeds if len(drawn) <= ON_ONE else min(seeds, SEEDS_OF_MANY)
+    entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)
     plain = entering.plain(known.features[drawn])
-    frames = {
-        False: _frame(spark, plain, known.genre[drawn]),
-        True: _frame(spark, entering.waves(plain), known.genre[drawn]),
-    }
-    wanted = [(on_waves, seed) for seed in range(seeds) for on_waves in (False, True)]
+    frames = {-1: _frame(spark, plain, known.genre[drawn])}
+    frames |= {block: _frame(spark, entering.waves(plain, block), known.genre[drawn]) for block in range(seeds)}
+    wanted = [(waves, seed) for seed in range(seeds) for waves in (-1, seed)]
 
-    def one(asked: tuple[bool, int]) -> MultilayerPerceptronClassificationModel:
-        on_waves, seed = asked
-        sizes = _sizes(entering, shape, on_waves, len(known.genres))
+    def one(asked: tuple[int, int]) -> MultilayerPerceptronClassificationModel:
+        waves, seed = asked
         return MultilayerPerceptronClassifier(
-            layers=sizes, maxIter=shape.wave_iterations if on_waves else shape.iterations, seed=SEED + seed
-        ).fit(frames[on_waves])
+            layers=_sizes(entering, shape, waves, len(known.genres)),
+            maxIter=shape.iterations if waves < 0 else shape.wave_iterations,
+            seed=SEED + seed,
+        ).fit(frames[waves])
 
     try:
         with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -214,15 +216,15 @@ def _trained(
         for frame in frames.values():
             frame.unpersist()
     members = tuple(
-        Perceptron(on_waves, layers(_sizes(entering, shape, on_waves, len(known.genres)), model.weights.toArray()))
-        for (on_waves, _), model in zip(wanted, models, strict=True)
+        Perceptron(waves, layers(_sizes(entering, shape, waves, len(known.genres)), model.weights.toArray()))
+        for (waves, _), model in zip(wanted, models, strict=True)
     )
-    names = [f"{'waves' if on_waves else 'hidden'}-{seed}" for on_waves, seed in wanted]
+    names = [f"{'hidden' if waves < 0 else 'waves'}-{seed}" for waves, seed in wanted]
     return Ensemble(entering, members, known.genres), dict(zip(names, models, strict=True))
 
 
-def _sizes(entering: Inputs, shape: Shape, on_waves: bool, genres: int) -> list[int]:
-    return [shape.frequencies, genres] if on_waves else [len(entering.mean), shape.hidden, genres]
+def _sizes(entering: Inputs, shape: Shape, waves: int, genres: int) -> list[int]:
+    return [len(entering.mean), shape.hidden, genres] if waves < 0 else [shape.frequencies, genres]
 
 
 def _frame(spark: SparkSession, entered: Floats, genre: Labels) -> DataFrame:

@@ -46,7 +46,7 @@ class Index:
     ids : [shape=(n,)];  vectors : float32 points [shape=(n, m)];  scales : float32 [shape=(n,)], see `similarity`
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
     names : of the artists of the training, by their number
-    sketches : float32 [shape=(n, components)], see Space.sketch; None: every candidate is ranked exactly
+    sketches : [shape=(n, components)], see Space.sketches; None: every candidate is ranked exactly
     found : the bands of the tracks of the training;  found_added : of those added since
     gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
     """
@@ -160,7 +160,7 @@ class Index:
         most = max(SHORTLIST, SHORTLISTED * k)
         if self.sketches is None or len(rows) <= most:
             return rows
-        apart = self.sketches[rows] - sketch
+        apart = self.sketches[rows].astype(np.float32) - sketch
         squared = np.einsum("ij,ij->i", apart, apart)
         if is_scaled:
             squared /= self.scales[rows]
@@ -190,7 +190,9 @@ class Index:
         """Maps the arrays into memory, with what was added and removed since unless `as_trained`. Raises IndexUnreadable."""
         try:
             arrays: dict[str, Any] = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(
+                    np.ndarray
+                )  # slices quicker
                 for name in (*_FILES, *_LATER_FILES)
                 if name in _FILES or (folder / f"{name}.npy").exists()
             }
@@ -231,7 +233,7 @@ def with_added(base: Index, since: Segment) -> Index:
         scales=Stacked(base.scales, since.scales),
         artists=Stacked(base.artists, artists),
         names=base.names,
-        sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketch(since.points)),
+        sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketches(since.points)),
         found=base.found,
         found_added=bands(since.points, base.space) if len(since) else None,
         gone=gone if len(gone) else None,
@@ -260,7 +262,7 @@ def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str 
         artists=codes,
         names=known,
         found=bands(points, space),
-        sketches=space.sketch(points),
+        sketches=space.sketches(points),
     )
 
 

@@ -102,9 +102,9 @@ class Metric:
 
 def tags(artists: Sequence[str | None], albums: Sequence[str | None], genres: Sequence[str | None]) -> Tags:
     """Names to numbers, without regard to case; what only says "unknown" is no name."""
-    by, on = [_said(a) for a in artists], [_said(a) for a in albums]
+    by, on = [said(a) for a in artists], [said(a) for a in albums]
     records = [f"{artist}\x00{album}" if artist or album else "" for artist, album in zip(by, on, strict=True)]
-    return Tags(labels(by), labels(records), labels([_said(g) for g in genres]), labels(on))
+    return Tags(labels(by), labels(records), labels([said(g) for g in genres]), labels(on))
 
 
 def labels(names: Sequence[str]) -> Labels:
@@ -303,6 +303,7 @@ def _length(points: Floats) -> float:
     return max(float(np.sqrt(np.square(points).sum(axis=1).mean())), 1e-9)
 
 
-def _said(name: str | None) -> str:
+def said(name: str | None) -> str:
+    """A name without regard to case and blanks; "" where it only says that nobody knows."""
     folded = " ".join((name or "").casefold().split())
     return "" if folded in _UNSAID else folded

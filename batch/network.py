@@ -27,7 +27,7 @@ SCALE = 0.3
 class Inputs:
     """What enters the networks.
 
-    mean, deviation : float32 [shape=(d,)];  frequencies : float32 [shape=(d, f)];  phases : float32 [shape=(f,)]
+    mean, deviation : float32 [shape=(d,)];  frequencies : float32 [shape=(blocks, d, f)];  phases : float32 [shape=(blocks, f)]
     """
 
     mean: Floats
@@ -40,19 +40,20 @@ class Inputs:
         weight = np.divide(1.0, self.deviation, out=np.zeros_like(self.deviation), where=self.deviation > 0)
         return np.asarray(SCALE * np.clip((features - self.mean) * weight, -CLIP, CLIP), dtype=np.float32)
 
-    def waves(self, plain: Floats) -> Floats:
-        """Random Fourier features of `plain`: float32 [shape=(n, f)]."""
-        return np.asarray(np.cos(plain @ self.frequencies / SCALE + self.phases), dtype=np.float32)
+    def waves(self, plain: Floats, block: int) -> Floats:
+        """Random Fourier features of `plain`, drawn anew for each block: float32 [shape=(n, f)]."""
+        return np.asarray(np.cos(plain @ self.frequencies[block] / SCALE + self.phases[block]), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Perceptron:
     """Layers as MLlib's MultilayerPerceptronClassifier has them: sigmoid, and softmax at the end.
 
-    on_waves : what it was trained on;  layers : [(weights [shape=(in, out)], bias [shape=(out,)]), …]
+    waves : the block of Fourier features that enters it; -1: the features themselves
+    layers : [(weights [shape=(in, out)], bias [shape=(out,)]), …]
     """
 
-    on_waves: bool
+    waves: int
     layers: tuple[tuple[Doubles, Doubles], ...]
 
     def probabilities(self, entered: NDArray[np.floating]) -> Doubles:
@@ -76,13 +77,15 @@ class Ensemble:
     def probabilities(self, features: NDArray[np.floating]) -> Doubles:
         """features : [shape=(n, d)]; returns float64 [shape=(n, genres)], each row's sum 1."""
         plain = self.inputs.plain(np.asarray(features))
-        waves = self.inputs.waves(plain)
-        each = [member.probabilities(waves if member.on_waves else plain) for member in self.members]
+        each = [
+            member.probabilities(plain if member.waves < 0 else self.inputs.waves(plain, member.waves))
+            for member in self.members
+        ]
         return np.asarray(np.mean(each, axis=0))
 
     def save(self, file: Path) -> None:
         arrays: dict[str, Any] = {**vars(self.inputs), "genres": np.array(self.genres, dtype=np.str_)}
-        arrays["on_waves"] = np.array([member.on_waves for member in self.members])
+        arrays["waves"] = np.array([member.waves for member in self.members])
         for m, member in enumerate(self.members):
             for at, (weights, bias) in enumerate(member.layers):
                 arrays |= {f"weights_{m}_{at}": weights, f"bias_{m}_{at}": bias}
@@ -93,22 +96,22 @@ class Ensemble:
         with np.load(file, allow_pickle=False) as stored:
             inputs = Inputs(**{name: stored[name] for name in Inputs.__dataclass_fields__})
             members = []
-            for m, on_waves in enumerate(stored["on_waves"]):
+            for m, waves in enumerate(stored["waves"]):
                 depth = sum(name.startswith(f"weights_{m}_") for name in stored.files)
                 layers = tuple((stored[f"weights_{m}_{at}"], stored[f"bias_{m}_{at}"]) for at in range(depth))
-                members.append(Perceptron(bool(on_waves), layers))
+                members.append(Perceptron(int(waves), layers))
             return cls(inputs, tuple(members), tuple(str(genre) for genre in stored["genres"]))
 
 
-def inputs(features: NDArray[np.floating], frequencies: int, gamma: float, seed: int) -> Inputs:
-    """Fitted on the training features.  gamma : of the RBF kernel, in 1 / (features × their variance)"""
+def inputs(features: NDArray[np.floating], blocks: int, frequencies: int, gamma: float, seed: int) -> Inputs:
+    """Fitted on the training features.  frequencies : of each block;  gamma : of the kernel, in 1 / (d × variance)"""
     d = features.shape[1]
     rng = np.random.default_rng(seed)
     return Inputs(
         features.mean(axis=0, dtype=np.float64).astype(np.float32),
         features.std(axis=0, dtype=np.float64).astype(np.float32),
-        (rng.normal(size=(d, frequencies)) * np.sqrt(2 * gamma / d)).astype(np.float32),
-        rng.uniform(0, 2 * np.pi, frequencies).astype(np.float32),
+        (rng.normal(size=(blocks, d, frequencies)) * np.sqrt(2 * gamma / d)).astype(np.float32),
+        rng.uniform(0, 2 * np.pi, (blocks, frequencies)).astype(np.float32),
     )
 
 

@@ -41,10 +41,10 @@ class Library:
 
 
 def index_quality(index: Index) -> dict[str, Any]:
-    """Recall at each of KS beside what it costs, on up to QUERIES tracks asked for others than themselves."""
+    """Recall of the answers at each of KS beside what it costs, on up to QUERIES tracks asked for others than themselves."""
     n = len(index)
-    rows = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
-    points = np.asarray(index.vectors[rows])
+    queries = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
+    points = np.asarray(index.vectors[queries])
     candidates = index.candidates(points)
     shares = np.array([len(some) for some in candidates]) / n
     deepest = min(max(KS) + 1, n)
@@ -53,16 +53,17 @@ def index_quality(index: Index) -> dict[str, Any]:
     for k in KS:
         if k >= n:
             continue
-        found, short = [], []
-        for row, near, some in zip(rows, true, candidates, strict=True):
-            wanted = near[near != row][:k]
-            found.append(np.isin(wanted, some).mean())
-            short.append(len(some) - 1 < k)
+        answers = index.neighbours(points, k + 1)
+        found = [
+            np.isin(near[near != row][:k], rows).mean()
+            for row, near, (rows, _) in zip(queries, true, answers, strict=True)
+        ]
+        short = [len(some) - 1 < k for some in candidates]
         at.append({"k": k, "recall": float(np.mean(found)), "fewer_than_k": float(np.mean(short))})
     timed = points[: min(TIMED, len(points))]
     return {
         "at": at,
-        "queries": len(rows),
+        "queries": len(queries),
         "candidate_share": float(shares.mean()),
         "candidate_share_p95": float(np.quantile(shares, 0.95)),
         "bands": int(index.found.keys.shape[0]),

@@ -36,7 +36,7 @@ from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, Struct
 from batch.bands import Bands
 from batch.index import Index, artist_codes, local_scales, positive
 from batch.metric import Metric, Tags, learned
-from batch.space import Floats, Space, to_unit
+from batch.space import Floats, Space, grain_of, to_unit
 from batch.tuning import Banding, Quality, narrowest, sample
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
             probes=banding.probes,
             limit=banding.limit,
         )
+        tried = replace(tried, grain=grain_of(points, tried.components))
         chosen, bands, quality = narrowest(points, tried, sample(points), spread)
         # The same seed gives the same directions: the model that is kept hashes as the index does.
         model = lsh.setBucketLength(chosen.width).fit(hashed)
@@ -157,7 +158,7 @@ def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index
     """
     names, codes = artist_codes(artists)
     scales = np.ones(len(ids), dtype=np.float32)
-    sketches = fitted.space.sketch(fitted.points)
+    sketches = fitted.space.sketches(fitted.points)
     keys = np.array(ids, dtype=np.str_)
     return Index(fitted.space, keys, fitted.points, scales, codes, names, fitted.bands, sketches=sketches)
 

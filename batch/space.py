@@ -36,6 +36,7 @@ class Space:
     directions : float32 [shape=(bands, hashes, p)];  offsets : float32 [shape=(bands, hashes)];  width : bucket length
     probes : neighbouring buckets that a query looks into besides its own, in each band
     limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
+    grain : of the sketch, which is kept in steps of it; 0: as it is
     """
 
     mean: Floats
@@ -48,6 +49,7 @@ class Space:
     unit: bool = False
     probes: int = 0
     limit: int = 0
+    grain: float = 0.0
 
     def standardised(self, features: NDArray[np.floating]) -> Floats:
         """features : [shape=(n, d)]; returns float32 [shape=(n, d)] with mean 0 and deviation 1."""
@@ -96,8 +98,14 @@ class Space:
         return keys
 
     def sketch(self, points: Floats) -> Floats:
-        """All components of points: float32 [shape=(n, components)]. Never further apart than the points are."""
-        return np.ascontiguousarray(points @ self.components, dtype=np.float32)
+        """All components of points, in grains: float32 [shape=(n, components)]. Never further apart than the points are."""
+        components = points @ self.components
+        return np.ascontiguousarray(components / self.grain if self.grain else components, dtype=np.float32)
+
+    def sketches(self, points: Floats) -> NDArray[np.float32] | NDArray[np.int8]:
+        """The sketches that an index keeps: int8, a quarter of the memory to fetch, where there is a grain."""
+        exact = self.sketch(points)
+        return np.clip(np.rint(exact), -127, 127).astype(np.int8) if self.grain else exact
 
     def order(self, points: Floats) -> Floats:
         """Where points lie along the first component: float32 [shape=(n,)]."""
@@ -115,10 +123,15 @@ class Space:
         missing = {"mean", "deviation", "components", "directions", "offsets", "width"} - set(values)
         if missing:
             raise KeyError(f"{file} lacks {', '.join(sorted(missing))}")
-        for name, kind in (("width", float), ("unit", bool), ("probes", int), ("limit", int)):
+        for name, kind in (("width", float), ("unit", bool), ("probes", int), ("limit", int), ("grain", float)):
             if name in values:
                 values[name] = kind(values[name])
         return cls(**values)
+
+
+def grain_of(points: Floats, components: Floats) -> float:
+    """The grain with which int8 reaches as far as any of the points' components."""
+    return max(float(np.abs(points @ components).max(initial=0.0)) / 127, 1e-12)
 
 
 def to_unit(points: Floats) -> Floats:

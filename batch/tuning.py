@@ -21,8 +21,8 @@ NARROWEST, WIDEST = 0.1, 12.8
 """Bucket lengths to choose from, in root mean squares of a projection."""
 STEPS = 9
 _BLOCK = 64
-# What a query costs, in microseconds on one core of 2023: each bucket looked up, and each candidate fetched and measured.
-LOOKUP_US, CANDIDATE_US = 2.5, 0.25
+# What a query costs, in microseconds on one core of 2023: each bucket looked up, each candidate compared by its sketch.
+LOOKUP_US, CANDIDATE_US = 1.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ def default_banding(tracks: int) -> Banding:
     """Good for a library of about that size, as measured by bench/index.py; `train --tune` finds the library's own."""
     if tracks < 20_000:
         return Banding(10, 32, 24)
-    return Banding(14, 64, 24, probes=2)
+    if tracks < 500_000:
+        return Banding(14, 64, 24, probes=2, limit=4096)
+    return Banding(18, 64, 24, probes=4, limit=8192)
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,9 @@ def drawn(banding: Banding, components: Floats, width: float, seed: int) -> Spac
 
 def grid(tracks: int) -> list[Banding]:
     """What `train --tune` tries."""
-    few = [Banding(h, b, p, r) for h in (4, 6, 8, 10, 12, 14) for b in (16, 32, 64) for p in (16, 32) for r in (0, 1)]
-    limits = [limit for limit in (256, 1024) if limit < tracks / 8]
-    return (
-        few + [Banding(10, 32, 32, 0, limit) for limit in limits] + [Banding(8, 32, 32, 0, limit) for limit in limits]
-    )
+    shapes = [(h, b, p, r) for h in (6, 8, 10, 12, 14, 18) for b in (16, 32, 64) for p in (16, 24, 32) for r in (0, 2)]
+    limited = [Banding(h, 32, 24, 2, limit) for h in (10, 14) for limit in (256, 1024, 4096) if limit < tracks / 8]
+    return [Banding(*shape) for shape in shapes] + limited
 
 
 def pareto(rows: list[dict[str, float]]) -> NDArray[np.bool_]:

@@ -77,8 +77,8 @@ def grown(real: np.ndarray, n: int, seed: int = 20, neighbours: int = 15, noise:
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """Rows as a Markdown table; the first one's names head it."""
-    names = list(rows[0])
+    """Rows as a Markdown table, with a column for every name that one of them has."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names), *[[_cell(row.get(name)) for name in names] for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

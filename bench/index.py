@@ -28,7 +28,7 @@ from pyspark.sql import DataFrame, Row, SparkSession, Window  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
 from batch.index import SHORTLIST, Index  # noqa: E402
-from batch.space import to_unit  # noqa: E402
+from batch.space import grain_of, to_unit  # noqa: E402
 from batch.sweep import principal  # noqa: E402
 from batch.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
 from bench.features import fma, grown, table  # noqa: E402
@@ -38,9 +38,9 @@ K = 20
 QUERIES = 100
 CATALOGUE = 106_574
 BANDINGS = {
-    10_000: [Banding(10, 64, 24), Banding(14, 64, 24, probes=2)],
-    100_000: [Banding(14, 64, 24, probes=2), Banding(14, 64, 24, probes=4), Banding(18, 64, 24, probes=4)],
-    1_000_000: [Banding(18, 64, 24, probes=4), Banding(22, 64, 24, probes=4)],
+    10_000: [Banding(10, 32, 24, probes=2), Banding(14, 64, 24, probes=2)],
+    100_000: [Banding(12, 32, 24, probes=2), Banding(14, 64, 24, probes=2)],
+    1_000_000: [Banding(14, 64, 24, probes=2), Banding(18, 64, 24, probes=4)],
 }
 """Tried for each size; the one with the least time a query that reaches recall 0.95 is shown."""
 
@@ -49,7 +49,7 @@ def built(points: np.ndarray, banding: Banding) -> tuple[Index, float, dict[str,
     """(index, seconds to build it, its quality on 200 queries)."""
     components, variances = principal(points, 32)
     spread = float(np.sqrt(variances[: banding.components].mean()))
-    space = replace(drawn(banding, components, spread, 1), components=components, unit=False)
+    space = replace(drawn(banding, components, spread, 1), components=components, grain=grain_of(points, components))
     started = time.monotonic()
     space, bands, met = narrowest(points, space, sample(points), spread)
     n = len(points)
@@ -62,7 +62,7 @@ def built(points: np.ndarray, banding: Banding) -> tuple[Index, float, dict[str,
         np.full(n, -1, np.int32),
         np.empty(0, np.str_),
         bands,
-        sketches=space.sketch(points),
+        sketches=space.sketches(points),
     )
     return whole, time.monotonic() - started, vars(met)
 
@@ -289,8 +289,7 @@ def main() -> None:
     for before, after in zip(rows, rows[1:], strict=False):
         after["times the one before"] = float(str(after["ms a query"])) / float(str(before["ms a query"]))
     if rows:
-        names = list(dict.fromkeys(name for one in rows for name in one))
-        print(table([{name: one.get(name) for name in names} for one in rows]))
+        print(table(rows))
     result["sizes"] = rows
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")

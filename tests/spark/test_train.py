@@ -12,8 +12,9 @@ from pyspark.ml.classification import MultilayerPerceptronClassificationModel
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 
-from batch import genre, registry, sweep
+from batch import genre, registry, similarity, sweep
 from batch.audio import N_FEATURES
+from batch.index import local_scales, positive
 from batch.network import Ensemble
 from batch.publish import documents
 from batch.similarity import TooFewTracks
@@ -134,7 +135,10 @@ def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
     monkeypatch.setattr(genre, "SHAPES", [genre.Shape(8, 20, 16, 0.5, 10), genre.Shape(16, 20, 16, 0.5, 10)])
     made(spark, chosen, 40)
     plain = train(spark, chosen)
+    monkeypatch.setattr(similarity, "ON_DRIVER", 10)
     tuned = train(spark, chosen, tune=True)
+    scales = positive(local_scales(tuned.index, np.asarray(tuned.index.vectors)))
+    np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="found by Spark as on the driver")
     assert tuned.version != plain.version and tuned.manifest["tuned"]
     rows = spark.read.parquet(tuned.parquet("sweep.parquet")).collect()
     assert {(row.hashes, row.bands, row.probes) for row in rows} == {(4, 8, 0), (8, 16, 1), (6, 16, 0)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from batch.genre import examples
 from batch.holdout import Score, artist_folds, own_split, rebalanced, score
 from batch.network import Ensemble, Perceptron, inputs, layers
 
@@ -48,9 +49,9 @@ def test_what_is_measured() -> None:
 
 def ensemble() -> Ensemble:
     rng = np.random.default_rng(2)
-    entering = inputs(rng.normal(3, 2, (50, 4)), frequencies=6, gamma=0.5, seed=1)
-    hidden = Perceptron(False, layers([4, 3, 2], rng.normal(size=4 * 3 + 3 + 3 * 2 + 2)))
-    waves = Perceptron(True, layers([6, 2], rng.normal(size=6 * 2 + 2)))
+    entering = inputs(rng.normal(3, 2, (50, 4)), blocks=2, frequencies=6, gamma=0.5, seed=1)
+    hidden = Perceptron(-1, layers([4, 3, 2], rng.normal(size=4 * 3 + 3 + 3 * 2 + 2)))
+    waves = Perceptron(1, layers([6, 2], rng.normal(size=6 * 2 + 2)))
     return Ensemble(entering, (hidden, waves), ("Folk", "Techno"))
 
 
@@ -65,7 +66,28 @@ def test_probabilities_add_up_to_one_and_survive_a_file(tmp_path: Path) -> None:
 
 
 def test_extreme_and_constant_features_are_no_error() -> None:
-    entering = inputs(np.array([[1.0, 5.0], [2.0, 5.0]]), 4, 0.5, 1)
+    entering = inputs(np.array([[1.0, 5.0], [2.0, 5.0]]), 1, 4, 0.5, 1)
     plain = entering.plain(np.array([[1e30, 7.0], [-1e30, -7.0]]))
-    assert np.isfinite(entering.waves(plain)).all()
+    assert np.isfinite(entering.waves(plain, 0)).all()
     assert np.abs(plain[:, 0]).max() <= 1.5 + 1e-6 and (plain[:, 1] == 0).all()
+
+
+def test_examples_are_of_genres_with_three_tracks_and_keep_the_librarys_split() -> None:
+    features = np.arange(16, dtype=np.float32).reshape(8, 2)
+    genres = ["Rock", "Folk", "Rock", None, "Folk", "Rock", "Folk", "Jazz"]
+    splits = ["training", "test", "test", None, "validation", "training", "training", None]
+    known = examples(features, genres, ["a", "b", None, "c", "B ", "d", "e", "f"], splits)
+    assert known is not None and known.genres == ("Folk", "Rock")
+    assert known.genre.tolist() == [1, 0, 1, 0, 1, 0]
+    assert known.features[:, 0].tolist() == [0, 2, 4, 8, 10, 12]
+    assert known.artist[1] == known.artist[3] >= 0 > known.artist[2]
+    assert known.split is not None and known.split.tolist() == [0, 2, 2, 1, 0, 0]
+    unsplit = examples(features, genres, [None] * 8, [None, *splits[1:]])
+    assert unsplit is not None and unsplit.split is None, "a split that one track lacks is none"
+
+
+@pytest.mark.parametrize(
+    "genres", [[None] * 6, ["Folk"] * 6, ["Folk"] * 3 + ["Rock"] * 2 + [None], ["a", "b", "c", "d", "e", "f"]]
+)
+def test_too_few_genres_are_nothing_to_learn_from(genres: list[str | None]) -> None:
+    assert examples(np.zeros((6, 2), dtype=np.float32), genres, [None] * 6) is None

@@ -183,7 +183,8 @@ def test_all_tracks_equal_is_a_sensible_answer() -> None:
         assert len(near) == 10 and score.tolist() == [1.0] * 10
 
 
-def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would() -> None:
+@pytest.mark.parametrize("grain", [0.0, 0.15])
+def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would(grain: float) -> None:
     rng = np.random.default_rng(9)
     points = (rng.normal(0, 1, (3000, D)) * np.geomspace(4, 0.2, D)).astype(np.float32)
     coarse = Space(
@@ -193,7 +194,9 @@ def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would() -> None:
             "directions": space(1.0).directions[:, :, :5],
         }
     )
+    coarse = Space(**{**vars(coarse), "grain": grain})
     whole = with_local_scales(index([f"t{at:04d}" for at in range(3000)], points, [None] * 3000, coarse))
+    assert whole.sketches.dtype == (np.int8 if grain else np.float32)
     assert min(len(rows) for rows in whole.candidates(points[:20])) > 2000, "more than a shortlist"
     for at, ((rows, distance), (near, score)) in enumerate(
         zip(whole.neighbours(points[:20], 10), whole.similar(np.arange(20), 10), strict=True)
