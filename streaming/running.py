@@ -117,8 +117,8 @@ class Running:
             self._wait()
             try:
                 self.start()
-            except OSError as error:
-                print(f"waiting: {error}", flush=True)
+            except (OSError, PyMongoError) as error:  # away again since we looked
+                print(f"waiting: {type(error).__name__}", flush=True)
 
     def _wait(self) -> None:
         said = ""
