@@ -126,11 +126,15 @@ def test_a_reload_keeps_track_place_queue_and_modes(ana: Visit) -> None:
     ana.wait_for(lambda: ana.seconds > 8)
     menu(ana, 6, "Add to queue")
     ana.page.click("#shuffle")
+    ana.page.fill("#volume", "35")
     ana.page.click("#play-pause")
     ana.page.reload()
     expect(ana.page.locator("#now-title")).to_have_text(TITLES[3], timeout=15_000)
     ana.wait_for(lambda: 7.5 < ana.seconds < 9)
     assert ana.page.evaluate("document.getElementById('audio').paused")
+    assert (
+        ana.page.evaluate("document.getElementById('audio').volume") == 0.35 and ana.page.input_value("#volume") == "35"
+    )
     expect(ana.page.locator("#shuffle")).to_have_attribute("aria-pressed", "true")
     ana.page.click("#queue-toggle")
     assert queued(ana) == [TITLES[6]]

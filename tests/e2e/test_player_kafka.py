@@ -26,7 +26,13 @@ def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
         admin.create_topics([NewTopic("listens", num_partitions=2, replication_factor=1)])
         admin.close()
         server.stop()
-        kafka = Kafka(bootstrap_servers=place, listening_topic="listens", recommendation_topic="r", partitions=2)
+        kafka = Kafka(
+            bootstrap_servers=place,
+            listening_topic="listens",
+            recommendation_topic="r",
+            features_topic="f",
+            partitions=2,
+        )
         listens = Listens(functools.partial(producer, kafka), "listens")
 
         def publish(*numbers: int) -> None:

@@ -236,8 +236,8 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     x, y = told["x"][at], told["y"][at]
     spot = ana.page.evaluate(
         """([x, y]) => { const map = document.getElementById('map');
-        const size = Math.min(map.clientWidth, map.clientHeight) - 40;
-        return [map.clientWidth / 2 + (x - 500) / 1000 * size, map.clientHeight / 2 - (y - 500) / 1000 * size]; }""",
+        const [width, height] = [map.clientWidth, map.clientHeight];
+        return [width / 2 + (x - 500) / 1000 * (width - 60), height / 2 - (y - 500) / 1000 * (height - 60)]; }""",
         [x, y],
     )
     ana.page.locator("#map").hover(position={"x": spot[0], "y": spot[1]})

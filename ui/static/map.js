@@ -6,6 +6,7 @@ import { get, make, one, parsed } from "./dom.js";
 const COLOURS = ["#e8683c", "#3f9be0", "#4bb36a", "#b06fd8", "#d9a514", "#e0559b", "#37b3b0", "#8d7bea", "#9aa63a", "#c98252"];
 const OTHER = "#8a8f99";
 const NEAR = 12;
+const MARGIN = 60;
 
 let data = null;
 let view = { x: 0, y: 0, zoom: 1 };
@@ -41,10 +42,9 @@ function all() {
   draw();
 }
 
-const size = () => Math.min(canvas.clientWidth, canvas.clientHeight) - 40;
 const put = (x, y) => [
-  canvas.clientWidth / 2 + ((x - 500) / 1000) * size() * view.zoom + view.x,
-  canvas.clientHeight / 2 - ((y - 500) / 1000) * size() * view.zoom + view.y,
+  canvas.clientWidth / 2 + ((x - 500) / 1000) * (canvas.clientWidth - MARGIN) * view.zoom + view.x,
+  canvas.clientHeight / 2 - ((y - 500) / 1000) * (canvas.clientHeight - MARGIN) * view.zoom + view.y,
 ];
 
 function draw() {

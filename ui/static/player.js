@@ -27,9 +27,10 @@ export class Player {
     this.bar.innerHTML = BAR;
     document.body.append(this.bar);
     this.audio = this.bar.querySelector("#audio");
-    this.audio.volume = 0.8;
+    this.audio.volume = keptVolume();
     this.waveform = new Waveform(this.bar.querySelector("#waveform"));
     this.#wire();
+    this.#showVolume();
   }
 
   get isPlaying() {
@@ -181,7 +182,10 @@ export class Player {
     audio.addEventListener("pause", () => !audio.ended && this.#tellPlace());
     addEventListener("pagehide", () => this.#tellPlace());
     audio.addEventListener("error", () => this.#failed());
-    audio.addEventListener("volumechange", () => this.#showVolume());
+    audio.addEventListener("volumechange", () => {
+      this.#showVolume();
+      localStorage.setItem("overtone.volume", String(audio.volume));
+    });
     for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
     for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.#showTime());
     const seekTo = (seconds) => (audio.currentTime = Math.max(0, Math.min(seconds, audio.duration || 0)));
@@ -288,6 +292,13 @@ export class Player {
     mute.innerHTML = icon(this.audio.muted || this.audio.volume === 0 ? "muted" : "volume");
     mute.setAttribute("aria-pressed", String(this.audio.muted));
     const volume = this.bar.querySelector("#volume");
+    volume.value = String(Math.round(this.audio.volume * 100));
     volume.style.setProperty("--share", `${this.audio.muted ? 0 : this.audio.volume * 100}%`);
   }
+}
+
+/** As loud as last time in this browser. */
+function keptVolume() {
+  const kept = Number.parseFloat(localStorage.getItem("overtone.volume"));
+  return kept >= 0 && kept <= 1 ? kept : 0.8;
 }
