@@ -59,17 +59,16 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
         assert again[name] == report[name], "the same model and library measure the same"
 
 
-def test_a_library_without_genres_and_smaller_than_ten(spark: SparkSession, chosen: Settings) -> None:
+def test_a_library_without_genres_and_smaller_than_ten_and_a_model_of_another_library(
+    spark: SparkSession, chosen: Settings, tmp_path: Path
+) -> None:
     made(spark, chosen, 6, genres=[None] * 6)
-    report, folder = evaluate(spark, chosen, train(spark, chosen))
+    model = train(spark, chosen)
+    report, folder = evaluate(spark, chosen, model)
     assert (report["precision"], report["genres"], report["index"]["at"]) == (None, None, [])
     page = (folder / "report.html").read_text()
     assert "nothing to measure" in page and "there is no genre network" in page
 
-
-def test_a_model_of_another_library_is_told(spark: SparkSession, chosen: Settings, tmp_path: Path) -> None:
-    made(spark, chosen, 6)
-    model = train(spark, chosen)
     other = settings(home=tmp_path, lake={"root": str(tmp_path / "other")}, models={"root": chosen.models.root})
     made(spark, other, 1)
     with pytest.raises(NothingToMeasure, match=r"run \./spark-submit\.sh batch/train\.py"):
