@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from batch import registry
 from batch.index import Index, index, quality, with_local_scales
-from batch.similarity import BANDS, COMPONENTS, HASHES, RECALL_AT, SEED, TARGET_RECALL, WIDTHS
 from batch.space import Space
 
+BANDS, HASHES, COMPONENTS = 32, 10, 32
+SEED = 20
+RECALL_AT, TARGET_RECALL = 20, 0.95
+WIDTHS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+"""Bucket lengths to choose from, in root mean squares of a component."""
 DIMENSIONS = 140
 GENRES = 16
 TRACKS_AN_ARTIST = 7

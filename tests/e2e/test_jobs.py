@@ -42,6 +42,7 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
         f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         f"{PREFIX}KAFKA__LISTENING_TOPIC": settings.kafka.listening_topic,
         f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": settings.kafka.recommendation_topic,
+        f"{PREFIX}KAFKA__FEATURES_TOPIC": settings.kafka.features_topic,
         f"{PREFIX}LIBRARY__ROOT": str(library),
     }
 
