@@ -33,6 +33,7 @@ class Landing:
         self._compacted = time.monotonic()
         self._marks: dict[str, dict[str, int]] = defaultdict(dict)
         self._generations: dict[str, dict[str, int]] = {}
+        self._versions: dict[str, int] = {}
         self._written: set[str] = set()
 
     def land(self, name: str, rows: list[dict[str, Any]], schema: StructType) -> int:
@@ -91,9 +92,12 @@ class Landing:
 
     def _known_generations(self, name: str, table: DeltaTable | None) -> dict[str, int]:
         """The last generation of each listener that the table has."""
-        if name not in self._generations:
+        # Another writer's commit may have taken a listener out who comes back with generation 1.
+        version = None if table is None else table.version()
+        if name not in self._generations or version != self._versions.get(name):
             self._generations[name] = {}
             if table is not None:
+                self._versions[name] = table.version()
                 first = table.to_pyarrow_dataset().to_table(
                     columns=["user_id", "generation"], filter=pc.field("rank") == 1
                 )
@@ -112,6 +116,8 @@ class Landing:
             commit_properties=CommitProperties(app_transactions=marks or None),
         )
         self._written.add(name)
+        if table is not None:
+            self._versions[name] = table.version()
 
 
 def _place(row: dict[str, Any]) -> str:
@@ -130,6 +136,8 @@ def _last_offset(table: DeltaTable | None, place: str) -> int:
     if table is None:
         return -1
     topic_id, _, partition = place.rpartition("/")
-    is_there = (pc.field("topic_id") == topic_id) & (pc.field("partition") == int(partition))
-    offsets = table.to_pyarrow_dataset().to_table(columns=["offset"], filter=is_there)["offset"]
+    rows = table.to_pyarrow_table(columns=["topic_id", "partition", "offset"])
+    # text that a deletion has rewritten is of a type that has no comparison
+    is_topic = pc.equal(rows["topic_id"].cast(pa.string()), topic_id)
+    offsets = rows.filter(pc.and_(is_topic, pc.equal(rows["partition"], int(partition))))["offset"]
     return int(pc.max(offsets).as_py()) if len(offsets) else -1

@@ -104,6 +104,31 @@ def test_a_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
     ]  # fmt: skip
 
 
+def test_a_listener_whose_rows_were_deleted_may_begin_again(lake: Lake) -> None:
+    landing = Landing(lake, 0)
+    landing.land("listening_events", [event(0)], LISTENING_EVENTS)
+    both = recommendations([a_list("ana", 1, "a"), a_list("ana", 2, "b"), a_list("bo", 1, "c")])
+    landing.land_lists("recommendations", both, RECOMMENDATIONS)
+    for name in ("recommendations", "listening_events"):
+        DeltaTable(lake.table(name)).delete("user_id = 'ana'")
+    again = recommendations([a_list("ana", 1, "x"), a_list("bo", 1, "c")])
+    assert landing.land_lists("recommendations", again, RECOMMENDATIONS) == 1
+    assert Landing(lake, 0).land_lists("recommendations", again, RECOMMENDATIONS) == 0
+    assert lists(lake) == [("ana", 1, 1, "x"), ("bo", 1, 1, "c")]
+    assert Landing(lake, 0).land("listening_events", [event(0), event(1)], LISTENING_EVENTS) == 1
+
+
+def test_a_table_whose_text_a_deletion_has_rewritten_tells_by_its_rows(lake: Lake) -> None:
+    import pyarrow as pa
+    from deltalake import write_deltalake
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schema = to_arrow_schema(LISTENING_EVENTS, timezone="UTC")
+    write_deltalake(lake.table("listening_events"), pa.Table.from_pylist([event(0), event(4)], schema=schema))
+    DeltaTable(lake.table("listening_events")).delete("offset = 0")
+    assert Landing(lake, 0).land("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
+
+
 def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
     (row,) = recommendations([None, a_list("ana", 3, "a")]).to_pylist()
     assert (row["user_id"], row["generation"], row["rank"], row["generated_at"]) == ("ana", 3, 1, NOON)
