@@ -22,7 +22,9 @@ python=$project/.venv/bin/python
 for name in $(compgen -e | grep '^OVERTONE_' || true); do unset "$name"; done
 "$python" -m ruff check --quiet "$project"
 "$python" -m mypy --config-file "$project/pyproject.toml" "$project/conf" "$project/batch" "$project/streaming" "$project/ui" "$project/local"
-if [ $# -gt 0 ]; then
-  exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" "$@"
-fi
-exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" --ignore "$project/tests/faults" --ignore "$project/tests/soak" "$project/tests"
+# Options alone leave the choice of tests as it is; a path, or a path::test, chooses.
+chosen=("$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak")
+for argument in "$@"; do
+  if [ -e "${argument%%::*}" ]; then chosen=(); fi
+done
+exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" ${chosen[@]+"${chosen[@]}"} "$@"
