@@ -44,7 +44,11 @@ case $master in
     ;;
   *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
 esac
-[ -n "${SPARK_CONF_DIR:-}" ] || options+=(--driver-java-options "-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
+java_options=()
+[ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
+# On one machine the second compiler takes 13 s of the cores on which extraction decodes, and Java has little else to do there.
+case $master:" $* " in local*:*/extract.py\ *) java_options+=(-XX:TieredStopAtLevel=1) ;; esac
+[ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}
 export PYTHONSAFEPATH=1 # the job's own folder must not hide our packages

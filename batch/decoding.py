@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 """Samples, all channels together, that are decoded at once."""
 LONGEST_S = 12 * 3600.0
 LONGEST_WHOLE_S = 6 * 3600.0

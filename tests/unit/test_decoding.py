@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from batch.audio import clip, features, track
-from batch.decoding import UnreadableAudio, recording
+from batch.decoding import BLOCK, UnreadableAudio, recording
 
 RATE = 22_050
 
@@ -192,5 +192,5 @@ def test_a_hundred_channels_are_one(tmp_path: Path) -> None:
     soundfile.write(path, np.repeat(tone[:, None], 100, axis=1), RATE, subtype="FLOAT")
     with recording(path, None) as found:
         blocks = list(found.blocks)
-    assert max(map(len, blocks)) <= (1 << 20) // 100
+    assert max(map(len, blocks)) <= BLOCK // 100
     np.testing.assert_allclose(np.concatenate(blocks), tone, atol=1e-5)
