@@ -1,4 +1,4 @@
-"""Sorted band arrays: which tracks share a bucket with a query. Two binary searches a band.
+"""Sorted band arrays: which tracks share a bucket with a query, and in how many bands. Two binary searches a band.
 
 The keys of a band are sorted beside the rows they belong to. Within a bucket, rows are sorted along the first principal
 component, so that a crowded bucket can give the part that is nearest to the query instead of all of it.
@@ -34,14 +34,14 @@ class Bands:
             found[band, ..., 1] = np.searchsorted(sorted_keys, wanted[band], side="right")
         return found.transpose(1, 0, 2, 3)
 
-    def mark(self, marked: NDArray[np.bool_], buckets: NDArray[np.int64], place: float, limit: int) -> None:
-        """Marks the rows that lie in one query's buckets.
+    def sharing(self, buckets: NDArray[np.int64], place: float, limit: int) -> NDArray[np.int32]:
+        """The rows that lie in one query's buckets, each as many times as it shares a band with the query.
 
-        marked : bool [shape=(n,)];  buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
+        buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
         place : the query's, along the first component;  limit : see Space
         """
         filled = buckets[..., 1] > buckets[..., 0]
-        found = []
+        found = [np.empty(0, dtype=np.int32)]
         for band, (start, stop) in zip(np.nonzero(filled)[0].tolist(), buckets[filled].tolist(), strict=True):
             rows = self.rows[band, start:stop]
             if limit and stop - start > limit and self.order is not None:
@@ -49,8 +49,7 @@ class Bands:
                 begin = min(max(0, at - limit // 2), len(rows) - limit)
                 rows = rows[begin : begin + limit]
             found.append(rows)
-        if found:  # marked at once: a hundred small assignments cost more than one copy
-            marked[np.concatenate(found)] = True
+        return np.concatenate(found)
 
     def largest(self) -> int:
         """Tracks in the most crowded bucket."""

@@ -1,7 +1,9 @@
 """Nearest neighbours without asking everybody: a dict from hashed regions of a space to the tracks in them.
 
-Tracks that share a bucket with a query in any band are its candidates (`batch.bands`), and the exact distance ranks them.
-Wider buckets or more bands: better recall, more candidates to rank. Where the bands give too few, everybody is asked.
+Tracks that share a bucket with a query in enough bands are its candidates (`batch.bands`), and the exact distance ranks them.
+Wider buckets or more bands: better recall, more candidates to rank. A far track meets a query in one band by chance, a near one
+in several: counting bands (Gan et al., C2LSH, 2012) keeps most near ones and few others. Where that gives too few, one band is
+enough, and where that gives too few, everybody is asked.
 
 Everything is a numpy array in a folder, memory-mapped when opened: one copy a node, whoever reads it. The tracks of the
 training come first, sorted by id; behind them those that were added since (`batch.added`). Knows nothing of Spark.
@@ -84,26 +86,28 @@ class Index:
             rows = np.where(later >= 0, later + len(self.ids.first), _places(self.ids.first, wanted))
         return rows if self.gone is None else np.where(np.isin(rows, self.gone), -1, rows)
 
-    def candidates(self, points: Floats) -> list[Rows]:
-        """For each point the tracks that share a band key with it, sorted by row."""
-        return list(self._candidates(np.asarray(points)))
+    def candidates(self, points: Floats, least: int = 0) -> list[Rows]:
+        """For each point the tracks that share enough band keys with it, sorted by row.
 
-    def _candidates(self, points: Floats) -> Iterator[Rows]:
+        least : where fewer than that share enough keys, those that share one are its candidates
+        """
+        return list(self._candidates(np.asarray(points), least))
+
+    def _candidates(self, points: Floats, least: int) -> Iterator[Rows]:
         keys = self.space.keys(points, self.space.probes)
         places, limit = self.space.order(points), self.space.limit
         buckets = self.found.buckets(keys)
         later = None if self.found_added is None else self.found_added.buckets(keys)
         n = self.found.rows.shape[1]
-        marked = np.zeros(len(self), dtype=np.bool_)
         for at in range(len(points)):
-            self.found.mark(marked[:n], buckets[at], float(places[at]), limit)
+            sharing = self.found.sharing(buckets[at], float(places[at]), limit)
             if later is not None and self.found_added is not None:
-                self.found_added.mark(marked[n:], later[at], float(places[at]), limit)
+                sharing = np.append(sharing, n + self.found_added.sharing(later[at], float(places[at]), limit))
+            shared = np.bincount(sharing, minlength=len(self))
             if self.gone is not None:
-                marked[self.gone] = False
-            rows = np.flatnonzero(marked)
-            marked[rows] = False
-            yield rows
+                shared[self.gone] = 0
+            rows = np.flatnonzero(shared >= self.space.shared)
+            yield np.flatnonzero(shared) if len(rows) < least else rows
 
     def neighbours(self, points: Floats, k: int) -> list[tuple[Rows, Floats]]:
         """The k nearest tracks of each point among its candidates: (rows, Euclidean distances), nearest first.
@@ -113,7 +117,7 @@ class Index:
         k = min(k, len(self.present))
         nearest = []
         sketches = self.space.sketch(points)
-        for point, sketch, rows in zip(points, sketches, self._candidates(points), strict=True):
+        for point, sketch, rows in zip(points, sketches, self._candidates(points, k), strict=True):
             rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, is_scaled=False)
             distance = distances(point, self.vectors[rows])
             best = np.argpartition(distance, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
@@ -142,9 +146,10 @@ class Index:
         points = to_unit(np.asarray(points, dtype=np.float32)) if self.space.unit else np.asarray(points)
         ranked = []
         sketches = self.space.sketch(points)
-        for at, (point, rows) in enumerate(zip(points, self._candidates(points), strict=True)):
+        least = max(k, SCALE_NEIGHBOUR)
+        for at, (point, rows) in enumerate(zip(points, self._candidates(points, least + 1), strict=True)):
             rows = rows if but is None else rows[rows != but[at]]
-            if len(rows) < max(k, SCALE_NEIGHBOUR):
+            if len(rows) < least:
                 rows = self.present if but is None else self.present[self.present != but[at]]
             rows = self._shortlist(sketches[at], rows, k, is_scaled=True)
             distance = distances(point, self.vectors[rows])

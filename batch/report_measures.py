@@ -58,7 +58,7 @@ def index_quality(index: Index) -> dict[str, Any]:
             np.isin(near[near != row][:k], rows).mean()
             for row, near, (rows, _) in zip(queries, true, answers, strict=True)
         ]
-        short = [len(some) - 1 < k for some in candidates]
+        short = [len(some) - 1 < k for some in index.candidates(points, k + 1)]
         at.append({"k": k, "recall": float(np.mean(found)), "fewer_than_k": float(np.mean(short))})
     timed = points[: min(TIMED, len(points))]
     return {
@@ -70,6 +70,7 @@ def index_quality(index: Index) -> dict[str, Any]:
         "hashes": int(index.space.directions.shape[1]),
         "components": int(index.space.directions.shape[2]),
         "probes": index.space.probes,
+        "shared": index.space.shared,
         "largest_bucket": index.found.largest() / n,
         "megabytes": index.nbytes() / 1e6,
         "ms_index": _ms(lambda: index.neighbours(timed, TEN), len(timed)),

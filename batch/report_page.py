@@ -45,7 +45,8 @@ def _index(report: dict[str, Any], pictures: dict[str, str]) -> str:
         f"On average {_percent(met['candidate_share'])} of the tracks are candidates for a query (95th percentile "
         f"{_percent(met['candidate_share_p95'])}); recall alone would prove nothing. "
         f"{met['bands']} bands of {met['hashes']} hashes in "
-        f"{met['components']} components, {met['probes']} probes; the largest bucket holds {_percent(met['largest_bucket'])}. "
+        f"{met['components']} components, {met['probes']} probes; a candidate shares a bucket in at least {met['shared']}. "
+        f"The largest bucket holds {_percent(met['largest_bucket'])}. "
         f"A query takes {met['ms_index']:.2f} ms, exact search {met['ms_exact']:.2f} ms; "
         f"the index has {met['megabytes']:.1f} MB. {met['queries']} queries, on the machine that made this page."
     )

@@ -139,6 +139,7 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
             directions=np.ascontiguousarray(directions[:, :, :-1]),
             offsets=directions[:, :, -1] * np.float32(constant),
             probes=banding.probes,
+            shared=banding.shared,
             limit=banding.limit,
         )
         tried = replace(tried, grain=grain_of(points, tried.components))

@@ -35,6 +35,7 @@ class Space:
     components : float32 [shape=(m, at least p)], principal components of the points; bands hash in the first p of them
     directions : float32 [shape=(bands, hashes, p)];  offsets : float32 [shape=(bands, hashes)];  width : bucket length
     probes : neighbouring buckets that a query looks into besides its own, in each band
+    shared : bands in which a track must share a bucket with a query to be its candidate
     limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
     grain : of the sketch, which is kept in steps of it; 0: as it is
     """
@@ -48,6 +49,7 @@ class Space:
     metric: Floats | None = None
     unit: bool = False
     probes: int = 0
+    shared: int = 1
     limit: int = 0
     grain: float = 0.0
 
@@ -123,7 +125,14 @@ class Space:
         missing = {"mean", "deviation", "components", "directions", "offsets", "width"} - set(values)
         if missing:
             raise KeyError(f"{file} lacks {', '.join(sorted(missing))}")
-        for name, kind in (("width", float), ("unit", bool), ("probes", int), ("limit", int), ("grain", float)):
+        for name, kind in (
+            ("width", float),
+            ("unit", bool),
+            ("probes", int),
+            ("shared", int),
+            ("limit", int),
+            ("grain", float),
+        ):
             if name in values:
                 values[name] = kind(values[name])
         return cls(**values)

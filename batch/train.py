@@ -200,7 +200,7 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> tuple[Banding, genre.Shape]
         is_like = manifest["dimensions"] == dimensions and tracks / 3 <= manifest["tracks"] <= tracks * 3
         if manifest.get("tuned") and is_like:
             told: dict[str, Any] = manifest["parameters"]
-            banding = Banding(**{name: told[name] for name in Banding.__dataclass_fields__})
+            banding = Banding(**{name: told[name] for name in Banding.__dataclass_fields__ if name in told})
             return banding, genre.Shape(**told["genre"]) if told["genre"] else network
     return banding, network
 

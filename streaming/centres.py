@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index import Rows
-from streaming.candidates import Catalogue, scaled
+from streaming.candidates import Points, scaled
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,19 @@ class Centre:
     medoid: int
 
 
-def centres(rows: Rows, weights: NDArray[np.float64], catalogue: Catalogue, most: int, reach: float) -> list[Centre]:
+def centres(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Centre]:
     """The groups of the liked tracks, weightiest first.
 
-    rows : of the liked tracks;  weights : of liking, positive [shape=(rows,)];  most : groups at most
-    reach : how far apart members may be on average; 1 is the usual distance between any two tracks
+    points : of the liked tracks;  weights : of liking, positive [shape=(points,)];  most : groups at most
+    reach : how far apart members may be on average, in local scales
     """
-    if not len(rows):
+    if not len(points):
         return []
-    points = catalogue.points(rows)
-    apart = np.sqrt(scaled(*points, *points))
+    apart = np.sqrt(scaled(points, points).astype(np.float64))
     np.fill_diagonal(apart, 0.0)
     found = []
     total = float(weights.sum())
-    for members in _groups(apart, most, reach * catalogue.typical):
+    for members in _groups(apart, most, reach):
         mine = weights[members]
         medoid = members[int(np.argmin(np.square(apart[np.ix_(members, members)]) @ mine))]
         strongest = members[np.lexsort((members, -mine))]
@@ -52,11 +50,14 @@ def centres(rows: Rows, weights: NDArray[np.float64], catalogue: Catalogue, most
 def _groups(apart: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:
     if len(apart) == 1:
         return [np.array([0])]
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
     tree = linkage(squareform(apart, checks=False), method="average")
-    labels = fcluster(tree, reach, criterion="distance")
-    if labels.max() > most:
-        labels = fcluster(tree, most, criterion="maxclust")
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    # The tree is cut here, not by scipy's fcluster, which takes longer to check the tree than to make it. Its lines are merges,
+    # nearest first; line m makes group n + m.
+    merges = max(int(np.searchsorted(tree[:, 2], reach, side="right")), len(apart) - most)
+    groups = {at: [at] for at in range(len(apart))}
+    for merge, (one, other) in enumerate(tree[:merges, :2].astype(int).tolist()):
+        groups[len(apart) + merge] = groups.pop(one) + groups.pop(other)
+    return [np.array(sorted(members)) for members in groups.values()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch.index import Rows
-from streaming.candidates import Catalogue, Floats64
+from streaming.candidates import Catalogue, Floats64, Points, alike
 from streaming.centres import Centre, centres
 from streaming.taste import Opinion, Profile
 
@@ -30,11 +30,20 @@ class Liking:
 
     liked: list[Opinion]
     rows: Rows
+    points: Points
     weights: Floats64
     rejected: list[Opinion]
-    rejected_rows: Rows
+    rejected_points: Points
     rejected_weights: Floats64
     centres: list[Centre]
+
+    def pulls(self, points: Points) -> Floats64:
+        """How strongly each liked track speaks for each point: [shape=(liked, points)]."""
+        return self.weights[:, None] * alike(self.points, points)
+
+    def pushes(self, points: Points) -> Floats64:
+        """How strongly each rejected track speaks against each point: [shape=(rejected, points)]."""
+        return self.rejected_weights[:, None] * alike(self.rejected_points, points)
 
     def shown(self, profile: Profile) -> dict[str, Any]:
         """What the profile's document shows of it: centres, rejected and heard tracks."""
@@ -51,7 +60,7 @@ class Liking:
 
 def liking(profile: Profile, catalogue: Catalogue, taste: Taste) -> Liking:
     """What the listener likes and rejects, at the time of the last event."""
-    rows = catalogue.index.rows_of([opinion.track_id for opinion in profile.opinions])
+    rows = catalogue.rows_of([opinion.track_id for opinion in profile.opinions])
     weights = np.array([opinion.weight(profile.latest_at, taste) for opinion in profile.opinions], dtype=np.float64)
     weights = _attended(profile, rows, weights, catalogue, taste)
     order = sorted(
@@ -60,14 +69,16 @@ def liking(profile: Profile, catalogue: Catalogue, taste: Taste) -> Liking:
     )
     up = np.array([at for at in order if weights[at] > 0][:LIKED], dtype=np.int64)
     down = np.array([at for at in reversed(order) if weights[at] < 0][:REJECTED], dtype=np.int64)
+    points = catalogue.points(rows[up])
     return Liking(
         [profile.opinions[at] for at in up],
         rows[up],
+        points,
         weights[up],
         [profile.opinions[at] for at in down],
-        rows[down],
+        catalogue.points(rows[down]),
         -weights[down],
-        centres(rows[up], weights[up], catalogue, taste.centres, taste.centre_reach),
+        centres(points, weights[up], taste.centres, taste.centre_reach * catalogue.typical),
     )
 
 

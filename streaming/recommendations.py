@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index import Rows
-from streaming.candidates import Catalogue, Floats64
+from streaming.candidates import Catalogue, Floats64, Points, alike
 from streaming.liking import Liking, liking
 from streaming.taste import AS_SET, Opinion, Profile
 
@@ -28,6 +28,8 @@ TOGETHER = 10
 """The artist cap holds in any run of this many items."""
 EXPLORED_RANKS = (5, 12, 18, 24)
 EXPLORED_OUT_OF = 64
+SHORTLISTED = 4
+"""For each place, so many of the best candidates are looked at for diversity."""
 SPARE = 200
 """Tracks drawn where taste and opening list leave a list too short: as many, and no fewer than asked for."""
 
@@ -74,19 +76,26 @@ def items(
     barred = np.union1d(_barred(profile, catalogue, taste), hidden)
     draw = np.random.default_rng(_seed(profile))
     rows = _pool(profile, found, catalogue, opening, most, barred, hidden, draw)
-    shares = _shares(catalogue, rows, found.rows, found.weights)
-    repelled = taste.rejection * _together(_shares(catalogue, rows, found.rejected_rows, found.rejected_weights))
-    attraction = _together(shares)
+    points = catalogue.points(rows)
+    pulls = found.pulls(points)
+    attraction, repelled = _together(pulls), taste.rejection * _together(found.pushes(points))
     score = attraction - repelled
     venture = profile.adventure / AS_SET
-    chosen, crowding = _diverse(rows, score, catalogue, most, taste.artist_cap, min(0.9, taste.diversity * venture))
+    chosen, crowding = _diverse(
+        points, score, catalogue.artists(rows), most, taste.artist_cap, min(0.9, taste.diversity * venture)
+    )
+    places = min(len(EXPLORED_RANKS), round(taste.exploration * venture))
+    explored = _explored(rows[chosen], rows, barred, found, catalogue, places, draw)
     nearer = _percentiles(attraction[chosen], found, catalogue)
+    reasons = _reasons(pulls[:, chosen], found)
+    ids = catalogue.index.ids[rows[chosen]].tolist()
     listed = [
         Item(
-            str(catalogue.index.ids[int(rows[at])]),
+            track_id,
             0,
             round(float(score[at]), 6),
-            *_because(shares[:, at], found),
+            reason,
+            because,
             parts={
                 "similarity": round(float(attraction[at]), 6),
                 "rejection": round(-float(repelled[at]), 6),
@@ -94,10 +103,10 @@ def items(
             },
             percentile=near,
         )
-        for at, crowd, near in zip(chosen, crowding, nearer, strict=True)
+        for at, crowd, near, (reason, because), track_id in zip(chosen, crowding, nearer, reasons, ids, strict=True)
     ]
-    places = min(len(EXPLORED_RANKS), round(taste.exploration * venture))
-    listed = _with_explored(listed, rows[chosen], rows, barred, found, catalogue, places, draw)
+    for rank, item in zip(EXPLORED_RANKS, explored, strict=False):
+        listed.insert(rank - 1, item)
     return [replace(item, rank=rank) for rank, item in enumerate(listed[:most], start=1)]
 
 
@@ -110,7 +119,7 @@ def _barred(profile: Profile, catalogue: Catalogue, taste: Taste) -> Rows:
     """Rows of tracks heard, liked or skipped lately, or disliked."""
     since = profile.latest_at - taste.heard_again_after_hours * 3600
     ids = [o.track_id for o in profile.opinions if o.touched_at > since or o.verdict == "dislike"]
-    rows = catalogue.index.rows_of(ids)
+    rows = catalogue.rows_of(ids)
     return np.unique(rows[rows >= 0])
 
 
@@ -129,14 +138,14 @@ def _pool(
     if found.liked:
         asking.append(found.rows[int(np.argmax([opinion.touched_at for opinion in found.liked]))])
     near = catalogue.near(np.unique(np.array(asking, dtype=np.int64)))
-    spare = catalogue.index.rows_of(opening)
+    spare = catalogue.rows_of(opening)
     spare = spare[(spare >= 0) & ~np.isin(spare, near)]
     rows = np.concatenate([near, spare])
     rows = rows[~np.isin(rows, barred)]
     if len(rows) < most:
         rows = np.concatenate([rows, _others(catalogue, np.concatenate([rows, barred]), max(SPARE, most), draw)])
     if not len(rows):
-        disliked = catalogue.index.rows_of([o.track_id for o in profile.opinions if o.verdict == "dislike"])
+        disliked = catalogue.rows_of([o.track_id for o in profile.opinions if o.verdict == "dislike"])
         rows = np.setdiff1d(catalogue.present, np.concatenate([disliked, hidden]))
     return rows if len(rows) else np.setdiff1d(catalogue.present, hidden)
 
@@ -149,57 +158,60 @@ def _others(catalogue: Catalogue, but: Rows, most: int, draw: np.random.Generato
     return draw.permutation(np.setdiff1d(catalogue.present, but))[:most]
 
 
-def _shares(catalogue: Catalogue, rows: Rows, heard: Rows, weights: Floats64) -> Floats64:
-    """What each heard track [first axis] adds to each row's likeness."""
-    if not len(heard):
-        return np.zeros((0, len(rows)))
-    return weights[:, None] * catalogue.likeness(heard, rows)
-
-
 def _together(shares: Floats64) -> Floats64:
     """The root of the sum of squares, one value a row.
 
     It lies between the strongest match and the sum of all: two interests do not drown in each other, and agreement counts.
     """
-    return np.sqrt(np.square(shares).sum(axis=0))
+    return np.sqrt(np.einsum("ij,ij->j", shares, shares))
 
 
 def _diverse(
-    rows: Rows, score: Floats64, catalogue: Catalogue, most: int, cap: int, diversity: float
+    points: Points, score: Floats64, artists: NDArray[np.int32], most: int, cap: int, diversity: float
 ) -> tuple[list[int], list[float]]:
-    """(places in `rows`, best first; what each lost by being like an earlier one).
+    """(places among the points, best first; what each lost by being like an earlier one).
 
     Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998), with at most `cap` of an artist in any ten; where only
-    capped artists are left, the cap gives way. Ties keep the order of `rows`.
+    capped artists are left, the cap gives way. Ties keep the order of the points.
     """
-    vectors, scales = catalogue.points(rows)
-    squares = np.einsum("ij,ij->i", vectors, vectors)
-    artists = np.asarray(catalogue.index.artists[rows]).tolist()
+    near = _shortlist(score, artists, most, cap)
+    alikeness = alike(points.at(near), points.at(near)) if diversity else np.zeros((len(near), 1), dtype=np.float32)
     by_artist: dict[int, list[int]] = {}
-    for at, artist in enumerate(artists):
+    for at, artist in enumerate(artists[near].tolist()):
         by_artist.setdefault(artist, []).append(at)
-    span = max(float(np.abs(score).max(initial=0.0)), 1e-12)
-    relevance = (1 - diversity) * score / span
-    crowd = np.zeros(len(rows))
+    theirs = artists[near].tolist()
+    relevance = (1 - diversity) * score[near] / max(float(np.abs(score).max(initial=0.0)), 1e-12)
+    crowd = np.zeros(len(near))
     value = relevance.copy()
-    taken = np.zeros(len(rows), dtype=np.bool_)
     chosen: list[int] = []
     lost: list[float] = []
-    while len(chosen) < min(most, len(rows)):
-        recent = Counter(artists[at] for at in chosen[-(TOGETHER - 1) :])
+    while len(chosen) < min(most, len(near)):
+        recent = Counter(theirs[at] for at in chosen[-(TOGETHER - 1) :])
         full = [at for artist, times in recent.items() if artist >= 0 and times >= cap for at in by_artist[artist]]
         at = int(np.argmax(value if not full else _without(value, full)))
-        if taken[at] or (full and at in full):  # none is left but of capped artists
+        if value[at] == -np.inf or at in full:  # none is left but of capped artists
             at = int(np.argmax(value))
         chosen.append(at)
         lost.append(float(diversity * crowd[at]))
-        taken[at] = True
         if diversity:
-            apart = np.maximum(squares + squares[at] - 2 * (vectors @ vectors[at]), 0.0)
-            np.maximum(crowd, np.exp(-apart / (scales * scales[at] + 1e-12)), out=crowd)
-            value = relevance - diversity * crowd
-        value[taken] = -np.inf
-    return chosen, lost
+            np.maximum(crowd, alikeness[at], out=crowd)
+            np.subtract(relevance, diversity * crowd, out=value)
+        value[chosen] = -np.inf
+    return near[chosen].tolist(), lost
+
+
+def _shortlist(score: Floats64, artists: NDArray[np.int32], most: int, cap: int) -> NDArray[np.int64]:
+    """Places of those with the best scores, enough for diversity, and of no artist more than a list can take."""
+    best = np.argsort(-score, kind="stable")
+    if len(best) <= SHORTLISTED * most:
+        return best
+    by_artist = np.lexsort((np.arange(len(best)), artists[best]))  # in each artist's own order of scores
+    sorted_artists = artists[best][by_artist]
+    first = np.searchsorted(sorted_artists, sorted_artists)
+    within = np.empty(len(best), dtype=np.int64)
+    within[by_artist] = np.arange(len(best)) - first
+    can_be_taken = (artists[best] < 0) | (within < cap * (most // TOGETHER + 1))
+    return np.concatenate([best[can_be_taken], best[~can_be_taken]])[: SHORTLISTED * most]
 
 
 def _without(value: Floats64, places: list[int]) -> Floats64:
@@ -211,15 +223,19 @@ def _without(value: Floats64, places: list[int]) -> Floats64:
 def _percentiles(attraction: Floats64, found: Liking, catalogue: Catalogue) -> list[float | None]:
     if not len(found.rows):
         return [None] * len(attraction)
-    others = np.sort(_together(_shares(catalogue, catalogue.sample, found.rows, found.weights)))
+    others = np.sort(_together(found.pulls(catalogue.sample)))
     return [round(100 * at / len(others), 1) for at in np.searchsorted(others, attraction).tolist()]
 
 
-def _because(shares: NDArray[np.float64], found: Liking) -> tuple[str, list[str]]:
-    """(reason, ids of the heard tracks that count most)."""
-    strongest = [at for at in np.argsort(-shares)[:BECAUSE] if shares[at] > 0.05 * max(1e-9, float(shares.max()))]
-    heard = [found.liked[at] for at in strongest]
-    return _reason(heard), [opinion.track_id for opinion in heard]
+def _reasons(pulls: Floats64, found: Liking) -> list[tuple[str, list[str]]]:
+    """(reason, ids of the heard tracks that count most) of each listed track.  pulls : [shape=(liked, listed)]"""
+    strongest = np.argsort(-pulls, axis=0)[:BECAUSE]
+    counts = np.take_along_axis(pulls, strongest, axis=0) > 0.05 * np.maximum(pulls.max(axis=0, initial=0.0), 1e-9)
+    found_by = []
+    for places, count in zip(strongest.T.tolist(), counts.T.tolist(), strict=True):
+        heard = [found.liked[at] for at, counted in zip(places, count, strict=True) if counted]
+        found_by.append((_reason(heard), [opinion.track_id for opinion in heard]))
+    return found_by
 
 
 def _reason(heard: list[Opinion]) -> str:
@@ -231,49 +247,35 @@ def _reason(heard: list[Opinion]) -> str:
     return f"Because {did} “{heard[0].title}”, also like “{heard[1].title}”"
 
 
-def _with_explored(
-    listed: list[Item],
-    chosen: Rows,
-    pool: Rows,
-    barred: Rows,
-    found: Liking,
-    catalogue: Catalogue,
-    places: int,
-    draw: np.random.Generator,
+def _explored(
+    chosen: Rows, pool: Rows, barred: Rows, found: Liking, catalogue: Catalogue, places: int, draw: np.random.Generator
 ) -> list[Item]:
-    """The list with a few tracks from elsewhere in the library: of those drawn, the ones least like what was rejected.
+    """A few tracks from elsewhere in the library: of those drawn, the ones least like what was rejected.
 
     Where the candidates are the whole library, those that did not come into the list are elsewhere.
     """
-    if not listed or not places:
-        return listed
+    if not len(chosen) or not places:
+        return []
     elsewhere = _others(catalogue, np.concatenate([pool, barred]), EXPLORED_OUT_OF, draw)
     if len(elsewhere) < places:
         rest = np.setdiff1d(pool, np.concatenate([chosen, barred, elsewhere]))
-        liked = _together(_shares(catalogue, rest, found.rows, found.weights))
+        liked = _together(found.pulls(catalogue.points(rest)))
         unlike = rest[np.lexsort((rest, liked))][: max(places, len(rest) // 2)]
         elsewhere = np.concatenate([elsewhere, draw.permutation(unlike)])
-    artists = np.asarray(catalogue.index.artists[chosen])
-    theirs = np.asarray(catalogue.index.artists[elsewhere])
-    elsewhere = elsewhere[(theirs < 0) | ~np.isin(theirs, artists)]
-    if not len(elsewhere):
-        return listed
-    repulsion = _together(_shares(catalogue, elsewhere, found.rejected_rows, found.rejected_weights))
-    attraction = _together(_shares(catalogue, elsewhere, found.rows, found.weights))
-    best = np.argsort(np.round(repulsion, 3), kind="stable")
-    mixed = list(listed)
+    theirs = catalogue.artists(elsewhere)
+    elsewhere = elsewhere[(theirs < 0) | ~np.isin(theirs, catalogue.artists(chosen))]
+    points, artists = catalogue.points(elsewhere), catalogue.artists(elsewhere).tolist()
+    repulsion, attraction = _together(found.pushes(points)), _together(found.pulls(points))
+    explored: list[Item] = []
     seen: set[int] = set()
-    ranks = iter(EXPLORED_RANKS[:places])
-    for at in best.tolist():
-        artist = int(catalogue.index.artists[int(elsewhere[at])])
-        if artist in seen:
-            continue
-        rank = next(ranks, None)
-        if rank is None:
+    for at in np.argsort(np.round(repulsion, 3), kind="stable").tolist():
+        if len(explored) == places:
             break
-        if artist >= 0:
-            seen.add(artist)
+        if artists[at] in seen:
+            continue
+        if artists[at] >= 0:
+            seen.add(artists[at])
         parts = {"similarity": round(float(attraction[at]), 6), "rejection": round(-float(repulsion[at]), 6)}
         track_id = str(catalogue.index.ids[int(elsewhere[at])])
-        mixed.insert(rank - 1, Item(track_id, 0, 0.0, "Something else, to explore", explore=True, parts=parts))
-    return mixed
+        explored.append(Item(track_id, 0, 0.0, "Something else, to explore", explore=True, parts=parts))
+    return explored

@@ -141,6 +141,28 @@ def test_a_probe_is_the_key_of_the_bucket_beside() -> None:
         assert other in keys[1:]
 
 
+def test_a_candidate_shares_a_bucket_in_as_many_bands_as_are_asked_for() -> None:
+    one, two = (built(1.5, shared=shared) for shared in (1, 2))
+    point = one.vectors[:1]
+    own, others = one.space.keys(point)[:, 0, 0], one.space.keys(one.vectors)[:, :, 0]
+    bands_shared = (others == own[:, None]).sum(axis=0)
+    assert one.candidates(point)[0].tolist() == np.flatnonzero(bands_shared >= 1).tolist()
+    assert two.candidates(point)[0].tolist() == np.flatnonzero(bands_shared >= 2).tolist()
+
+
+def test_wider_buckets_shared_twice_find_as_much_among_fewer_candidates() -> None:
+    once, twice = quality(built(1.0), 200, 10), quality(built(1.5, shared=2), 200, 10)
+    assert twice[0] >= once[0] and twice[1] < once[1]
+
+
+def test_where_too_few_share_enough_bands_one_is_enough() -> None:
+    strict = built(1.5, shared=16)
+    assert len(strict.candidates(strict.vectors[:1])[0]) < 50
+    once = built(1.5).candidates(strict.vectors[:1])[0]
+    assert strict.candidates(strict.vectors[:1], least=50)[0].tolist() == once.tolist()
+    assert len(strict.neighbours(strict.vectors[:1], 50)[0][0]) == 50
+
+
 def test_a_crowded_bucket_gives_the_part_that_is_nearest_along_the_first_component() -> None:
     one_bucket = {**vars(space(50.0)), "offsets": np.full((16, 3), 25.0, dtype=np.float32), "limit": 40}
     few = index([f"t{at:04d}" for at in range(600)], clusters(), [None] * 600, Space(**one_bucket))
