@@ -26,7 +26,7 @@ def main() -> int:
     metrics.start(spark, chosen)
     queries = running.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
     queries.start()
-    while not all(is_ready(query) for query in queries.queries.values()):
+    while len(queries.queries) < len(queries.starts) or not all(map(is_ready, queries.queries.values())):
         queries.look()
         time.sleep(0.1)
     stopping = threading.Event()

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,15 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     while not stopping.is_set():
         try:
             Keeper(settings).run(stopping=stopping)
+            said = ""
         except (OSError, KafkaError, registry.ModelUnusable) as error:
             if said != type(error).__name__:
                 said = type(error).__name__
                 print(f"catalogue: waiting ({error})", flush=True)
             stopping.wait(RETRY_S)
+        except Exception:  # noqa: BLE001 - a thread that ends would be missed by nobody
+            traceback.print_exc()
+            stopping.wait(10 * RETRY_S)
 
 
 @dataclass
@@ -190,7 +195,9 @@ def parsed(value: bytes | None) -> dict[str, Any] | None:
     try:
         fields = json.loads(value)
         numbers = np.asarray(fields["features"], dtype=np.float32)
-    except (ValueError, TypeError, KeyError) as error:
+        if not isinstance(fields.get("artist"), str | None):
+            raise ValueError(f"artist is a {type(fields['artist']).__name__}, expected a string")
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"no JSON object with features: {error}") from error
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"features of shape {numbers.shape}, expected one number after another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 10_000
 ANSWER_MS = 60_000
+HIDDEN = 1000
 HIDDEN_S = 60
 """For so long the tracks of a muted artist or genre are not asked for again."""
 
@@ -52,17 +54,33 @@ def catalogue_of(model: Path, grown: str) -> Catalogue:
 
 def hidden_rows(muted: Sequence[str], mongo: Mongo, catalogue: Catalogue) -> Rows:
     """Rows of the tracks of muted artists and genres ("artist:NAME", "genre:NAME")."""
-    ids: list[str] = []
-    for target in muted:
-        ids += _tracks_of(target, mongo, int(time.monotonic() / HIDDEN_S))
+    minute = int(time.monotonic() / HIDDEN_S)
+    missing = [target for target in muted if (target, minute) not in _hidden]
+    if missing:
+        if len(_hidden) > HIDDEN:
+            _hidden.clear()
+            missing = list(muted)
+        _hidden.update({(target, minute): ids for target, ids in _tracks_of(missing, mongo).items()})
+    ids = [track_id for target in muted for track_id in _hidden[target, minute]]
     rows = catalogue.index.rows_of(ids)
     return np.unique(rows[rows >= 0])
 
 
-@lru_cache(maxsize=1000)
-def _tracks_of(target: str, mongo: Mongo, _minute: int) -> list[str]:
-    kind, _, name = target.partition(":")
-    return [document["_id"] for document in database_of(mongo).tracks.find({kind: name}, {"_id": 1})]
+_hidden: dict[tuple[str, int], list[str]] = {}
+"""{(target, minute): its track ids}"""
+
+
+def _tracks_of(targets: Sequence[str], mongo: Mongo) -> dict[str, list[str]]:
+    """{target: ids of its tracks}, in one question an artist or genre."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for target in targets:
+        kind, _, name = target.partition(":")
+        names[kind].append(name)
+    found: dict[str, list[str]] = {target: [] for target in targets}
+    for kind, mine in names.items():
+        for document in database_of(mongo).tracks.find({kind: {"$in": mine}}, {kind: 1}):
+            found[f"{kind}:{document[kind]}"].append(document["_id"])
+    return found
 
 
 @lru_cache(maxsize=1)

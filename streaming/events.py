@@ -31,6 +31,9 @@ MAX_BYTES = 64 * 1024
 """A value beyond this is no listening event, whatever it holds."""
 MAX_ID_LENGTH = 128
 MAX_TARGET_LENGTH = 512
+MAX_DEPTH = 32
+"""Objects and lists within one another. Python's own limit depends on who calls, and so would what is an event."""
+MAX_REASON = 500
 MAX_MS = 7 * 24 * 3600 * 1000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
@@ -38,6 +41,7 @@ MAX_AHEAD = timedelta(days=1)
 
 
 _NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?", re.ASCII)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class BadEvent(ValueError):
@@ -112,7 +116,7 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
         _refuse(f"missing: {', '.join(missing)}")
     action = _text(fields, "action")
     if action not in ACTIONS:
-        _refuse(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
+        _refuse(f"unknown action {action[:64]!r}; known are {', '.join(ACTIONS)}")
     user_id = _identifier(fields, "user_id")
     if user_id == EVERYONE:
         _refuse(f"user_id {EVERYONE!r} is reserved for listeners without events")
@@ -141,7 +145,19 @@ def received_at(milliseconds: int) -> datetime:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise BadEvent(reason)
+    raise BadEvent(reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]}…")
+
+
+def _depth(text: str) -> int:
+    """How deeply brackets stand within one another, outside of strings."""
+    depth = deepest = 0
+    for character in _STRING.sub("", text):
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
 
 
 def _json_object(value: bytes) -> dict[str, Any]:
@@ -149,6 +165,8 @@ def _json_object(value: bytes) -> dict[str, Any]:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadEvent(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and (depth := _depth(text)) > MAX_DEPTH:
+        _refuse(f"nested {depth} deep; at most {MAX_DEPTH} are allowed")
     try:
         fields = json.loads(
             text,

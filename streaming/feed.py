@@ -13,6 +13,7 @@ import json
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ AWAIT_MS = 1000
 RETRY_S = 2.0
 FIELDS = {"features": 1, "artist": 1, "extractor_version": 1}
 PLACES = "feeds"
+WHOLE = ("drop", "dropDatabase", "rename", "invalidate")
+"""Changes of the collection, not of a track: what it held is gone."""
 
 
 class PlaceLost(Exception):
@@ -75,11 +78,15 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     while not stopping.is_set():
         try:
             Feed(settings).run(stopping=stopping)
+            said = ""
         except (OSError, PyMongoError, KafkaError) as error:
             if said != type(error).__name__:
                 said = type(error).__name__
                 print(f"feed: waiting ({said})", flush=True)
             stopping.wait(RETRY_S)
+        except Exception:  # noqa: BLE001 - a thread that ends would be missed by nobody
+            traceback.print_exc()
+            stopping.wait(10 * RETRY_S)
 
 
 class Feed:
@@ -128,7 +135,9 @@ class Feed:
                 while not stopping.is_set():
                     found = list(islice(_waiting(changes), CHUNK))
                     for change in found:
-                        self._send(producer, str(change["documentKey"]["_id"]), change.get("fullDocument"))
+                        if change["operationType"] in WHOLE:
+                            raise PlaceLost(change["operationType"])
+                        self._send(producer, change["documentKey"]["_id"], change.get("fullDocument"))
                     if found:
                         producer.flush(30)
                         self._keep_place(database, source, changes.resume_token)
@@ -146,7 +155,7 @@ class Feed:
         documents = database.tracks.find({}, FIELDS)
         while chunk := list(islice(documents, CHUNK)):
             for document in chunk:
-                known.add(document["_id"])
+                known.add(str(document["_id"]))
                 self._send(producer, document["_id"], document)
             producer.flush(30)
         gone = [] if not known else sorted(self._indexed() - known)
@@ -163,10 +172,16 @@ class Feed:
             return set()
         return {str(index.ids[int(row)]) for row in index.present}
 
-    def _send(self, producer: KafkaProducer, track_id: str, document: Mapping[str, Any] | None) -> None:
-        value = message(document)
-        if value is not None or document is None:
-            producer.send(self.topic, key=track_id.encode(), value=value)
+    def _send(self, producer: KafkaProducer, track_id: Any, document: Mapping[str, Any] | None) -> None:
+        """Sends what is known of a track's sound, or that it is gone; a document that is no track's is told and left out."""
+        try:
+            if not isinstance(track_id, str):
+                raise ValueError(f"its _id is a {type(track_id).__name__}, expected a string")
+            value = message(document)
+            if value is not None or document is None:
+                producer.send(self.topic, key=track_id.encode(), value=value)
+        except ValueError as error:
+            print(f"feed: track {track_id!r} left out: {error}", flush=True)
 
     def _keep_place(self, database: Database[dict[str, Any]], source: str, token: Any) -> None:
         if token is not None:
@@ -174,10 +189,16 @@ class Feed:
 
 
 def message(document: Mapping[str, Any] | None) -> bytes | None:
-    """A track as it travels on the topic; None for one that is gone or has no features."""
+    """A track as it travels on the topic; None for one that is gone or has no features. Raises ValueError for others."""
     if document is None or not document.get("features"):
         return None
-    features = [float(number) for number in np.asarray(document["features"], dtype=np.float32).astype(str)]
+    try:
+        numbers = np.asarray(document["features"], dtype=np.float32)
+        features = [float(number) for number in numbers.astype(str)]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"its features are no list of numbers ({error})") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError("its features are not all finite")
     fields = {"artist": document.get("artist"), "extractor_version": document.get("extractor_version")}
     return json.dumps({**fields, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 

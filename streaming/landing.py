@@ -1,8 +1,10 @@
 """Rows that arrive in order go to Delta tables, each once, in small commits by delta-rs.
 
-Each commit carries, in the same atomic step, how far in each partition of its topic it reaches (Delta's `txn` action). What
-lies at or before that mark is in the table, whatever a checkpoint says: a replay adds nothing. Lists are told apart by
-listener and generation, since one that was sent twice has two offsets.
+Each commit carries, in the same atomic step, how far in each partition of its topic it reaches (Delta's `txn` action). Events
+are decided once: the refused ones of a batch are written first and the good ones last, both with the end of the batch as their
+mark. What lies at or before the mark of the good ones is done, whatever a checkpoint says. Between the two marks, after a crash
+between the two commits, what is not among the refused ones was good. Lists are told apart by listener and generation, since one
+that was sent twice has two offsets.
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from conf.settings import Lake
 
 COMPACT_BYTES = 64 * 1024 * 1024
+FIRST_COMPACT_S = 120.0
+"""After a start, so that runs shorter than the usual time leave no small files for ever."""
+GOOD, REFUSED, LISTS = TABLES = "listening_events", "rejected_events", "recommendations"
+Places = set[tuple[str, int, int]]
+"""(topic id, partition, offset)"""
 
 
 class Landing:
@@ -30,19 +37,34 @@ class Landing:
     def __init__(self, lake: Lake, compact_minutes: float) -> None:
         self.lake = lake
         self._compact_s = 60 * compact_minutes
-        self._compacted = time.monotonic()
+        self._compacted = time.monotonic() - max(0.0, self._compact_s - FIRST_COMPACT_S)
         self._marks: dict[str, dict[str, int]] = defaultdict(dict)
         self._generations: dict[str, dict[str, int]] = {}
         self._versions: dict[str, int] = {}
-        self._written: set[str] = set()
 
-    def land(self, name: str, rows: list[dict[str, Any]], schema: StructType) -> int:
-        """Appends the rows with (topic_id, partition, offset) that the table has not got; returns how many."""
+    def undecided(self, places: Places) -> tuple[Places, Places]:
+        """(places that no batch has decided; places that one found good without writing them any more)."""
+        good, refused = _opened(self.lake.table(GOOD)), _opened(self.lake.table(REFUSED))
+        new: Places = set()
+        left: Places = set()
+        for topic_id, partition, offset in places:
+            at = f"{topic_id}/{partition}"
+            if offset > self._mark(GOOD, at, good):
+                (new if offset > self._mark(REFUSED, at, refused) else left).add((topic_id, partition, offset))
+        return new, left - _written(refused, left) if left else left
+
+    def land(
+        self, name: str, rows: list[dict[str, Any]], schema: StructType, ends: dict[str, int] | None = None
+    ) -> int:
+        """Appends the rows with (topic_id, partition, offset) that the table has not got; returns how many.
+
+        ends : {"topic id/partition": the last offset that is decided with these rows}; else that of the rows
+        """
         table = _opened(self.lake.table(name))
         new = [row for row in rows if row["offset"] > self._mark(name, _place(row), table)]
         if not new:
             return 0
-        marks: dict[str, int] = {}
+        marks: dict[str, int] = dict(ends or {})
         for row in new:
             marks[_place(row)] = max(marks.get(_place(row), -1), row["offset"])
         arrow = pa.Table.from_pylist(new, schema=to_arrow_schema(schema, timezone="UTC"))
@@ -73,10 +95,10 @@ class Landing:
         return int(new.num_rows)
 
     def compact_when_due(self) -> None:
-        """Writes the small files of the tables together when their time has come."""
+        """Writes the small files of the tables together when their time has come: soon after a start, then at intervals."""
         if not self._compact_s or time.monotonic() - self._compacted < self._compact_s:
             return
-        for name in sorted(self._written):
+        for name in TABLES:
             if (table := _opened(self.lake.table(name))) is not None:
                 table.optimize.compact(target_size=COMPACT_BYTES)
                 table.vacuum(dry_run=False)  # what no version of the last seven days needs
@@ -115,13 +137,24 @@ class Landing:
             schema_mode="merge",
             commit_properties=CommitProperties(app_transactions=marks or None),
         )
-        self._written.add(name)
         if table is not None:
             self._versions[name] = table.version()
 
 
 def _place(row: dict[str, Any]) -> str:
     return f"{row['topic_id']}/{row['partition']}"
+
+
+def _written(table: DeltaTable | None, places: Places) -> Places:
+    """Those of the places that the table has."""
+    if table is None:
+        return set()
+    first = min(offset for *_, offset in places)
+    rows = table.to_pyarrow_dataset().to_table(
+        columns=["topic_id", "partition", "offset"], filter=pc.field("offset") >= first
+    )
+    columns = (rows["topic_id"].to_pylist(), rows["partition"].to_pylist(), rows["offset"].to_pylist())
+    return places & set(zip(*columns, strict=True))
 
 
 def _opened(location: str) -> DeltaTable | None:

@@ -11,17 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import (
-    ArrayType,
     BinaryType,
-    DoubleType,
     IntegerType,
     LongType,
     StringType,
@@ -34,15 +32,18 @@ from conf.settings import Mongo, Settings
 from streaming import running
 from streaming.connections import database_of
 from streaming.events import MAX_BYTES, BadEvent, Event, parse, received_at
-from streaming.landing import Landing
+from streaming.landing import GOOD, LISTS, REFUSED, Landing
+from streaming.lists import RECOMMENDATIONS, is_list, recommendations
 from streaming.recommend import checkpoint, events
-from streaming.titles import titles
+from streaming.verdicts import Placed, deletions, not_deleted, with_unknown_track
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "ledger"
 POOL = "slow"
+NO_LIST = "not a list as the fast lane writes it"
+SLICE_BYTES = 32 * 1024 * 1024
 RAW_BYTES = 64 * 1024
 """Of a refused value this much is kept, with the length and hash of all."""
 
@@ -85,33 +86,6 @@ REJECTED_EVENTS = StructType(
 )
 """One row a refused value: the first 64 KiB of it, its length and hash, and why."""
 
-RECOMMENDATIONS = StructType(
-    [
-        StructField("user_id", StringType()),
-        StructField("generation", LongType()),
-        StructField("rank", IntegerType()),
-        StructField("track_id", StringType()),
-        StructField("score", DoubleType()),
-        StructField("generated_at", TimestampType()),
-        StructField("model_version", StringType()),
-        StructField("reason", StringType()),
-        StructField("because", ArrayType(StringType())),
-    ]
-)
-"""One row a listener, generation and rank."""
-
-_ITEM = StructType(
-    [field for field in RECOMMENDATIONS if field.name in ("track_id", "rank", "score", "reason", "because")]
-)
-_LIST = StructType(
-    [
-        *[field for field in RECOMMENDATIONS if field.name in ("user_id", "generation", "model_version")],
-        StructField("generated_at", StringType()),
-        StructField("items", ArrayType(_ITEM)),
-    ]
-)
-"""A list as it travels on its topic (`streaming.profiles.message`)."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     return running.main(NAME, "Keep events and lists in the lake.", start, arguments)
@@ -126,14 +100,10 @@ def start(
     landing = Landing(settings.lake, settings.stream.compact_minutes)
 
     def land(batch: DataFrame, _batch_id: int) -> None:
-        rows = batch.toArrow()
-        is_event = _equal(rows["topic"], kafka.listening_topic)
-        heard = rows.filter(is_event)
-        good, bad = sorted_events(heard, settings.mongo, sources[kafka.listening_topic])
-        landing.land("listening_events", good, LISTENING_EVENTS)
-        landing.land("rejected_events", bad, REJECTED_EVENTS)
-        lists = recommendations(rows.filter(_inverted(is_event))["value"].to_pylist())
-        landing.land_lists("recommendations", lists, RECOMMENDATIONS)
+        for rows in slices(batch):
+            is_event = _equal(rows["topic"], kafka.listening_topic)
+            land_events(rows.filter(is_event), landing, settings.mongo, sources[kafka.listening_topic])
+            land_lists(rows.filter(_inverted(is_event)), landing, settings.mongo, sources[kafka.recommendation_topic])
         landing.compact_when_due()
 
     names = [kafka.listening_topic, kafka.recommendation_topic]
@@ -167,53 +137,99 @@ def durable_lane(spark: SparkSession, settings: Settings, names: Sequence[str]) 
     )
 
 
-def sorted_events(rows: pa.Table, mongo: Mongo, source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the listening topic: (LISTENING_EVENTS, REJECTED_EVENTS)."""
-    placed = [(row, _parsed(row)) for row in rows.to_pylist()]
-    wanted = {found.track_id for _, found in placed if isinstance(found, Event) and found.track_id is not None}
-    known = titles(wanted, database_of(mongo))
+def slices(batch: DataFrame) -> Iterator[pa.Table]:
+    """The rows of a micro-batch, in one piece; of very large values in several, each partition's in order of offset."""
+    sizes = batch.select("topic", "partition", "offset", F.coalesce(F.octet_length("value"), F.lit(0)).alias("bytes"))
+    known = sizes.toArrow().to_pydict()
+    if sum(known["bytes"]) <= SLICE_BYTES:
+        yield batch.toArrow()
+        return
+    rows = sorted(zip(*known.values(), strict=True))
+    for (topic, partition), mine in groupby(rows, key=lambda row: row[:2]):
+        is_here = (F.col("topic") == topic) & (F.col("partition") == partition)
+        for first, last in ranges([(offset, size) for *_, offset, size in mine], SLICE_BYTES):
+            yield batch.where(is_here & F.col("offset").between(first, last)).toArrow()
+
+
+def ranges(sizes: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """(first, last) offsets of runs of up to `most` bytes, or of one value.  sizes : (offset, bytes), in order of offset"""
+    found: list[tuple[int, int]] = []
+    held = 0
+    for offset, size in sizes:
+        if not found or held + size > most:
+            found.append((offset, offset))
+            held = 0
+        found[-1] = (found[-1][0], offset)
+        held += size
+    return found
+
+
+def land_events(rows: pa.Table, landing: Landing, mongo: Mongo, source: str) -> None:
+    """Rows of the listening topic to LISTENING_EVENTS and REJECTED_EVENTS, each to one of them and once."""
+    values = {(source, row["partition"], row["offset"]): row for row in rows.to_pylist()}
+    new, left = landing.undecided(set(values))
+    good, bad = sorted_events([values[at] for at in sorted(new)], mongo, source)
+    good += found_good([values[at] for at in sorted(left)], mongo, source)
+    ends: dict[str, int] = {}
+    for _, partition, offset in values:
+        ends[f"{source}/{partition}"] = max(offset, ends.get(f"{source}/{partition}", -1))
+    landing.land(REFUSED, bad, REJECTED_EVENTS, ends)
+    landing.land(GOOD, good, LISTENING_EVENTS, ends)
+
+
+def land_lists(rows: pa.Table, landing: Landing, mongo: Mongo, source: str) -> None:
+    """Rows of the topic of lists to RECOMMENDATIONS; what is no list, to REJECTED_EVENTS."""
+    values = rows["value"].to_pylist()
+    try:
+        lists = recommendations(values)
+    except ValueError:  # one of them is no list: each is asked by itself
+        are_lists = [not value or is_list(value) for value in values]
+        bad = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
+        landing.land(REFUSED, [_place(row, source) | _refused(row, NO_LIST) for row in bad], REJECTED_EVENTS)
+        lists = recommendations([value for value, fine in zip(values, are_lists, strict=True) if fine])
+    landing.land_lists(LISTS, _not_deleted(lists, mongo), RECOMMENDATIONS)
+
+
+def sorted_events(
+    rows: list[dict[str, Any]], mongo: Mongo, source: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the listening topic that nobody has decided yet: (LISTENING_EVENTS, REJECTED_EVENTS)."""
+    parsed = [(row, _parsed(row)) for row in rows]
+    database = database_of(mongo)
+    events = not_deleted([_placed(row, found, source) for row, found in parsed if isinstance(found, Event)], database)
+    unknown = with_unknown_track(events, database)
+    counted = {(one.partition, one.offset) for one in events}
     good, bad = [], []
-    for row, found in placed:
-        if isinstance(found, Event) and (found.track_id is None or found.track_id in known):
+    for row, found in parsed:
+        at = (row["partition"], row["offset"])
+        if isinstance(found, BadEvent):
+            bad.append(_place(row, source) | _refused(row, str(found)))
+        elif at in unknown:
+            bad.append(_place(row, source) | _refused(row, f"unknown track {found.track_id!r}"))
+        elif at in counted:
             good.append(_place(row, source) | _columns(found))
-        else:
-            bad.append(_place(row, source) | _refused(row, found))
     return good, bad
 
 
-def recommendations(values: list[bytes | None]) -> pa.Table:
-    """Values of the topic `recommendations`, one a list: RECOMMENDATIONS, one row an item. What is no list is left out."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.json
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    schema = to_arrow_schema(RECOMMENDATIONS, timezone="UTC")
-    lines = [value for value in values if value]
-    if not lines:
-        return schema.empty_table()
-    options = pyarrow.json.ParseOptions(explicit_schema=to_arrow_schema(_LIST), unexpected_field_behavior="ignore")
-    read = pyarrow.json.ReadOptions(block_size=max(1 << 20, 2 * max(map(len, lines))))
-    lists = pyarrow.json.read_json(pa.BufferReader(b"\n".join(lines)), read, options).combine_chunks()
-    lists = lists.filter(pc.and_(pc.is_valid(lists["user_id"]), pc.is_valid(lists["items"]))).combine_chunks()
-    if not lists.num_rows:
-        return schema.empty_table()
-    items = lists["items"].combine_chunks()
-    parents = lists.select(["user_id", "generation", "generated_at", "model_version"]).take(
-        pc.list_parent_indices(items)
-    )
-    flat = pa.Table.from_struct_array(pc.list_flatten(items))
-    columns = {name: parents[name] for name in parents.column_names} | {name: flat[name] for name in flat.column_names}
-    columns["generated_at"] = _times(columns["generated_at"])
-    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
+def found_good(rows: list[dict[str, Any]], mongo: Mongo, source: str) -> list[dict[str, Any]]:
+    """Rows that were found good before a crash, and not written: LISTENING_EVENTS."""
+    parsed = [(row, found) for row in rows if isinstance(found := _parsed(row), Event)]
+    kept = not_deleted([_placed(row, found, source) for row, found in parsed], database_of(mongo))
+    places = {(one.partition, one.offset) for one in kept}
+    return [
+        _place(row, source) | _columns(found) for row, found in parsed if (row["partition"], row["offset"]) in places
+    ]
 
 
-def _times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ISO 8601 with its zone, as `message` writes it, to UTC."""
+def _not_deleted(lists: pa.Table, mongo: Mongo) -> pa.Table:
+    """The rows without those made before their listener took away what is known of them."""
     import pyarrow as pa
 
-    times = {text: datetime.fromisoformat(text) for text in set(texts.to_pylist()) if text is not None}
-    return pa.chunked_array([pa.array([times.get(text) for text in texts.to_pylist()], pa.timestamp("us", "UTC"))])
+    gone = deletions(set(lists["user_id"].to_pylist()), database_of(mongo)) if lists.num_rows else {}
+    if not gone:
+        return lists
+    made = zip(lists["user_id"].to_pylist(), lists["generated_at"].to_pylist(), strict=True)
+    return lists.filter(pa.array([user not in gone or at > gone[user] for user, at in made], pa.bool_()))
 
 
 def _equal(values: pa.ChunkedArray, wanted: str) -> pa.ChunkedArray:
@@ -240,8 +256,7 @@ def _columns(event: Event) -> dict[str, Any]:
     return columns | {"more": json.dumps(event.more, ensure_ascii=False) if event.more else None}
 
 
-def _refused(row: dict[str, Any], found: Event | BadEvent) -> dict[str, Any]:
-    reason = f"unknown track {found.track_id!r}" if isinstance(found, Event) else str(found)
+def _refused(row: dict[str, Any], reason: str) -> dict[str, Any]:
     raw = row["value"] or b""
     return {
         "reason": reason.encode("utf-8", "backslashreplace").decode(),
@@ -249,6 +264,10 @@ def _refused(row: dict[str, Any], found: Event | BadEvent) -> dict[str, Any]:
         "bytes": row["bytes"] or 0,
         "sha256": row["sha256"] or hashlib.sha256(raw).hexdigest(),
     }
+
+
+def _placed(row: dict[str, Any], event: Event, source: str) -> Placed:
+    return Placed(event, source, row["partition"], row["offset"], received_at(row["received_ms"]))
 
 
 def _place(row: dict[str, Any], source: str) -> dict[str, Any]:

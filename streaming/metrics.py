@@ -5,6 +5,8 @@ A StreamingQueryListener gives rates, batch times and lag; the fast lane adds ho
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from collections import deque
@@ -36,6 +38,7 @@ MOST = 20_000
 STATUS_S = 2.0
 SIZES_S = 20.0
 FAST = "recommend"
+_ERROR = re.compile(r"(?:Caused by: )?(?:[\w.]+\.)?\w*(?:Error|Exception|Invalid|Away|Overtaken)(?=:|$)")
 
 
 class Metrics:
@@ -60,28 +63,35 @@ class Metrics:
     def progressed(self, name: str, progress: Any) -> None:
         """Notes a micro-batch's progress as Spark tells it."""
         took = float(dict(progress.durationMs).get("triggerExecution", progress.batchDuration))
-        lag = 0
-        for source in progress.sources:
-            lag += int(float(dict(source.metrics or {}).get("maxOffsetsBehindLatest", 0) or 0))
+        begun, ended, latest = (
+            sum(map(_rows, (getattr(source, name) for source in progress.sources)))
+            for name in ("startOffset", "endOffset", "latestOffset")
+        )
+        rows = ended - begun if begun else int(progress.numInputRows)
+        # A batch that is read twice, by one job and then by another, counts its rows twice.
+        share = rows / progress.numInputRows if progress.numInputRows else 1.0
         with self._lock:
             batches = self._batches.setdefault(name, deque(maxlen=200))
             batches.append(took)
             self._queries.setdefault(name, {"_id": name}).update(
                 running=True,
                 batch_id=int(progress.batchId),
-                events_per_second=_finite(progress.inputRowsPerSecond),
-                processed_per_second=_finite(progress.processedRowsPerSecond),
-                events_in_batch=int(progress.numInputRows),
+                error=None,
+                events_per_second=_finite(progress.inputRowsPerSecond, share),
+                processed_per_second=_finite(progress.processedRowsPerSecond, share),
+                events_in_batch=rows,
                 batch_ms=took,
                 batch_ms_p95=float(np.quantile(batches, 0.95)),
                 durations_ms={key: int(value) for key, value in dict(progress.durationMs).items()},
-                lag_events=lag,
+                lag_events=max(0, latest - ended),
                 at=datetime.now(UTC),
             )
 
     def ended(self, name: str, why: str | None) -> None:
         with self._lock:
-            self._queries.setdefault(name, {"_id": name}).update(running=False, error=why, at=datetime.now(UTC))
+            self._queries.setdefault(name, {"_id": name}).update(
+                running=False, error=why, lag_events=None, at=datetime.now(UTC)
+            )
 
     def sizes(self, values: dict[str, int]) -> None:
         with self._lock:
@@ -138,7 +148,7 @@ _GAUGES = (
     ("processed_per_second", "processed_rows_per_second", "Rows that could be done, a second."),
     ("batch_ms", "batch_milliseconds", "Duration of the last micro-batch."),
     ("batch_ms_p95", "batch_milliseconds_p95", "Of the last 200 micro-batches."),
-    ("lag_events", "lag_rows", "Rows in Kafka that are not read yet."),
+    ("lag_events", "lag_rows", "Rows in Kafka that were not read yet when the last micro-batch was."),
 )
 _TOTALS = {
     "events": "Values read since the driver started.",
@@ -186,7 +196,7 @@ class _Listener(StreamingQueryListener):
         pass
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
-        why = event.exception.strip().splitlines()[0][:300] if event.exception else None
+        why = cause(event.exception) if event.exception else None
         ALL.ended(self._names.get(str(event.id), str(event.id)), why)
 
 
@@ -227,6 +237,22 @@ def _keep_status(mongo: Mongo) -> None:
         time.sleep(STATUS_S)
 
 
-def _finite(value: Any) -> float | None:
-    number = float(value) if value is not None else float("nan")
+def cause(text: str) -> str:
+    """The line of an exception's text that names the error behind all others: the last that begins with one's name."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if _ERROR.match(line)]
+    return (telling or lines or ["no message"])[-1 if telling else 0][:300]
+
+
+def _rows(offsets: Any) -> int:
+    """How many rows lie before offsets as Spark tells them: {topic: {partition: offset}}."""
+    try:
+        told = json.loads(offsets) if isinstance(offsets, str) else offsets
+        return sum(int(offset) for partitions in told.values() for offset in partitions.values())
+    except (AttributeError, TypeError, ValueError):
+        return 0
+
+
+def _finite(value: Any, share: float = 1.0) -> float | None:
+    number = float(value) * share if value is not None else float("nan")
     return number if np.isfinite(number) else None

@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 from batch import registry
 from batch.index import Index
 from conf.settings import Settings
-from streaming import metrics, running
+from streaming import metrics, running, verdicts
 from streaming.connections import database_of
 from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
 from streaming.profiles import Outcome, Raw, Serving, serve
@@ -78,6 +78,7 @@ def start(
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
     for field in MUTED_KINDS:  # the tracks of a muted artist or genre are asked for by name
         database_of(settings.mongo).tracks.create_index(field)
+    verdicts.prepare(database_of(settings.mongo))
     serving = serving_of(settings, sources[topic])
     last = 0
 
@@ -130,9 +131,12 @@ def serving_of(settings: Settings, source: str) -> Callable[[SparkSession], Serv
 
 
 def fast_lane(spark: SparkSession, settings: Settings, topic: str) -> DataFrame:
-    """The topic as a stream of RAW. A value too long for an event is cut to where its length alone refuses it."""
+    """The topic as a stream of RAW. Of a value too long for an event nothing travels: it is refused either way."""
     return events(spark, settings, [topic], settings.stream.max_events_per_trigger).select(
-        F.substring("value", 1, MAX_BYTES + 1).alias("value"), "partition", "offset", "received_ms"
+        F.when(F.octet_length("value") <= MAX_BYTES, F.col("value")).alias("value"),
+        "partition",
+        "offset",
+        "received_ms",
     )
 
 

@@ -29,12 +29,14 @@ from batch.mongo import EVERYONE
 from conf.settings import Settings, settings
 from streaming.connections import catalogue_of, database_of, hidden_rows
 from streaming.events import Event
-from streaming.ledger import LISTENING_EVENTS, RECOMMENDATIONS
+from streaming.ledger import LISTENING_EVENTS
+from streaming.lists import RECOMMENDATIONS
 from streaming.profiles import Serving
 from streaming.recommendations import items
 from streaming.skips import frozen
 from streaming.taste import Profile
 from streaming.titles import titles
+from streaming.verdicts import not_ahead
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,12 +174,12 @@ def replayed(events: DataFrame, serving: Serving, end: datetime) -> DataFrame:
 
 
 def taste_of(mine: pd.DataFrame, serving: Serving) -> Profile:
-    """The profile of one listener after the events, in the order of their topics."""
+    """The profile of one listener after the events, in the order in which they came."""
     factors = frozen(serving.model, serving.taste)
     known = titles(set(mine["track_id"].dropna()), database_of(serving.mongo))
     profile = Profile(str(mine["user_id"].iloc[0]))
-    for row in mine.sort_values(["topic_id", "partition", "offset"]).to_dict("records"):
-        event = _event(row)
+    for row in mine.sort_values(["received_at", "topic_id", "partition", "offset"]).to_dict("records"):
+        event = not_ahead(_event(row), row["received_at"].to_pydatetime().replace(tzinfo=UTC))
         track_id = event.track_id or ""
         source = f"{row['topic_id']}/{row['partition']}"
         profile = profile.after(

@@ -18,6 +18,7 @@ from conf.settings import Settings, settings
 from streaming import metrics, topics
 
 LOOK_S = 0.5
+TOPICS_S = 5.0
 RETRY_S = 2.0
 FAILURES = 3
 """So many failures in a row, with both services there, are no outage."""
@@ -76,10 +77,12 @@ class Running:
         self.started: dict[str, float] = {}
         self.failures = dict.fromkeys(starts, 0)
         self.not_before = dict.fromkeys(starts, 0.0)
+        self.sources: dict[str, str] = {}
+        self.looked = 0.0
 
     def start(self) -> None:
         """Starts the queries that are not running."""
-        sources = topics.ensure(self.settings.kafka)
+        sources = self.sources = topics.ensure(self.settings.kafka)
         for name, start in self.starts.items():
             if name not in self.queries and time.monotonic() >= self.not_before[name]:
                 self.queries[name] = start(self.spark, self.settings, sources)
@@ -104,7 +107,7 @@ class Running:
             del self.queries[name]
             if time.monotonic() - self.started[name] > STEADY_S:
                 self.failures[name] = 0
-            why = "" if error is None else _first_line(str(error))
+            why = "" if error is None else metrics.cause(str(error))
             away = who_is_away(self.settings)
             print(f"{name}: stopped ({why}); {away or 'starting it again'}", flush=True)
             if away is None:
@@ -113,12 +116,28 @@ class Running:
                     if len(self.starts) == 1:
                         raise error
                     self.not_before[name] = time.monotonic() + min(MOST_PAUSE_S, 2.0 ** self.failures[name])
+        self._look_for_new_topics()
         if len(self.queries) < len(self.starts):
             self._wait()
             try:
                 self.start()
             except (OSError, PyMongoError) as error:  # away again since we looked
                 print(f"waiting: {type(error).__name__}", flush=True)
+
+    def _look_for_new_topics(self) -> None:
+        """Stops all queries where a topic was deleted and made again: offsets of the old one say nothing of the new one."""
+        if not self.queries or time.monotonic() - self.looked < TOPICS_S:
+            return
+        self.looked = time.monotonic()
+        try:
+            if topics.ensure(self.settings.kafka) == self.sources:
+                return
+        except OSError:
+            return  # away: the queries will tell
+        print("a topic was made anew: starting the queries again", flush=True)
+        for query in self.queries.values():
+            query.stop()
+        self.queries.clear()
 
     def _wait(self) -> None:
         said = ""
@@ -137,9 +156,3 @@ def who_is_away(settings: Settings) -> str | None:
     except OSError as error:
         return str(error)
     return None
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "Exception" in line]
-    return (telling or lines or ["no message"])[-1][:300]

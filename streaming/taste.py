@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DAY_S = 86_400.0
 VERDICTS = ("like", "unlike", "dislike")
 WISHES = ("more", "less")
+MUTINGS = 500
+"""So many of a listener's latest mutings are remembered, taken back ones included."""
 AS_SET = 0.5
 """The adventure at which lists are as varied as the settings say."""
 
@@ -153,7 +155,8 @@ class Profile:
         if event.action not in MUTING_ACTIONS or (before is not None and when < before.at):
             return self
         known[target] = Muting(target, event.action == "mute", when)
-        return replace(self, mutings=tuple(sorted(known.values(), key=lambda muting: muting.target)))
+        latest = sorted(known.values(), key=lambda muting: (muting.at, muting.target))[-MUTINGS:]
+        return replace(self, mutings=tuple(sorted(latest, key=lambda muting: muting.target)))
 
     def document(self) -> dict[str, Any]:
         """The profile as kept in MongoDB; sources are values, not names, since they hold dots."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
 PATIENCE_MS = 10_000
+ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+"""A value's time is when it arrived, whatever its producer's clock says."""
 COMPACTED = {"cleanup.policy": "compact"}
 """Of a track's features the latest count."""
 
@@ -40,7 +42,7 @@ def ensure(kafka: Kafka) -> dict[str, str]:
                                 name,
                                 kafka.partitions,
                                 -1,
-                                topic_configs=COMPACTED if name == kafka.features_topic else {},
+                                topic_configs=ARRIVAL | (COMPACTED if name == kafka.features_topic else {}),
                             )
                             for name in missing
                         ]

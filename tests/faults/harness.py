@@ -166,6 +166,13 @@ def made_events(number: int, users: int = 25) -> list[tuple[bytes, bytes]]:
             ["play", "complete", "like", "more"] if is_mine else ["play", "skip", "dislike", "neutral"]
         )
         when = NOON + timedelta(seconds=20 * at - draw.choice([0, 0, 0, 3600]))
+        if draw.random() < 0.06:
+            action, target = draw.choice(
+                [("mute", f"artist:artist {track // 4}"), ("unmute", f"artist:artist {track // 4}"),
+                 ("adventure", draw.choice(["0.10", "0.50", "0.90"]))]
+            )  # fmt: skip
+            sent.append((key, encode(Event(user, None, action, when, f"event-{at}", target=target))))
+            continue
         track_id = "unknown" if draw.random() < 0.02 else f"{track:016x}"
         event = Event(user, track_id, action, when, f"event-{at}", draw.randrange(200_000), 200_000)
         sent.append((key, encode(event)))
@@ -240,16 +247,16 @@ def kill(world: World, what: str) -> None:
         world.driver.stop(0)
         world.start_driver()
         world.wait_ready()
-    elif what.endswith(" away"):
+    elif what.endswith(" away"):  # there, and without an answer
         group = (world.mongo if what == "mongo away" else world.kafka).process.pid
         os.killpg(group, signal.SIGSTOP)
         time.sleep(AWAY_S)
         os.killpg(group, signal.SIGCONT)
     else:
-        server: MongoServer | KafkaServer = world.mongo if what == "mongo" else world.kafka
+        server: MongoServer | KafkaServer = world.mongo if what.startswith("mongo") else world.kafka
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.stop(0)
-        time.sleep(1.0)
+        time.sleep(AWAY_S if what.endswith(" gone") else 1.0)
         server.start()
         server.wait()
 
@@ -272,9 +279,13 @@ def state(world: World) -> dict[str, Any]:
             "recent": one["recent_events"],
             "offsets": {entry["source"]: entry["offset"] for entry in one["offsets"]},
             "opinions": [
-                (o["track_id"], round(o["session"], 6), round(o["lasting"], 6), o["verdict"], o["wish"])
+                (
+                    *(o["track_id"], round(o["session"], 6), round(o["lasting"], 6), o["verdict"], o["wish"]),
+                    *(o["at"], o["verdict_at"], o["wish_at"]),
+                )
                 for o in one["opinions"]
             ],
+            "steering": (one["muted"], one["mutings"], one["adventure"], one["adventure_at"], one["latest_at"]),
         }
         for one in database.profiles.find()
     }

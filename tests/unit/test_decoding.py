@@ -31,7 +31,9 @@ def by_ffmpeg(path: Path, samples: np.ndarray, codec: str, container: str, **opt
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
         frame.rate = RATE
         kind = stream.format.name
-        fit = av.AudioResampler(format=kind, layout="stereo", rate=RATE, frame_size=stream.codec_context.frame_size or 1024)
+        fit = av.AudioResampler(
+            format=kind, layout="stereo", rate=RATE, frame_size=stream.codec_context.frame_size or 1024
+        )
         for part in (*fit.resample(frame), *fit.resample(None)):
             file.mux(stream.encode(part))
         file.mux(stream.encode(None))

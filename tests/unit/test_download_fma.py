@@ -25,7 +25,9 @@ from batch.archive import DamagedArchive, UnsafeArchive, WrongContent, checksums
 from batch.download_fma import PUBLISHED, Published, main
 from batch.meter import line, size
 
-CLIPS = {f"{number // 1000:03d}/{number:06d}.mp3": random.Random(number).randbytes(70_000) for number in (2, 5, 10, 1040)}
+CLIPS = {
+    f"{number // 1000:03d}/{number:06d}.mp3": random.Random(number).randbytes(70_000) for number in (2, 5, 10, 1040)
+}
 SOON = (0.0, 0.0, 0.0)
 
 
@@ -113,13 +115,17 @@ def run(server: Server, to: Path, *more: str, content: bytes | None = None) -> i
 
 
 def assert_all_there(to: Path) -> None:
-    unpacked = {str(file.relative_to(to / "fma_small")): file.read_bytes() for file in (to / "fma_small").rglob("*.mp3")}
+    unpacked = {
+        str(file.relative_to(to / "fma_small")): file.read_bytes() for file in (to / "fma_small").rglob("*.mp3")
+    }
     assert unpacked == CLIPS
     assert {entry.name for entry in to.iterdir() if "part" in entry.name} == set()
     assert list((to / "fma_small").rglob(".*")) == []
 
 
-def test_an_archive_is_downloaded_verified_and_unpacked(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_an_archive_is_downloaded_verified_and_unpacked(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     to = tmp_path / "new" / "fma"
     assert run(server, to) == 0
     assert_all_there(to)
@@ -159,7 +165,9 @@ def test_a_try_that_brings_something_starts_the_count_anew(server: Server, tmp_p
     assert len(server.asked) == 10
 
 
-def test_a_server_without_ranges_is_read_past_what_is_there_and_the_part_is_kept(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_is_read_past_what_is_there_and_the_part_is_kept(
+    server: Server, tmp_path: Path
+) -> None:
     to = tmp_path / "fma"
     server.knows_ranges = False
     server.break_at = [100_000, 60_000]  # the second try ends before it comes to anything new
@@ -220,7 +228,9 @@ def test_a_part_longer_than_the_file_is_told(server: Server, tmp_path: Path, cap
         assert f"no bytes from {len(server.content) + 4:,} on" in error and "delete" in error
 
 
-def test_a_wrong_checksum_is_told_and_the_file_set_aside(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_wrong_checksum_is_told_and_the_file_set_aside(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     to, right = tmp_path / "fma", server.content
     server.content = right[:-1000] + bytes(1000)
     assert run(server, to, content=right) == 1
@@ -267,7 +277,9 @@ def test_no_server_is_told_after_some_tries(tmp_path: Path, capsys: pytest.Captu
     assert "no connection" in (error := capsys.readouterr().err) and "the same command again" in error
 
 
-def test_a_full_disk_is_told_before_a_byte_is_written(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_full_disk_is_told_before_a_byte_is_written(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     server.length = 1 << 60
     assert run(server, tmp_path / "fma") == 1
     assert "are free" in (error := capsys.readouterr().err) and "--to" in error and "TiB" in error
@@ -312,7 +324,16 @@ def test_an_unpacking_goes_on_and_takes_no_file_of_the_right_size_for_the_right_
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/tmp/evil", "fma_small/../../evil", "evil", "fma_small\\..\\evil", "fma_small/./evil", "fma_small//evil"]
+    "name",
+    [
+        "../evil",
+        "/tmp/evil",
+        "fma_small/../../evil",
+        "evil",
+        "fma_small\\..\\evil",
+        "fma_small/./evil",
+        "fma_small//evil",
+    ],
 )
 def test_a_name_that_leads_elsewhere_unpacks_nothing(tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
@@ -379,7 +400,9 @@ def test_lines_of_checksums_count_from_the_archives_folder() -> None:
     }
 
 
-def test_two_runs_do_not_write_into_the_same_part(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_two_runs_do_not_write_into_the_same_part(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     to = tmp_path / "fma"
     to.mkdir()
     with open(to / ".fma_small.lock", "w") as lock:
@@ -391,8 +414,20 @@ def test_two_runs_do_not_write_into_the_same_part(server: Server, tmp_path: Path
 
 def test_ctrl_c_leaves_what_the_next_run_goes_on_from(server: Server, tmp_path: Path) -> None:
     to, server.slow_s = tmp_path / "fma", 0.2
-    command = [sys.executable, "-m", "batch.download_fma", "--subset", "small", "--to", str(to), "--base-url", server.url]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "batch.download_fma",
+        "--subset",
+        "small",
+        "--to",
+        str(to),
+        "--base-url",
+        server.url,
+    ]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     part = to / "fma_small.zip.part"
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
@@ -426,7 +461,9 @@ def test_a_terminal_of_unknown_width_gets_a_bar() -> None:
     ours, theirs = os.openpty()  # 0 columns wide until somebody says otherwise
     code = "from batch.meter import Meter\nwith Meter('fma_small.zip', 2048, 1024) as meter: meter.add(1024)"
     names = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PROGRESS_COLUMNS")}
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=theirs, env=names, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=theirs, env=names, check=True, timeout=60
+    )
     os.close(theirs)
     drawn = os.read(ours, 65536).decode()
     os.close(ours)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batch.mongo import EVERYONE
-from streaming.events import MAX_BYTES, MAX_MS, TRACK_ACTIONS, BadEvent, Event, encode, parse, received_at
+from streaming.events import MAX_BYTES, MAX_DEPTH, MAX_MS, TRACK_ACTIONS, BadEvent, Event, encode, parse, received_at
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GOOD = {
@@ -41,7 +41,13 @@ def test_each_action_is_an_event(action: str) -> None:
 
 @pytest.mark.parametrize(
     ("action", "target"),
-    [("mute", "artist:Deep: Blue"), ("unmute", "genre:Folk"), ("adventure", "0.75"), ("adventure", "1.00"), ("adventure", "0")],
+    [
+        ("mute", "artist:Deep: Blue"),
+        ("unmute", "genre:Folk"),
+        ("adventure", "0.75"),
+        ("adventure", "1.00"),
+        ("adventure", "0"),
+    ],
 )
 def test_steering_has_a_target_and_no_track(action: str, target: str) -> None:
     event = Event("ana", None, action, NOON, "e1", target=target)
@@ -88,7 +94,7 @@ def test_the_share_heard_lies_between_nothing_and_all(
         (b"", "not JSON"),
         (b"\xff\xfe", "not UTF-8: .* at byte 0"),
         (b"{", "not JSON"),
-        (b"[" * 30_000, "nested too deeply"),
+        (b"[" * 30_000, "nested"),
         (b'{"position_ms": NaN}', "not JSON: NaN"),
         (b'{"position_ms": -Infinity}', "not JSON: -Infinity"),
         (b'{"position_ms": ' + b"9" * 5_000 + b"}", "not JSON"),
@@ -112,7 +118,10 @@ def test_the_share_heard_lies_between_nothing_and_all(
         (value(track_id=None), "missing: track_id"),
         (value(action="mute", track_id=None), "missing: target"),
         (value(action="mute", target="artist:Deep"), "mute has a track_id, expected a target alone"),
-        (value(action="mute", track_id=None, target="album:x"), "target 'album:x' of mute, expected artist:NAME or genre:NAME"),
+        (
+            value(action="mute", track_id=None, target="album:x"),
+            "target 'album:x' of mute, expected artist:NAME or genre:NAME",
+        ),
         (value(action="unmute", track_id=None, target="genre:"), "expected artist:NAME or genre:NAME"),
         (value(action="mute", track_id=None, target="artist:a\x00"), "target holds control characters"),
         (value(action="mute", track_id=None, target=5), "target is a int"),
@@ -172,3 +181,21 @@ def test_kafka_counts_milliseconds_since_1970() -> None:
 def test_a_name_that_comes_twice_is_refused() -> None:
     with pytest.raises(BadEvent, match="a name comes twice"):
         parse(b'{"user_id": "a", "user_id": "b"}', datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_depth_is_counted_outside_of_strings_and_does_not_depend_on_the_caller() -> None:
+    def nested(depth: int) -> bytes:
+        return value()[:-1] + b', "more": ' + b"[" * depth + b"]" * depth + b"}"
+
+    parse(nested(MAX_DEPTH - 1), NOON)
+    for depth in (MAX_DEPTH, 900):
+        with pytest.raises(BadEvent, match=f"nested {depth + 1} deep"):
+            parse(nested(depth), NOON)
+    assert parse(value(note='[{"\\' * 100), NOON).more["note"].startswith("[{")
+
+
+def test_a_reason_stays_short() -> None:
+    for changed in ({"action": "x" * 60_000}, {"user_id": ["y" * 60_000]}, {"occurred_at": "z" * 60_000}):
+        with pytest.raises(BadEvent) as refused:
+            parse(value(**changed), NOON)
+        assert len(str(refused.value)) <= 501

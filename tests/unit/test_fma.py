@@ -49,7 +49,9 @@ def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
     assert found.durations_s == {2: 168.0}
 
 
-def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_missing_is_left_out(tmp_path: Path) -> None:
+def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_missing_is_left_out(
+    tmp_path: Path,
+) -> None:
     found = fma.metadata(folder(tmp_path))
     expected = {
         "title": "None",
@@ -93,7 +95,9 @@ def test_a_folder_without_metadata_is_told(tmp_path: Path) -> None:
         fma.metadata(tmp_path)
 
 
-def features_csv(path: Path, rows: dict[int, list[str]], statistics: tuple[str, ...] = ("kurtosis", "max", "mean")) -> Path:
+def features_csv(
+    path: Path, rows: dict[int, list[str]], statistics: tuple[str, ...] = ("kurtosis", "max", "mean")
+) -> Path:
     """A table in FMA's layout: another block first, then the MFCCs of these statistics."""
     others = tuple(name for name in ("median", "min", "skew", "std"))
     columns = [("chroma_cens", "mean", "01")]

@@ -11,7 +11,8 @@ from deltalake import DeltaTable
 
 from conf.settings import Lake
 from streaming.landing import Landing
-from streaming.ledger import LISTENING_EVENTS, RECOMMENDATIONS, recommendations
+from streaming.ledger import LISTENING_EVENTS, ranges
+from streaming.lists import RECOMMENDATIONS, is_list, recommendations
 from streaming.profiles import message
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -133,7 +134,32 @@ def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
     (row,) = recommendations([None, a_list("ana", 3, "a")]).to_pylist()
     assert (row["user_id"], row["generation"], row["rank"], row["generated_at"]) == ("ana", 3, 1, NOON)
     assert (row["reason"], row["because"], row["model_version"]) == ("Because", ["x"], "m1")
-    assert recommendations([]).num_rows == recommendations([b'{"other": 1}']).num_rows == 0
+    assert recommendations([]).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"hello",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"other": 1}',
+        b'{"user_id": 7, "items": []}',
+        a_list("ana", 1, "a").replace(b'"rank":1', b'"rank":"first"'),
+        a_list("ana", 1, "a").replace(b'"score":0.5', b'"score":"high"'),
+        a_list("ana", 1, "a").replace(b'"generation":1', b'"generation":null'),
+        a_list("ana", 1, "a").replace(b'"track_id":"a"', b'"track_id":null'),
+        a_list("ana", 1, "a").replace(b"2026-11-23", b"yesterday"),
+    ],
+)
+def test_what_is_no_list_is_told_from_one(value: bytes) -> None:
+    assert is_list(a_list("ana", 1, "a")) and not is_list(value)
+
+
+def test_large_values_are_taken_in_runs_of_offsets() -> None:
+    assert ranges([(3, 10), (4, 10), (7, 10)], 25) == [(3, 4), (7, 7)]
+    assert ranges([(1, 99), (2, 1), (3, 99)], 25) == [(1, 1), (2, 2), (3, 3)]
+    assert ranges([], 25) == []
 
 
 def test_small_files_are_written_together_and_nothing_is_lost(lake: Lake) -> None:

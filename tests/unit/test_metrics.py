@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
-from streaming.metrics import RECENT_S, Metrics
+from streaming.metrics import RECENT_S, Metrics, cause
 from streaming.profiles import Outcome
 
 
-def progress(batch: int, ms: int, lag: str) -> SimpleNamespace:
+def offsets(*at: int) -> str:
+    return json.dumps({"listens": {str(partition): offset for partition, offset in enumerate(at)}})
+
+
+def progress(batch: int, ms: int, lag: int, read_twice: bool = False) -> SimpleNamespace:
     return SimpleNamespace(
         durationMs={"triggerExecution": ms, "addBatch": ms - 10},
         batchDuration=ms,
-        sources=[SimpleNamespace(metrics={"maxOffsetsBehindLatest": lag})],
+        sources=[
+            SimpleNamespace(startOffset=offsets(5, 5), endOffset=offsets(15, 15), latestOffset=offsets(15, 15 + lag))
+        ],
         batchId=batch,
         inputRowsPerSecond=float("nan"),
         processedRowsPerSecond=50.0,
-        numInputRows=20,
+        numInputRows=40 if read_twice else 20,
     )
 
 
 @pytest.fixture
 def metrics() -> Metrics:
     found = Metrics()
-    found.progressed("recommend", progress(1, 100, "7"))
-    found.progressed("recommend", progress(2, 300, "0"))
+    found.progressed("recommend", progress(1, 100, 7))
+    found.progressed("recommend", progress(2, 300, 0))
     found.served(Outcome(20, 18, 2, 9, tuple(at / 100 for at in range(1, 101))), "m1", now=1000.0)
     return found
 
@@ -57,3 +64,25 @@ def test_a_query_that_ended_says_why(metrics: Metrics) -> None:
     documents = {document["_id"]: document for document in metrics.documents()}
     assert documents["ledger"]["running"] is False and documents["ledger"]["error"] == "lost its disk"
     assert 'overtone_query_running{query="ledger"} 0' in metrics.text()
+    metrics.progressed("ledger", progress(3, 100, 2))
+    documents = {document["_id"]: document for document in metrics.documents()}
+    assert documents["ledger"]["error"] is None and documents["ledger"]["lag_events"] == 2
+
+
+def test_the_lag_is_of_all_partitions_and_rows_that_are_read_twice_count_once() -> None:
+    found = Metrics()
+    found.progressed("recommend", progress(1, 100, 7, read_twice=True))
+    (document,) = found.documents()
+    assert (document["lag_events"], document["events_in_batch"], document["processed_per_second"]) == (7, 20, 25.0)
+
+
+def test_of_an_exception_the_line_that_names_the_error_is_told() -> None:
+    text = """[STREAM_FAILED] Query terminated with exception: An exception was raised by the Python Proxy.
+Traceback (most recent call last):
+  File "ledger.py", line 1, in land
+pyarrow.lib.ArrowInvalid: not JSON
+streaming.profiles.Overtaken: 3 of profiles changed
+=== Streaming Query ===
++- ~StreamingDataSourceV2ScanRelation[value#1] KafkaTable Exception"""
+    assert cause(text) == "streaming.profiles.Overtaken: 3 of profiles changed"
+    assert cause("") == "no message"

@@ -14,7 +14,9 @@ from batch.tags import Tags, tags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutated_files import whole_file  # noqa: E402
 
-EXPECTED = Tags("Food", "AWOL", "A Way Of Life", "Hip-Hop", "Nobody", 3, 2008, "https://creativecommons.org/licenses/by/4.0/")
+EXPECTED = Tags(
+    "Food", "AWOL", "A Way Of Life", "Hip-Hop", "Nobody", 3, 2008, "https://creativecommons.org/licenses/by/4.0/"
+)
 FRAMES = [
     TIT2(text="Food"),
     TPE1(text="AWOL"),
@@ -48,7 +50,12 @@ def test_comments_are_read(suffix: str, tmp_path: Path) -> None:
     path = whole_file(tmp_path / f"a.{suffix}", 1)
     file = mutagen.File(path)
     file["TITLE"], file["ARTIST"], file["ALBUM"], file["GENRE"] = "Food", "AWOL", "A Way Of Life", "Hip-Hop"
-    file["COMPOSER"], file["TRACKNUMBER"], file["DATE"], file["LICENSE"] = "Nobody", "03", "26.11.2008", EXPECTED.licence
+    file["COMPOSER"], file["TRACKNUMBER"], file["DATE"], file["LICENSE"] = (
+        "Nobody",
+        "03",
+        "26.11.2008",
+        EXPECTED.licence,
+    )
     file.save()
     assert tags(path, tmp_path) == EXPECTED
 

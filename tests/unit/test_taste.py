@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import Taste
 from streaming.events import Event
-from streaming.taste import Opinion, Profile
+from streaming.taste import MUTINGS, Opinion, Profile
 
 TASTE = Taste(
     play=0.2,
@@ -200,3 +200,12 @@ def test_a_profile_comes_back_from_its_document() -> None:
     assert document["offsets"] == [{"source": "cluster/topic/0", "offset": 1}]
     assert Profile.from_document(document) == profile
     assert profile.opinions[0] == Opinion("a", "A", NOON.timestamp(), verdict="like", verdict_at=NOON.timestamp())
+
+
+def test_of_very_many_mutings_the_latest_are_remembered() -> None:
+    profile = Profile("ana")
+    for at in range(MUTINGS + 20):
+        event = Event("ana", None, "mute", NOON + timedelta(seconds=at), target=f"artist:{at}")
+        profile = profile.after(event, "", "s", at, TASTE)
+    assert len(profile.mutings) == MUTINGS and profile.events_applied == MUTINGS + 20
+    assert "artist:19" not in profile.muted and "artist:20" in profile.muted

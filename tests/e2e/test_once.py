@@ -1,0 +1,185 @@
+"""Each event once, and decided alike by both lanes: what the fast lane counted or refused is what the ledger keeps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from batch import registry
+from batch.index import Index
+from streaming import verdicts
+from streaming.events import Event, encode
+from streaming.landing import Landing
+from streaming.ledger import sorted_events
+from streaming.profiles import Overtaken, Raw, Serving, _replace, serve
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from harness import World, make_world  # noqa: E402
+
+SOURCE = "cluster/topic"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = make_world(tmp_path_factory.mktemp("once"))
+    verdicts.prepare(made.database)
+    try:
+        yield made
+    finally:
+        made.kafka.stop()
+        made.mongo.stop()
+
+
+def serving(world: World) -> Serving:
+    chosen = world.settings
+    model = registry.latest(chosen.models.root)
+    return Serving(
+        chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.folder, Index.state(model.folder / "index")
+    )  # fmt: skip
+
+
+def track(at: int) -> str:
+    return f"{at:016x}"
+
+
+def raw(offset: int, user: str, track_id: str | None, action: str = "play", **more: Any) -> Raw:
+    now = datetime.now(UTC)
+    event = Event(user, track_id, action, more.pop("occurred_at", now), **more)
+    return Raw(encode(event), 0, offset, int(now.timestamp() * 1000))
+
+
+def landed(rows: list[Raw], world: World) -> tuple[list[int], list[tuple[int, str]]]:
+    """What the ledger would make of the rows: (offsets of good ones, offsets and reasons of refused ones)."""
+    told = [
+        {
+            "topic": "t",
+            "partition": row.partition,
+            "offset": row.offset,
+            "received_ms": row.received_ms,
+            "value": row.value,
+            "bytes": len(row.value or b""),
+            "sha256": None,
+        }
+        for row in rows
+    ]
+    good, bad = sorted_events(told, world.settings.mongo, SOURCE)
+    return [row["offset"] for row in good], [(row["offset"], row["reason"]) for row in bad]
+
+
+def test_a_track_that_comes_after_its_event_does_not_make_the_lanes_disagree(world: World) -> None:
+    rows = [raw(0, "ana", "late-track"), raw(1, "ana", track(3))]
+    assert serve(rows, serving(world)).applied == 1
+    world.database.tracks.insert_one({"_id": "late-track", "title": "Late"})
+    assert landed(rows, world) == ([1], [(0, "unknown track 'late-track'")])
+
+
+def test_a_track_that_goes_after_its_event_does_not_either(world: World) -> None:
+    world.database.tracks.insert_one({"_id": "short-lived", "title": "Short"})
+    rows = [raw(2, "bo", "short-lived")]
+    assert serve(rows, serving(world)).applied == 1
+    world.database.tracks.delete_one({"_id": "short-lived"})
+    assert landed(rows, world) == ([2], [])
+
+
+def test_an_attempt_that_was_given_up_writes_nothing_late(world: World) -> None:
+    serve([raw(3, "cy", track(1), "like")], serving(world))
+    read = world.database.profiles.find_one({"_id": "cy"})
+    serve([raw(4, "cy", track(2), "like")], serving(world))
+    with pytest.raises(Overtaken):
+        _replace([(read, read | {"generation": 2})], world.database.profiles)
+    with pytest.raises(Overtaken):
+        _replace([({}, read)], world.database.profiles)  # it took the listener for a new one
+    now = world.database.profiles.find_one({"_id": "cy"})
+    assert (now["events_applied"], now["generation"]) == (2, 2)
+
+
+def test_a_list_that_went_while_it_was_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streaming import profiles
+
+    serve([raw(5, "di", track(1), "like")], serving(world))
+    write = profiles._write
+    times = []
+
+    def interrupted(*given: Any) -> None:
+        times.append(len(given[0]))
+        if len(times) == 1:  # somebody deletes the listener in between
+            world.database.profiles.delete_one({"_id": "di"})
+            world.database.recommendations.delete_one({"_id": "di"})
+        write(*given)
+
+    monkeypatch.setattr(profiles, "_write", interrupted)
+    assert serve([raw(6, "di", track(2))], serving(world)).applied == 1
+    assert len(times) == 2
+    assert world.database.profiles.find_one({"_id": "di"})["events_applied"] == 1
+
+
+def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(world: World) -> None:
+    before = raw(7, "ed", track(1), "like")
+    serve([before], serving(world))
+    for name in ("profiles", "recommendations"):
+        world.database[name].delete_one({"_id": "ed"})
+    world.database[verdicts.DELETIONS].insert_one({"_id": "ed", "deleted_at": datetime.now(UTC) + timedelta(seconds=1)})
+    after = Raw(raw(8, "ed", track(2)).value, 0, 8, int((datetime.now(UTC) + timedelta(seconds=5)).timestamp() * 1000))
+    outcome = serve([before, after], serving(world))
+    assert outcome.applied == 1
+    profile = world.database.profiles.find_one({"_id": "ed"})
+    assert [opinion["track_id"] for opinion in profile["opinions"]] == [track(2)]
+    assert landed([before, after], world) == ([8], [])
+
+
+def test_an_event_from_tomorrow_counts_as_of_its_arrival(world: World) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(hours=23)
+    serve([raw(9, "flo", track(1), occurred_at=tomorrow)], serving(world))
+    assert world.database.profiles.find_one({"_id": "flo"})["latest_at"] <= datetime.now(UTC).timestamp()
+
+
+@pytest.mark.parametrize("after_the_crash", ["known", "unknown"])
+def test_a_crash_between_the_tables_decides_nothing_anew(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_the_crash: str
+) -> None:
+    import pyarrow as pa
+
+    from streaming import ledger
+
+    lake = world.settings.lake.model_copy(update={"root": str(tmp_path / "lake")})
+    name = f"turns-{after_the_crash}"
+    values = [raw(100, "gil", track(1)), raw(101, "gil", name), raw(102, "gil", track(2))]
+    if after_the_crash == "unknown":
+        world.database.tracks.insert_one({"_id": name, "title": "Goes"})
+        values.append(raw(103, "gil", "never-there"))
+    rows = pa.Table.from_pylist(
+        [
+            {"topic": "t", "partition": 0, "offset": one.offset, "received_ms": one.received_ms, "value": one.value,
+             "bytes": len(one.value or b""), "sha256": None}
+            for one in values
+        ],
+        schema=pa.schema({"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64(), "received_ms": pa.int64(),
+                          "value": pa.binary(), "bytes": pa.int64(), "sha256": pa.string()}),
+    )  # fmt: skip
+    land = Landing.land
+
+    def killed(self: Landing, table: str, *given: Any) -> int:
+        if table == ledger.GOOD:
+            raise KeyboardInterrupt
+        return land(self, table, *given)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Landing, "land", killed)
+        ledger.land_events(rows, Landing(lake, 0), world.settings.mongo, SOURCE)
+    if after_the_crash == "known":
+        world.database.tracks.insert_one({"_id": name, "title": "Came"})
+    else:
+        world.database.tracks.delete_one({"_id": name})
+    for _ in range(2):  # the batch is taken again, and once more with a lost checkpoint
+        ledger.land_events(rows, Landing(lake, 0), world.settings.mongo, SOURCE)
+    good, bad = (
+        sorted(DeltaTable(lake.table(table)).to_pyarrow_table(columns=["offset"])["offset"].to_pylist())
+        for table in (ledger.GOOD, ledger.REFUSED)
+    )
+    assert (good, bad) == (([100, 102], [101]) if after_the_crash == "known" else ([100, 101, 102], [103]))
