@@ -1,6 +1,6 @@
 """How long after an event its list can be read, and how many events a second the stream keeps up with.
 
-    PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|durable]
+    PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|compare]
 
 Starts MongoDB, Kafka and the queries by itself, all on this machine. The catalogue is made (bench/made_catalogue.py) and kept
 in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.

@@ -237,13 +237,15 @@ def simulate(method: Method, tracks: Tracks, listeners: int, seed: int) -> dict[
 def with_recovery(results: dict[str, dict[str, Any]]) -> None:
     """Adds, to each method, events after the change until 80 % of the share that the best method has at the end of it.
 
-    Reached is what the mean of the next five shares reaches: one lucky list is no recovery.
+    Reached is what the mean of the next five shares reaches and the last ten still have: one lucky list is no recovery.
     """
     level = 0.8 * max(float(np.mean(result["after change"][-10:])) for result in results.values())
     for result in results.values():
         steady = np.convolve(result["after change"], np.full(STEADY, 1 / STEADY), mode="valid")
-        reached = [step for step, share in enumerate(steady) if share >= level]
         result["new level"] = float(np.mean(result["after change"][-10:]))
+        reached = [step for step, share in enumerate(steady, start=1) if share >= level > 0]
+        if result["new level"] < level:  # reached for a moment, and lost again
+            reached = []
         result["recovery"] = float(reached[0]) if reached else None
 
 

@@ -7,19 +7,24 @@ import signal
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from kafka import KafkaProducer
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from kafka import KafkaAdminClient, KafkaProducer
 
 from batch import registry
 from batch.index import Index
 from conf.settings import PREFIX
 from local.processes import free_port
+from streaming import topics
 from streaming.events import Event, encode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
@@ -49,6 +54,21 @@ class Running:
             assert time.monotonic() < deadline, f"last list {found}\n{self.world.driver.tail(30)}"
             self.world.driver.require_running("serving")
             time.sleep(0.1)
+
+
+    def lands(self, table: str, column: str, wanted: dict[str, int], seconds: float = 90.0) -> Counter[str]:
+        """Rows by a column, as soon as there are as many as wanted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                found = DeltaTable(self.world.settings.lake.table(table)).to_pyarrow_table(columns=[column])
+            except TableNotFoundError:
+                found = {column: pa.chunked_array([[]], pa.string())}
+            counts = Counter(found[column].to_pylist())
+            if all(counts[value] >= number for value, number in wanted.items()) or time.monotonic() > deadline:
+                return counts
+            self.world.driver.require_running("landing")
+            time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +136,35 @@ def test_a_new_track_is_listed_without_a_restart_and_a_removed_one_is_not(runnin
     running.send("bo", track(4), "play")
     listed = running.wait("bo", lambda found: found["events_applied"] == 2)
     assert "new" not in [item["track_id"] for item in listed["items"]]
+
+
+def test_values_that_are_no_lists_and_very_large_ones_hold_up_nobody(running: Running) -> None:
+    kafka = running.world.settings.kafka
+    producer = KafkaProducer(bootstrap_servers=running.world.kafka.bootstrap_servers, acks="all")
+    for value in (b"hello", b'{"user_id": 7}', b"\xff", b"[]"):
+        producer.send(kafka.recommendation_topic, key=b"x", value=value)
+    for _ in range(1_000):  # more than is taken at once
+        producer.send(kafka.listening_topic, key=b"x", value=b"[" * 65_000)
+    producer.flush(60)
+    producer.close()
+    running.send("di", track(7), "like")
+    running.wait("di", lambda found: found["events_applied"] == 1)
+    landed = running.lands("listening_events", "user_id", {"di": 1})
+    assert landed["di"] == 1
+    refused = running.lands("rejected_events", "topic", {kafka.recommendation_topic: 4, kafka.listening_topic: 1_000})
+    assert refused == {kafka.recommendation_topic: 4, kafka.listening_topic: 1_000}
+
+
+def test_topics_that_are_made_anew_are_noticed(running: Running) -> None:
+    world, kafka = running.world, running.world.settings.kafka
+    admin = KafkaAdminClient(bootstrap_servers=world.kafka.bootstrap_servers)
+    admin.delete_topics([kafka.listening_topic])
+    time.sleep(2)
+    topics.ensure(kafka)
+    admin.close()
+    running.send("ed", track(8), "like")
+    running.wait("ed", lambda found: found["events_applied"] == 1)
+    assert running.lands("listening_events", "user_id", {"ed": 1})["ed"] == 1
 
 
 def test_while_mongodb_is_away_the_stream_waits(running: Running) -> None:

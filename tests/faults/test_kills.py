@@ -1,4 +1,7 @@
-"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run; or away for a minute each, silent or gone."""
+"""Driver, Python workers, Kafka and MongoDB killed at random moments under load, twenty times in one run.
+
+Or away for a minute each, once silent and once gone.
+"""
 
 from __future__ import annotations
 
