@@ -28,6 +28,7 @@ from pyspark.sql import DataFrame, Row, SparkSession, Window  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
 from batch.index import SHORTLIST, Index  # noqa: E402
+from batch.joined import band_table, neighbours  # noqa: E402
 from batch.space import grain_of, to_unit  # noqa: E402
 from batch.sweep import principal  # noqa: E402
 from batch.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
@@ -154,6 +155,31 @@ def inside_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: n
         found = [np.array(one["near"]) for one in sorted(rows, key=lambda one: one["at"])]
         frame.unpersist()
     return [row("index in a Spark job, warm", seconds, found, true), row("… of it the index", own, found, true)]
+
+
+def joined_in_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
+    """The same 100 queries as a Spark equi-join with a cached band table (`batch.joined`), warm."""
+    import pyarrow as pa
+
+    def frame(some: np.ndarray, name: str) -> DataFrame:
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(some.reshape(-1)), some.shape[1]).cast(pa.list_(pa.float32()))
+        return spark.createDataFrame(pa.table({name: [str(at) for at in range(len(some))], "point": flat})).cache()
+
+    tracks, asked = frame(np.asarray(whole.vectors), "track_id"), frame(queries, "query_id")
+    bands = band_table(tracks.repartition(4), whole.space).cache()
+    bands.count(), asked.count()
+
+    def job() -> list[Row]:
+        return neighbours(asked, tracks, bands, whole.space, K).collect()
+
+    rows = job()
+    seconds = timed(job, 3)
+    found: list[list[int]] = [[] for _ in queries]
+    for one in rows:
+        found[int(one["query_id"])].append(int(one["track_id"]))
+    for some in (tracks, asked, bands):
+        some.unpersist()
+    return row("its bands as a Spark equi-join, warm", seconds, [np.array(f, dtype=int) for f in found], true)
 
 
 _OPEN: dict[str, Index] = {}
@@ -283,6 +309,7 @@ def main() -> None:
         rows.append(one)
         spark = session("bench-index", "4g")
         rows += inside_spark(spark, whole, queries, true)
+        rows.append(joined_in_spark(spark, whole, queries, true))
         rows += mllib(spark, points, queries, true)
         spark.stop()
         print(f"\n{CATALOGUE:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
