@@ -36,6 +36,8 @@ from streaming.events import Event, encode
 DATABASE = "bench"
 READY_S = 120.0
 DRAIN_S = 60.0
+HISTORY_S = 600.0
+KEEPS_UP_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, nargs="+", default=[50.0], help="events a second; several run one by one")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--warm-up", type=float, default=30.0)
+    parser.add_argument("--history", type=int, default=10, help="events of each listener before the first measurement")
     parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
     given = parser.parse_args()
     results: list[Measured] = []
@@ -93,6 +96,9 @@ def show(results: list[Measured]) -> None:
             f"| {r.lanes} | {r.tracks:,} | {r.listeners:,} | {r.rate:g} | {r.answered:,} of {r.sent:,} | {r.p50:.2f} | "
             f"{r.p95:.2f} | {r.p99:.2f} | {r.worst:.2f} | {r.behind} | {r.memory_gib:.1f} |"
         )
+    kept_up = [r.rate for r in results if r.answered == r.sent and r.p95 <= KEEPS_UP_S]
+    if len(results) > 1:
+        print(f"\nhighest rate that keeps up (p95 of at most {KEEPS_UP_S:g} s): {max(kept_up, default=0):g} events/s")
     print("\nlast micro-batch, ms: " + "; ".join(f"at {r.rate:g}/s {r.batch_ms}" for r in results), flush=True)
 
 
@@ -155,6 +161,7 @@ class Bench:
         results = []
         try:
             self._wait_for_first(load)
+            self._live(load)
             for rate in self.given.rate:
                 results.append(self._measure(load, rate, durable))
                 show(results[-1:])
@@ -171,6 +178,18 @@ class Bench:
             if time.monotonic() > deadline:
                 raise SystemExit(f"no list within {READY_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.05)
+
+    def _live(self, load: Load) -> None:
+        """Gives the listeners a past, so that their profiles have some length, and waits until all of it is served."""
+        events, started = self.given.history * self.given.listeners, time.monotonic()
+        for _ in range(events):
+            load.send_one()
+        while load.waiting and time.monotonic() - started < HISTORY_S:
+            self.streams.require_running("serving the past")
+            time.sleep(0.1)
+        if events:
+            seconds = time.monotonic() - started
+            print(f"{events:,} events before, served in {seconds:.0f} s: {events / seconds:.0f} a second", flush=True)
 
     def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
         load.send(rate, self.given.warm_up)

@@ -80,7 +80,10 @@ def main() -> int:
         read(given.features, given.tracks, given.genres) if given.tracks else read_flat(given.features, given.label)
     )
     kinds = Counter(tracks.genres.tolist())
-    print(f"{len(tracks.index):,} tracks of {len(kinds)} genres; {given.listeners} simulated listeners, seed {given.seed}\n", flush=True)
+    print(
+        f"{len(tracks.index):,} tracks of {len(kinds)} genres; {given.listeners} simulated listeners, seed {given.seed}\n",
+        flush=True,
+    )
     results = {name: simulate(method, tracks, given.listeners, given.seed) for name, method in METHODS.items()}
     with_recovery(results)
     show(results)
