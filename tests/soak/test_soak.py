@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     environment = made.environment() | {
         f"{PREFIX}STREAM__SMALL_BATCH_EVENTS": "200",
         f"{PREFIX}STREAM__LEDGER_TRIGGER_SECONDS": "12",
-        f"{PREFIX}STREAM__COMPACT_MINUTES": "1",
+        f"{PREFIX}STREAM__COMPACT_MINUTES": "5",
     }
     made.environment = lambda: environment  # type: ignore[method-assign]
     try:
@@ -75,9 +75,10 @@ def test_nothing_grows_without_end(world: World) -> None:
             print("  ".join(f"{name} {figure:.1f}" for name, figure in samples[-1].items()), flush=True)
             world.driver.require_running("soaking")
         time.sleep(max(0.0, started + sent / RATE - time.monotonic()))
-    settled, last = samples[len(samples) // 3], samples[-1]
-    assert last["driver_mib"] < 1.2 * settled["driver_mib"]
-    for name in TABLES:
-        assert last[f"{name}_files"] <= settled[f"{name}_files"] + 15, name
-    assert last["recommendations_mib"] < 1.2 * settled["recommendations_mib"]
-    assert last["lag"] < 20 * RATE, "the stream does not keep up"
+    third = len(samples) // 3
+    middle, late = samples[third : 2 * third], samples[2 * third :]
+    for name in ("driver_mib", "profiles_mib", "recommendations_mib", *(f"{table}_files" for table in TABLES)):
+        before, after = (max(one[name] for one in some) for some in (middle, late))
+        print(f"{name}: at most {before:.1f} in the second third, {after:.1f} in the last", flush=True)
+        assert after <= 1.2 * before + 5, name
+    assert samples[-1]["lag"] < 20 * RATE, "the stream does not keep up"
