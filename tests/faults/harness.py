@@ -149,7 +149,7 @@ def _artists() -> list[str | None]:
     return [f"artist {at // 4}" for at in range(TRACKS)]
 
 
-def made_events(number: int, users: int = 25) -> list[tuple[bytes, bytes]]:
+def made_events(number: int, users: int = 25, apart_s: float = 20.0) -> list[tuple[bytes, bytes]]:
     """(key, value): plays, skips and likes in and out of order, some sent twice, some that are no events."""
     draw = random.Random(17)
     sent: list[tuple[bytes, bytes]] = []
@@ -165,7 +165,7 @@ def made_events(number: int, users: int = 25) -> list[tuple[bytes, bytes]]:
         action = draw.choice(
             ["play", "complete", "like", "more"] if is_mine else ["play", "skip", "dislike", "neutral"]
         )
-        when = NOON + timedelta(seconds=20 * at - draw.choice([0, 0, 0, 3600]))
+        when = NOON + timedelta(seconds=apart_s * at - draw.choice([0, 0, 0, 3600]))
         if draw.random() < 0.06:
             action, target = draw.choice(
                 [("mute", f"artist:artist {track // 4}"), ("unmute", f"artist:artist {track // 4}"),

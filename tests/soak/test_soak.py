@@ -64,7 +64,7 @@ def test_nothing_grows_without_end(world: World) -> None:
     world.start_driver()
     world.wait_ready()
     producer = KafkaProducer(bootstrap_servers=world.kafka.bootstrap_servers, acks="all", max_request_size=1 << 24)
-    events = made_events(round(MINUTES * 60 * RATE), users=500)
+    events = made_events(round(MINUTES * 60 * RATE), users=500, apart_s=1 / RATE)
     started = time.monotonic()
     samples = []
     for sent, (key, value) in enumerate(events):
