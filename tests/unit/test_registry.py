@@ -110,7 +110,15 @@ def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("manifest", "told"),
-    [('{"format": 99}', "has format 99, expected 1 or 2; train again"), ("{}", "has format None"), ("{", "is damaged")],
+    [
+        ('{"format": 99}', "has format 99, expected 1 or 2; train again"),
+        ("{}", "has format None"),
+        ("{", "is damaged"),
+        ("[]", "holds list"),
+        ("null", "holds NoneType"),
+        ('{"format": 2, "parameters": []}', "'parameters' in .* is list"),
+        ('{"format": 2, "tracks": "9"}', "'tracks'"),
+    ],
 )
 def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, told: str, tmp_path: Path) -> None:
     version = make(tmp_path, 0, "one")
@@ -118,6 +126,45 @@ def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, tol
     with pytest.raises(ModelUnusable, match=told):
         registry.latest(str(tmp_path))
     assert registry.trained_on(str(tmp_path), "one") is None
+
+
+def test_a_damaged_version_does_not_hide_the_others(tmp_path: Path) -> None:
+    first, second = make(tmp_path, 0, "one"), make(tmp_path, 1, "one")
+    (tmp_path / second / "manifest.json").write_text("null")
+    found = registry.trained_on(str(tmp_path), "one")
+    assert found is not None and found.version == first
+    assert [model.version for model in registry.readable(str(tmp_path))] == [first]
+
+
+def test_what_a_manifest_lacks_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, 0, "one")
+    with pytest.raises(ModelUnusable, match="lacks 'parameters'; train again"):
+        registry.latest(str(tmp_path)).value("parameters")
+
+
+def test_a_version_is_whole_only_with_all_its_parts(tmp_path: Path) -> None:
+    shutil.copytree(SAVED, tmp_path / "models")
+    root = str(tmp_path / "models")
+    model = registry.latest(root)
+    fingerprint = model.manifest["fingerprint"]
+    assert registry.whole(root, fingerprint) == model
+    similar = next((model.folder / "similar").glob("*.parquet"))
+    stored = similar.read_bytes()
+    similar.write_bytes(stored[: len(stored) // 2])
+    with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read.*train again"):
+        model.check()
+    assert registry.whole(root, fingerprint) is None
+    with pytest.raises(ModelUnusable, match="'similar'"):
+        list(model.batches("similar", ["track_id"]))
+    similar.write_bytes(stored)
+    with pytest.raises(ModelUnusable, match="lacks nothing_such"):
+        list(model.batches("similar", ["nothing_such"]))
+    vectors = model.folder / "index" / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-10])
+    assert registry.whole(root, fingerprint) is None
+    shutil.rmtree(model.folder / "genre_posterior")
+    with pytest.raises(ModelUnusable):
+        model.check()
 
 
 def test_a_model_opens_its_index(tmp_path: Path) -> None:
