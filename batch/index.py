@@ -161,8 +161,8 @@ class Index:
         most = max(SHORTLIST, SHORTLISTED * k)
         if self.sketches is None or len(rows) <= most:
             return rows
-        apart = self.sketches[rows].astype(np.float32) - sketch
-        squared = np.einsum("ij,ij->i", apart, apart)
+        difference = self.sketches[rows].astype(np.float32) - sketch
+        squared = np.einsum("ij,ij->i", difference, difference)
         if is_scaled:
             squared /= self.scales[rows]
         return np.sort(rows[np.argpartition(squared, most - 1)[:most]])
@@ -247,8 +247,8 @@ def with_added(base: Index, since: Segment) -> Index:
 
 def distances(point: Floats, others: Floats) -> Floats:
     """Euclidean distance of a point [shape=(m,)] to others [shape=(n, m)]."""
-    apart = others - point
-    return np.sqrt(np.einsum("ij,ij->i", apart, apart))
+    difference = others - point
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 
 def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str | None], space: Space) -> Index:

@@ -170,12 +170,12 @@ def _summed(name: str, folds: list[_Fold], plain: list[_Fold], with_genres: bool
 def _on_unseen(standardised: Floats, tags: Tags, matrix: Floats | None) -> _Fold:
     """By exact lists with local scaling."""
     points = to_unit(standardised if matrix is None else standardised @ matrix)
-    apart = scaled(points)
-    np.fill_diagonal(apart, np.inf)
+    distance = scaled(points)
+    np.fill_diagonal(distance, np.inf)
     k = min(AT, len(points) - 1)
-    counts = occurrences(np.argpartition(apart, k - 1, axis=1)[:, :k], len(points))
-    apart[tags.same_origin()] = np.inf
-    alike = normalised_precision(rankings(apart), tags.genre, tags.genre, k)
+    counts = occurrences(np.argpartition(distance, k - 1, axis=1)[:, :k], len(points))
+    distance[tags.same_origin()] = np.inf
+    alike = normalised_precision(rankings(distance), tags.genre, tags.genre, k)
     return _Fold(alike, skewness(counts), float((counts == 0).mean()))
 
 

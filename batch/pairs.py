@@ -26,10 +26,10 @@ def squared(points: Floats, others: Floats | None = None) -> Floats:
 
 def scaled(points: Floats) -> Floats:
     """Squared distances by local scales, all against all: float32 [shape=(n, n)]."""
-    apart = squared(points)
+    distance = squared(points)
     at = min(SCALE_NEIGHBOUR, len(points) - 1)
-    scale = np.sqrt(np.partition(apart, at, axis=1)[:, at]) + 1e-6
-    return np.asarray(apart / (scale[:, None] * scale), dtype=np.float32)
+    scale = np.sqrt(np.partition(distance, at, axis=1)[:, at]) + 1e-6
+    return np.asarray(distance / (scale[:, None] * scale), dtype=np.float32)
 
 
 def exact(points: Floats, queries: Floats, k: int) -> Rows:
@@ -37,17 +37,17 @@ def exact(points: Floats, queries: Floats, k: int) -> Rows:
     length = np.einsum("ij,ij->i", points, points)
     found = np.empty((len(queries), k), dtype=np.int64)
     for start in range(0, len(queries), _BLOCK):
-        apart = length - 2 * (queries[start : start + _BLOCK] @ points.T)  # the query's own length ranks nothing
-        near = np.argpartition(apart, k - 1, axis=1)[:, :k] if k < len(points) else np.argsort(apart, axis=1)
-        order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
+        distance = length - 2 * (queries[start : start + _BLOCK] @ points.T)  # the query's own length ranks nothing
+        near = np.argpartition(distance, k - 1, axis=1)[:, :k] if k < len(points) else np.argsort(distance, axis=1)
+        order = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1, kind="stable")
         found[start : start + _BLOCK] = np.take_along_axis(near, order, axis=1)
     return found
 
 
-def rankings(apart: NDArray[np.floating]) -> list[Rows]:
+def rankings(distance: NDArray[np.floating]) -> list[Rows]:
     """Of each row of distances all columns, nearest first; inf marks what does not count and is left out."""
-    order = np.argsort(apart, axis=1, kind="stable")
-    counted = np.isfinite(apart).sum(axis=1)
+    order = np.argsort(distance, axis=1, kind="stable")
+    counted = np.isfinite(distance).sum(axis=1)
     return [ranking[:most] for ranking, most in zip(order, counted.tolist(), strict=True)]
 
 
