@@ -16,11 +16,13 @@ import pytest
 from batch import registry
 from batch.growth import append
 from batch.index import Index, index
+from batch.network import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
 from batch.space import Space
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAVED = PROJECT / "tests" / "data" / "models"
+SAVED_2 = PROJECT / "tests" / "data" / "models-format-2"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -191,3 +193,28 @@ def test_a_model_that_was_saved_on_an_earlier_day_answers_as_it_did(tmp_path: Pa
     append(model.folder / "index", ["new"], model.index.space.mean[None] + 0.1, ["somebody"])
     grown = Index.open(model.folder / "index")
     assert len(grown) == 129 and len(grown.similar(grown.rows_of(["new"]), 5)[0][0]) == 5
+
+
+def test_a_small_model_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
+    shutil.copytree(SAVED_2, tmp_path / "models")
+    model = registry.latest(str(tmp_path / "models"))
+    assert (model.manifest["format"], model.manifest["tracks"], model.manifest["genres"]) == (2, 12, ["Folk", "Techno"])
+    model.check()
+    expected = json.loads((SAVED_2 / "expected.json").read_text())
+    ensemble = Ensemble.open(model.folder / "genre.npz")
+    lists = {
+        one["track_id"]: [near["track_id"] for near in one["similar"]]
+        for batch in model.batches("similar", ["track_id", "similar"])
+        for one in batch.to_pylist()
+    }
+    for track_id, answer in expected.items():
+        features = np.array([answer["features"]], dtype=np.float32)
+        row = model.index.rows_of([track_id])
+        np.testing.assert_allclose(model.index.space.points(features), model.index.vectors[row], atol=1e-5)
+        ((rows, score),) = model.index.similar(row, 5)
+        assert [str(model.index.ids[row]) for row in rows] == answer["similar"]
+        np.testing.assert_allclose(score, answer["scores"], atol=2e-3)
+        np.testing.assert_allclose(ensemble.probabilities(features)[0], answer["probabilities"], atol=1e-4)
+        assert sorted(lists[track_id]) == sorted({f"t{at:02d}" for at in range(12)} - {track_id})
+    append(model.folder / "index", ["new"], features, ["somebody"])
+    assert len(Index.open(model.folder / "index")) == 13
