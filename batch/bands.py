@@ -51,6 +51,16 @@ class Bands:
             found.append(rows)
         return np.concatenate(found)
 
+    def only(self, rows: NDArray[np.int64]) -> Bands:
+        """The bands of these tracks alone.  rows : sorted; their places become the new rows"""
+        is_kept = np.zeros(self.rows.shape[1], dtype=bool)
+        is_kept[rows] = True
+        place = np.cumsum(is_kept, dtype=np.int32) - 1
+        kept = is_kept[self.rows]
+        shape = (len(self.keys), len(rows))
+        keys, renamed = self.keys[kept].reshape(shape), place[self.rows[kept]].reshape(shape)
+        return Bands(keys, renamed, None if self.order is None else self.order[rows])
+
     def largest(self) -> int:
         """Tracks in the most crowded bucket."""
         if not self.keys.size:

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from batch import genre, metric, registry
 from batch.index import Index
-from batch.report_measures import TEN, Library, hubness, index_quality, precision, simulated_lists
+from batch.labels import spellings, tags
+from batch.report_measures import TEN, Library, genre_precision, hubness, index_quality, simulated_lists
+from batch.space import FeaturesUnfit
 from batch.training_set import Known, columns, library_features
 from conf.settings import Settings, settings
 
@@ -39,11 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         chosen = settings()
-        model = registry.latest(chosen.models.root)
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    try:
+        model = registry.latest(chosen.models.root)
+    except (registry.ModelUnusable, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
     spark = SparkSession.builder.appName("evaluate").getOrCreate()
@@ -61,37 +64,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def evaluate(
     spark: SparkSession, settings: Settings, model: registry.Model, out: Path | None = None
 ) -> tuple[dict[str, Any], Path]:
-    """(the report, the folder that it was written to). Raises NothingToMeasure, NoFeatures."""
+    """(the report, the folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable."""
     started = time.monotonic()
+    parameters = model.value("parameters")
+    shape = genre.Shape.read(parameters["genre"]) if parameters.get("genre") else genre.Shape()
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
         known = columns(tracks, settings)
     finally:
         tracks.unpersist()
-    library = of_model(known, model)
-    examples = genre.examples(known.vectors, known.genres, known.artists, known.splits)
-    told = model.manifest["parameters"].get("genre")
-    held_out = genre.held_out(spark, examples, genre.Shape(**told) if told else genre.Shape()) if examples else None
-    judged = metric.learned(library.standardised, library.tags).judged
+    fits(known, model)
+    library, gone = of_model(known, model)
+    lists, places = served(model, library.index), placed(model, library.index)
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "library": settings.library.root,
         "tracks": len(library.index),
         "artists": int(len(np.unique(library.tags.artist[library.tags.artist >= 0]))),
-        "not_in_model": len(known.ids) - int((library.index.rows_of(known.ids) >= 0).sum()),
+        "gone_since": gone,
+        "not_in_model": len(known.ids) - len(library.index),
         "index": index_quality(library.index),
-        "precision": precision(library),
-        "hubness": hubness(library, served(spark, model, library.index)),
-        "genres": {"genres": list(held_out.genres), **held_out.document()} if held_out else None,
+        "precision": genre_precision(library),
+        "hubness": hubness(library, lists),
+        "genres": genres(spark, known, shape, parameters.get("genre_chosen_on")),
         "space": {
-            "metric": model.manifest["parameters"].get("metric", "plain"),
-            "judged": [vars(one) for one in judged],
+            "metric": parameters.get("metric", "plain"),
+            "judged": [vars(one) for one in metric.learned(library.standardised, library.tags).judged],
         },
         "lists": simulated_lists(library),
         "machine": {"processors": os.cpu_count()},
     }
-    places = _places(spark, model, library.index)
     report["seconds"] = round(time.monotonic() - started, 1)
     folder = out.absolute() if out else model.folder / "report"
     _write(folder, report, pictures(report, library, places))
@@ -100,82 +103,118 @@ def evaluate(
 
 def headline(report: dict[str, Any]) -> str:
     """The report in a line or two."""
-    met, before, after = report["index"], report["hubness"]["ways"][0], report["hubness"]["ways"][-1]
-    recall = ", ".join(f"@{one['k']} {one['recall']:.3f}" for one in met["at"])
-    lines = [
-        f"{report['tracks']:,} tracks: recall {recall} with {100 * met['candidate_share']:.1f} % as candidates; "
-        f"hubs: skew {before['skew']:.2f} → {after['skew']:.2f}, in nobody's list {100 * before['in_no_list']:.1f} % → "
-        f"{100 * after['in_no_list']:.1f} %"
+    at = [f"@{one['k']} {one['recall']:.3f} ({100 * one['candidate_share']:.1f} %)" for one in report["index"]["at"]]
+    hubs = report["hubness"]
+    before, after = hubs["before"], hubs["after"]
+    among = "" if before["tracks"] == report["tracks"] else f" among {before['tracks']:,} of them"
+    parts = [
+        *([f"recall (and candidates) {', '.join(at)}"] if at else []),
+        f"hubs{among}: skew {before['skew']:.2f} → {after['skew']:.2f}, in nobody's list "
+        f"{100 * before['in_no_list']:.1f} % → {100 * after['in_no_list']:.1f} %",
     ]
-    if told := report["precision"]:
-        by = {way["way"]: way["artist_filtered"] for way in told["ways"]}
-        shown = ", ".join(f"{way} {value:.2f}" for way, value in by.items() if value is not None)
+    lines = [f"{report['tracks']:,} tracks: {'; '.join(parts)}"]
+    if precision := report["precision"]:
+        shown = ", ".join(f"{way['way']} {way['artist_filtered']:.2f}" for way in precision["ways"])
         lines.append(f"precision@10 by genre, artist-filtered: {shown}")
-    if told := report["genres"]:
+    if score := (report["genres"] or {}).get("score"):
         lines.append(
-            f"genres of artists not learned from: accuracy {told['accuracy']:.3f}, macro-F1 {told['macro_f1']:.3f}"
+            f"genres of artists not learned from: accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}"
         )
     return "\n".join(lines)
 
 
-def of_model(known: Known, model: registry.Model) -> Library:
-    """The library as the model has it: by row of its index, without what was added to it since. Raises NothingToMeasure."""
-    index = Index.open(model.folder / "index", as_trained=True)
-    rows = index.rows_of(known.ids)
-    here = rows >= 0
-    if here.sum() < 2:
-        raise NothingToMeasure(
-            f"model {model.version} has {len(index)} tracks and none or one of this library's {len(known.ids)}; "
-            "run ./spark-submit.sh batch/train.py"
+def fits(known: Known, model: registry.Model) -> None:
+    """Raises FeaturesUnfit where the library's features are not of the kind that the model was trained on."""
+    trained = (model.value("extractor_version"), model.value("dimensions"))
+    found = (known.extractor, known.vectors.shape[1])
+    if found != trained:
+        raise FeaturesUnfit(
+            f"the library has {found[1]} features a track by {found[0]}, model {model.version} was trained on {trained[1]} by "
+            f"{trained[0]}; run ./spark-submit.sh batch/train.py"
         )
 
-    def by_row(values: Sequence[str | None]) -> list[str | None]:
-        placed: list[str | None] = [None] * len(index)
-        for row, value in zip(rows.tolist(), values, strict=True):
-            if row >= 0:
-                placed[row] = value
-        return placed
 
-    genres = by_row(known.genres)
-    tags = metric.tags(by_row(known.artists), by_row(known.albums), genres)
-    names = {int(label): str(name) for label, name in zip(tags.genre, genres, strict=True) if label >= 0}
-    standardised = np.zeros((len(index), known.vectors.shape[1]), dtype=np.float32)
-    standardised[rows[here]] = index.space.standardised(known.vectors[here])
-    return Library(index, standardised, tags, [names[at] for at in range(len(names))])
+def of_model(known: Known, model: registry.Model) -> tuple[Library, int]:
+    """(the tracks that are in the library and in the model as trained, tracks of the model that the library has no more).
+
+    Raises NothingToMeasure with fewer than two, IndexUnreadable.
+    """
+    whole = Index.open(model.folder / "index", as_trained=True)
+    rows = whole.rows_of(known.ids)
+    here = np.flatnonzero(rows >= 0)
+    if len(here) < 2:
+        raise NothingToMeasure(
+            f"model {model.version} has {len(whole)} tracks and none or one of this library's {len(known.ids)}; "
+            "run ./spark-submit.sh batch/train.py"
+        )
+    # both are sorted by id, so the rows of the smaller index follow the library
+    index = whole.only(rows[here]) if len(here) < len(whole) else whole
+    artists, albums, tagged = ([column[at] for at in here] for column in (known.artists, known.albums, known.genres))
+    spelt = spellings(tagged)
+    found = tags(artists, albums, tagged)
+    names = [spelt[name] for name in sorted(spelt)]  # as `labels` numbers them
+    return Library(index, index.space.standardised(known.vectors[here]), found, names), len(whole) - len(here)
 
 
-def served(spark: SparkSession, model: registry.Model, index: Index) -> NDArray[np.int64]:
-    """The first ten of each track's `similar`, by row: int64 [shape=(n, 10)], -1 where there are fewer."""
-    ten = F.transform(F.slice("similar", 1, TEN), lambda one: one["track_id"])
-    stored = spark.read.parquet(model.parquet("similar")).select("track_id", ten.alias("ten")).toArrow()
+def genres(spark: SparkSession, known: Known, shape: genre.Shape, chosen_on: str | None) -> dict[str, Any] | None:
+    """How well genres are told of artists that were not learned from, by networks of the model's shape; None without networks.
+
+    chosen_on : tracks on which the shape was tuned; None: it is the default
+    `score` is None where there are too few artists to measure.
+    """
+    examples = genre.examples(known.vectors, known.genres, known.artists, known.splits)
+    if examples is None:
+        return None
+    score = genre.held_out(spark, examples, shape)
+    return {
+        "genres": list(examples.genres),
+        "score": score.document() if score else None,
+        "shape_chosen_on": chosen_on,
+        "shape_shares_tracks": chosen_on == genre.SHARED_TRACKS,
+    }
+
+
+def served(model: registry.Model, index: Index) -> NDArray[np.int64]:
+    """The first ten of each track's `similar` that are there, by row: int64 [shape=(n, 10)], -1 where there are fewer."""
     lists = np.full((len(index), TEN), -1, dtype=np.int64)
-    for row, some in zip(index.rows_of(stored["track_id"].to_pylist()), stored["ten"].to_pylist(), strict=True):
-        lists[row, : len(some)] = index.rows_of(some)
+    for batch in model.batches("similar", ["track_id", "similar"]):
+        rows = index.rows_of(batch.column("track_id").to_pylist())
+        similar = batch.column("similar")
+        ids = index.rows_of(similar.flatten().field("track_id").to_pylist())
+        stops = np.cumsum(pc.list_value_length(similar).to_numpy())
+        for row, near in zip(rows.tolist(), np.split(ids, stops[:-1]), strict=True):
+            if row >= 0:
+                near = near[near >= 0][:TEN]
+                lists[row, : len(near)] = near
     return lists
+
+
+def placed(model: registry.Model, index: Index) -> NDArray[np.float32] | None:
+    """Each track's place on the map: float32 [shape=(n, 2)]; None in a version of a format without one."""
+    if not model.has("map") and model.manifest["format"] == 1:
+        return None
+    places = np.zeros((len(index), 2), dtype=np.float32)
+    for batch in model.batches("map", ["track_id", "x", "y"]):
+        rows = index.rows_of(batch.column("track_id").to_pylist())
+        there = rows >= 0
+        places[rows[there]] = np.stack([batch.column("x").to_numpy(), batch.column("y").to_numpy()], axis=1)[there]
+    return places
 
 
 def pictures(report: dict[str, Any], library: Library, places: NDArray[np.float32] | None) -> dict[str, str]:
     """PNG in base64 by section."""
     from batch import report_pictures as draw
 
-    found = {"recall": draw.recall(report["index"]), "hubness": draw.hubness(report["hubness"])}
+    found = {"hubness": draw.hubness(report["hubness"])}
+    if report["index"]["at"]:
+        found["recall"] = draw.recall(report["index"])
     if report["precision"]:
         found["precision"] = draw.precision(report["precision"])
-    if told := report["genres"]:
-        found["confusion"] = draw.confusion(told["genres"], np.array(told["confusion"]))
+    if (heard := report["genres"]) and heard["score"]:
+        found["confusion"] = draw.confusion(heard["genres"], np.array(heard["score"]["confusion"]))
     if places is not None:
         found["plane"] = draw.plane(places, library.tags.genre, library.genres)
     return found
-
-
-def _places(spark: SparkSession, model: registry.Model, index: Index) -> NDArray[np.float32] | None:
-    if not model.has("map"):
-        return None
-    stored = spark.read.parquet(model.parquet("map")).toArrow()
-    places = np.zeros((len(index), 2), dtype=np.float32)
-    rows = index.rows_of(stored["track_id"].to_pylist())
-    places[rows] = np.stack([stored["x"].to_numpy(), stored["y"].to_numpy()], axis=1)
-    return places
 
 
 def _write(folder: Path, report: dict[str, Any], drawn: dict[str, str]) -> None:

@@ -20,9 +20,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
-from batch.holdout import Score, artist_folds, own_split, rebalanced, score
-from batch.metric import Labels, labels, said
+from batch.holdout import Score, artist_folds, learnable, own_split, rebalanced, score
+from batch.labels import Labels, labels, said, spellings
 from batch.network import Ensemble, Inputs, Perceptron, inputs, layers
+from batch.registry import ModelUnusable
 from batch.space import Floats
 
 if TYPE_CHECKING:
@@ -66,13 +67,29 @@ class Shape:
     gamma: float = 0.5
     wave_iterations: int = 30
 
+    @classmethod
+    def read(cls, stored: Any) -> Shape:
+        """From a manifest. Raises ModelUnusable for what this version does not know."""
+        if not isinstance(stored, dict):
+            raise ModelUnusable(f"the genre networks' shape is {stored!r}; train again with batch/train.py")
+        unknown = sorted(stored.keys() - cls.__dataclass_fields__.keys())
+        if unknown:
+            raise ModelUnusable(
+                f"the genre networks' shape has {', '.join(unknown)}, known are {', '.join(cls.__dataclass_fields__)}; "
+                "train again with batch/train.py"
+            )
+        return cls(**stored)
+
 
 SHAPES = [
     Shape(h, i, 512, g, w)
     for h, i, g, w in ((48, 30, 0.5, 15), (48, 60, 0.5, 30), (96, 60, 0.5, 30), (96, 60, 0.25, 60))
 ]
 SHAPES += [Shape(48, 60, 1024, g, 30) for g in (0.25, 1.0)]
-"""What `train --tune` tries, on artists that are held out from training and test alike."""
+"""What `train --tune` tries."""
+VALIDATION = "validation part of the library's own split"
+SHARED_TRACKS = "a quarter of all artists, the measured ones among them"
+"""Where a shape was chosen: apart from the test tracks, or, where the library brings no split, not."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +109,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class GenreModel:
-    """models : MLlib's own, by name, as they are saved"""
+    """models : MLlib's own, by name, as they are saved;  score : None where there are too few artists to measure"""
 
     ensemble: Ensemble
     models: dict[str, MultilayerPerceptronClassificationModel]
-    score: Score
+    score: Score | None
     shape: Shape
     tracks: int
 
@@ -108,63 +125,80 @@ def examples(
     splits: Sequence[str | None] | None = None,
 ) -> Examples | None:
     """The tracks to learn from; None where fewer than two genres have three tracks each."""
-    tagged = np.array([genre if genre and said(genre) else "" for genre in genres], dtype=np.str_)
-    names, counts = np.unique(tagged[tagged != ""], return_counts=True)
+    folded = np.array([said(genre) for genre in genres], dtype=np.str_)
+    names, counts = np.unique(folded[folded != ""], return_counts=True)
     known = names[counts >= FEWEST_TRACKS]
     if len(known) < 2:
         return None
-    rows = np.flatnonzero(np.isin(tagged, known)).tolist()
+    rows = np.flatnonzero(np.isin(folded, known)).tolist()
     artist = labels([said(artists[row]) for row in rows])
     split = own_split([splits[row] for row in rows]) if splits is not None else None
-    genre = np.searchsorted(known, tagged[rows]).astype(np.int32)
-    return Examples(features[rows], genre, artist, tuple(str(name) for name in known), split)
+    genre = np.searchsorted(known, folded[rows]).astype(np.int32)
+    spelt = spellings(genres)
+    return Examples(features[rows], genre, artist, tuple(spelt[str(name)] for name in known), split)
 
 
 def fit(spark: SparkSession, known: Examples, shape: Shape) -> GenreModel:
     """Measured on what is held out, then trained on all examples."""
-    told = held_out(spark, known, shape)
-    ensemble, models = _trained(spark, known, np.arange(len(known.genre)), shape, SEEDS)
-    return GenreModel(ensemble, models, told, shape, len(known.genre))
+    measured = held_out(spark, known, shape)
+    ensemble, models = trained(spark, known, np.arange(len(known.genre)), shape, SEEDS)
+    return GenreModel(ensemble, models, measured, shape, len(known.genre))
 
 
 def tuned(spark: SparkSession, known: Examples) -> tuple[Shape, list[dict[str, Any]]]:
-    """The shape with the best macro-F1 on validation, and the table of all. The test tracks have no say in it."""
+    """The shape with the best macro-F1 on validation, and the table of all; the default and no table with too few artists.
+
+    The library's own validation part decides, which the test part has no share in. Where the library brings no split, a quarter
+    of its artists decides, and `held_out` measures on them as well: see `chosen_on`.
+    """
     if known.split is not None:
         train, validate = np.flatnonzero(known.split == 0), np.flatnonzero(known.split == 1)
     else:
         fold = artist_folds(known.genre, known.artist, 4, SEED + 1)
         train, validate = np.flatnonzero(fold > 0), np.flatnonzero(fold == 0)
+    validate = learnable(known.genre, train, validate)
+    if not len(validate):
+        return Shape(), []
     rows = []
     for shape in SHAPES:
-        ensemble, _ = _trained(spark, known, train, shape, 1)
+        ensemble, _ = trained(spark, known, train, shape, 1)
         met = _score(ensemble, known, validate, "validation")
         rows.append({**asdict(shape), "accuracy": met.accuracy, "macro_f1": met.macro_f1})
     best = max(range(len(SHAPES)), key=lambda at: (rows[at]["macro_f1"], -at))
     return SHAPES[best], rows
 
 
-def held_out(spark: SparkSession, known: Examples, shape: Shape) -> Score:
-    """How well genres are told on artists that were not learned from: the library's own test part, or all in turn."""
+def chosen_on(known: Examples) -> str:
+    """The tracks on which `tuned` chooses."""
+    return SHARED_TRACKS if known.split is None else VALIDATION
+
+
+def held_out(spark: SparkSession, known: Examples, shape: Shape) -> Score | None:
+    """How well genres are told on artists that were not learned from: the library's own test part, or all in turn.
+
+    None where there are too few artists to measure: no genre has an artist to learn from and another to ask.
+    """
     if known.split is not None:
-        train, test = np.flatnonzero(known.split < 2), np.flatnonzero(known.split == 2)
-        ensemble, _ = _trained(spark, known, train, shape, SEEDS)
-        return _score(ensemble, known, test, "the test part of the library's own split")
-    fold = artist_folds(known.genre, known.artist, FOLDS, SEED)
+        parts = [(np.flatnonzero(known.split < 2), np.flatnonzero(known.split == 2))]
+        how, seeds = "the test part of the library's own split", SEEDS
+    else:
+        fold = artist_folds(known.genre, known.artist, FOLDS, SEED)
+        parts = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS)]
+        how, seeds = f"each of {FOLDS} folds of artists, learned from the others", SEEDS_MEASURED
     confusion = np.zeros((len(known.genres), len(known.genres)), dtype=np.int64)
-    for one in range(FOLDS):
-        train, test = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
-        if len(np.unique(known.genre[train])) < 2 or not len(test):
-            continue
-        ensemble, _ = _trained(spark, known, train, shape, SEEDS_MEASURED)
-        confusion += _score(ensemble, known, test, "").confusion
-    return Score(known.genres, confusion, f"each of {FOLDS} folds of artists, learned from the others")
+    for train, test in parts:
+        asked = learnable(known.genre, train, test)
+        if len(asked):
+            ensemble, _ = trained(spark, known, train, shape, seeds)
+            confusion += _score(ensemble, known, asked, how).confusion
+    return Score(known.genres, confusion, how) if confusion.any() else None
 
 
 def posteriors(features: DataFrame, file: Path) -> DataFrame:
     """POSTERIORS of all tracks.  features : (track_id, vector);  file : of the ensemble, which every worker opens"""
     where = str(file)
 
-    def told(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def likeliest(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
         ensemble = Ensemble.open(Path(where))
@@ -181,18 +215,19 @@ def posteriors(features: DataFrame, file: Path) -> DataFrame:
             ]
             yield pd.DataFrame({"track_id": batch["track_id"], "genre_posterior": lists})
 
-    return features.select("track_id", "vector").mapInPandas(told, POSTERIORS)
+    return features.select("track_id", "vector").mapInPandas(likeliest, POSTERIORS)
 
 
 def _score(ensemble: Ensemble, known: Examples, rows: NDArray[np.int64], how: str) -> Score:
-    told = ensemble.probabilities(known.features[rows]).argmax(axis=1).astype(np.int32)
-    return score(known.genres, known.genre[rows], told, how)
+    predicted = ensemble.probabilities(known.features[rows]).argmax(axis=1).astype(np.int32)
+    return score(known.genres, known.genre[rows], predicted, how)
 
 
-def _trained(
+def trained(
     spark: SparkSession, known: Examples, rows: NDArray[np.int64], shape: Shape, seeds: int
 ) -> tuple[Ensemble, dict[str, MultilayerPerceptronClassificationModel]]:
-    """Pairs of networks on these rows, rebalanced; some at once, since small ones leave a cluster idle."""
+    """Pairs of networks on these rows, rebalanced: (as numbers, MLlib's own by name). Some are fitted at once, since small ones
+    leave a cluster idle."""
     drawn = rows[rebalanced(known.genre[rows], SEED)]
     seeds = seeds if len(drawn) <= ON_ONE else min(seeds, SEEDS_OF_MANY)
     entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.metric import Labels
+from batch.labels import Labels
 
 SPLITS = {"training": 0, "validation": 1, "test": 2}
 """FMA's own; artist-disjoint."""
@@ -64,9 +64,9 @@ class Score:
         }
 
 
-def score(genres: tuple[str, ...], true: Labels, told: Labels, how: str) -> Score:
+def score(genres: tuple[str, ...], true: Labels, predicted: Labels, how: str) -> Score:
     confusion = np.zeros((len(genres), len(genres)), dtype=np.int64)
-    np.add.at(confusion, (true, told), 1)
+    np.add.at(confusion, (true, predicted), 1)
     return Score(genres, confusion, how)
 
 
@@ -94,6 +94,12 @@ def artist_folds(genre: Labels, artist: Labels, folds: int, seed: int) -> NDArra
         fold[one] = np.lexsort((load[1], load[0]))[0]
         held[fold[one]] += count[one]
     return fold[number]
+
+
+def learnable(genre: Labels, train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of `test` whose genre is among the rows to learn from; none where those have but one genre."""
+    known = np.unique(genre[train])
+    return test[np.isin(genre[test], known)] if len(known) > 1 else test[:0]
 
 
 def rebalanced(genre: Labels, seed: int) -> NDArray[np.int64]:

@@ -20,25 +20,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch import added
+from batch import added, stored
 from batch.added import Segment, Stacked
 from batch.bands import Bands, bands
+from batch.pairs import SCALE_NEIGHBOUR, rankings, recalled, squared
+from batch.pairs import Rows as Rows  # the stream has it from here
+from batch.registry import ModelUnusable
 from batch.space import Floats, Space, to_unit
 
-Rows = NDArray[np.int64]
-
-SCALE_NEIGHBOUR = 7
-"""A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004): it makes hubs and outliers equal."""
 SHORTLIST, SHORTLISTED = 512, 12
 """Of more candidates than that, and than so many times those asked for, the nearest by their sketch are ranked exactly."""
 _BLOCK = 256
-_FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-_LATER_FILES = ("names", "order", "sketches")
-"""Not there in format 1 as first written."""
 
 
-class IndexUnreadable(ValueError):
-    """The folder does not hold an index that this version can open."""
+class IndexUnreadable(ModelUnusable):
+    """The folder does not hold an index that this version can open: it is missing, damaged, or of another format."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +161,8 @@ class Index:
         most = max(SHORTLIST, SHORTLISTED * k)
         if self.sketches is None or len(rows) <= most:
             return rows
-        apart = self.sketches[rows].astype(np.float32) - sketch
-        squared = np.einsum("ij,ij->i", apart, apart)
+        difference = self.sketches[rows].astype(np.float32) - sketch
+        squared = np.einsum("ij,ij->i", difference, difference)
         if is_scaled:
             squared /= self.scales[rows]
         return np.sort(rows[np.argpartition(squared, most - 1)[:most]])
@@ -178,39 +174,43 @@ class Index:
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
         return sum(part.nbytes for part in parts if part is not None)
 
+    def only(self, rows: Rows) -> Index:
+        """The index of these tracks alone, as trained, held in memory.  rows : sorted; none of them added since the training"""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            vectors=self.vectors[rows],
+            scales=self.scales[rows],
+            artists=self.artists[rows],
+            sketches=None if self.sketches is None else self.sketches[rows],
+            found=self.found.only(rows),
+            found_added=None,
+            gone=None,
+        )
+
     def save(self, folder: Path) -> None:
         """Writes one .npy file an array; of an index as trained, without what was added."""
         if isinstance(self.ids, Stacked):
-            raise ValueError("an index with added tracks is saved by its segments: batch.index.append")
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"keys": self.found.keys, "rows": self.found.rows, "order": self.found.order, "names": self.names}
-        for name in (*_FILES, *_LATER_FILES):
-            array = arrays[name] if name in arrays else getattr(self, name)
-            if array is not None:
-                np.save(folder / f"{name}.npy", array)
-        self.space.save(folder / "space.npz")
+            raise ValueError("an index with added tracks is saved by its segments: batch.growth.append")
+        own = {name: getattr(self, name) for name in ("ids", "vectors", "scales", "artists", "names", "sketches")}
+        stored.save(folder, {**own, **vars(self.found)}, self.space)
 
     @classmethod
     def open(cls, folder: Path, as_trained: bool = False) -> Index:
         """Maps the arrays into memory, with what was added and removed since unless `as_trained`. Raises IndexUnreadable."""
         try:
-            arrays: dict[str, Any] = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(
-                    np.ndarray
-                )  # slices quicker
-                for name in (*_FILES, *_LATER_FILES)
-                if name in _FILES or (folder / f"{name}.npy").exists()
-            }
+            arrays: dict[str, Any] = stored.arrays(folder)
             space = Space.open(folder / "space.npz")
-            whole = cls(
-                space=space,
-                names=np.asarray(arrays.pop("names", np.empty(0, dtype=np.str_))),
-                found=Bands(arrays.pop("keys"), arrays.pop("rows"), arrays.pop("order", None)),
-                **arrays,
-            )
-            since = added.read(folder, whole.vectors.shape[1])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            since = added.read(folder, space.components.shape[0])
+            stored.check(arrays, space, since)
+        except stored.UNREADABLE as error:
             raise IndexUnreadable(f"no index in {folder}: {error}; train again with batch/train.py") from error
+        whole = cls(
+            space=space,
+            names=np.asarray(arrays.pop("names", np.empty(0, dtype=np.str_))),
+            found=Bands(arrays.pop("keys"), arrays.pop("rows"), arrays.pop("order", None)),
+            **arrays,
+        )
         return whole if as_trained else with_added(whole, since)
 
     @staticmethod
@@ -247,8 +247,8 @@ def with_added(base: Index, since: Segment) -> Index:
 
 def distances(point: Floats, others: Floats) -> Floats:
     """Euclidean distance of a point [shape=(m,)] to others [shape=(n, m)]."""
-    apart = others - point
-    return np.sqrt(np.einsum("ij,ij->i", apart, apart))
+    difference = others - point
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 
 def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str | None], space: Space) -> Index:
@@ -303,15 +303,11 @@ def quality(whole: Index, sample: int, k: int) -> tuple[float, float]:
 
     Queries that the bands leave with fewer than k candidates count with what the bands gave them.
     """
-    queries = whole.vectors[np.linspace(0, len(whole) - 1, min(sample, len(whole))).astype(int)]
-    found, wanted, size = 0, 0, 0
-    for query, rows in zip(queries, whole.candidates(queries), strict=True):
-        distance = distances(query, whole.vectors)
-        nearest = np.argsort(distance, kind="stable")[:k]
-        found += int(np.isin(nearest, rows).sum())
-        wanted += len(nearest)
-        size += len(rows)
-    return found / wanted, size / (len(queries) * len(whole))
+    points = np.asarray(whole.vectors)
+    queries = points[np.linspace(0, len(whole) - 1, min(sample, len(whole))).astype(int)]
+    found = whole.candidates(queries)
+    share = sum(len(rows) for rows in found) / (len(queries) * len(whole))
+    return recalled(found, [near[:k] for near in rankings(squared(queries, points))]), share
 
 
 def _scale(distance: Floats) -> float:

@@ -66,20 +66,20 @@ def _step(
 ) -> None:
     """One step of all forces at once, in place. A track's forces are averaged, so that no hub is torn about."""
     n = len(plane)
-    apart = plane[tail] - plane[head]
-    squared = np.square(apart).sum(axis=1) + 1e-6
+    difference = plane[tail] - plane[head]
+    squared = np.square(difference).sum(axis=1) + 1e-6
     pull = weight * (-2 * A * B * squared ** (B - 1) / (1 + A * squared**B))
-    force = np.clip(pull[:, None] * apart, -FURTHEST, FURTHEST)
+    force = np.clip(pull[:, None] * difference, -FURTHEST, FURTHEST)
     total, count = np.zeros((n, 2), dtype=np.float64), np.bincount(tail, minlength=n) + np.bincount(head, minlength=n)
     for axis in range(2):
         total[:, axis] += np.bincount(tail, force[:, axis], n) - np.bincount(head, force[:, axis], n)
     total /= np.maximum(1, count / PULLS)[:, None]
     for _ in range(PUSHES):
         other = rng.integers(0, n, n)
-        apart = plane - plane[other]
-        squared = np.square(apart).sum(axis=1)
+        difference = plane - plane[other]
+        squared = np.square(difference).sum(axis=1)
         push = np.where(other == np.arange(n), 0, 2 * B / ((0.001 + squared) * (1 + A * squared**B)))
-        total += np.clip(push[:, None] * apart, -FURTHEST, FURTHEST) * 3
+        total += np.clip(push[:, None] * difference, -FURTHEST, FURTHEST) * 3
     plane += (0.1 * rate * np.clip(total, -10, 10)).astype(np.float32)
 
 

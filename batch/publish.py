@@ -17,9 +17,11 @@ from typing import Any
 from pymongo.errors import PyMongoError
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType
 
 from batch import mongo, registry
 from batch.features import FEATURES
+from batch.labels import said
 from batch.lake import table
 from batch.library import library_name
 from batch.opening import opening
@@ -57,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
-    """(tracks published, documents removed). Raises NothingToPublish."""
+    """(tracks published, documents removed). Raises NothingToPublish, ModelUnusable."""
     try:
         model = registry.latest(settings.models.root)
+        model.check()
     except registry.ModelNotFound:
         model = None
     rows = documents(spark, settings, model).cache()
@@ -84,16 +87,21 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
 
 
 def documents(spark: SparkSession, settings: Settings, model: registry.Model | None) -> DataFrame:
-    """The library's tracks that are there, each with its features and what the model says: one row a document."""
+    """The library's tracks that are there, each with its features and what the model says: one row a document.
+
+    A genre tag that only says that nobody knows is none, as in the training: the network's guess stands there, marked as one.
+    """
     lake = settings.lake
     is_here = F.col("gone_at").isNull()
     if settings.library.root:
         is_here &= F.col("library") == library_name(settings.library.root)
+    is_said = F.udf(lambda genre: bool(said(genre)), BooleanType())(F.col("genre"))
     tracks = table(spark, lake.table("tracks"), TRACKS).where(is_here).dropDuplicates(["track_id"])
+    tracks = tracks.withColumn("genre", F.when(is_said, F.col("genre")))
     features = table(spark, lake.table("features"), FEATURES)
     similar = spark.read.parquet(model.parquet("similar")) if model else spark.createDataFrame([], SIMILAR)
     known = tracks.join(features, on="track_id", how="left").join(similar, on="track_id", how="left")
-    if model is not None and model.manifest["genres"]:
+    if model is not None and model.value("genres"):
         known = known.join(spark.read.parquet(model.parquet("genre_posterior")), on="track_id", how="left")
     else:
         known = known.withColumn("genre_posterior", F.lit(None))
@@ -102,7 +110,7 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         known = known.join(places, on="track_id", how="left")
     else:
         known = known.withColumn("map", F.lit(None))
-    likeliest = F.col("genre_posterior")[0]["genre"] if model is not None and model.manifest["genres"] else F.lit(None)
+    likeliest = F.col("genre_posterior")[0]["genre"] if model is not None and model.value("genres") else F.lit(None)
     return known.select(
         "track_id",
         *["title", "artist", "album", "composer", "track_number", "year", "duration_s", "path", "licence", "library"],

@@ -1,10 +1,16 @@
-"""Model versions on disk: a folder each, never changed once it is there; the file `latest` names the one that counts.
+"""Model versions on disk: a folder each; the file `latest` names the one that counts.
 
 models/<version>/manifest.json   what it was trained on, with what, and how good it is
-models/<version>/index/          the arrays of batch.index
-models/<version>/mllib/          scaler, pca, lsh, genre: MLlib's own format
-models/<version>/similar, genre_posterior   Parquet, one row a track
+models/<version>/index/          the arrays of batch.index (batch.stored)
+models/<version>/similar, map    Parquet, one row a track
+models/<version>/genre.npz, genre_posterior   the genre networks as numbers, Parquet; only with genres to learn from
+models/<version>/mllib/          scaler, pca, lsh, genre/…: MLlib's own format
+models/<version>/sweep.parquet, sweep.png, genre_tuning   of `train --tune`
+models/<version>/index/added/    written later: tracks that came and went since (batch.added)
+models/<version>/report/         written later: the report card (batch.evaluate)
 models/latest                    the version's name; moves last
+
+What a training wrote is never changed afterwards; only the two folders that are written later come to it.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +29,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from batch.index import Index
 
 FORMAT = 2
 _LOCK = ".lock"
 _LEFT_S = 86_400.0
+_KINDS: dict[str, type] = {
+    "tracks": int,
+    "dimensions": int,
+    "genres": list,
+    "left_out": list,
+    "parameters": dict,
+    "metrics": dict,
+}
+"""What those of a manifest's values must be that are there; `Model.value` tells where one that is needed is not."""
 READABLE = (1, 2)
 """2: the space may have a learned metric, keys have 32 bits, genres are an ensemble. An index of format 1 still answers."""
 
@@ -37,7 +54,7 @@ class ModelNotFound(FileNotFoundError):
 
 
 class ModelUnusable(ValueError):
-    """The model version does not fit: another format, or other features."""
+    """The model version cannot be used: damaged, of another format, or of other features."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,55 @@ class Model:
 
     def parquet(self, name: str) -> str:
         return uri(self.folder / name)
+
+    def value(self, name: str) -> Any:
+        """Of the manifest. Raises ModelUnusable where it lacks that."""
+        if name not in self.manifest:
+            raise ModelUnusable(f"{self.folder / 'manifest.json'} lacks {name!r}; train again with batch/train.py")
+        return self.manifest[name]
+
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a Parquet part, read without Spark. Raises ModelUnusable where it is missing or damaged."""
+        import pyarrow.parquet as pq
+
+        try:
+            for file in _files(self.folder / name):
+                stored = pq.ParquetFile(file)
+                if missing := set(columns) - set(stored.schema_arrow.names):
+                    raise KeyError(f"it lacks {', '.join(sorted(missing))}")
+                yield from stored.iter_batches(columns=list(columns))
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are among these
+            raise _damaged(self, name, error) from error
+
+    def check(self) -> None:
+        """Opens the index, and looks into the other parts that a training writes. Raises ModelUnusable for the first bad one."""
+        import pyarrow.parquet as pq
+
+        from batch.index import Index
+
+        Index.open(self.folder / "index")
+        tracks, later = self.value("tracks"), ["map"] if self.manifest["format"] > 1 else []
+        for name in ["similar", *later, *(["genre_posterior"] if self.value("genres") else [])]:
+            try:
+                rows = sum(pq.read_metadata(file).num_rows for file in _files(self.folder / name))
+                if rows != tracks:
+                    raise ValueError(f"it has {rows} rows, expected {tracks}")
+            except (OSError, ValueError) as error:
+                raise _damaged(self, name, error) from error
+
+
+def _files(part: Path) -> list[Path]:
+    """A Parquet part's files. Raises FileNotFoundError where there is none."""
+    found = sorted(part.glob("*.parquet"))
+    if not found:
+        raise FileNotFoundError("it is not there")
+    return found
+
+
+def _damaged(model: Model, name: str, error: Exception) -> ModelUnusable:
+    return ModelUnusable(
+        f"{name!r} of model {model.version} in {model.folder} cannot be read: {error}; train again with batch/train.py"
+    )
 
 
 def uri(path: Path) -> str:
@@ -125,7 +191,7 @@ def latest(root: str) -> Model:
     file = Path(root) / "latest"
     try:
         version = file.read_text().strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ModelNotFound(f"no model in {root}; run ./spark-submit.sh batch/train.py first") from error
     return load(root, version)
 
@@ -139,9 +205,18 @@ def load(root: str, version: str) -> Model:
         raise ModelNotFound(f"no model version {version!r} in {root}; run ./spark-submit.sh batch/train.py") from error
     except ValueError as error:
         raise ModelUnusable(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
+    if not isinstance(manifest, dict):
+        raise ModelUnusable(
+            f"{folder / 'manifest.json'} holds {type(manifest).__name__}, expected an object; train again"
+        )
     if manifest.get("format") not in READABLE:
         readable = " or ".join(str(one) for one in READABLE)
         raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {readable}; train again")
+    for name, kind in _KINDS.items():
+        if name in manifest and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool)):
+            raise ModelUnusable(
+                f"{name!r} in {folder / 'manifest.json'} is {type(manifest[name]).__name__}; train again"
+            )
     return Model(version, folder, manifest)
 
 
@@ -150,15 +225,27 @@ def versions(root: str) -> list[str]:
     return sorted(path.parent.name for path in Path(root).glob("[0-9]*/manifest.json"))
 
 
-def trained_on(root: str, fingerprint: str) -> Model | None:
-    """The newest version that was trained on exactly these features."""
+def readable(root: str) -> Iterator[Model]:
+    """All versions whose manifest can be read, newest first."""
     for version in reversed(versions(root)):
         try:
-            model = load(root, version)
+            yield load(root, version)
         except (ModelNotFound, ModelUnusable):
             continue
+
+
+def trained_on(root: str, fingerprint: str) -> Model | None:
+    """The newest version that was trained on exactly these features."""
+    return next((model for model in readable(root) if model.manifest.get("fingerprint") == fingerprint), None)
+
+
+def whole(root: str, fingerprint: str) -> Model | None:
+    """The newest version that was trained on exactly these features and has all its parts; a damaged one is passed over."""
+    for model in readable(root):
         if model.manifest.get("fingerprint") == fingerprint:
-            return model
+            with suppress(ModelUnusable):
+                model.check()
+                return model
     return None
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.hubness import occurrences, reachable, skewness
-from batch.index import Index, Rows
-from batch.metric import Tags, scaled
+from batch.index import Index
+from batch.labels import Tags
+from batch.pairs import Rows, exact, precision, recalled, scaled, squared
 from batch.space import Floats
-from batch.tuning import exact
+from batch.variety import spread
 
 KS = (10, 20, 50)
 QUERIES = 500
@@ -29,7 +30,7 @@ SEED = 20
 
 @dataclass(frozen=True)
 class Library:
-    """The model's tracks by row of its index.
+    """The tracks that are in the library and in the model, by row of an index of them alone.
 
     standardised : float32 [shape=(n, d)], the features before anything was learned;  tags : see batch.metric
     """
@@ -44,28 +45,17 @@ def index_quality(index: Index) -> dict[str, Any]:
     """Recall of the answers at each of KS beside what it costs, on up to QUERIES tracks asked for others than themselves."""
     n = len(index)
     queries = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
-    points = np.asarray(index.vectors[queries])
-    candidates = index.candidates(points)
-    shares = np.array([len(some) for some in candidates]) / n
-    deepest = min(max(KS) + 1, n)
-    true = exact(np.asarray(index.vectors), points, deepest)
-    at: list[dict[str, Any]] = []
-    for k in KS:
-        if k >= n:
-            continue
-        answers = index.neighbours(points, k + 1)
-        found = [
-            np.isin(near[near != row][:k], rows).mean()
-            for row, near, (rows, _) in zip(queries, true, answers, strict=True)
-        ]
-        short = [len(some) - 1 < k for some in index.candidates(points, k + 1)]
-        at.append({"k": k, "recall": float(np.mean(found)), "fewer_than_k": float(np.mean(short))})
+    points, vectors = np.asarray(index.vectors[queries]), np.asarray(index.vectors)
+    true = _but(exact(vectors, points, min(max(KS) + 1, n)), queries)
+    at = [_at(index, queries, points, true, k) for k in KS if k < n]
+    alone = np.array([len(rows) for rows in index.candidates(points)]) / n
+    nearest_to_20 = min(at, key=lambda one: abs(one["k"] - 20), default={"candidate_share": float(alone.mean())})
     timed = points[: min(TIMED, len(points))]
     return {
         "at": at,
         "queries": len(queries),
-        "candidate_share": float(shares.mean()),
-        "candidate_share_p95": float(np.quantile(shares, 0.95)),
+        "candidate_share": nearest_to_20["candidate_share"],
+        "candidate_share_of_bands": float(alone.mean()),
         "bands": int(index.found.keys.shape[0]),
         "hashes": int(index.space.directions.shape[1]),
         "components": int(index.space.directions.shape[2]),
@@ -74,14 +64,30 @@ def index_quality(index: Index) -> dict[str, Any]:
         "largest_bucket": index.found.largest() / n,
         "megabytes": index.nbytes() / 1e6,
         "ms_index": _ms(lambda: index.neighbours(timed, TEN), len(timed)),
-        "ms_exact": _ms(
-            lambda: [exact(np.asarray(index.vectors), one[None], min(TEN, n)) for one in timed], len(timed)
-        ),
+        "ms_exact": _ms(lambda: [exact(vectors, one[None], min(TEN, n)) for one in timed], len(timed)),
     }
 
 
-def precision(library: Library) -> dict[str, Any] | None:
-    """Precision@10 by genre, of each way to choose ten, with and without the artist filter; None with fewer than two genres."""
+def _at(index: Index, queries: Rows, points: Floats, true: list[Rows], k: int) -> dict[str, Any]:
+    """Recall of k answers beside the tracks that were candidates for them: all of them, where the bands give too few."""
+    answers = [rows[rows != row][:k] for row, (rows, _) in zip(queries, index.neighbours(points, k + 1), strict=True)]
+    sizes = np.array([len(rows) for rows in index.candidates(points, k + 1)])
+    is_short = sizes < k + 1
+    shares = np.where(is_short, len(index), sizes) / len(index)
+    return {
+        "k": k,
+        "recall": recalled(answers, [near[:k] for near in true]),
+        "fewer_than_k": float(is_short.mean()),
+        "candidate_share": float(shares.mean()),
+        "candidate_share_p95": float(np.quantile(shares, 0.95)),
+    }
+
+
+def genre_precision(library: Library) -> dict[str, Any] | None:
+    """Precision@10 by genre, of each way to choose ten, with and without the artist filter; None with fewer than two genres.
+
+    Hits by ten, mean over the tracks asked, all of which have a genre; a neighbour without one is a miss (`pairs.precision`).
+    """
     index, tags = library.index, library.tags
     labelled = np.flatnonzero(tags.genre >= 0)
     if len(np.unique(tags.genre[labelled])) < 2:
@@ -89,28 +95,34 @@ def precision(library: Library) -> dict[str, Any] | None:
     rng = np.random.default_rng(SEED)
     queries = np.sort(rng.permutation(labelled)[:QUERIES])
     deep = min(DEEP, len(index) - 1)
+    vectors = np.asarray(index.vectors)
     euclidean = _but(exact(library.standardised, library.standardised[queries], deep + 1), queries)
-    popular = np.argsort(-occurrences(np.concatenate([one[:TEN] for one in euclidean]), len(index)), kind="stable")[
-        : deep + 1
-    ]
+    shown = occurrences(np.concatenate([one[:TEN] for one in euclidean]), len(index))
+    popular = np.argsort(-shown, kind="stable")[: deep + 1]
+    everyone = np.arange(len(index))
+    ranked = [rows for rows, _ in index.similar(queries, deep)]
     rankings: dict[str, list[Rows]] = {
-        "as served": [rows for rows, _ in index.similar(queries, deep)],
-        "exact, same space": _but(
-            exact(np.asarray(index.vectors), np.asarray(index.vectors[queries]), deep + 1), queries
-        ),
+        "as served": [rows[spread(index.artists[rows], deep)] for rows in ranked],
+        "the index, any number of an artist": ranked,
+        "exact, same space": _but(exact(vectors, vectors[queries], deep + 1), queries),
         "exact, plain Euclidean": euclidean,
         "popularity": _but(np.tile(popular, (len(queries), 1)), queries),
-        "random": [rng.permutation(np.delete(np.arange(len(index)), row))[:deep] for row in queries],
+        "random": [rng.permutation(np.delete(everyone, row))[:deep] for row in queries],
     }
-    unfiltered, filtered = _could(queries, tags, False), _could(queries, tags, True)
+    of = tags.genre[queries]
+    same_origin = tags.same_origin(queries)
+    has_fellow = ((of[:, None] == tags.genre) & ~same_origin).any(axis=1)
     return {
         "queries": len(queries),
+        "queries_with_a_fellow_by_another_artist": int(has_fellow.sum()),
         "genres": len(np.unique(tags.genre[labelled])),
         "ways": [
             {
                 "way": way,
-                "precision": _precision(ranking, queries, tags, False, unfiltered),
-                "artist_filtered": _precision(ranking, queries, tags, True, filtered),
+                "precision": precision(ranking, of, tags.genre, TEN),
+                "artist_filtered": precision(
+                    [rows[~same[rows]] for rows, same in zip(ranking, same_origin, strict=True)], of, tags.genre, TEN
+                ),
             }
             for way, ranking in rankings.items()
         ],
@@ -120,6 +132,8 @@ def precision(library: Library) -> dict[str, Any] | None:
 def hubness(library: Library, served: NDArray[np.int64]) -> dict[str, Any]:
     """Who stands in how many lists of ten: before anything was done about it, step by step, and as served.
 
+    `before` and `after` are of lists among the same tracks: of more than MOST_COMPARED, `after` is the step before the bands.
+
     served : each track's ten by row, -1 where there are fewer [shape=(n, 10)]
     """
     n = len(library.index)
@@ -127,20 +141,23 @@ def hubness(library: Library, served: NDArray[np.int64]) -> dict[str, Any]:
     if n > MOST_COMPARED:
         rows = np.sort(np.random.default_rng(SEED).permutation(n)[:MOST_COMPARED])
     k = min(TEN, len(rows) - 1)
-    plain = np.asarray(library.standardised[rows])
-    learned = np.asarray(library.index.vectors[rows])
+    plain, learned = np.asarray(library.standardised[rows]), np.asarray(library.index.vectors[rows])
     ways = {
-        "plain Euclidean": _lists(_squared(plain), k),
-        "learned space": _lists(_squared(learned), k),
-        "learned space, local scaling": _lists(scaled(learned), k),
+        "plain Euclidean": (rows, _lists(squared(plain), k)),
+        "learned space": (rows, _lists(squared(learned), k)),
+        "learned space, local scaling": (rows, _lists(scaled(learned), k)),
+        "as served": (np.arange(n), served),
     }
-    told = [{"way": way, "tracks": len(rows), **_hubs(lists, len(rows))} for way, lists in ways.items()]
-    told.append({"way": "as served", "tracks": n, **_hubs(served, n)})
+    figures = [{"way": way, "tracks": len(among), **_hubs(lists, len(among))} for way, (among, lists) in ways.items()]
+    # What is served was chosen among all; only lists among the same tracks tell what changed.
+    before, after = figures[0], figures[3] if n == len(rows) else figures[2]
     return {
         "k": k,
-        "ways": told,
-        "histogram_before": np.bincount(occurrences(ways["plain Euclidean"], len(rows))).tolist(),
-        "histogram_served": np.bincount(occurrences(served[served >= 0], n)).tolist(),
+        "ways": figures,
+        "before": before,
+        "after": after,
+        "histogram_before": _histogram(ways[before["way"]][1], before["tracks"]),
+        "histogram_after": _histogram(ways[after["way"]][1], after["tracks"]),
     }
 
 
@@ -166,7 +183,7 @@ def simulated_lists(library: Library, listeners: int = 300, items: int = 30) -> 
         np.linalg.norm(np.asarray(index.vectors[pairs[:, 0]]) - np.asarray(index.vectors[pairs[:, 1]]), axis=1).mean()
     )
     within = [_mean_distance(np.asarray(index.vectors[one])) for one in lists if len(one) > 1]
-    tens = [tags.artist[one[:TEN]] for one in lists if len(one)]
+    tens = [tags.artist[one[:TEN]] for one in lists if len(one)] if (tags.artist >= 0).any() else []
     ordered = np.sort(counts)
     gini = float((2 * np.arange(1, n + 1) - n - 1) @ ordered / max(1, n * ordered.sum()))
     return {
@@ -178,7 +195,7 @@ def simulated_lists(library: Library, listeners: int = 300, items: int = 30) -> 
         "novelty_bits": float(np.mean([-np.log2(np.maximum(share[one], 1e-9)).mean() for one in lists if len(one)])),
         "artists_among_ten": float(np.mean([len(np.unique(ten[ten >= 0])) + int((ten < 0).sum()) for ten in tens]))
         if tens
-        else 0.0,
+        else None,
         "gini": gini,
         "most_shown": float(share.max()) if len(share) else 0.0,
     }
@@ -203,40 +220,7 @@ def _list(index: Index, likes: Rows, tags: Tags, items: int) -> Rows:
     return np.array(chosen, dtype=np.int64)
 
 
-def _precision(
-    rankings: list[Rows], queries: Rows, tags: Tags, is_filtered: bool, could: NDArray[np.int64]
-) -> float | None:
-    """Mean share of the first ten, of those that could, that have the query's genre. Neighbours without a genre do not count."""
-    shares = []
-    for row, ranking, most in zip(queries, rankings, could, strict=True):
-        if not most:
-            continue
-        counts = tags.genre[ranking] >= 0
-        if is_filtered:
-            counts &= ~_same_origin(tags, int(row), ranking)
-        ten = ranking[counts][:TEN]
-        shares.append((tags.genre[ten] == tags.genre[row]).sum() / min(TEN, most))
-    return float(np.mean(shares)) if shares else None
-
-
-def _could(queries: Rows, tags: Tags, is_filtered: bool) -> NDArray[np.int64]:
-    """How many tracks of each query's genre there are to be found."""
-    everyone = np.arange(len(tags.genre))
-    found = []
-    for row in queries:
-        alike = (tags.genre == tags.genre[row]) & (everyone != row)
-        if is_filtered:
-            alike &= ~_same_origin(tags, int(row), everyone)
-        found.append(int(alike.sum()))
-    return np.array(found, dtype=np.int64)
-
-
-def _same_origin(tags: Tags, row: int, others: Rows) -> NDArray[np.bool_]:
-    by_artist = (tags.artist[others] == tags.artist[row]) & (tags.artist[row] >= 0)
-    return np.asarray(by_artist | ((tags.same_album[others] == tags.same_album[row]) & (tags.same_album[row] >= 0)))
-
-
-def _hubs(lists: NDArray[np.int64], n: int) -> dict[str, float]:
+def _hubs(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
     counts = occurrences(lists[lists >= 0], n)
     return {
         "skew": skewness(counts),
@@ -246,14 +230,14 @@ def _hubs(lists: NDArray[np.int64], n: int) -> dict[str, float]:
     }
 
 
-def _squared(points: Floats) -> Floats:
-    length = np.einsum("ij,ij->i", points, points)
-    return np.asarray(length[:, None] + length - 2 * (points @ points.T), dtype=np.float32)
+def _histogram(lists: NDArray[np.int64], n: int) -> list[int]:
+    """How many tracks stand in no list, in one, in two …"""
+    return [int(count) for count in np.bincount(occurrences(lists[lists >= 0], n))]
 
 
-def _lists(apart: Floats, k: int) -> NDArray[np.int64]:
-    np.fill_diagonal(apart, np.inf)
-    return np.argsort(apart, axis=1, kind="stable")[:, :k]
+def _lists(distance: Floats, k: int) -> NDArray[np.int64]:
+    np.fill_diagonal(distance, np.inf)
+    return np.argsort(distance, axis=1, kind="stable")[:, :k]
 
 
 def _but(rankings: NDArray[np.int64], queries: Rows) -> list[Rows]:
@@ -261,9 +245,8 @@ def _but(rankings: NDArray[np.int64], queries: Rows) -> list[Rows]:
 
 
 def _mean_distance(points: Floats) -> float:
-    squared = np.maximum(_squared(points), 0)
     n = len(points)
-    return float(np.sqrt(squared).sum() / (n * (n - 1)))
+    return float(np.sqrt(squared(points)).sum() / (n * (n - 1)))
 
 
 def _ms(ask: Callable[[], object], queries: int) -> float:

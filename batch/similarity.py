@@ -35,9 +35,11 @@ from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, Struct
 
 from batch.bands import Bands
 from batch.index import Index, artist_codes, local_scales, positive
-from batch.metric import Metric, Tags, learned
+from batch.labels import Tags
+from batch.metric import Metric, learned
 from batch.space import Floats, Space, grain_of, to_unit
 from batch.tuning import Banding, Quality, narrowest, sample
+from batch.variety import spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +53,7 @@ SIMILAR = StructType(
         ),
     ]
 )
-"""One row a track: its ranked list of up to 50 similar tracks, score 0 to 1."""
+"""One row a track: its list of up to 50 similar tracks, score 0 to 1; ranked, but for what `batch.variety` moves back."""
 
 SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
@@ -60,6 +62,8 @@ SKETCHED = 32
 """Principal components that are kept of each track, to shortlist candidates; bands may hash in fewer."""
 ON_DRIVER = 5000
 """Up to so many tracks, local scales are found without a Spark job."""
+RANKED = 2
+"""So many times the tracks of a list are ranked, to have others where an artist has too many."""
 
 
 class TooFewTracks(ValueError):
@@ -191,7 +195,7 @@ def _scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
 
 
 def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
-    """Each track's ranked list of the k most similar: SIMILAR.
+    """Each track's list of the k most similar, at most two of one artist in any ten where others are near: SIMILAR.
 
     ids : (track_id);  folder : of the index, which every worker maps into its memory
     """
@@ -202,10 +206,10 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
         whole = Index.open(Path(folder), as_trained=True)
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
-            lists = [
-                [{"track_id": str(whole.ids[row]), "score": float(s)} for row, s in zip(near, score, strict=True)]
-                for near, score in whole.similar(rows, k)
-            ]
+            lists = []
+            for near, score in whole.similar(rows, RANKED * k):
+                shown = spread(whole.artists[near], k)
+                lists.append([{"track_id": str(whole.ids[near[at]]), "score": float(score[at])} for at in shown])
             yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists})
 
     return ids.mapInPandas(ranked, SIMILAR)

@@ -1,7 +1,7 @@
 """`train --tune`: bandings tried on the library's own points, one Spark task each; the whole sweep is kept, with a picture.
 
-sweep.parquet   one row a banding: Banding and Quality, at its narrowest bucket length that reaches the target recall
-sweep.png       recall over the share of candidates, and what no other banding beats
+sweep.parquet   one row a banding and bucket length that was tried: Banding and Quality
+sweep.png       recall over the share of candidates, and what no other row beats
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from batch import registry
 from batch.space import Floats
-from batch.tuning import Banding, Quality, cheapest, drawn, grid, narrowest, pareto, row, sample
+from batch.tuning import Banding, Quality, cheapest, drawn, grid, narrowest, pareto, row, sample, taken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +44,8 @@ def tuned(spark: SparkSession, points: Floats, folder: Path) -> Banding:
     finally:
         file.unlink(missing_ok=True)
     rows = [row.asDict() for row in spark.read.parquet(table).collect()]
-    chosen = cheapest(rows)
-    picture(rows, chosen, folder / "sweep.png")
-    return chosen
+    picture(rows, taken(rows), folder / "sweep.png")
+    return cheapest(rows)
 
 
 def swept(spark: SparkSession, points: Floats, file: Path) -> DataFrame:
@@ -66,7 +65,9 @@ def swept(spark: SparkSession, points: Floats, file: Path) -> DataFrame:
             for banding in (Banding(**{k: int(v) for k, v in one.items()}) for one in batch.to_dict("records")):
                 spread = max(float(np.sqrt(variances[: banding.components].mean())), 1e-6)
                 space = drawn(banding, components, spread, SEED)
-                rows.append(row(banding, narrowest(points, space, known, spread)[2]))
+                seen: list[Quality] = []
+                narrowest(points, space, known, spread, seen)
+                rows += [row(banding, met) for met in seen]
             yield pd.DataFrame(rows, columns=SWEEP.names)
 
     bandings = spark.createDataFrame([asdict(banding) for banding in grid(len(some))])
@@ -83,8 +84,8 @@ def principal(points: Floats, most: int) -> tuple[Floats, Floats]:
     return vectors[:, order].astype(np.float32), np.maximum(values[order], 0).astype(np.float32)
 
 
-def picture(rows: list[dict[str, Any]], chosen: Banding, file: Path) -> None:
-    """Cost over recall, with the bandings that no other beats and the one that was taken."""
+def picture(rows: list[dict[str, Any]], chosen: dict[str, Any], file: Path) -> None:
+    """Recall over candidates, with the rows that no other beats and the one that was taken."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -97,11 +98,8 @@ def picture(rows: list[dict[str, Any]], chosen: Banding, file: Path) -> None:
     axes.scatter(share[~best], recall[~best], s=18, color="0.65", label="tried")
     order = np.argsort(share[best])
     axes.plot(share[best][order], recall[best][order], "o-", color="tab:blue", label="beaten by none")
-    for one in rows:
-        if all(one[name] == value for name, value in asdict(chosen).items()):
-            axes.scatter(
-                [100 * one["candidates"]], [one["recall"]], s=120, marker="*", color="tab:red", zorder=3, label="taken"
-            )
+    at, reached = [100 * chosen["candidates"]], [chosen["recall"]]
+    axes.scatter(at, reached, s=120, marker="*", color="tab:red", zorder=3, label="taken")
     axes.set_xlabel("candidates, % of the tracks")
     axes.set_ylabel("recall@20 against exact search")
     axes.grid(alpha=0.3)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch import metric, registry
+from batch import registry
 from batch.features import FEATURES
+from batch.labels import Tags, tags
 from batch.lake import table
 from batch.library import library_name
 from batch.space import Floats
 from batch.tracks import TRACKS
 from conf.settings import Lake, Settings
+
+MOST = 1e18
+"""A feature as large as that is no measurement, and its square would leave the range of the numbers that we count in."""
 
 
 class NoFeatures(ValueError):
@@ -38,8 +45,8 @@ class Known:
     left_out: list[str]
 
     @property
-    def tags(self) -> metric.Tags:
-        return metric.tags(self.artists, self.albums, self.genres)
+    def tags(self) -> Tags:
+        return tags(self.artists, self.albums, self.genres)
 
 
 def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame:
@@ -60,9 +67,10 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
 
 
 def is_usable() -> Column:
-    """Whether a track's features are all finite numbers."""
-    return F.forall(
-        "vector", lambda number: F.coalesce(F.abs(number) < F.lit(float("inf")), F.lit(False)) & ~F.isnan(number)
+    """Whether a track has features, all of them finite numbers below MOST."""
+    return F.coalesce(
+        F.forall("vector", lambda number: F.coalesce(F.abs(number) < F.lit(MOST), F.lit(False)) & ~F.isnan(number)),
+        F.lit(False),
     )
 
 
@@ -79,11 +87,10 @@ def columns(tracks: DataFrame, settings: Settings) -> Known:
         raise NoFeatures(
             f"features of different length ({sorted(lengths)}) by one extractor version; {extract} on a new lake"
         )
-    vectors = np.vstack(arrow["vector"].to_numpy()).astype(np.float32)
-    usable = np.isfinite(vectors).all(axis=1)
+    vectors, usable = _matrix(arrow["vector"])
     if not usable.any():
         raise NoFeatures(
-            f"features of {len(vectors)} tracks{where}, none of them finite numbers; {extract} on a new lake"
+            f"features of {len(usable)} tracks{where}, none of them finite numbers below {MOST:g}; {extract} on a new lake"
         )
     ids = arrow["track_id"].to_pylist()
     left_out = [ids[row] for row in np.flatnonzero(~usable)]
@@ -91,7 +98,7 @@ def columns(tracks: DataFrame, settings: Settings) -> Known:
     splits = kept["split"].to_pylist()
     return Known(
         ids=kept["track_id"].to_pylist(),
-        vectors=vectors[usable],
+        vectors=vectors,
         artists=kept["artist"].to_pylist(),
         albums=kept["album"].to_pylist(),
         genres=kept["genre"].to_pylist(),
@@ -101,25 +108,40 @@ def columns(tracks: DataFrame, settings: Settings) -> Known:
     )
 
 
-def fingerprint(known: Known) -> str:
-    """Changes whenever a model trained on these would be another."""
+def fingerprint(known: Known, parameters: Mapping[str, Any]) -> str:
+    """Changes whenever a model trained on these would be another.
+
+    parameters : the defaults of the training, as JSON has them: with others, the same features are trained on anew
+    """
     digest = hashlib.sha256(known.extractor.encode())
     for values in (known.ids, known.artists, known.albums, known.genres, known.splits or [], known.left_out):
         digest.update("\x00".join(value or "" for value in values).encode())
         digest.update(b"\x01")
     digest.update(np.ascontiguousarray(known.vectors).tobytes())
-    digest.update(repr(registry.FORMAT).encode())
+    digest.update(json.dumps({"format": registry.FORMAT, **parameters}, sort_keys=True).encode())
     return digest.hexdigest()
 
 
+def _matrix(vectors: Any) -> tuple[Floats, NDArray[np.bool_]]:
+    """(the vectors that can be used, float32 [shape=(m, d)], which of all they are [shape=(n,)]), as `is_usable` decides."""
+    here = pc.is_valid(vectors).to_numpy(zero_copy_only=False)
+    some = vectors.filter(pc.is_valid(vectors)).to_numpy()
+    found = np.vstack(some).astype(np.float32) if len(some) else np.empty((0, 0), dtype=np.float32)
+    is_sound = (np.abs(found) < MOST).all(axis=1)  # nan is not
+    usable = here.copy()
+    usable[here] = is_sound
+    return found[is_sound], usable
+
+
 def _lengths(vectors: Any) -> set[int]:
-    return set(pc.unique(pc.list_value_length(vectors)).to_pylist())
+    return set(pc.unique(pc.list_value_length(vectors)).to_pylist()) - {None}
 
 
 def _one_extractor(found: list[str]) -> str:
     if len(found) > 1:
         raise NoFeatures(
-            f"features of {len(found)} extractor versions ({', '.join(sorted(found))}); one index never mixes them: "
-            "run ./spark-submit.sh batch/extract.py to bring all to one"
+            f"features of {len(found)} extractor versions ({', '.join(sorted(found))}), one index never mixes them: "
+            "choose one library by OVERTONE_LIBRARY__ROOT, give the other a home of its own by OVERTONE_HOME, or run "
+            "./spark-submit.sh batch/extract.py to bring all to one"
         )
     return found[0]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.bands import Bands, bands
-from batch.index import Rows
+from batch.pairs import Rows, exact, recalled
 from batch.space import Floats, Space
 
 TARGET_RECALL = 0.96
@@ -21,7 +21,9 @@ SAMPLE = 200
 NARROWEST, WIDEST = 0.1, 12.8
 """Bucket lengths to choose from, in root mean squares of a projection."""
 STEPS = 9
-_BLOCK = 64
+"""Halvings between them."""
+SCANNED, STEPS_BELOW = 15, 3
+"""Where buckets have a limit: widths that are looked through, and halvings below the first that reaches the target."""
 # What a query costs, in microseconds on one core of 2023: each bucket looked up, each track in a bucket counted, each candidate
 # compared by its sketch.
 LOOKUP_US, COUNT_US, CANDIDATE_US = 1.0, 0.005, 0.05
@@ -83,39 +85,53 @@ def sample(points: Floats, size: int = SAMPLE, k: int = AT) -> Sample:
     return Sample(queries, exact(points, points[queries], min(k, len(points))))
 
 
-def exact(points: Floats, queries: Floats, k: int) -> Rows:
-    """Rows of the k nearest points of each query, nearest first: [shape=(q, k)]."""
-    length = np.einsum("ij,ij->i", points, points)
-    found = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), _BLOCK):
-        apart = length - 2 * (queries[start : start + _BLOCK] @ points.T)
-        near = np.argpartition(apart, k - 1, axis=1)[:, :k] if k < len(points) else np.argsort(apart, axis=1)
-        order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
-        found[start : start + _BLOCK] = np.take_along_axis(near, order, axis=1)
-    return found
+def narrowest(
+    points: Floats, space: Space, known: Sample, spread: float, seen: list[Quality] | None = None
+) -> tuple[Space, Bands, Quality]:
+    """The space with the narrowest bucket length that reaches TARGET_RECALL; the best recall seen, where none does.
 
-
-def narrowest(points: Floats, space: Space, known: Sample, spread: float) -> tuple[Space, Bands, Quality]:
-    """The space with the narrowest bucket length that reaches TARGET_RECALL (the widest, where none does), by halving.
-
-    spread : root mean square of a projection
+    spread : root mean square of a projection;  seen : every width that is tried is added to it
+    Wider buckets find more, so halving finds the width. Not so where a bucket gives `limit` tracks at most, since a wider one may
+    lose near ones again: there widths are looked through from the narrow end, in half octaves, then halved below the first that
+    reaches the target.
     """
-    low, high = np.log2(NARROWEST), np.log2(WIDEST)
     best: tuple[Space, Bands, Quality] | None = None
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        tried = replace(space, width=float(spread * 2**middle))
+
+    def reaches(octave: float) -> bool:
+        nonlocal best
+        tried = replace(space, width=float(spread * 2**octave))
         hashed = bands(points, tried)
         met = quality(points, tried, hashed, known)
-        if met.recall >= TARGET_RECALL:
-            best, high = (tried, hashed, met), middle
+        if seen is not None:
+            seen.append(met)
+        if best is None or _rank(met) > _rank(best[2]):
+            best = (tried, hashed, met)
+        return met.recall >= TARGET_RECALL
+
+    low, high, steps = float(np.log2(NARROWEST)), float(np.log2(WIDEST)), STEPS
+    if space.limit:
+        octaves = np.linspace(low, high, SCANNED)
+        first = next((at for at, octave in enumerate(octaves) if reaches(float(octave))), None)
+        if first is None or first == 0:
+            steps = 0
+        else:
+            low, high, steps = float(octaves[first - 1]), float(octaves[first]), STEPS_BELOW
+    for _ in range(steps):
+        middle = (low + high) / 2
+        if reaches(middle):
+            high = middle
         else:
             low = middle
-    if best is None:
-        tried = replace(space, width=float(spread * WIDEST))
-        hashed = bands(points, tried)
-        best = (tried, hashed, quality(points, tried, hashed, known))
+    if not space.limit and high == np.log2(WIDEST):
+        reaches(high)
+    assert best is not None  # something was tried
     return best
+
+
+def _rank(met: Quality) -> tuple[bool, float, float]:
+    """Better is greater: what reaches the target, the narrowest first; else by recall."""
+    is_good = met.recall >= TARGET_RECALL
+    return is_good, 0.0 if is_good else met.recall, -met.width
 
 
 def quality(points: Floats, space: Space, hashed: Bands, known: Sample) -> Quality:
@@ -123,20 +139,19 @@ def quality(points: Floats, space: Space, hashed: Bands, known: Sample) -> Quali
     queries = points[known.queries]
     buckets = hashed.buckets(space.keys(queries, space.probes))
     places = space.order(queries)
-    hits, sizes, counted = [], [], []
-    for at, nearest in enumerate(known.nearest):
+    found, counted = [], []
+    for at in range(len(queries)):
         sharing = hashed.sharing(buckets[at], float(places[at]), space.limit)
-        is_candidate = np.bincount(sharing, minlength=len(points)) >= space.shared
-        hits.append(is_candidate[nearest].mean())
-        sizes.append(int(is_candidate.sum()))
+        found.append(np.flatnonzero(np.bincount(sharing, minlength=len(points)) >= space.shared))
         counted.append(len(sharing))
+    sizes = np.array([len(rows) for rows in found])
     candidates = float(np.mean(sizes)) / len(points)
     looked_up = len(hashed.keys) * (1 + space.probes)
     return Quality(
         width=space.width,
-        recall=float(np.mean(hits)),
+        recall=recalled(found, list(known.nearest)),
         candidates=candidates,
-        short=float((np.array(sizes) < known.nearest.shape[1]).mean()),
+        short=float((sizes < known.nearest.shape[1]).mean()),
         largest_bucket=hashed.largest() / len(points),
         cost_us=looked_up * LOOKUP_US + float(np.mean(counted)) * COUNT_US + float(np.mean(sizes)) * CANDIDATE_US,
     )
@@ -182,10 +197,15 @@ def pareto(rows: list[dict[str, float]]) -> NDArray[np.bool_]:
 
 
 def cheapest(rows: list[dict[str, float]]) -> Banding:
-    """The banding of the cheapest row that reaches the target; of the one with the best recall where none does."""
+    """The banding of the row that `taken` names."""
+    chosen = taken(rows)
+    return Banding(**{name: int(chosen[name]) for name in Banding.__dataclass_fields__})
+
+
+def taken(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The cheapest row that reaches the target; the one with the best recall where none does."""
     good = [row for row in rows if row["recall"] >= TARGET_RECALL]
-    row = min(good, key=lambda row: row["cost_us"]) if good else max(rows, key=lambda row: row["recall"])
-    return Banding(**{name: int(row[name]) for name in Banding.__dataclass_fields__})
+    return min(good, key=lambda row: row["cost_us"]) if good else max(rows, key=lambda row: row["recall"])
 
 
 def row(banding: Banding, met: Quality) -> dict[str, float]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from batch.evaluate import NothingToMeasure, evaluate, headline
+from batch.registry import ModelUnusable
 from batch.train import train
 from conf.settings import Settings, settings
 
@@ -30,7 +32,7 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
     assert folder == model.folder / "report"
     stored = json.loads((folder / "report.json").read_text())
     assert stored == json.loads(json.dumps(report))
-    assert (stored["tracks"], stored["artists"], stored["not_in_model"]) == (60, 6, 0)
+    assert (stored["tracks"], stored["artists"], stored["not_in_model"], stored["gone_since"]) == (60, 6, 0, 0)
 
     met = stored["index"]
     assert [one["k"] for one in met["at"]] == [10, 20, 50]
@@ -38,25 +40,35 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
     assert 0 < met["candidate_share"] <= 1 and met["ms_index"] > 0 and met["ms_exact"] > 0
 
     by = {way["way"]: way for way in stored["precision"]["ways"]}
-    assert by["as served"]["artist_filtered"] == by["exact, same space"]["artist_filtered"] == 1.0, "two far corners"
+    uncapped = by["the index, any number of an artist"]
+    assert uncapped["artist_filtered"] == by["exact, same space"]["artist_filtered"] == 1.0, "two far corners"
+    assert by["as served"]["precision"] == pytest.approx(0.6), "two of each of the genre's three artists"
     assert 0.3 < by["random"]["artist_filtered"] < 0.7 and 0.2 < by["popularity"]["precision"] < 0.8
 
     ways = stored["hubness"]["ways"]
     assert [way["way"] for way in ways][0::3] == ["plain Euclidean", "as served"]
-    assert ways[-1]["in_no_list"] <= ways[0]["in_no_list"] and sum(stored["hubness"]["histogram_served"]) == 60
-    assert stored["genres"]["confusion"] == [[30, 0], [0, 30]]
+    assert ways[-1]["in_no_list"] <= ways[0]["in_no_list"] and sum(stored["hubness"]["histogram_after"]) == 60
+    assert stored["genres"]["score"]["confusion"] == [[30, 0], [0, 30]]
     assert stored["lists"]["simulated"] and 0 < stored["lists"]["coverage"] <= 1
 
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 5
     assert not re.findall(r"(?:src|href)=.(?!data:)", page), "nothing is fetched from elsewhere"
     assert "simulated" in page and "macro-F1 1.000" in page
-    assert "recall @10" in headline(report)
+    assert "recall (and candidates) @10" in headline(report)
 
     again, elsewhere = evaluate(spark, chosen, model, tmp_path / "out")
     assert sorted(path.name for path in elsewhere.iterdir()) == ["report.html", "report.json"]
     for name in ("precision", "hubness", "genres", "lists", "space"):
         assert again[name] == report[name], "the same model and library measure the same"
+
+    manifest = json.loads((model.folder / "manifest.json").read_text())
+    manifest["parameters"]["genre"]["depth"] = 3
+    with pytest.raises(ModelUnusable, match="has depth, known are"):
+        evaluate(spark, chosen, replace(model, manifest=manifest))
+    (model.folder / "similar").rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read: it is not there; train again"):
+        evaluate(spark, chosen, model)
 
 
 def test_a_library_without_genres_and_smaller_than_ten_and_a_model_of_another_library(

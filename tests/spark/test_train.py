@@ -18,9 +18,10 @@ from batch.index import local_scales, positive
 from batch.network import Ensemble
 from batch.publish import documents
 from batch.similarity import TooFewTracks
-from batch.train import last_tuned, summary, train
-from batch.training_set import NoFeatures
+from batch.train import Tuned, last_tuned, summary, train
+from batch.training_set import NoFeatures, _one_extractor
 from batch.tuning import Banding, default_banding
+from batch.variety import spread
 from conf.settings import Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,9 +57,13 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     ((near, score),) = index.similar(np.array([0]), 5)
     assert {int(row) % 2 for row in near} == {0}
     lists = {row.track_id: row.similar for row in spark.read.parquet(model.parquet("similar")).collect()}
-    assert [(one.track_id, one.score) for one in lists["t00"][:5]] == [
-        (f"t{row:02d}", pytest.approx(float(s))) for row, s in zip(near, score, strict=True)
+    ((near, score),) = index.similar(np.array([0]), 23)
+    shown = spread(index.artists[near], 23)
+    assert [(one.track_id, one.score) for one in lists["t00"]] == [
+        (f"t{near[at]:02d}", pytest.approx(float(score[at]))) for at in shown
     ]
+    first = [int(one.track_id[1:]) % 6 for one in lists["t00"][:10]]
+    assert max(first.count(artist) for artist in first) == 2, "two of one artist at most among the first ten"
     posteriors = spark.read.parquet(model.parquet("genre_posterior")).collect()
     best = {row.track_id: row.genre_posterior[0] for row in posteriors}
     assert (best["t00"].genre, best["t01"].genre) == GENRES
@@ -83,6 +88,12 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     assert train(spark, chosen).version == model.version
     assert registry.versions(root) == [model.version]
 
+    vectors = model.folder / "index" / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-100])
+    again = train(spark, chosen)
+    assert again.version != model.version and len(again.index) == 24, "a damaged version is not taken again"
+    assert registry.latest(root) == again == train(spark, chosen)
+
 
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
     made(spark, chosen, 1)
@@ -100,13 +111,14 @@ def test_no_features_are_told_with_the_next_step(spark: SparkSession, chosen: Se
 def test_equal_tracks_without_tags_have_a_model_and_what_is_not_finite_is_left_out(
     spark: SparkSession, chosen: Settings
 ) -> None:
-    vectors = np.zeros((12, N_FEATURES))
-    vectors[3, 5] = np.nan
-    vectors[4] = np.inf
-    made(spark, chosen, 12, vectors=vectors, artists=[None] * 12, genres=["Folk"] * 11 + ["Techno"])
+    vectors: list[Any] = list(np.zeros((14, N_FEATURES)))
+    vectors[3][5] = np.nan
+    vectors[4][:] = np.inf
+    vectors[12], vectors[13] = None, np.full(N_FEATURES, 3e38)
+    made(spark, chosen, 14, vectors=vectors, artists=[None] * 14, genres=["Folk"] * 13 + ["Techno"])
     model = train(spark, chosen)
-    assert model.manifest["left_out"] == ["t03", "t04"] and model.manifest["tracks"] == 10
-    assert "2 tracks left out" in summary(model)
+    assert model.manifest["left_out"] == ["t03", "t04", "t12", "t13"] and model.manifest["tracks"] == 10
+    assert "4 tracks left out" in summary(model)
     assert (model.manifest["genres"], model.manifest["parameters"]["metric"]) == ([], "plain")
     ((near, score),) = model.index.similar(np.array([0]), 50)
     assert len(near) == 9 and score.tolist() == [1.0] * 9, "fewer tracks than asked for are all there are"
@@ -118,6 +130,7 @@ def test_equal_tracks_without_tags_have_a_model_and_what_is_not_finite_is_left_o
     ("vectors", "told"),
     [
         (np.full((3, N_FEATURES), np.nan), "features of 3 tracks, none of them finite"),
+        ([None] * 3, "features of 3 tracks, none of them finite"),
         ([[1.0] * N_FEATURES, [1.0] * 140, [2.0] * 140], r"of different length \(\[140, 189\]\)"),
     ],
 )
@@ -141,12 +154,34 @@ def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
     np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="found by Spark as on the driver")
     assert tuned.version != plain.version and tuned.manifest["tuned"]
     rows = spark.read.parquet(tuned.parquet("sweep.parquet")).collect()
+    assert len(rows) > 20, "every bucket length that was tried"
     assert {(row.hashes, row.bands, row.probes) for row in rows} == {(4, 8, 0), (8, 16, 1), (6, 16, 0)}
-    assert all(0 < row.recall <= 1 and 0 < row.candidates <= 1 for row in rows)
+    assert all(0 < row.recall <= 1 and 0 <= row.candidates <= 1 for row in rows)
     taken = tuned.manifest["parameters"]
     assert Banding(*(taken[name] for name in Banding.__dataclass_fields__)) in bandings
     assert (tuned.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG" and not (tuned.folder / "points.npy").exists()
     assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
-    assert last_tuned(chosen.models.root, (40, N_FEATURES))[0] in bandings
-    assert last_tuned(chosen.models.root, (4000, N_FEATURES))[0] == default_banding(4000)
+    assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "a little too good" in summary(tuned)
+    found = last_tuned(chosen.models.root, (40, N_FEATURES))
+    assert found.banding in bandings and found.shape in genre.SHAPES and found.chosen_on == genre.SHARED_TRACKS
+    assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_banding(4000))
     assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"
+
+
+def test_one_artist_is_too_few_to_measure_genres_and_a_tag_that_says_unknown_is_predicted(
+    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "grid", lambda tracks: [Banding(4, 8, 8)])
+    genres = ["Unknown", *(("folk", "Techno", "Folk", "Techno") * 6)[1:24]]
+    made(spark, chosen, 24, artists=["Ana"] * 24, genres=genres)
+    model = train(spark, chosen, tune=True)
+    assert model.manifest["genres"] == ["Folk", "Techno"] and model.manifest["metrics"]["genre"] is None
+    assert model.manifest["parameters"]["genre_chosen_on"] is None, "the default shape"
+    assert "too few artists to measure" in summary(model)
+    told = {row.track_id: (row.genre, row.genre_predicted) for row in documents(spark, chosen, model).collect()}
+    assert (told["t00"], told["t04"]) == (("Folk", True), ("folk", False))
+
+
+def test_two_extractor_versions_are_told_with_what_to_choose() -> None:
+    with pytest.raises(NoFeatures, match=r"2 extractor versions \(a, b\).*OVERTONE_LIBRARY__ROOT.*OVERTONE_HOME"):
+        _one_extractor(["b", "a"])

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch.genre import examples
-from batch.holdout import Score, artist_folds, own_split, rebalanced, score
+from batch.genre import Shape, examples
+from batch.holdout import Score, artist_folds, learnable, own_split, rebalanced, score
 from batch.network import Ensemble, Perceptron, inputs, layers
+from batch.registry import ModelUnusable
 
 
 def test_no_artist_is_on_both_sides_and_genres_are_spread() -> None:
@@ -91,3 +92,26 @@ def test_examples_are_of_genres_with_three_tracks_and_keep_the_librarys_split() 
 )
 def test_too_few_genres_are_nothing_to_learn_from(genres: list[str | None]) -> None:
     assert examples(np.zeros((6, 2), dtype=np.float32), genres, [None] * 6) is None
+
+
+def test_spellings_of_one_genre_are_one_genre_and_unknown_is_none() -> None:
+    genres = ["Rock", "rock", "ROCK ", "Folk", "Folk", "folk", "Unknown", "Unknown", "unknown", "Rock"]
+    known = examples(np.zeros((10, 2), dtype=np.float32), genres, [None] * 10)
+    assert known is not None and known.genres == ("Folk", "Rock")
+    assert known.genre.tolist() == [1, 1, 1, 0, 0, 0, 1]
+
+
+def test_a_genre_that_nobody_else_plays_is_not_asked() -> None:
+    genre = np.array([0, 0, 1, 1, 2, 2], dtype=np.int32)
+    train, test = np.array([0, 1, 2, 4]), np.array([3, 5])
+    assert learnable(genre, train, test).tolist() == [3, 5]
+    assert learnable(genre, np.array([0, 2, 3]), np.array([1, 4])).tolist() == [1]
+    assert learnable(genre, np.array([0]), np.array([1])).tolist() == [], "one genre is nothing to tell apart"
+
+
+def test_a_stored_shape_that_this_version_does_not_know_is_told() -> None:
+    assert Shape.read({"hidden": 8}) == Shape(8)
+    with pytest.raises(ModelUnusable, match="has depth, known are hidden, .*train again"):
+        Shape.read({"hidden": 8, "depth": 3})
+    with pytest.raises(ModelUnusable):
+        Shape.read([48])

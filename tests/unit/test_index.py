@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from batch.growth import append
 from batch.index import Index, IndexUnreadable, distances, index, quality, with_local_scales
+from batch.registry import ModelUnusable
 from batch.space import FeaturesUnfit, Space, to_unit
 
 D = 8
@@ -230,3 +232,55 @@ def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would(grain: float)
         likeness[at] = -1
         np.testing.assert_allclose(score, np.sort(likeness)[::-1][:10], rtol=1e-5)
         assert at not in near
+
+
+@pytest.mark.parametrize("name", ["space.npz", "ids.npy", "vectors.npy", "rows.npy", "added/00000001.npz"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_path: Path) -> None:
+    built(n=60).save(tmp_path)
+    append(tmp_path, ["new"], clusters(1), ["somebody"])
+    file = tmp_path / name
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    if damage == "cut":
+        file.write_bytes(whole[:middle])
+    else:  # what a member of the archive says of itself no longer holds, or the header of an array
+        file.write_bytes(
+            b"\x00" * 100 + whole[100:] if name.endswith("npy") else whole[:60] + b"\xff" * 60 + whole[120:]
+        )
+    with pytest.raises(IndexUnreadable, match=r"no index in .*train again"):
+        Index.open(tmp_path)
+    assert issubclass(IndexUnreadable, ModelUnusable)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "told"),
+    [
+        ("ids", (59,), "vectors.npy has shape 60 × 8, expected 59 × 8"),
+        ("vectors", (60, 7), "vectors.npy has shape 60 × 7, expected 60 × 8"),
+        ("scales", (61,), "scales.npy has shape 61, expected 60"),
+        ("artists", (60, 1), "artists.npy"),
+        ("keys", (15, 60), "keys.npy"),
+        ("rows", (16, 59), "rows.npy"),
+        ("order", (1,), "order.npy"),
+        ("sketches", (60, 3), "sketches.npy"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_told(
+    name: str, shape: tuple[int, ...], told: str, tmp_path: Path
+) -> None:
+    built(n=60).save(tmp_path)
+    stored = np.load(tmp_path / f"{name}.npy")
+    np.save(tmp_path / f"{name}.npy", np.resize(stored, shape))
+    with pytest.raises(IndexUnreadable, match=told):
+        Index.open(tmp_path)
+
+
+def test_an_index_of_some_tracks_answers_as_one_that_was_built_of_them() -> None:
+    whole = built(n=200)
+    rows = np.sort(np.random.default_rng(1).permutation(200)[:120])
+    some, points = whole.only(rows), whole.vectors[rows]
+    assert some.ids.tolist() == whole.ids[rows].tolist() and len(some.present) == 120
+    for before, after in zip(whole.candidates(points), some.candidates(points), strict=True):
+        assert rows[after].tolist() == np.intersect1d(before, rows).tolist()
+    assert [len(near) for near, _ in some.similar(np.arange(5), 10)] == [10] * 5

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batch import hubness, metric
-from batch.metric import Tags, learned, tags
+from batch import hubness
+from batch.labels import Tags, tags
+from batch.metric import learned
+from batch.pairs import normalised_precision, rankings, scaled
 from batch.space import to_unit
 
 D = 20
@@ -31,9 +33,9 @@ def library(genres: int, noise: float = 6.0, tracks: int = 240, artists: int = 4
 
 
 def precision(points: np.ndarray, named: Tags) -> float:
-    apart = metric.scaled(to_unit(points))
+    apart = scaled(to_unit(points))
     apart[named.same_origin()] = np.inf
-    return metric.filtered_precision(apart, named.genre, 10)
+    return normalised_precision(rankings(apart), named.genre, named.genre, 10)
 
 
 def test_genres_that_can_be_told_are_learned_and_judged_on_other_artists() -> None:
@@ -60,7 +62,7 @@ def test_genres_that_mean_nothing_are_not_learned() -> None:
 def test_albums_alone_give_a_whitening_that_shrinks_what_varies_within_them() -> None:
     points, named = library(genres=0)
     kept = learned(points, named)
-    assert kept.name == "album" and all(one.precision is None for one in kept.judged)
+    assert kept.name == "album" and all(one.normalised_precision is None for one in kept.judged)
     spread = (points @ kept.matrix).std(axis=0)
     before = points.std(axis=0)
     assert spread[2:5].mean() / spread[5:].mean() < 0.6 * before[2:5].mean() / before[5:].mean()
@@ -104,7 +106,14 @@ def test_neighbours_by_the_same_artist_or_album_do_not_count() -> None:
     apart = np.array([[0, 1, 2, 3], [1, 0, 2, 3], [2, 1, 0, 3], [1, 2, 3, 0]], dtype=np.float32)
     apart[named.same_origin()] = np.inf
     # only the second and third tracks have another artist's of their genre to find, and do
-    assert metric.filtered_precision(apart, named.genre, 1) == 1.0
+    assert normalised_precision(rankings(apart), named.genre, named.genre, 1) == 1.0
+    assert named.same_origin(np.array([2])).tolist() == [[True, False, True, False]]
+
+
+def test_what_is_held_out_together_is_an_artist_or_an_album_or_the_track_alone() -> None:
+    origin = tags(["a", "A", None, None, None, None], ["x", "y", "z", "z", None, None], [None] * 6).origin()
+    assert origin[0] == origin[1] and origin[2] == origin[3]
+    assert len(set(origin.tolist())) == 4 and (origin >= 0).all()
 
 
 def test_hubs_orphans_and_reach() -> None:

@@ -16,11 +16,13 @@ import pytest
 from batch import registry
 from batch.growth import append
 from batch.index import Index, index
+from batch.network import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
 from batch.space import Space
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAVED = PROJECT / "tests" / "data" / "models"
+SAVED_2 = PROJECT / "tests" / "data" / "models-format-2"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -110,7 +112,15 @@ def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("manifest", "told"),
-    [('{"format": 99}', "has format 99, expected 1 or 2; train again"), ("{}", "has format None"), ("{", "is damaged")],
+    [
+        ('{"format": 99}', "has format 99, expected 1 or 2; train again"),
+        ("{}", "has format None"),
+        ("{", "is damaged"),
+        ("[]", "holds list"),
+        ("null", "holds NoneType"),
+        ('{"format": 2, "parameters": []}', "'parameters' in .* is list"),
+        ('{"format": 2, "tracks": "9"}', "'tracks'"),
+    ],
 )
 def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, told: str, tmp_path: Path) -> None:
     version = make(tmp_path, 0, "one")
@@ -118,6 +128,45 @@ def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, tol
     with pytest.raises(ModelUnusable, match=told):
         registry.latest(str(tmp_path))
     assert registry.trained_on(str(tmp_path), "one") is None
+
+
+def test_a_damaged_version_does_not_hide_the_others(tmp_path: Path) -> None:
+    first, second = make(tmp_path, 0, "one"), make(tmp_path, 1, "one")
+    (tmp_path / second / "manifest.json").write_text("null")
+    found = registry.trained_on(str(tmp_path), "one")
+    assert found is not None and found.version == first
+    assert [model.version for model in registry.readable(str(tmp_path))] == [first]
+
+
+def test_what_a_manifest_lacks_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, 0, "one")
+    with pytest.raises(ModelUnusable, match="lacks 'parameters'; train again"):
+        registry.latest(str(tmp_path)).value("parameters")
+
+
+def test_a_version_is_whole_only_with_all_its_parts(tmp_path: Path) -> None:
+    shutil.copytree(SAVED, tmp_path / "models")
+    root = str(tmp_path / "models")
+    model = registry.latest(root)
+    fingerprint = model.manifest["fingerprint"]
+    assert registry.whole(root, fingerprint) == model
+    similar = next((model.folder / "similar").glob("*.parquet"))
+    stored = similar.read_bytes()
+    similar.write_bytes(stored[: len(stored) // 2])
+    with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read.*train again"):
+        model.check()
+    assert registry.whole(root, fingerprint) is None
+    with pytest.raises(ModelUnusable, match="'similar'"):
+        list(model.batches("similar", ["track_id"]))
+    similar.write_bytes(stored)
+    with pytest.raises(ModelUnusable, match="lacks nothing_such"):
+        list(model.batches("similar", ["nothing_such"]))
+    vectors = model.folder / "index" / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-10])
+    assert registry.whole(root, fingerprint) is None
+    shutil.rmtree(model.folder / "genre_posterior")
+    with pytest.raises(ModelUnusable):
+        model.check()
 
 
 def test_a_model_opens_its_index(tmp_path: Path) -> None:
@@ -144,3 +193,28 @@ def test_a_model_that_was_saved_on_an_earlier_day_answers_as_it_did(tmp_path: Pa
     append(model.folder / "index", ["new"], model.index.space.mean[None] + 0.1, ["somebody"])
     grown = Index.open(model.folder / "index")
     assert len(grown) == 129 and len(grown.similar(grown.rows_of(["new"]), 5)[0][0]) == 5
+
+
+def test_a_small_model_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
+    shutil.copytree(SAVED_2, tmp_path / "models")
+    model = registry.latest(str(tmp_path / "models"))
+    assert (model.manifest["format"], model.manifest["tracks"], model.manifest["genres"]) == (2, 12, ["Folk", "Techno"])
+    model.check()
+    expected = json.loads((SAVED_2 / "expected.json").read_text())
+    ensemble = Ensemble.open(model.folder / "genre.npz")
+    lists = {
+        one["track_id"]: [near["track_id"] for near in one["similar"]]
+        for batch in model.batches("similar", ["track_id", "similar"])
+        for one in batch.to_pylist()
+    }
+    for track_id, answer in expected.items():
+        features = np.array([answer["features"]], dtype=np.float32)
+        row = model.index.rows_of([track_id])
+        np.testing.assert_allclose(model.index.space.points(features), model.index.vectors[row], atol=1e-5)
+        ((rows, score),) = model.index.similar(row, 5)
+        assert [str(model.index.ids[row]) for row in rows] == answer["similar"]
+        np.testing.assert_allclose(score, answer["scores"], atol=2e-3)
+        np.testing.assert_allclose(ensemble.probabilities(features)[0], answer["probabilities"], atol=1e-4)
+        assert sorted(lists[track_id]) == sorted({f"t{at:02d}" for at in range(12)} - {track_id})
+    append(model.folder / "index", ["new"], features, ["somebody"])
+    assert len(Index.open(model.folder / "index")) == 13

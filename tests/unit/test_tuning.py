@@ -11,6 +11,7 @@ from batch.bands import bands
 from batch.tuning import (
     TARGET_RECALL,
     Banding,
+    Quality,
     cheapest,
     default_banding,
     drawn,
@@ -52,10 +53,31 @@ def test_the_narrowest_bucket_length_that_reaches_the_target_is_found() -> None:
     assert worse.recall < TARGET_RECALL + 0.02 and worse.candidates < met.candidates
 
 
-def test_where_nothing_reaches_the_target_the_widest_is_taken() -> None:
-    same = np.vstack([np.eye(D, dtype=np.float32) * 1e6, points(50)])
-    chosen, _, met = narrowest(same, space(Banding(14, 1, D)), sample(same), spread=1e-3)
-    assert chosen.width == pytest.approx(12.8e-3) and met.recall < TARGET_RECALL
+def test_where_nothing_reaches_the_target_the_best_recall_seen_is_kept() -> None:
+    some = points(300)
+    seen: list[Quality] = []
+    chosen, hashed, met = narrowest(some, space(Banding(14, 1, D)), sample(some), 0.02, seen)
+    assert max(one.recall for one in seen) == met.recall < TARGET_RECALL
+    assert chosen.width == met.width and len(hashed.keys) == 1
+    assert max(one.width for one in seen) == pytest.approx(0.02 * 12.8), "the widest was tried"
+
+
+def test_with_a_limit_all_widths_are_looked_through_since_wider_may_find_less() -> None:
+    some = points(1500)
+    known = sample(some)
+    seen: list[Quality] = []
+    _, _, met = narrowest(some, space(Banding(3, 6, D, limit=25)), known, 2.0, seen)
+    recall = [one.recall for one in sorted(seen, key=lambda one: one.width)]
+    assert max(np.diff(recall)) > 0 > min(np.diff(recall)), "it rises and falls again"
+    assert met.recall == max(recall) and met.width < max(one.width for one in seen)
+
+
+def test_with_a_limit_that_does_no_harm_the_narrowest_that_reaches_the_target_is_taken() -> None:
+    some = points()
+    known = sample(some)
+    free = narrowest(some, space(Banding(6, 16, D)), known, 2.0)[2]
+    limited = narrowest(some, space(Banding(6, 16, D, limit=790)), known, 2.0)[2]
+    assert limited.recall >= TARGET_RECALL and 0.8 < limited.width / free.width < 1.25
 
 
 def test_probes_reach_the_target_with_fewer_candidates_a_lookup() -> None:

@@ -1,0 +1,29 @@
+"""At most two of an artist in any ten, as long as others are there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from batch.variety import spread
+
+
+def test_a_third_track_of_an_artist_waits_until_ten_places_hold_two() -> None:
+    artists = np.array([7, 7, 7, 1, 2, 3, 4, 5, 6, 8, 9, 7])
+    assert spread(artists, 12).tolist() == [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 2, 11]
+    assert spread(artists, 3).tolist() == [0, 1, 3]
+
+
+def test_any_ten_places_hold_two_of_an_artist_at_most_where_there_are_artists_enough() -> None:
+    artists = np.sort(np.random.default_rng(1).integers(0, 12, 120))
+    shown = artists[spread(artists, 60)]
+    assert max(np.bincount(shown[at : at + 10]).max() for at in range(51)) == 2
+
+
+def test_the_cap_gives_way_when_only_capped_artists_are_left() -> None:
+    assert spread(np.array([5, 5, 5, 5]), 4).tolist() == [0, 1, 2, 3]
+    assert spread(np.array([5, 5, 5, 1]), 4).tolist() == [0, 1, 3, 2]
+
+
+def test_tracks_without_an_artist_never_wait_and_nothing_is_no_error() -> None:
+    assert spread(np.full(6, -1), 10).tolist() == [0, 1, 2, 3, 4, 5]
+    assert spread(np.array([], dtype=int), 10).tolist() == []
