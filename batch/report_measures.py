@@ -100,9 +100,10 @@ def genre_precision(library: Library) -> dict[str, Any] | None:
     shown = occurrences(np.concatenate([one[:TEN] for one in euclidean]), len(index))
     popular = np.argsort(-shown, kind="stable")[: deep + 1]
     everyone = np.arange(len(index))
-    ranked = [rows for rows, _ in index.similar(queries, deep)]
+    similar = index.similar(queries, deep)
+    ranked = [rows for rows, _ in similar]
     rankings: dict[str, list[Rows]] = {
-        "as served": [rows[spread(index.artists[rows], deep)] for rows in ranked],
+        "as served": [rows[spread(index.artists[rows], score, deep)] for rows, score in similar],
         "the index, any number of an artist": ranked,
         "exact, same space": _but(exact(vectors, vectors[queries], deep + 1), queries),
         "exact, plain Euclidean": euclidean,

@@ -208,7 +208,7 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
             rows = whole.rows_of(list(batch["track_id"]))
             lists = []
             for near, score in whole.similar(rows, RANKED * k):
-                shown = spread(whole.artists[near], k)
+                shown = spread(whole.artists[near], score, k)
                 lists.append([{"track_id": str(whole.ids[near[at]]), "score": float(score[at])} for at in shown])
             yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists})
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch.variety import spread
+from batch.variety import COMPARABLE
+from batch.variety import spread as spread_by_score
+
+
+def spread(artists: np.ndarray, k: int) -> np.ndarray:
+    """Of tracks that are all as alike."""
+    return spread_by_score(artists, np.ones(len(artists)), k)
 
 
 def test_a_third_track_of_an_artist_waits_until_ten_places_hold_two() -> None:
@@ -27,3 +33,10 @@ def test_the_cap_gives_way_when_only_capped_artists_are_left() -> None:
 def test_tracks_without_an_artist_never_wait_and_nothing_is_no_error() -> None:
     assert spread(np.full(6, -1), 10).tolist() == [0, 1, 2, 3, 4, 5]
     assert spread(np.array([], dtype=int), 10).tolist() == []
+
+
+def test_a_track_that_is_far_less_alike_stands_in_for_none() -> None:
+    artists = np.array([5, 5, 5, 1, 2])
+    near, far = COMPARABLE * 0.8 + 0.01, COMPARABLE * 0.8 - 0.01
+    assert spread_by_score(artists, np.array([0.9, 0.85, 0.8, near, 0.1]), 5).tolist() == [0, 1, 3, 2, 4]
+    assert spread_by_score(artists, np.array([0.9, 0.85, 0.8, far, 0.1]), 5).tolist() == [0, 1, 2, 3, 4]
