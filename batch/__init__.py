@@ -19,6 +19,7 @@ space.py         features → points → band keys; metric.py learns what the sp
 index.py         nearest neighbours by hashed bands (numpy); bands.py, tuning.py; stored.py: its folder
 added.py         tracks that came and went since the training; growth.py: adding and removing them without a refit
 similarity.py    MLlib's scaler, PCA and LSH → an index; sweep.py: `train --tune`
+joined.py        the index as a Spark join, for libraries larger than a node
 variety.py       no artist fills a list
 genre.py         MLlib's multilayer perceptrons → genre posteriors; network.py (numbers), holdout.py (what is held out)
 map2d.py         a map of the library

@@ -43,7 +43,7 @@ class Index:
 
     ids : [shape=(n,)];  vectors : float32 points [shape=(n, m)];  scales : float32 [shape=(n,)], see `similarity`
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
-    names : of the artists of the training, by their number
+    names : of the artists, by their number; empty in format 1 as first written
     sketches : [shape=(n, components)], see Space.sketches; None: every candidate is ranked exactly
     found : the bands of the tracks of the training;  found_added : of those added since
     gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
@@ -81,6 +81,11 @@ class Index:
             later = _places(self.ids.second, wanted)
             rows = np.where(later >= 0, later + len(self.ids.first), _places(self.ids.first, wanted))
         return rows if self.gone is None else np.where(np.isin(rows, self.gone), -1, rows)
+
+    def artist_of(self, row: int) -> str:
+        """The artist's name without regard to case; "" where there is none."""
+        code = int(self.artists[row])
+        return str(self.names[code]) if 0 <= code < len(self.names) else ""
 
     def candidates(self, points: Floats, least: int = 0) -> list[Rows]:
         """For each point the tracks that share enough band keys with it, sorted by row.
@@ -229,6 +234,7 @@ def with_added(base: Index, since: Segment) -> Index:
         if name and name not in codes:
             codes[name], first = first, first + 1
     artists = np.array([codes[name] if name else -1 for name in since.artists.tolist()], dtype=np.int32)
+    names = np.array(list(codes), dtype=np.str_) if len(base.names) else base.names
     gone = _places(base.ids, np.concatenate([since.removed, since.ids])) if len(base) else np.empty(0, np.int64)
     gone = np.unique(gone[gone >= 0])
     return Index(
@@ -237,7 +243,7 @@ def with_added(base: Index, since: Segment) -> Index:
         vectors=Stacked(base.vectors, since.points),
         scales=Stacked(base.scales, since.scales),
         artists=Stacked(base.artists, artists),
-        names=base.names,
+        names=names,
         sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketches(since.points)),
         found=base.found,
         found_added=bands(since.points, base.space) if len(since) else None,

@@ -5,8 +5,9 @@ taste.py             events → what a listener likes and rejects (numbers); ski
 liking.py            what a list follows: liked and rejected tracks, and the interests (centres.py) that they form (numbers)
 recommendations.py   taste + index → a ranked list with reasons (numbers); candidates.py: the index with a memory
 profiles.py          a micro-batch of events → profiles and lists, each event counted once
+verdicts.py          which events count, decided alike by both lanes
 recommend.py       ▶ Kafka → profiles and lists → MongoDB and the topic `recommendations`: the fast lane
-ledger.py          ▶ both topics → Delta: the durable lane; landing.py: each row once
+ledger.py          ▶ both topics → Delta: the durable lane; landing.py: each row once; lists.py: lists as rows
 feed.py            ▶ MongoDB `tracks` → topic `track-features`
 catalogue.py       ▶ topic `track-features` → the index, while it is in use
 replay.py          ▶ stored events once more, with another model or setting

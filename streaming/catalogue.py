@@ -148,44 +148,56 @@ class Keeper:
         return True
 
     def _grow(self, model: registry.Model, messages: list[tuple[bytes | None, bytes | None]]) -> None:
+        latest = self._latest(messages)
+        folder = model.folder / "index"
+        index = Index.open(folder)
+        wanted = str(model.manifest.get("extractor_version") or "")
+        new = {
+            track_id: found
+            for track_id, found in latest.items()
+            if found is not None and self._is_new(track_id, found, index, wanted)
+        }
+        if new:
+            artists = [found.get("artist") for found in new.values()]
+            append(folder, list(new), np.stack([found["features"] for found in new.values()]), artists)
+            self.grown.added += len(new)
+        gone = [track_id for track_id, found in latest.items() if found is None]
+        present = [track_id for track_id, row in zip(gone, index.rows_of(gone).tolist(), strict=True) if row >= 0]
+        if present:
+            remove(folder, present)
+            self.grown.removed += len(present)
+
+    def _latest(self, messages: list[tuple[bytes | None, bytes | None]]) -> dict[str, dict[str, Any] | None]:
+        """{track id: what the last of its messages says, None for gone}."""
         latest: dict[str, dict[str, Any] | None] = {}
         for key, value in messages:
             track_id = (key or b"").decode("utf-8", "replace")
             try:
                 latest[track_id] = parsed(value)
             except ValueError as error:
-                self.grown.unfit += 1
-                print(f"catalogue: {track_id!r} left out: {error}", flush=True)
-        folder = model.folder / "index"
-        gone = [track_id for track_id, found in latest.items() if found is None]
-        come = {track_id: found for track_id, found in latest.items() if found is not None}
-        index = Index.open(folder)
-        wanted = str(model.manifest.get("extractor_version") or "")
-        ids, vectors, artists = [], [], []
-        for track_id, found in come.items():
-            vector = found["features"]
-            try:
-                if wanted and found.get("extractor_version") not in (None, wanted):
-                    raise FeaturesUnfit(f"features of {found['extractor_version']}, the model was trained on {wanted}")
-                point = index.space.points(vector[None, :])[0]
-            except FeaturesUnfit as error:
-                self.grown.unfit += 1
-                print(f"catalogue: {track_id} left out: {error}", flush=True)
-                continue
-            (row,) = index.rows_of([track_id]).tolist()
-            if row >= 0 and np.allclose(index.vectors[row], point, atol=1e-4):
-                self.grown.unchanged += 1
-                continue
-            ids.append(track_id)
-            vectors.append(vector)
-            artists.append(found.get("artist"))
-        if ids:
-            append(folder, ids, np.stack(vectors), artists)
-            self.grown.added += len(ids)
-        present = [track_id for track_id, row in zip(gone, index.rows_of(gone).tolist(), strict=True) if row >= 0]
-        if present:
-            remove(folder, present)
-            self.grown.removed += len(present)
+                self._leave_out(track_id, error)
+        return latest
+
+    def _is_new(self, track_id: str, found: dict[str, Any], index: Index, wanted: str) -> bool:
+        """Whether the index lacks the track, or has it with other features or another artist."""
+        try:
+            if wanted and found.get("extractor_version") not in (None, wanted):
+                raise FeaturesUnfit(f"features of {found['extractor_version']}, the model was trained on {wanted}")
+            point = index.space.points(found["features"][None, :])[0]
+        except FeaturesUnfit as error:
+            self._leave_out(track_id, error)
+            return False
+        (row,) = index.rows_of([track_id]).tolist()
+        is_known = row >= 0 and np.allclose(index.vectors[row], point, atol=1e-4)
+        names_are_known = len(index.names) > 0  # not in format 1 as first written
+        if is_known and (not names_are_known or index.artist_of(row) == (found.get("artist") or "").casefold()):
+            self.grown.unchanged += 1
+            return False
+        return True
+
+    def _leave_out(self, track_id: str, error: ValueError) -> None:
+        self.grown.unfit += 1
+        print(f"catalogue: {track_id!r} left out: {error}", flush=True)
 
 
 def parsed(value: bytes | None) -> dict[str, Any] | None:

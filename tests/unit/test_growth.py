@@ -148,3 +148,10 @@ def test_what_was_trained_stays_as_it_was(folder: Path) -> None:
     remove(folder, ["t001"])
     assert {file.name: file.read_bytes() for file in folder.glob("*.np?")} == before
     assert len(Index.open(folder, as_trained=True)) == 200
+
+
+def test_the_artist_of_a_track_is_known_whether_trained_or_added(folder: Path) -> None:
+    append(folder, ["new", "other", "nobody"], points(3, seed=8), ["ARTIST 3", "Somebody Else", None])
+    whole = Index.open(folder)
+    rows = whole.rows_of(["t003", "new", "other", "nobody"]).tolist()
+    assert [whole.artist_of(row) for row in rows] == ["artist 3", "artist 3", "somebody else", ""]
