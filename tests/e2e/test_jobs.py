@@ -121,8 +121,8 @@ def test_tracks_come_and_go_through_feed_and_catalogue(settings: Settings, envir
     index = registry.latest(settings.models.root).index
     database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
     database.tracks.insert_many(
-        {"_id": str(track), "title": "Title", "features": point.tolist()}
-        for track, point in zip(index.ids, index.vectors, strict=True)
+        {"_id": str(track), "title": "Title", "artist": index.artist_of(row), "features": index.vectors[row].tolist()}
+        for row, track in enumerate(index.ids)
     )
     assert f"{len(index)} tracks sent" in job(environment, "streaming/feed.py", "--until-caught-up")
     said = job(environment, "streaming/catalogue.py", "--until-caught-up")
