@@ -71,13 +71,25 @@ def for_you(
     return _head("For you", _about(recommended, is_known)) + listed
 
 
-def results(text: str, tracks: list[Track]) -> str:
-    """What search found."""
+def results(text: str, tracks: list[Track], count: int = 0) -> str:
+    """What search found. count : how many there are, where these are only the first"""
     if not text.strip():
         return ""
     if not tracks:
-        return _head("Search", f"Nothing in the library begins with “{text.strip()[:80]}”.")
-    return _head("Search", f"{len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}") + cards(tracks, "search")
+        return _head(
+            "Search",
+            f"Nothing is found for “{text.strip()[:80]}”. Every word is looked for at the beginning of a word.",
+        )
+    return _head("Search", how_many(len(tracks), count)) + cards(tracks, "search")
+
+
+def how_many(shown: int, count: int = 0) -> str:
+    """A number of tracks; of more than are shown, that these are the first."""
+    return (
+        f"The first {shown:,} of {count:,} tracks"
+        if count > shown
+        else f"{shown:,} {'track' if shown == 1 else 'tracks'}"
+    )
 
 
 def similar(track: Track | None, tracks: list[Track]) -> str:

@@ -141,7 +141,12 @@ class Library:
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
         """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
-        return self.in_order(self.shelf().found(text, limit))
+        return self.search_counted(text, limit)[0]
+
+    def search_counted(self, text: str, limit: int = 40) -> tuple[list[Track], int]:
+        """What `search` gives, and how many tracks there are without the limit."""
+        ids, count = self.shelf().counted(text, limit)
+        return self.in_order(ids), count
 
     def in_order(self, track_ids: Iterable[str]) -> list[Track]:
         """The known ones of these ids, in their order, each once."""

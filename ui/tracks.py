@@ -23,6 +23,12 @@ ON_MAP = 20_000
 MAP_UNITS = 1000
 RADIO = 40
 NO_TRACK = "No such track in the library."
+AUDIO = {
+    "Cache-Control": "private, max-age=3600",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+"""A file of the library may hold anything; opened as a page, nothing in it runs."""
 A_DAY = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -35,7 +41,7 @@ def routes(parts: Parts) -> APIRouter:
         file = library.audio(track_id)
         if file is None:
             return refusal(404, NO_TRACK)
-        return FileResponse(file, headers={"Cache-Control": "private, max-age=3600"})
+        return FileResponse(file, headers=AUDIO)
 
     @router.get("/waveform/{track_id:path}")
     def waveform(track_id: str) -> Response:

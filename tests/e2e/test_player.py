@@ -109,7 +109,7 @@ def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: A
     (event,) = events(1)
     assert (event["action"], event["source"], event["track_id"]) == ("play", "search", IDS[7])
     field.fill(".*")
-    expect(ana.page.locator("#results")).to_contain_text("Nothing in the library begins with")
+    expect(ana.page.locator("#results")).to_contain_text("Nothing is found for “.*”")
     field.fill("")
     expect(ana.page.locator("#results .card")).to_have_count(0)
 

@@ -41,13 +41,17 @@ export const get = (path) => answered(() => fetch(path));
 async function answered(ask) {
   try {
     const answer = await ask();
-    const isJson = answer.headers.get("content-type")?.startsWith("application/json");
-    const body = isJson ? await answer.json() : { html: await answer.text() };
+    const type = answer.headers.get("content-type") ?? "";
+    if (!type.startsWith("application/json") && !isPage(answer, type)) return { ok: false, status: answer.status, error: "There is no such page." };
+    const body = type.startsWith("application/json") ? await answer.json() : { html: await answer.text() };
     return { ...(Array.isArray(body) ? { list: body } : body), ok: answer.ok, status: answer.status };
   } catch {
     return { ok: false, status: 0, error: "The player's server does not answer." };
   }
 }
+
+/** Whether an answer is markup of ours. Only the pages' routes escape what they send; a file of the library may hold anything. */
+const isPage = (answer, type) => type.startsWith("text/html") && answer.url.startsWith(`${location.origin}/view/`);
 
 export function clock(milliseconds) {
   const seconds = Math.floor((milliseconds || 0) / 1000);

@@ -1,6 +1,7 @@
 // The taste map: every track a dot, the listener's centres, rejected region and path over it. Click plays, drag moves,
 // the wheel looks closer; with the keyboard, arrows move and + and - look closer.
 
+import { pathTo } from "./address.js";
 import { get, make, one, parsed } from "./dom.js";
 
 const COLOURS = ["#e8683c", "#3f9be0", "#4bb36a", "#b06fd8", "#d9a514", "#e0559b", "#37b3b0", "#8d7bea", "#9aa63a", "#c98252"];
@@ -159,7 +160,7 @@ function wire() {
     from = null;
     const at = hasMoved ? -1 : nearest(event.offsetX, event.offsetY);
     if (at >= 0) {
-      const answer = await get(`/card/${encodeURIComponent(data.tracks[at])}`);
+      const answer = await get(pathTo("card", data.tracks[at]));
       if (answer.ok) play(one(".card", parsed(answer.html)));
     }
   });
@@ -184,7 +185,7 @@ async function hover(left, top, tip) {
   if (at < 0) return void (tip.textContent = "");
   const id = data.tracks[at];
   if (!titles.has(id)) {
-    const answer = await get(`/card/${encodeURIComponent(id)}`);
+    const answer = await get(pathTo("card", id));
     if (answer.ok) titles.set(id, one(".card", parsed(answer.html)).dataset);
   }
   const track = titles.get(id);

@@ -1,5 +1,6 @@
 // The page: puts the player, "For you", the other pages and the listener together.
 
+import { pathTo } from "./address.js";
 import { all, get, make, one, parsed, toast, trackOf } from "./dom.js";
 import { onAnswer } from "./events.js";
 import { hurry, onNews, refresh, startOver } from "./foryou.js";
@@ -92,7 +93,7 @@ function pathFrom(id, title) {
 }
 
 async function resume(button) {
-  const answer = await get(`/card/${encodeURIComponent(button.dataset.trackId)}`);
+  const answer = await get(pathTo("card", button.dataset.trackId));
   if (answer.ok) player.load({ ...trackOf(one(".card", parsed(answer.html))), source: "history" }, Number(button.dataset.positionMs), true);
   else toast(answer.error);
 }

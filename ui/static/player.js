@@ -3,6 +3,7 @@
 // A start is one loading of one track. Each start says `play` once, when sound really comes, and then at most one of
 // `complete` (heard up to completeShare) and `skip` (left before that).
 
+import { pathTo } from "./address.js";
 import { BAR, icon } from "./bar.js";
 import { clock, post } from "./dom.js";
 import { send } from "./events.js";
@@ -116,7 +117,7 @@ export class Player {
     this.track = track;
     this.placeAt = Date.now();
     this.hasPlayed = this.hasCompleted = false;
-    this.audio.src = `/audio/${encodeURIComponent(track.id)}`;
+    this.audio.src = pathTo("audio", track.id);
     this.waveform.load(track.id);
     if (isToPlay) this.audio.play().catch((error) => {
       // AbortError: another track was chosen meanwhile. Missing or broken files come as an "error" event.
@@ -235,7 +236,7 @@ export class Player {
     set("artist", artist);
     set("licence", licence || "Licence not stated");
     const cover = this.bar.querySelector("#now-cover");
-    cover.src = `/cover/${encodeURIComponent(id)}`;
+    cover.src = pathTo("cover", id);
     cover.hidden = false;
     for (const element of this.bar.querySelectorAll(":disabled")) element.disabled = false;
     document.title = `${title} · ${artist} · Overtone`;

@@ -1,5 +1,6 @@
 // Playlists: made, filled and deleted. They are kept on the server, under the listener's name.
 
+import { pathTo, segments } from "./address.js";
 import { get, make, one, post, toast } from "./dom.js";
 import { showView } from "./views.js";
 
@@ -23,7 +24,7 @@ export async function putInto(tracks) {
 
 async function add(playlist, tracks) {
   let answer = { ok: true };
-  for (const track of tracks) answer = await post(`/playlists/${encodeURIComponent(playlist.id)}`, { add: track.id });
+  for (const track of tracks) answer = await post(pathTo("playlists", playlist.id), { add: track.id });
   done(answer, `Added to “${playlist.name}”.`);
 }
 
@@ -39,16 +40,19 @@ function done(answer, message) {
 }
 
 /** The playlist whose page is open, if any. */
-export const open = () => location.hash.match(/^#\/playlist\/(.+)$/)?.[1] ?? null;
+export function open() {
+  const [kind, id, ...rest] = segments() ?? [];
+  return kind === "playlist" && id && !rest.length ? id : null;
+}
 
 export async function takeOut(track) {
-  const answer = await post(`/playlists/${open()}`, { remove: track.id });
+  const answer = await post(pathTo("playlists", open()), { remove: track.id });
   if (answer.ok) showView(true);
   else toast(answer.error);
 }
 
 export async function drop(playlistId) {
-  const answer = await post(`/playlists/${encodeURIComponent(playlistId)}`, { drop: true });
+  const answer = await post(pathTo("playlists", playlistId), { drop: true });
   if (answer.ok) location.hash = "#/you";
   else toast(answer.error);
 }

@@ -1,6 +1,7 @@
 // The pages beside the list, by the part of the address behind "#". The server makes their HTML; a part that is away is
 // said, and asked again until it is back.
 
+import { pathTo, segments } from "./address.js";
 import { all, get, make, one, parsed } from "./dom.js";
 
 const RETRY_MS = 3000;
@@ -24,7 +25,9 @@ export function wireViews() {
 /** Shows the page of the address. again: although it is there already, without moving the focus */
 export async function showView(again = false) {
   clearTimeout(timer);
-  const [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const asked = location.hash;
+  const parts = segments(asked);
+  const kind = parts?.[0] ?? null;
   for (const link of all("#nav a")) {
     if (link.hash.replace(/^#\/?/, "") === kind) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -36,10 +39,10 @@ export async function showView(again = false) {
     one("#view").replaceChildren();
     return showHome();
   }
-  if (!(kind in NAMES)) return fail("There is no such page.");
-  const path = [kind, ...rest].join("/");
-  const answer = await get(`/view/${path}`);
-  if (location.hash.replace(/^#\/?/, "") !== path) return; // another page was chosen meanwhile
+  if (parts === null || !Object.hasOwn(NAMES, kind)) return fail("There is no such page.");
+  const path = pathTo("view", ...parts);
+  const answer = await get(path);
+  if (location.hash !== asked) return; // another page was chosen meanwhile
   if (!answer.ok) {
     fail(answer.error ?? "This page cannot be shown.");
     if (answer.status === 0 || answer.status >= 500) timer = setTimeout(() => showView(true), RETRY_MS);
