@@ -24,6 +24,8 @@ API = "/gradio_api/"
 CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
 """Doors of Gradio's API that this page does not use: files in, files out, requests to elsewhere."""
 
+FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+
 POLICY = (
     "default-src 'self'; script-src 'self' {nonce}'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
@@ -64,6 +66,8 @@ class Guard:
             await page(message)
 
         refused = _refusal(scope["method"], path, Headers(scope=scope), self.parts.is_local)
+        if refused is None and self.parts.is_local and _is_forwarded(scope):
+            refused = 403, "This comes through a proxy; name its address in player.trusted_proxies first."
         is_open = not self.is_closed or path in SHELL or path.startswith(SHELL_FILES)
         if refused is None and not is_open and await run_in_threadpool(listener, Request(scope), self.parts) is None:
             refused = 401, "Sign in first."
@@ -120,6 +124,13 @@ def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[
     if not length.isdecimal() or int(length) > MAX_BODY or "transfer-encoding" in headers:
         return 413, f"Expected a body of at most {MAX_BODY} bytes with its length, met {length or 'none'}."
     return None
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    """Whether a proxy hands this on. One that gives us a local host name would make everybody seem to sit at this machine."""
+    names = {name for name, _ in scope["headers"]}
+    # No browser speaks HTTP/1.0 any more; nginx does, where its configuration says nothing.
+    return not names.isdisjoint(FORWARDED) or scope.get("http_version") == "1.0"
 
 
 def _host_name(host: str) -> str | None:

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from ui import lake, session
+from ui.lake import LakeAway
+from ui.library import LibraryAway
 from ui.listening import Identifier, Strict
 from ui.mine import MAX_NAME, MAX_TRACKS, TooMuch
 from ui.parts import Parts
@@ -63,7 +65,7 @@ def routes(parts: Parts) -> APIRouter:
         if who.guest:
             session.enter_as_guest(request, parts)
         elif not (who.name or "").strip():
-            session.leave(request)
+            session.leave(request, parts)
         elif who.create:
             session.sign_up(request, parts, who.name or "", who.password)
         else:
@@ -124,19 +126,23 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/me/forget")
     def forget(sure: Sure, request: Request) -> Response:
-        """Deletes what the lake and MongoDB hold of the listener, account included, and ends the session."""
+        """Deletes what the lake and MongoDB hold of the listener, account included, and ends all their sessions."""
         user_id = require_listener(request, parts)
         if sure.name.strip() != user_id:
             return refusal(422, "Enter your name to confirm.")
         if parts.accounts.key(user_id) is not None:
-            session.enter(request, parts, user_id, sure.password or " ")  # raises Refused where it is wrong
+            session.verify(request, parts, user_id, sure.password)
+        parts.sessions.delete(user_id)
+        parts.listens.drop(user_id)
+        parts.sessions.delete(user_id)  # again: by now no event of before can come later than this
         try:
             lake.forget(parts.settings.lake, user_id)
-        except OSError as error:
-            return refusal(503, f"Nothing is deleted yet: {error}")
-        mine.forget(user_id)
-        parts.accounts.drop(user_id)
-        session.leave(request)
+            mine.forget(user_id)
+            parts.accounts.drop(user_id)
+        except (LakeAway, LibraryAway, OSError) as error:
+            session.renew(request)  # to try again
+            return refusal(503, f"Not everything is deleted yet: {error}. Try again.")
+        session.leave(request, parts)
         return JSONResponse({"user_id": None})
 
     return router

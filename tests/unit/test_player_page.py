@@ -25,6 +25,7 @@ from ui.parts import Parts
 from ui.search import Shelf as Words
 from ui.search import shelf as words_of
 from ui.secret import SecretUnusable, session_secret
+from ui.sessions import Sessions
 from ui.sound import Ear
 
 OURS = {"origin": "http://127.0.0.1:7860"}
@@ -97,6 +98,15 @@ class Open(Accounts):
         return key is None
 
 
+class Endless(Sessions):
+    """No session ends."""
+
+    def __init__(self) -> None: ...
+
+    def is_over(self, user_id: str, session_id: str, since: float) -> bool:
+        return False
+
+
 class Kept(Listens):
     """Listens that is a list."""
 
@@ -142,11 +152,13 @@ def client(shelf: Shelf, kept: Kept) -> TestClient:
         listens=kept,
         mine=Notes(),
         accounts=Open(),
+        sessions=Endless(),
         nearness=Nearness("/nowhere"),
         ear=Ear(),
         secret="s" * 40,
         tries=Tries(),
         tries_of_name=Tries(),
+        sign_ups=Tries(),
     )
     return TestClient(server.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
 
