@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
 
 from ui import lake, session
+from ui.forms import Change, Named, Sure, Who
 from ui.lake import LakeAway
 from ui.library import LibraryAway
-from ui.listening import Identifier, Strict
-from ui.mine import MAX_NAME, MAX_TRACKS, TooMuch
+from ui.mine import TooMuch
 from ui.parts import Parts
 from ui.session import refusal, require_listener
-
-PASSWORD = Annotated[str, Field(max_length=1024)]
-
-
-class Who(Strict):
-    """Who wants to listen. name None and no guest: nobody any more;  create : make an account of name and password"""
-
-    name: str | None = None
-    password: PASSWORD = ""
-    create: bool = False
-    guest: bool = False
-
-
-class Named(Strict):
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-    tracks: Annotated[list[Identifier], Field(max_length=MAX_TRACKS)] = []
-
-
-class Change(Strict):
-    """Of a playlist; None leaves a part as it is."""
-
-    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
-    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
-    add: Identifier | None = None
-    remove: Identifier | None = None
-    drop: bool = False
-
-
-class Sure(Strict):
-    """Deletion is confirmed by the listener's own name, and with an account by its password."""
-
-    name: str
-    password: PASSWORD = ""
 
 
 def routes(parts: Parts) -> APIRouter:

@@ -154,3 +154,25 @@ def test_an_operators_name_is_not_to_be_had_where_others_are_served(serve: Serve
     with client(serve(operators=("root",))) as root:
         made = root.post("/listener", json={"name": "root", "password": PASSWORD, "create": True})
         assert made.json()["operator"] is True
+
+
+def test_what_was_done_while_the_server_was_away_stays_ones_own(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.page.route("**/events", lambda route: route.abort())
+    like = "id => import('/ui/events.js').then(({send}) => send({track_id: id, action: 'like'}))"
+    ana.page.evaluate(like, IDS[2])
+    liked_at = datetime.now(UTC)
+    ana.page.wait_for_timeout(300)
+    ana.listen_as("bob")
+    ana.page.evaluate(like, IDS[3])
+    ana.page.wait_for_timeout(2500)
+    ana.page.unroute("**/events")
+    (bobs,) = events(1)
+    assert (bobs["user_id"], bobs["track_id"]) == ("bob", IDS[3])
+    ana.listen_as("ana")
+    ana.wait_for(lambda: len(events(2)) == 2, 15)
+    anas = events(2)[1] if events(2)[0]["user_id"] == "bob" else events(2)[0]
+    assert (anas["user_id"], anas["track_id"]) == ("ana", IDS[2])
+    assert abs((datetime.fromisoformat(anas["occurred_at"]) - liked_at).total_seconds()) < 1
+    ana.wrong[:] = [said for said in ana.wrong if "ERR_FAILED" not in said]

@@ -245,6 +245,24 @@ def test_events_are_taken_while_the_library_is_away(client: TestClient, kept: Ke
     assert client.post("/events", json=event()).status_code == 202
 
 
+def test_an_event_that_was_kept_says_when_it_was_but_never_later_than_now(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    client.post("/events", json=event(occurred_at="2026-11-23T09:00:00+01:00"))
+    client.post("/events", json=event(occurred_at="2999-01-01T00:00:00Z"))
+    client.post("/events", json=event(occurred_at="1900-01-01T00:00:00Z"))
+    early, ahead, ancient = (each.occurred_at for each in kept.events)
+    assert early == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert ancient.year == 2000 and abs((ahead - datetime.now(UTC)).total_seconds()) < 10
+    assert client.post("/events", json=event(occurred_at="2026-11-23T09:00:00")).status_code == 422, "of no time zone"
+
+
+def test_an_event_of_another_listener_is_not_taken(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    assert client.post("/events", json=event(listener="bob")).status_code == 409
+    assert client.post("/events", json=event(listener="ana")).status_code == 202
+    assert [each.user_id for each in kept.events] == ["ana"]
+
+
 def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, kept: Kept) -> None:
     client.post("/listener", json={"name": "ana"})
     (name,) = client.cookies.keys()
@@ -322,7 +340,7 @@ def test_a_library_without_lists_is_shown_itself(client: TestClient, shelf: Shel
 def test_the_page_says_that_the_library_is_away(client: TestClient, shelf: Shelf) -> None:
     shelf.is_away = True
     answer = client.get("/for-you")
-    assert answer.status_code == 503 and "away" in answer.json()["error"]
+    assert answer.status_code == 200 and "nobody at home" in answer.json()["away"] and "html" not in answer.json()
 
 
 def test_audio_is_served_in_ranges(client: TestClient) -> None:

@@ -27,14 +27,14 @@ export function startOver() {
 export async function refresh() {
   clearTimeout(pollTimer);
   const news = await get(`/for-you?seen=${encodeURIComponent(mark)}&mine=${encodeURIComponent(mine)}`);
-  if (news.ok) {
+  if (news.ok && !news.away) {
     if (news.html !== undefined) showForYou(news);
     mark = news.mark;
     mine = news.mine ?? "";
     opinions.take(news);
   }
   if (news.status === 0) notice("The player's server does not answer. The page goes on by itself when it is back.");
-  else if (!news.ok) notice(news.error ?? "The library is away.");
+  else if (!news.ok || news.away) notice(news.away ?? news.error);
   else if (!news.connected)
     notice(`Kafka is away. ${news.waiting || "No"} ${news.waiting === 1 ? "event is" : "events are"} kept and sent later; the music plays on.`);
   else notice("");

@@ -2,7 +2,7 @@
 
 import { pathTo } from "./address.js";
 import { all, get, make, one, parsed, toast, trackOf } from "./dom.js";
-import { onAnswer } from "./events.js";
+import { flush, onAnswer } from "./events.js";
 import { hurry, onNews, refresh, startOver } from "./foryou.js";
 import { askListener, askServer, confirm, listenerId, makeDialog, onArrival, requireListener } from "./listener.js";
 import * as map from "./map.js";
@@ -160,6 +160,7 @@ function arrive(name, before) {
   if (player.track && before === null) player.own();
   else restore(name);
   startOver();
+  flush();
   if (location.hash.length > 2) showView();
   else showHome();
 }
@@ -234,6 +235,7 @@ function wire() {
   onAnswer((answer) => {
     if (answer.ok) hurry();
     else if (answer.status === 401) confirm(null);
+    else if (answer.status === 409) refresh(); // it tells who listens by now
     else if (answer.status !== 0) toast(answer.error);
   });
   onNews((news) => {
