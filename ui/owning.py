@@ -76,15 +76,20 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/me/export")
     def export(request: Request) -> Response:
-        """All that is known of the listener: MongoDB's documents, and the lake's events and lists."""
+        """All that is known of the listener: MongoDB's documents, and the lake's events and lists.
+
+        `left_out` says how many of the oldest rows were too many for one file.
+        """
         user_id = require_listener(request, parts)
+        events, lists = (read(parts.settings.lake, user_id) for read in (lake.events_of, lake.lists_of))
         known = {
             "user_id": user_id,
             "exported_at": datetime.now(UTC),
+            "left_out": {"listening_events": events.left_out, "past_recommendations": lists.left_out},
             "account": {"made_at": made} if (made := parts.accounts.made_at(user_id)) else None,
             **mine.everything(user_id),
-            "listening_events": lake.events_of(parts.settings.lake, user_id),
-            "past_recommendations": lake.lists_of(parts.settings.lake, user_id),
+            "listening_events": events.rows,
+            "past_recommendations": lists.rows,
         }
         text = json.dumps(known, ensure_ascii=False, indent=1, default=_plain)
         named = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}

@@ -18,7 +18,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 import gradio as gr
 
 HEAD = (
-    '<link rel="stylesheet" href="/ui/player.css">'
+    '<link rel="stylesheet" href="/ui/player.css"><link rel="stylesheet" href="/ui/bar.css">'
     '<script type="module" src="/ui/page.js"></script>'
     '<meta name="color-scheme" content="light dark">'
 )

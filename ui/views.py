@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -17,7 +17,7 @@ from ui.mine import Heard
 from ui.pages import page
 from ui.parts import Parts
 from ui.session import Refused, about, listener, require_listener
-from ui.status import flat, model_card, queries
+from ui.status import flat, headlines, model_card, queries
 
 log = logging.getLogger(__name__)
 
@@ -141,10 +141,12 @@ def routes(parts: Parts) -> APIRouter:
             refused = lake.rejected_events(settings.lake)
         except lake.LakeAway as error:
             away = str(error)
+        said, events = queries(parts.db, datetime.now(UTC)), parts.listens.state
         return page(
             "status",
-            events=parts.listens.state,
-            queries=queries(parts.db, datetime.now(UTC)),
+            headlines=headlines(said, model, events.waiting),
+            events=events,
+            queries=said,
             model=model,
             results=flat(model.results)[:80] if model else [],
             tracks=tracks,
@@ -174,7 +176,7 @@ def report(parts: Parts) -> APIRouter:
 class _Kept:
     """A value that is read again after LAKE_S."""
 
-    def __init__(self, read: Any) -> None:
+    def __init__(self, read: Callable[[], list[str]]) -> None:
         self._read = read
         self._at = float("-inf")
         self._value: list[str] = []

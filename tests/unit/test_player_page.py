@@ -63,8 +63,8 @@ class Shelf(Library):
     def shelf(self) -> Words:
         return words_of({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
 
-    def audio(self, track_id: str) -> Path | None:
-        return self.files.get(track_id)
+    def audio(self, track_id: str) -> str | None:
+        return str(self.files[track_id]) if track_id in self.files else None
 
 
 class Notes(Mine):

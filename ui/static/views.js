@@ -3,10 +3,11 @@
 
 import { pathTo, segments } from "./address.js";
 import { all, get, make, one, parsed } from "./dom.js";
+import { showTitle } from "./title.js";
 
 const RETRY_MS = 3000;
 const STATUS_MS = 5000;
-const NAMES = { "": "Overtone", track: "Track", artist: "Artist", genre: "Genre", playlist: "Playlist", you: "Your music", map: "Taste map", sound: "Find by sound", status: "Service" };
+const KINDS = ["track", "artist", "genre", "playlist", "you", "map", "sound", "status"];
 
 let shown = ""; // what stands in #view
 let timer = 0;
@@ -37,9 +38,10 @@ export async function showView(again = false) {
   if (kind === "") {
     shown = "";
     one("#view").replaceChildren();
+    showTitle({ page: "" });
     return showHome();
   }
-  if (parts === null || !Object.hasOwn(NAMES, kind)) return fail("There is no such page.");
+  if (parts === null || !KINDS.includes(kind)) return fail("There is no such page.");
   const path = pathTo("view", ...parts);
   const answer = await get(path);
   if (location.hash !== asked) return; // another page was chosen meanwhile
@@ -50,8 +52,11 @@ export async function showView(again = false) {
   }
   const isNew = shown !== path;
   shown = path;
+  const opened = all("#view details[open]").map((each) => each.dataset.keep);
   one("#view").replaceChildren(parsed(answer.html)); // escaped by the server, see ui/pages.py
+  if (!isNew) for (const each of all("#view details")) each.open = opened.includes(each.dataset.keep);
   const head = one("#view h2");
+  showTitle({ page: head?.textContent ?? "" });
   if (isNew && !again && head) {
     head.tabIndex = -1;
     head.focus({ preventScroll: true });
@@ -64,6 +69,7 @@ export async function showView(again = false) {
 }
 
 function fail(why) {
+  showTitle({ page: "Not shown" });
   one("#view").replaceChildren(make("p", { className: "problem", role: "alert", textContent: why }));
   shown = "";
 }
