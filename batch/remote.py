@@ -23,7 +23,7 @@ def listing(uri: str) -> list[AudioFile]:
     """All audio files below a URI, sorted; each path is a URI again. Raises LibraryNotFound or EmptyLibrary."""
     from pyarrow import fs
 
-    store, base = _store(uri)
+    store, base = store_of(uri)
     try:
         found = store.get_file_info(fs.FileSelector(base, recursive=True))
     except (OSError, ValueError) as error:
@@ -72,7 +72,7 @@ def is_remote(path: str) -> bool:
 
 
 def _fetched(uri: str) -> Path:
-    store, name = _store(uri)
+    store, name = store_of(uri)
     suffix = PurePosixPath(name).suffix
     with tempfile.NamedTemporaryFile(prefix=f"{_PREFIX}{os.getpid()}-", suffix=suffix, delete=False) as copy:
         try:
@@ -84,7 +84,7 @@ def _fetched(uri: str) -> Path:
     return Path(copy.name)
 
 
-def _store(uri: str) -> tuple[Any, str]:
+def store_of(uri: str) -> tuple[Any, str]:
     """(file system, path in it) of a URI. Raises LibraryNotFound."""
     from pyarrow import fs
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pkgutil
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,6 +131,14 @@ class Player(Section):
     guests: bool
     operators: tuple[str, ...]
     clip_megabytes: float = Field(gt=0, le=500)
+    trusted_proxies: tuple[str, ...] = ()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy, strict=False)  # its own ValueError names the value
+        return proxies
 
 
 class Settings(BaseSettings):

@@ -15,8 +15,6 @@ import sys
 
 from conf.settings import Settings, SettingsError, settings
 
-SHUTDOWN_S = 1
-
 
 def main(settings: Settings) -> int:
     host, port = settings.player.host, settings.player.port
@@ -40,9 +38,7 @@ def main(settings: Settings) -> int:
         return _failed(str(error))
     except LibraryUnusable as error:
         return _failed(str(error), code=2)
-    config = uvicorn.Config(
-        server.app(made), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, server_header=False
-    )
+    config = server.config(server.app(made))
 
     class Announced(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -110,8 +110,8 @@ class Accounts:
         self._believed.pop(user_id, None)
         return key
 
-    def enter(self, user_id: str, password: str) -> str:
-        """The key of the account. Raises WrongPassword."""
+    def verify(self, user_id: str, password: str) -> str:
+        """The key of the account, where the password is its own. Raises WrongPassword."""
         with self._answers():
             found = self._db.accounts.find_one({"_id": user_id})
         try:
@@ -147,7 +147,8 @@ class Accounts:
             except LibraryAway:
                 if at == float("-inf"):
                     return True
-                self._believed[user_id] = (now, known)  # so that not every request waits for who is away
+                # From now on, so that not every request waits for who is away.
+                self._believed[user_id] = (time.monotonic(), known)
                 return known == key
             if len(self._believed) > 10_000:
                 self._believed.clear()

@@ -7,13 +7,15 @@ from html import escape
 from urllib.parse import quote
 
 from ui.library import Recommendations, Track
+from ui.licences import licence
 
 ICONS = {
     "play": '<path d="M8 5.1v13.8L19 12z"/>',
     "like": '<path d="M12 20.6 4.3 13a5 5 0 0 1 7.1-7.1l.6.6.6-.6a5 5 0 0 1 7.1 7.1z"/>',
     "dislike": '<path d="M17 3h3v11h-3zM4.5 14.5A1.5 1.5 0 0 1 3 13l2-8.2A2.3 2.3 0 0 1 7.2 3H15v11l-4 7'
     'a2 2 0 0 1-2-2v-4.5z"/>',
-    "similar": '<path d="M4 6h10v2H4zm0 5h10v2H4zm0 5h6v2H4zm12-3h2v3h3v2h-3v3h-2v-3h-3v-2h3z"/>',
+    "similar": '<path d="M3 8.500q3-4 6 0t6 0 6 0M3 15.500q3-4 6 0t6 0 6 0" fill="none" stroke="currentColor" '
+    'stroke-width="2" stroke-linecap="round"/>',
     "why": '<path d="M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16zm-1-4h2v2h-2zm1-10a4 4 0 0 0-4 4'
     'h2a2 2 0 1 1 3 1.7c-1.2.7-2 1.4-2 3.3h2c0-1 .4-1.3 1.300-1.900A4 4 0 0 0 12 6z"/>',
     "menu": '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
@@ -71,13 +73,25 @@ def for_you(
     return _head("For you", _about(recommended, is_known)) + listed
 
 
-def results(text: str, tracks: list[Track]) -> str:
-    """What search found."""
+def results(text: str, tracks: list[Track], count: int = 0) -> str:
+    """What search found. count : how many there are, where these are only the first"""
     if not text.strip():
         return ""
     if not tracks:
-        return _head("Search", f"Nothing in the library begins with “{text.strip()[:80]}”.")
-    return _head("Search", f"{len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}") + cards(tracks, "search")
+        return _head(
+            "Search",
+            f"Nothing is found for “{text.strip()[:80]}”. Every word is looked for at the beginning of a word.",
+        )
+    return _head("Search", how_many(len(tracks), count)) + cards(tracks, "search")
+
+
+def how_many(shown: int, count: int = 0) -> str:
+    """A number of tracks; of more than are shown, that these are the first."""
+    return (
+        f"The first {shown:,} of {count:,} tracks"
+        if count > shown
+        else f"{shown:,} {'track' if shown == 1 else 'tracks'}"
+    )
 
 
 def similar(track: Track | None, tracks: list[Track]) -> str:
@@ -117,11 +131,13 @@ def _because(heard: Iterable[str], tracks: Mapping[str, Track]) -> str:
 
 def _card(track: Track, reason: str, has_why: bool) -> str:
     title, artist = track.title or "Untitled", track.artist or "Unknown artist"
+    stated = licence(track.licence)
     data = {
         "track-id": track.track_id,
         "title": title,
         "artist": artist,
-        "licence": track.licence,
+        "licence": stated.name,
+        "licence-url": stated.url,
         "muted-artist": track.artist,
         "muted-genre": track.genre,
         "duration-ms": "" if track.duration_s is None else str(round(track.duration_s * 1000)),

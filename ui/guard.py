@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.parts import LOCAL_HOSTS, Parts
 from ui.session import listener
 
-GRADIOS = ("/gradio_api/",)
 CLIPS = "/sound"
 MAX_BODY = 128 * 1024
 SHELL = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
@@ -24,12 +24,14 @@ API = "/gradio_api/"
 CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
 """Doors of Gradio's API that this page does not use: files in, files out, requests to elsewhere."""
 
+FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' {nonce}'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
-"""Nothing from elsewhere. Gradio needs inline scripts, so only the escaping in cards.py keeps a tag from being one."""
+"""Nothing from elsewhere, and no script in the markup but those that Gradio's page came with: they carry the nonce."""
 
 
 class Guard:
@@ -47,18 +49,25 @@ class Guard:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
+        is_page = path == "/"
+        nonce = secrets.token_urlsafe(16) if is_page else ""
+        page = _Marked(send, nonce) if is_page else send
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", POLICY)
+                for name in [name for name in headers if name.lower().startswith("access-control-")]:
+                    del headers[name]  # Gradio lets pages of other local addresses read its answers
+                headers.setdefault("Content-Security-Policy", POLICY.format(nonce=f"'nonce-{nonce}' " if nonce else ""))
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "no-referrer")
                 # The names of Gradio's assets change with their content; everything else is asked for again.
                 headers.setdefault("Cache-Control", "max-age=31536000" if path.startswith("/assets/") else "no-cache")
-            await send(message)
+            await page(message)
 
         refused = _refusal(scope["method"], path, Headers(scope=scope), self.parts.is_local)
+        if refused is None and self.parts.is_local and _is_forwarded(scope):
+            refused = 403, "This comes through a proxy; name its address in player.trusted_proxies first."
         is_open = not self.is_closed or path in SHELL or path.startswith(SHELL_FILES)
         if refused is None and not is_open and await run_in_threadpool(listener, Request(scope), self.parts) is None:
             refused = 401, "Sign in first."
@@ -67,6 +76,30 @@ class Guard:
         else:
             status, why = refused
             await JSONResponse({"error": why}, status_code=status)(scope, receive, send_with_policy)
+
+
+class _Marked:
+    """Sends Gradio's page with the nonce in each of its script tags."""
+
+    def __init__(self, send: Send, nonce: str) -> None:
+        self._send, self._nonce = send, nonce
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body") or self._start is None:
+            return
+        headers = MutableHeaders(scope=self._start)
+        if headers.get("content-type", "").startswith("text/html"):
+            self._body = self._body.replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
+            if "content-length" in headers:
+                headers["content-length"] = str(len(self._body))
+        await self._send(self._start)
+        await self._send({"type": "http.response.body", "body": self._body})
 
 
 def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[int, str] | None:
@@ -84,13 +117,20 @@ def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[
         # A form could send text or a form's own types to us without asking; only a script sends these.
         if not headers.get("content-type", "").startswith(("audio/", "application/octet-stream")):
             return 415, "Expected audio."
-    elif not path.startswith(GRADIOS):
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return 415, "Expected application/json."
-        length = headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY:
-            return 413, f"Expected a body of at most {MAX_BODY} bytes."
+        return None
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return 415, "Expected application/json."
+    length = headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > MAX_BODY or "transfer-encoding" in headers:
+        return 413, f"Expected a body of at most {MAX_BODY} bytes with its length, met {length or 'none'}."
     return None
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    """Whether a proxy hands this on. One that gives us a local host name would make everybody seem to sit at this machine."""
+    names = {name for name, _ in scope["headers"]}
+    # No browser speaks HTTP/1.0 any more; nginx does, where its configuration says nothing.
+    return not names.isdisjoint(FORWARDED) or scope.get("http_version") == "1.0"
 
 
 def _host_name(host: str) -> str | None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 MAX_FRESH = 200
-MAX_EVENTS = 1_000_000
+MAX_ROWS = 1_000_000
+"""Of a table at most so many of a listener's rows are read, the latest."""
 PERSONAL = ("listening_events", "recommendations")
 TRIES = 5
 
@@ -33,6 +34,18 @@ class Rejected:
     count: int
     reasons: tuple[tuple[str, int], ...]
     latest: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A listener's rows of a table, the latest of `count`."""
+
+    rows: list[dict[str, Any]]
+    count: int
+
+    @property
+    def left_out(self) -> int:
+        return self.count - len(self.rows)
 
 
 NOTHING = Rejected(0, (), ())
@@ -75,12 +88,12 @@ def rejected_events(lake: Lake, latest: int = 50) -> Rejected:
     return _counted(rows, "received_at", ("reason", "bytes", "received_at", "partition", "offset"), latest)
 
 
-def events_of(lake: Lake, user_id: str) -> list[dict[str, Any]]:
+def events_of(lake: Lake, user_id: str) -> Rows:
     """A listener's events as the ledger keeps them, oldest first."""
     return _of(lake, "listening_events", user_id, [("occurred_at", "ascending"), ("offset", "ascending")])
 
 
-def lists_of(lake: Lake, user_id: str) -> list[dict[str, Any]]:
+def lists_of(lake: Lake, user_id: str) -> Rows:
     """A listener's lists, row by row."""
     return _of(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
 
@@ -109,13 +122,13 @@ def forget(lake: Lake, user_id: str) -> int:
     return deleted
 
 
-def _of(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def _of(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> Rows:
     table = _table(lake, name)
     if table is None:
-        return []
+        return Rows([], 0)
     rows = rows_of(table, user_id)
-    found: list[dict[str, Any]] = rows.sort_by(order).slice(0, MAX_EVENTS).to_pylist()
-    return found
+    first = max(0, len(rows) - MAX_ROWS)
+    return Rows(rows.sort_by(order).slice(first).to_pylist(), len(rows))
 
 
 def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -> pa.Table:
@@ -127,9 +140,9 @@ def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -
     return table.to_pyarrow_dataset().to_table(columns=columns, filter=is_theirs)
 
 
-def _counted(rows: pa.Table, time: str, shown: tuple[str, ...], latest: int) -> Rejected:
+def _counted(rows: pa.Table, at: str, shown: tuple[str, ...], latest: int) -> Rejected:
     counts = rows.group_by("reason").aggregate([("reason", "count")]).sort_by([("reason_count", "descending")])
-    newest = rows.sort_by([(time, "descending")]).select(list(shown)).slice(0, latest)
+    newest = rows.sort_by([(at, "descending")]).select(list(shown)).slice(0, latest)
     named = zip(counts["reason"].to_pylist(), counts["reason_count"].to_pylist(), strict=True)
     return Rejected(len(rows), tuple((str(reason), int(count)) for reason, count in named), tuple(newest.to_pylist()))
 

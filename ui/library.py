@@ -6,11 +6,11 @@ Reads only. Documents of older or newer batches may lack fields, so everything b
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.library import library_name
 from batch.mongo import EVERYONE
+from batch.remote import is_remote
 from conf.settings import Mongo
 from streaming.events import why_no_identifier
 from ui.search import SEARCHED, Shelf, Shelves, shelf
@@ -31,6 +32,10 @@ SHOWN = dict.fromkeys((*SEARCHED, "genre_predicted", "year", "duration_s", "lice
 WRITES = ("insert", "modify", "update", "remove", "truncate")
 """Beginnings of the names of the storage engine's counters that change when a collection does."""
 AWAY_MS = 1500
+SILENT_MS = 5000
+"""So long a server that took a question may think about it."""
+PLACE_S = 600.0
+PLACES = 10_000
 
 
 class LibraryUnusable(ValueError):
@@ -114,7 +119,7 @@ def database(mongo: Mongo) -> Database[Document]:
             mongo.uri.get_secret_value(),
             serverSelectionTimeoutMS=AWAY_MS,
             connectTimeoutMS=AWAY_MS,
-            socketTimeoutMS=10_000,
+            socketTimeoutMS=SILENT_MS,
             tz_aware=True,
             appname="overtone-ui",
         )
@@ -133,6 +138,7 @@ class Library:
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
         self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+        self._places: dict[str, tuple[float, str]] = {}
         self._shelves = Shelves(self._read_shelf, self._writes)
 
     def shelf(self) -> Shelf:
@@ -141,7 +147,12 @@ class Library:
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
         """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
-        return self.in_order(self.shelf().found(text, limit))
+        return self.search_counted(text, limit)[0]
+
+    def search_counted(self, text: str, limit: int = 40) -> tuple[list[Track], int]:
+        """What `search` gives, and how many tracks there are without the limit."""
+        ids, count = self.shelf().counted(text, limit)
+        return self.in_order(ids), count
 
     def in_order(self, track_ids: Iterable[str]) -> list[Track]:
         """The known ones of these ids, in their order, each once."""
@@ -197,10 +208,23 @@ class Library:
         document = next((found[owner] for owner in wanted if owner in found), None)
         return None if document is None else _recommendations(document).mark
 
-    def audio(self, track_id: str) -> Path | None:
-        """The file of a track of this library, if it is on this machine."""
-        path = _local_path(str(self._document(track_id, {"path": 1}).get("path") or ""))
-        return path if path is not None and os.path.isfile(path) and os.access(path, os.R_OK) else None
+    def audio(self, track_id: str) -> str | None:
+        """Where the sound of a track of this library is: a readable file, or the URI of one in a store.
+
+        Asked once for a while, so that a track that plays needs no MongoDB for each piece of it.
+        """
+        asked_at, place = self._places.get(track_id, (float("-inf"), None))
+        if place is None or time.monotonic() - asked_at > PLACE_S or not _is_there(place):
+            try:
+                place = _place(str(self._document(track_id, {"path": 1}).get("path") or ""))
+            except LibraryAway:
+                if place is None:
+                    raise
+            if len(self._places) >= PLACES:
+                self._places.clear()
+            if place is not None:
+                self._places[track_id] = (time.monotonic(), place)
+        return place if place is not None and _is_there(place) else None
 
     def _document(self, track_id: str, fields: Document) -> Document:
         """The fields of a track, none where it is unknown."""
@@ -244,10 +268,16 @@ def _first_line(error: Exception) -> str:
     )
 
 
-def _local_path(path: str) -> Path | None:
+def _place(path: str) -> str | None:
+    """A path or URI of `tracks` as one can open it."""
     if path.startswith("file:"):
         path = unquote(urlsplit(path).path)
-    return Path(path) if path.startswith("/") and "\x00" not in path else None
+    return path if (path.startswith("/") or is_remote(path)) and "\x00" not in path else None
+
+
+def _is_there(place: str) -> bool:
+    """Of a store, only opening tells."""
+    return is_remote(place) or (os.path.isfile(place) and os.access(place, os.R_OK))
 
 
 def _track(document: Document) -> Track:

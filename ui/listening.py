@@ -3,93 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from streaming.events import MAX_ID_LENGTH, MAX_MS, BadEvent, Event, why_no_identifier
+from streaming.events import EARLIEST, BadEvent, Event
 from ui import cards
+from ui.forms import Done, Place
 from ui.library import Library, LibraryAway
 from ui.listens import ListensFull
 from ui.parts import Parts
 from ui.session import listener, refusal, require_listener
-
-SOURCES = Literal[
-    "search",
-    "for-you",
-    "similar",
-    "radio",
-    "playlist",
-    "history",
-    "fresh",
-    "genre",
-    "map",
-    "path",
-    "sound",
-    "artist",
-    "track",
-]
-WITHOUT_TRACK = ("mute", "unmute", "adventure")
-MAX_TARGET = 300
-
-
-def _identifier(value: str) -> str:
-    if (wrong := why_no_identifier(value)) is not None:
-        raise ValueError(f"the id {wrong}")
-    return value
-
-
-Identifier = Annotated[str, AfterValidator(_identifier)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Done(Strict):
-    """What a page says was done: with a track, or, for steering without one, about a target."""
-
-    action: Literal[
-        "play",
-        "skip",
-        "complete",
-        "like",
-        "unlike",
-        "dislike",
-        "more",
-        "less",
-        "neutral",
-        "mute",
-        "unmute",
-        "adventure",
-    ]
-    track_id: Identifier | None = None
-    target: Annotated[str | None, Field(max_length=MAX_TARGET)] = None
-    position_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
-    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
-    source: SOURCES | None = None
-    model_version: Annotated[str | None, Field(max_length=MAX_ID_LENGTH)] = None
-    event_id: Annotated[UUID | None, Field(strict=False)] = None
-
-    @model_validator(mode="after")
-    def _is_about_one_thing(self) -> Done:
-        if self.action in WITHOUT_TRACK:
-            if self.target is None or self.track_id is not None:
-                raise ValueError(f"{self.action} has a target and no track")
-        elif self.track_id is None or self.target is not None:
-            raise ValueError(f"{self.action} has a track and no target")
-        return self
-
-
-class Place(Strict):
-    """Where a listener is in a track."""
-
-    track_id: Identifier
-    position_ms: Annotated[int, Field(ge=0, le=MAX_MS)]
-    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -98,6 +24,8 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/events", status_code=202)
     def take_event(done: Done, request: Request) -> Response:
         user_id = require_listener(request, parts)
+        if done.listener is not None and done.listener != user_id:
+            return refusal(409, "Somebody else listens by now.")
         is_away = False
         if done.track_id is not None:
             try:
@@ -122,7 +50,10 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/place", status_code=202)
     def remember_place(place: Place, request: Request) -> Response:
         user_id = require_listener(request, parts)
-        parts.mine.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
+        try:
+            parts.mine.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
+        except LibraryAway:
+            pass  # it is told again in some seconds
         return JSONResponse({}, status_code=202)
 
     @router.get("/for-you")
@@ -146,19 +77,20 @@ def routes(parts: Parts) -> APIRouter:
                         "adventure": taste.adventure,
                     }
         except LibraryAway as error:
-            return JSONResponse(news | {"error": f"The library is away. {error}"}, status_code=503)
+            news["away"] = f"The library is away. {error}"  # no failure of the request: that it is away is the news
         return JSONResponse(news)
 
     return router
 
 
 def _event(done: Done, user_id: str, session_id: str | None) -> Event:
+    now = datetime.now(UTC)
     return Event(
         user_id=user_id,
         session_id=session_id,
         event_id=str(done.event_id or uuid4()),
-        occurred_at=datetime.now(UTC),
-        **done.model_dump(exclude={"event_id"}),
+        occurred_at=max(EARLIEST, min(done.occurred_at or now, now)),
+        **done.model_dump(exclude={"event_id", "occurred_at", "listener"}),
     )
 
 

@@ -40,7 +40,7 @@ class ListensFull(BufferError):
 class Producer(Protocol):
     """The part of kafka.KafkaProducer that is used here."""
 
-    def send(self, topic: str, value: bytes, key: bytes) -> Any: ...
+    def send(self, topic: str, value: bytes, key: bytes, timestamp_ms: int) -> Any: ...
     def flush(self, timeout: float | None = None) -> Any: ...
     def close(self, timeout: float | None = None) -> Any: ...
 
@@ -118,6 +118,16 @@ class Listens:
             self._waiting[self._number] = record
             self._changed.notify_all()
 
+    def drop(self, user_id: str) -> int:
+        """Forgets a listener's events that wait; returns how many. None of them is sent with a later time than now."""
+        key = user_id.encode()
+        with self._changed:
+            theirs = [number for number, record in self._waiting.items() if record[0] == key]
+            for number in theirs:
+                del self._waiting[number]
+            self._changed.notify_all()
+        return len(theirs)
+
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything is sent; False where that takes longer."""
         with self._changed:
@@ -170,7 +180,13 @@ class Listens:
 
     def _deliver(self, to: Producer, records: dict[int, Record]) -> list[int]:
         """Numbers of the records that Kafka has acknowledged. Raises the first failure where there is none."""
-        futures = {number: to.send(self._topic, value=value, key=key) for number, (key, value, _) in records.items()}
+        futures = {}
+        for number, (key, value, _) in records.items():
+            now = (
+                time.time_ns() // 1_000_000
+            )  # before the look at what waits: what is dropped after that is older than its drop
+            if number in self._waiting:
+                futures[number] = to.send(self._topic, value=value, key=key, timestamp_ms=now)
         to.flush(timeout=DELIVERY_S)
         sent, failure = [], None
         for number, future in futures.items():
@@ -186,7 +202,7 @@ class Listens:
     def _settle(self, sent: list[int], failure: Exception | None) -> None:
         with self._changed:
             for number in sent:
-                del self._waiting[number]
+                self._waiting.pop(number, None)
             if failure is not None and self._connected:
                 log.warning("Kafka is away, events are kept: %s", failure)
             if failure is None and not self._connected:

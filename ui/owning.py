@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
 
 from ui import lake, session
-from ui.listening import Identifier, Strict
-from ui.mine import MAX_NAME, MAX_TRACKS, TooMuch
+from ui.forms import Change, Named, Sure, Who
+from ui.lake import LakeAway
+from ui.library import LibraryAway
+from ui.mine import TooMuch
 from ui.parts import Parts
 from ui.session import refusal, require_listener
-
-PASSWORD = Annotated[str, Field(max_length=1024)]
-
-
-class Who(Strict):
-    """Who wants to listen. name None and no guest: nobody any more;  create : make an account of name and password"""
-
-    name: str | None = None
-    password: PASSWORD = ""
-    create: bool = False
-    guest: bool = False
-
-
-class Named(Strict):
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-    tracks: Annotated[list[Identifier], Field(max_length=MAX_TRACKS)] = []
-
-
-class Change(Strict):
-    """Of a playlist; None leaves a part as it is."""
-
-    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
-    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
-    add: Identifier | None = None
-    remove: Identifier | None = None
-    drop: bool = False
-
-
-class Sure(Strict):
-    """Deletion is confirmed by the listener's own name, and with an account by its password."""
-
-    name: str
-    password: PASSWORD = ""
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -63,7 +31,7 @@ def routes(parts: Parts) -> APIRouter:
         if who.guest:
             session.enter_as_guest(request, parts)
         elif not (who.name or "").strip():
-            session.leave(request)
+            session.leave(request, parts)
         elif who.create:
             session.sign_up(request, parts, who.name or "", who.password)
         else:
@@ -108,15 +76,20 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/me/export")
     def export(request: Request) -> Response:
-        """All that is known of the listener: MongoDB's documents, and the lake's events and lists."""
+        """All that is known of the listener: MongoDB's documents, and the lake's events and lists.
+
+        `left_out` says how many of the oldest rows were too many for one file.
+        """
         user_id = require_listener(request, parts)
+        events, lists = (read(parts.settings.lake, user_id) for read in (lake.events_of, lake.lists_of))
         known = {
             "user_id": user_id,
             "exported_at": datetime.now(UTC),
+            "left_out": {"listening_events": events.left_out, "past_recommendations": lists.left_out},
             "account": {"made_at": made} if (made := parts.accounts.made_at(user_id)) else None,
             **mine.everything(user_id),
-            "listening_events": lake.events_of(parts.settings.lake, user_id),
-            "past_recommendations": lake.lists_of(parts.settings.lake, user_id),
+            "listening_events": events.rows,
+            "past_recommendations": lists.rows,
         }
         text = json.dumps(known, ensure_ascii=False, indent=1, default=_plain)
         named = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
@@ -124,19 +97,23 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/me/forget")
     def forget(sure: Sure, request: Request) -> Response:
-        """Deletes what the lake and MongoDB hold of the listener, account included, and ends the session."""
+        """Deletes what the lake and MongoDB hold of the listener, account included, and ends all their sessions."""
         user_id = require_listener(request, parts)
         if sure.name.strip() != user_id:
             return refusal(422, "Enter your name to confirm.")
         if parts.accounts.key(user_id) is not None:
-            session.enter(request, parts, user_id, sure.password or " ")  # raises Refused where it is wrong
+            session.verify(request, parts, user_id, sure.password)
+        parts.sessions.delete(user_id)
+        parts.listens.drop(user_id)
+        parts.sessions.delete(user_id)  # again: by now no event of before can come later than this
         try:
             lake.forget(parts.settings.lake, user_id)
-        except OSError as error:
-            return refusal(503, f"Nothing is deleted yet: {error}")
-        mine.forget(user_id)
-        parts.accounts.drop(user_id)
-        session.leave(request)
+            mine.forget(user_id)
+            parts.accounts.drop(user_id)
+        except (LakeAway, LibraryAway, OSError) as error:
+            session.renew(request)  # to try again
+            return refusal(503, f"Not everything is deleted yet: {error}. Try again.")
+        session.leave(request, parts)
         return JSONResponse({"user_id": None})
 
     return router

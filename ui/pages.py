@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ui import cards
+from ui.licences import licence
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -49,7 +50,16 @@ def _when(at: datetime | None) -> str:
     return "just now"
 
 
+def _plain(value: Any) -> Any:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+
+
 _templates.globals.update(cards=_cards)
 _templates.filters.update(
-    clock=_clock, when=_when, path=lambda text: quote(str(text), safe=""), percent=lambda share: f"{100 * share:.0f} %"
+    licence=licence,
+    plain=_plain,
+    clock=_clock,
+    when=_when,
+    path=lambda text: quote(str(text), safe=""),
+    percent=lambda share: f"{100 * share:.0f} %",
 )

@@ -13,6 +13,7 @@ from ui.listens import Listens, producer
 from ui.mine import Mine
 from ui.nearness import Nearness
 from ui.secret import session_secret
+from ui.sessions import Sessions
 from ui.sound import Ear
 
 if TYPE_CHECKING:
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 TRIES_OF_A_NAME = 50
+SIGN_UPS = 20
 
 
 @dataclass(frozen=True)
 class Parts:
-    """secret : signs the session cookie;  tries : failed sign-ins from a place, tries_of_name : of a name from anywhere"""
+    """secret : signs the session cookie
+
+    tries : failed sign-ins from a place, tries_of_name : of a name from anywhere;  sign_ups : new accounts from a place
+    """
 
     settings: Settings
     db: Database[Document]
@@ -32,11 +37,13 @@ class Parts:
     listens: Listens
     mine: Mine
     accounts: Accounts
+    sessions: Sessions
     nearness: Nearness
     ear: Ear
     secret: str
     tries: Tries
     tries_of_name: Tries
+    sign_ups: Tries
 
     @property
     def player(self) -> Player:
@@ -44,8 +51,8 @@ class Parts:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine is served."""
-        return self.player.host in LOCAL_HOSTS
+        """Whether only this machine is served: behind a proxy, whoever it lets in comes from here too."""
+        return self.player.host in LOCAL_HOSTS and not self.player.trusted_proxies
 
     @property
     def open_names(self) -> bool:
@@ -70,9 +77,11 @@ def parts(settings: Settings) -> Parts:
         ),
         mine=Mine(db),
         accounts=Accounts(db),
+        sessions=Sessions(db),
         nearness=Nearness(settings.models.root),
         ear=Ear(),
         secret=secret,
         tries=Tries(),
         tries_of_name=Tries(TRIES_OF_A_NAME),
+        sign_ups=Tries(SIGN_UPS),
     )

@@ -1,7 +1,7 @@
 """The page: search and likeness answered by Gradio, the player bar and "For you" by static/player.js.
 
 The bar and the audio element are made by the script outside of what Gradio renders, so that nothing Gradio redraws can
-interrupt the music. "For you" is fetched by the script too, because it has to change by itself; see server.py.
+interrupt the music. "For you" is fetched by the script too, because it has to change by itself; see listening.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from html import escape
 
 from ui import cards
 from ui.library import Library, LibraryAway
+from ui.search import MAX_QUERY
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
 HEAD = (
-    '<link rel="stylesheet" href="/ui/player.css">'
+    '<link rel="stylesheet" href="/ui/player.css"><link rel="stylesheet" href="/ui/bar.css">'
     '<script type="module" src="/ui/page.js"></script>'
     '<meta name="color-scheme" content="light dark">'
 )
@@ -61,8 +62,9 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
     """The page. complete_share : so much of a track heard is complete, less is a skip; the script decides by it"""
 
     def search(text: str) -> str:
+        text = text[:MAX_QUERY]  # the field's own limit holds in the browser only
         try:
-            return cards.results(text, library.search(text))
+            return cards.results(text, *library.search_counted(text))
         except LibraryAway:
             return cards.away("Search", "The library does not answer right now. Search again in a moment.")
 
@@ -84,7 +86,7 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
                 show_label=False,
                 container=False,
                 max_lines=1,
-                max_length=200,
+                max_length=MAX_QUERY,
             )
             _html(LISTENER, "who")
         _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")

@@ -66,9 +66,13 @@ class Shelf:
         """Ids of the tracks in which every typed word begins a word, best first: titles that begin with the text, then
         artists that do, then tracks with all words in the title.
         """
+        return self.counted(text, limit)[0]
+
+    def counted(self, text: str, limit: int) -> tuple[list[str], int]:
+        """What `found` gives, and how many there are without the limit."""
         words = typed(text)
         if not words or not len(self):
-            return []
+            return [], 0
         anywhere = np.ones(len(self), dtype=bool)
         in_title = np.ones(len(self), dtype=bool)
         for word in words:
@@ -92,7 +96,7 @@ class Shelf:
         class_[(rows >= first) & (rows < last)] = 0
         rank = class_ * len(self) + rows
         best = np.argpartition(rank, limit)[:limit] if len(rank) > limit else np.arange(len(rank))
-        return [self.ids[row] for row in rows[best[np.argsort(rank[best])]]]
+        return [self.ids[row] for row in rows[best[np.argsort(rank[best])]]], len(rows)
 
     def by_artist(self, name: str) -> list[str]:
         """Ids of an artist's tracks, by title."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import gradio as gr
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -26,6 +27,7 @@ from ui.session import Refused, refusal
 from ui.sound import Busy, NotHeard
 
 SESSION_S = 30 * 24 * 3600
+SHUTDOWN_S = 1
 
 
 def app(parts: Parts) -> FastAPI:
@@ -79,7 +81,9 @@ def app(parts: Parts) -> FastAPI:
         session_cookie=_cookie(parts.secret),
         same_site="strict",
         max_age=SESSION_S,
+        https_only=bool(parts.player.trusted_proxies),
     )
+    site.state.trusted_proxies = parts.player.trusted_proxies
     site.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
     gr.mount_gradio_app(
         site,
@@ -97,6 +101,19 @@ def app(parts: Parts) -> FastAPI:
         max_file_size=1,
     )
     return site
+
+
+def config(site: FastAPI) -> uvicorn.Config:
+    """How the application is served. Only a proxy that the settings name can say from where a request comes."""
+    trusted = list(site.state.trusted_proxies)
+    return uvicorn.Config(
+        site,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        server_header=False,
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted,
+    )
 
 
 def _warm(parts: Parts) -> None:

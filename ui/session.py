@@ -1,4 +1,4 @@
-"""Who is listening: known from the signed session cookie alone, and only while the name's account says so too.
+"""Who is listening: known from the signed session cookie alone, and only while settings, account and sessions say so too.
 
 A page can say what was done, never who did it.
 """
@@ -6,6 +6,7 @@ A page can say what was done, never who did it.
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -39,10 +40,22 @@ def listener(request: Request, parts: Parts) -> str | None:
     user_id = request.session.get("user_id")
     if not isinstance(user_id, str):
         return None
-    if user_id.startswith(GUEST) or parts.accounts.is_current(user_id, request.session.get("key")):
+    if _may_go_on(user_id, request.session, parts):
         return user_id
     request.session.clear()
     return None
+
+
+def _may_go_on(user_id: str, held: dict[str, Any], parts: Parts) -> bool:
+    """Whether this cookie would be given today: settings change, accounts are made and deleted, listeners sign out."""
+    key, session_id, since = held.get("key"), held.get("session_id"), held.get("since")
+    if not isinstance(session_id, str) or not isinstance(since, (int, float)):
+        return False
+    if user_id.startswith(GUEST):
+        is_allowed = parts.player.guests
+    else:
+        is_allowed = (key is not None or parts.open_names) and parts.accounts.is_current(user_id, key)
+    return is_allowed and not parts.sessions.is_over(user_id, session_id, since)
 
 
 def require_listener(request: Request, parts: Parts) -> str:
@@ -83,18 +96,22 @@ def enter(request: Request, parts: Parts, name: str, password: str) -> None:
             raise Refused(401, f"{why} Enter its password.")
         _enter(request, user_id, None)
         return
-    place = f"{request.client.host if request.client else ''} {user_id}"
+    _enter(request, user_id, verify(request, parts, user_id, password))
+
+
+def verify(request: Request, parts: Parts, user_id: str, password: str) -> str:
+    """The key of the account, where the password is its own. Raises Refused, LibraryAway."""
+    place = f"{_place(request)} {user_id}"
     try:
         parts.tries.check(place)
         parts.tries_of_name.check(user_id)
-        key = parts.accounts.enter(user_id, password[:1024])
+        return parts.accounts.verify(user_id, password[:1024])
     except TooManyTries as error:
-        raise Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)}) from error
+        raise _wait(error) from error
     except WrongPassword as error:
         parts.tries.fail(place)
         parts.tries_of_name.fail(user_id)
         raise Refused(401, str(error)) from error
-    _enter(request, user_id, key)
 
 
 def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
@@ -104,12 +121,15 @@ def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
     user_id = _name(name)
     if (wrong := why_no_password(password)) is not None:
         raise Refused(422, f"The password {wrong}.")
-    place = f"sign-up {request.client.host if request.client else ''}"
+    if not parts.is_local and user_id in parts.player.operators:
+        why = "This name is an operator's. Its account is made while the player serves its own machine alone."
+        raise Refused(403, why)
+    place = _place(request)
     try:
-        parts.tries_of_name.check(place)
+        parts.sign_ups.check(place)
     except TooManyTries as error:
-        raise Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)}) from error
-    parts.tries_of_name.fail(place)
+        raise _wait(error) from error
+    parts.sign_ups.fail(place)
     is_own = listener(request, parts) == user_id
     if not (parts.open_names or is_own) and parts.mine.is_anyone(user_id):
         raise Refused(409, "Somebody listens under this name already. Choose another.")
@@ -120,13 +140,30 @@ def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
     _enter(request, user_id, key)
 
 
-def leave(request: Request) -> None:
+def leave(request: Request, parts: Parts) -> None:
+    """Nobody listens by this cookie any more, nor by a copy of it."""
+    if isinstance(session_id := request.session.get("session_id"), str):
+        parts.sessions.end(session_id)
     request.session.clear()
+
+
+def renew(request: Request) -> None:
+    """The same listener by a new session."""
+    _enter(request, request.session["user_id"], request.session.get("key"))
 
 
 def _enter(request: Request, user_id: str, key: str | None) -> None:
     request.session.clear()
-    request.session.update(user_id=user_id, session_id=str(uuid4()), **({"key": key} if key else {}))
+    held = {"user_id": user_id, "session_id": str(uuid4()), "since": time.time()}
+    request.session.update(held | ({"key": key} if key else {}))
+
+
+def _place(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _wait(error: TooManyTries) -> Refused:
+    return Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)})
 
 
 def _name(text: str) -> str:

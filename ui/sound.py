@@ -1,21 +1,24 @@
 """What a track sounds like, as numbers and pictures, made in a process of its own.
 
-Decoding and librosa would stop every other request for their time in this one, and a file that brings a decoder down takes
-only that process with it.
+Decoding and librosa would stop every other request for their time in this one, and a file that brings a decoder down, or that
+it hangs on, takes only that process with it.
 """
 
 from __future__ import annotations
 
+import functools
 import io
-import multiprocessing
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
+
+from batch.remote import Copies, is_remote
+from ui.worker import Lost, Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +30,9 @@ KEPT = 300
 CLIPS = 4
 """Clips that may wait to be listened to."""
 PATIENCE_S = 60.0
+WAIT_S = 120.0
+"""So long a request waits for what others have asked before, and its own turn."""
+BUSY = "Other sounds are being listened to. Try again in a moment."
 PICTURES = ("waveform", "mel", "mfcc")
 PICTURE_WIDTH = 900
 HEAT = ((0, (8, 6, 24)), (64, (79, 18, 104)), (128, (182, 54, 91)), (192, (251, 136, 60)), (255, (252, 246, 190)))
@@ -34,58 +40,52 @@ HEAT = ((0, (8, 6, 24)), (64, (79, 18, 104)), (128, (182, 54, 91)), (192, (251, 
 
 
 class NotHeard(ValueError):
-    """The sound cannot be decoded; the message says why."""
+    """The sound cannot be had or decoded; the message says why."""
 
 
 class Busy(RuntimeError):
-    """So many clips wait already that another one would take too long."""
+    """So much waits already that this would take too long."""
 
 
 class Ear:
-    """Asks the other process, once for the same thing, and remembers the answer."""
+    """Asks the other process, once for the same thing, and remembers the answer. A track is a path or a URI."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        self._worker = Worker(patience_s)
         self._room = threading.BoundedSemaphore(CLIPS)
         self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
 
-    def peaks(self, path: Path) -> list[int]:
-        """Loudness along a file, PEAKS numbers from 0 to 100. Raises NotHeard."""
-        return self._asked(_peaks, path)
+    def peaks(self, track: str) -> list[int]:
+        """Loudness along a file, PEAKS numbers from 0 to 100. Raises NotHeard or Busy."""
+        return self._asked(_peaks, track)
 
-    def picture(self, path: Path, which: str) -> bytes:
-        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises NotHeard."""
-        found: bytes = self._asked(_pictures, path)[which]
+    def picture(self, track: str, which: str) -> bytes:
+        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises NotHeard or Busy."""
+        found: bytes = self._asked(_pictures, track)[which]
         return found
 
     def vector(self, clip: bytes) -> list[float]:
         """Features of a clip (the content of an audio file), as extract gives them. Raises NotHeard or Busy."""
         if not self._room.acquire(blocking=False):
-            raise Busy("Other clips are being listened to. Try again in a moment.")
+            raise Busy(BUSY)
         try:
-            return self._answer(self._submit(_vector, clip))
+            return self._answer(self._worker.submit(_vector, clip))
         finally:
             self._room.release()
 
     def close(self) -> None:
-        with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = None
+        self._worker.close()
 
-    def _asked(self, what: Callable[[str], Any], path: Path) -> Any:
-        key = (what.__name__, f"{path}:{path.stat().st_mtime_ns}")
+    def _asked(self, what: Callable[[str], Any], track: str) -> Any:
+        key = (what.__name__, track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}")
         with self._lock:
             known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-        if known is None:
-            known = self._submit(what, str(path))
-            with self._lock:
-                self._known[key] = known
-                while len(self._known) > KEPT:
-                    self._known.popitem(last=False)
+            if known is None:
+                known = self._known[key] = self._worker.submit(what, track)
+            self._known.move_to_end(key)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
         try:
             return self._answer(known)
         except NotHeard:
@@ -93,23 +93,27 @@ class Ear:
                 self._known.pop(key, None)
             raise
 
-    def _submit(self, what: Callable[[Any], Any], given: Any) -> Future[Any]:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-            try:
-                return self._pool.submit(what, given)
-            except BrokenProcessPool:
-                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-                return self._pool.submit(what, given)
-
     def _answer(self, future: Future[Any]) -> Any:
         try:
-            return future.result(PATIENCE_S)
+            return future.result(WAIT_S)
         except TimeoutError as error:
-            raise NotHeard(f"decoding took longer than {PATIENCE_S:.0f} s") from error
-        except BrokenProcessPool as error:
-            raise NotHeard("the decoder ended on this file") from error
+            raise Busy(BUSY) from error
+        except (Lost, CancelledError) as error:
+            raise NotHeard(str(error) or "was not listened to: the player is ending") from error
+
+
+def _here(track: str) -> Path:
+    """A file on this machine with a track's sound. Raises NotHeard."""
+    try:
+        return _copies().of(track)
+    except OSError as error:
+        raise NotHeard(f"cannot be fetched: {(str(error).splitlines() or [''])[0][:200]}") from error
+
+
+@functools.cache
+def _copies() -> Copies:
+    """Of the other process: the waveform and the pictures of a track in a store take one fetching."""
+    return Copies()
 
 
 def _peaks(path: str) -> list[int]:
@@ -119,7 +123,7 @@ def _peaks(path: str) -> list[int]:
 
     power, count = np.zeros(PEAKS), np.zeros(PEAKS)
     try:
-        with recording(Path(path), None) as file:
+        with recording(_here(path), None) as file:
             seen, length = 0, max(1.0, file.duration_s * file.rate)
             for block in file.blocks:
                 places = np.minimum((PEAKS * (seen + np.arange(len(block))) / length).astype(int), PEAKS - 1)
@@ -138,7 +142,7 @@ def _pictures(path: str) -> dict[str, bytes]:
 
     from batch import audio
 
-    y = _clip(Path(path))
+    y = _clip(_here(path))
     mel = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=audio.SAMPLE_RATE), ref=np.max)
     mfcc = librosa.feature.mfcc(S=mel, n_mfcc=audio.N_MFCC)
     spread = mfcc.std(axis=1, keepdims=True)

@@ -20,12 +20,22 @@ STALE_S = 60.0
 
 @dataclass(frozen=True)
 class Query:
-    """The last words of a streaming query. figures : (name, value), as it wrote them, nested names with a blank between"""
+    """The last words of a streaming query. figures : (name, value), nested names with a blank between;  said : as written"""
 
     name: str
     at: datetime | None
     is_stale: bool
     figures: tuple[tuple[str, str], ...]
+    said: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure that is looked at first. note : what it is of"""
+
+    name: str
+    value: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,34 @@ def queries(db: Database[Document], now: datetime) -> list[Query]:
         at = at if isinstance(at, datetime) else None
         figures = {name: value for name, value in document.items() if name not in ("_id", "at")}
         is_stale = at is None or (now - at).total_seconds() > STALE_S
-        said.append(Query(str(document["_id"]), at, is_stale, tuple(flat(figures))))
+        said.append(Query(str(document["_id"]), at, is_stale, tuple(flat(figures)), figures))
     return said
+
+
+def headlines(queries: list[Query], model: ModelCard | None, waiting: int) -> list[Headline]:
+    """What an operator asks first. waiting : events that the player has not been able to send"""
+    said = {query.name: query.said for query in queries}
+    fast, totals = said.get("recommend", {}), said.get("recommend", {}).get("totals") or {}
+    lag = [_number(each.get("lag_events")) for each in said.values() if "lag_events" in each]
+    waits = [_seconds(fast.get(name)) for name in ("p50_s", "p95_s")]
+    tracks = dict(model.figures).get("tracks") if model else None
+    return [
+        Headline("Event to list, p50 · p95", " · ".join(waits), "last five minutes"),
+        Headline("Events a second", _number(fast.get("events_per_second")), "into the last micro-batch"),
+        Headline("Not read yet", " · ".join(lag) or "–", f"rows in Kafka; {waiting:,} events wait in the player"),
+        Headline("Lists made", _number(totals.get("lists")), f"of {_number(totals.get('applied'))} events counted"),
+        Headline("Tracks in the model", tracks or "–", model.version if model else "no model yet"),
+    ]
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:.2f} s" if isinstance(value, (int, float)) else "–"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.1f}"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else "–"
 
 
 def model_card(root: str) -> ModelCard | None:
@@ -92,6 +128,6 @@ def flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
             )
         elif isinstance(value, datetime):
             told.append((called, f"{value:%Y-%m-%d %H:%M:%S}"))
-        elif isinstance(value, (str, int)):
+        elif isinstance(value, str):
             told.append((called, str(value)[:200]))
     return told

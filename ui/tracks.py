@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from ui import cards
 from ui.covers import cover
 from ui.library import Library, Track
 from ui.nearness import between
 from ui.parts import Parts
+from ui.sending import sound_of
 from ui.session import listener, refusal
 from ui.sound import PICTURES, NotHeard
 
 ON_MAP = 20_000
 """So many tracks are drawn at most; of a larger library, a sample that stays the same."""
 MAP_UNITS = 1000
+COLOURS = 20
+"""So many genres have a colour of their own on the map, as in static/map.js."""
 RADIO = 40
 NO_TRACK = "No such track in the library."
 A_DAY = {"Cache-Control": "private, max-age=86400"}
@@ -31,11 +34,11 @@ def routes(parts: Parts) -> APIRouter:
     library = parts.library
 
     @router.api_route("/audio/{track_id:path}", methods=["GET", "HEAD"])
-    def audio(track_id: str) -> Response:
-        file = library.audio(track_id)
-        if file is None:
+    def audio(track_id: str, request: Request) -> Response:
+        place = library.audio(track_id)
+        if place is None:
             return refusal(404, NO_TRACK)
-        return FileResponse(file, headers={"Cache-Control": "private, max-age=3600"})
+        return sound_of(place, request.headers.get("range"), request.method)
 
     @router.get("/waveform/{track_id:path}")
     def waveform(track_id: str) -> Response:
@@ -158,7 +161,7 @@ def _map(parts: Parts, user_id: str | None) -> dict[str, Any]:
     if len(rows) > ON_MAP:
         rows = np.sort(np.random.default_rng(0).choice(rows, ON_MAP, replace=False))
     points = (scaled[rows] * MAP_UNITS).round().astype(int)
-    largest = {name: place for place, (name, _) in enumerate(shelf.genre_sizes()[:10])}
+    largest = {name: place for place, (name, _) in enumerate(shelf.genre_sizes()[:COLOURS])}
     code = np.array([largest.get(name, -1) for name in shelf.genre_names] + [-1])
     told: dict[str, Any] = {
         "tracks": [shelf.ids[row] for row in rows],

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from ui import lake
+from ui.cards import how_many
 from ui.library import Item, Track
 from ui.mine import Heard
 from ui.pages import page
 from ui.parts import Parts
 from ui.session import Refused, about, listener, require_listener
-from ui.status import flat, model_card, queries
+from ui.status import flat, headlines, model_card, queries
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +59,19 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/artist/{name:path}")
     def artist(name: str) -> str:
-        tracks = library.in_order(library.shelf().by_artist(name)[:LISTED])
+        ids = library.shelf().by_artist(name)
+        tracks = library.in_order(ids[:LISTED])
         if not tracks:
             raise Refused(404, "No such artist in the library.")
-        return _listed(tracks[0].artist, tracks, "artist", artist=tracks[0].artist)
+        return _listed(tracks[0].artist, tracks, "artist", len(ids), artist=tracks[0].artist)
 
     @router.get("/genre/{name:path}")
     def genre(name: str) -> str:
-        tracks = library.in_order(library.shelf().of_genre(name)[:LISTED])
+        ids = library.shelf().of_genre(name)
+        tracks = library.in_order(ids[:LISTED])
         if not tracks:
             raise Refused(404, "No such genre in the library.")
-        return _listed(name, tracks, "genre", genre=name)
+        return _listed(name, tracks, "genre", len(ids), genre=name)
 
     @router.get("/playlist/{playlist_id:path}")
     def playlist(playlist_id: str, request: Request) -> str:
@@ -138,10 +141,12 @@ def routes(parts: Parts) -> APIRouter:
             refused = lake.rejected_events(settings.lake)
         except lake.LakeAway as error:
             away = str(error)
+        said, events = queries(parts.db, datetime.now(UTC)), parts.listens.state
         return page(
             "status",
-            events=parts.listens.state,
-            queries=queries(parts.db, datetime.now(UTC)),
+            headlines=headlines(said, model, events.waiting),
+            events=events,
+            queries=said,
             model=model,
             results=flat(model.results)[:80] if model else [],
             tracks=tracks,
@@ -171,7 +176,7 @@ def report(parts: Parts) -> APIRouter:
 class _Kept:
     """A value that is read again after LAKE_S."""
 
-    def __init__(self, read: Any) -> None:
+    def __init__(self, read: Callable[[], list[str]]) -> None:
         self._read = read
         self._at = float("-inf")
         self._value: list[str] = []
@@ -198,10 +203,9 @@ def _require_operator(request: Request, parts: Parts) -> None:
         raise Refused(403, "This page is for the operator of the service.")
 
 
-def _listed(title: str, tracks: list[Track], source: str, **more: str) -> str:
-    note = f"{len(tracks)} {'track' if len(tracks) == 1 else 'tracks'}"
+def _listed(title: str, tracks: list[Track], source: str, count: int = 0, **more: str) -> str:
     values = {"artist": "", "genre": "", "playlist_id": ""} | more
-    return page("tracks", title=title, note=note, tracks=tracks, source=source, **values)
+    return page("tracks", title=title, note=how_many(len(tracks), count), tracks=tracks, source=source, **values)
 
 
 def _gladly(heard: list[Heard]) -> list[Heard]:

@@ -116,7 +116,7 @@ def with_library(settings: Settings, root: Path) -> Settings:
 def serving(app: FastAPI) -> Iterator[str]:
     """The address at which the application answers, in a thread of this process."""
     listening = socket.create_server(("127.0.0.1", 0))
-    served = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    served = uvicorn.Server(server.config(app))
     thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -66,6 +66,7 @@ def test_axe_finds_nothing_serious_on_any_page(ana: Visit) -> None:
     ana.page.click("#queue-toggle")
     said["search and queue"] = found(ana)
     ana.page.click("#queue-close")
+    ana.page.click("#search-clear")
     ana.cards.first.locator("[data-do=menu]").click()
     said["menu"] = found(ana)
     ana.page.keyboard.press("Escape")
@@ -95,6 +96,75 @@ def test_a_phone_shows_every_page_within_its_width(ana: Visit) -> None:
     ana.page.locator("#queue-toggle").tap()
     box = ana.page.locator("#queue-panel").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_a_phone_has_all_of_the_player_on_a_sheet(ana: Visit) -> None:
+    page = ana.page
+    hidden = ("#shuffle", "#repeat", "#volume", "#mute", "#dislike-now", "#menu-now", "#similar-now")
+    for part in hidden:
+        expect(page.locator(part)).to_be_hidden()
+    page.locator("#sheet-open").tap()
+    for part in (*hidden, "#seek", "#play-pause", "#like-now", "#queue-toggle", "#now-licence", "#sheet-close"):
+        expect(page.locator(part)).to_be_in_viewport(ratio=1)
+    assert found(ana) == []
+    page.locator("#shuffle").tap()
+    expect(page.locator("#shuffle")).to_have_attribute("aria-pressed", "true")
+    page.locator("#queue-toggle").tap()
+    expect(page.locator("#queue-close")).to_be_in_viewport()
+    page.locator("#queue-close").tap()
+    page.locator("#menu-now").tap()
+    page.get_by_role("menuitem", name="About the track").tap()
+    expect(page.locator("#page-head")).to_have_text(TITLES[2])
+    expect(page.locator("#shuffle")).to_be_hidden()
+    page.locator("#sheet-open").tap()
+    page.keyboard.press("Escape")
+    expect(page.locator("#shuffle")).to_be_hidden()
+    assert page.evaluate("document.querySelector('gradio-app').inert") is False
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_a_message_on_a_phone_leaves_the_queue_free_and_can_be_closed(ana: Visit) -> None:
+    page = ana.page
+    ana.cards.first.locator("[data-do=like]").tap()
+    expect(page.locator("#undo")).to_be_visible()
+    page.locator("#queue-toggle").tap()
+    boxes = [page.locator(place).bounding_box() for place in ("#toast", "#queue-panel")]
+    assert boxes[0] is not None and boxes[1] is not None
+    assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    page.locator("#toast-close").tap()
+    expect(page.locator("#toast")).not_to_have_class("is-shown")
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_two_fingers_move_the_map_and_one_scrolls_the_page(ana: Visit) -> None:
+    page = ana.page
+    open_page(ana, "map")
+    expect(page.locator(".by-touch")).to_be_visible()
+    expect(page.locator(".by-mouse")).to_be_hidden()
+    page.wait_for_timeout(500)
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + 120
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *spots: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in spots]})
+
+    before = page.locator("#map").screenshot()
+    fingers("touchStart", (x - 20, y))
+    fingers("touchStart", (x - 20, y), (x + 20, y))
+    for apart in (40, 60, 90):
+        fingers("touchMove", (x - apart, y), (x + apart, y))
+    fingers("touchEnd")
+    page.wait_for_timeout(200)
+    assert page.locator("#map").screenshot() != before and page.evaluate("scrollY") == 0
+    fingers("touchStart", (x, y + 60))
+    for moved in (20, 50, 90):
+        fingers("touchMove", (x, y + 60 - moved))
+    fingers("touchEnd")
+    ana.wait_for(lambda: page.evaluate("scrollY") > 20)
+    assert page.inner_text("#now-title") == TITLES[2], "no track was tapped"
 
 
 @pytest.mark.parametrize("ana", [{}], indirect=True, ids=["desktop"])

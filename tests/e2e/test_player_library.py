@@ -111,7 +111,30 @@ def test_only_the_chosen_library_is_offered(db: Database[dict[str, Any]], settin
     library = Library(database(settings.mongo), f"{tmp_path}/")
     assert [track.track_id for track in library.search("a")] == ["here"]
     assert [track.track_id for track in library.similar("here")] == ["here"]
-    assert library.audio("here") == file and library.audio("there") is None
+    assert library.audio("here") == str(file) and library.audio("there") is None
+
+
+def test_where_a_sound_is_stays_known_while_mongodb_is_away(
+    library: Library, db: Database[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, moved = tmp_path / "a.ogg", tmp_path / "b.ogg"
+    first.write_bytes(b"OggS")
+    db.tracks.update_one({"_id": "1"}, {"$set": {"path": str(first)}})
+    assert library.audio("1") == str(first)
+
+    def away(*_: Any) -> Any:
+        raise LibraryAway("nobody at home")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Library, "_document", away)
+        assert library.audio("1") == str(first)
+        patch.setattr("ui.library.PLACE_S", 0.0)
+        assert library.audio("1") == str(first), "asked again, and not answered"
+        with pytest.raises(LibraryAway):
+            library.audio("2")
+    first.rename(moved)
+    db.tracks.update_one({"_id": "1"}, {"$set": {"path": str(moved)}})
+    assert library.audio("1") == str(moved), "a file that has moved is asked for again"
 
 
 def test_a_server_that_is_away_is_said_within_seconds() -> None:

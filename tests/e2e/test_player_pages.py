@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,11 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     ana.page.get_by_role("menuitem", name="Take out of the playlist").click()
     expect(ana.page.locator("#view .card")).to_have_count(0)
     ana.page.click("[data-do=drop-playlist]")
+    expect(ana.page.locator("#drop-name")).to_contain_text(EVIL)
+    ana.page.get_by_role("button", name="Keep it").click()
+    expect(ana.page.locator("#page-head")).to_have_text(EVIL)
+    ana.page.click("[data-do=drop-playlist]")
+    ana.page.get_by_role("button", name="Delete it").click()
     expect(ana.page.locator("#playlists li")).to_contain_text("None yet")
     bob = visit("bob")
     go(bob, "you", "Your music")
@@ -276,7 +282,16 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     now = datetime.now(UTC)
     db.status.insert_many(
         [
-            {"_id": "recommend", "at": now, "lag": 3, "latency": {"p50": 0.42, "p95": 0.9}},
+            {
+                "_id": "recommend",
+                "at": now,
+                "lag_events": 3,
+                "p50_s": 0.42,
+                "p95_s": 0.9,
+                "events_per_second": 51.2,
+                "totals": {"lists": 1200, "applied": 4000},
+                "durations_ms": {"triggerExecution": 12},
+            },
             {"_id": "ledger", "at": now - timedelta(minutes=5), "rows": 12},
         ]
     )
@@ -288,7 +303,15 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     ana = visit("ana")
     go(ana, "status", "Service")
     expect(ana.page.locator("summary").first).to_contain_text("ledger silent since 5 minutes ago")
-    expect(ana.page.locator("#view")).to_contain_text("latency p50")
+    expect(ana.page.locator(".headlines dd")).to_have_text(
+        [re.compile(text) for text in (r"^0\.42 s · 0\.90 s", "^51.2", "^3", "^1,200 of 4,000", "^12")]
+    )
+    details = ana.page.locator("details[data-keep=recommend]")
+    expect(details.locator("dl")).to_be_hidden()
+    details.locator("summary").click()
+    expect(details).to_contain_text("durations ms triggerExecution")
+    ana.page.wait_for_timeout(5500)
+    expect(details.locator("dl")).to_be_visible()  # it was asked for again meanwhile
     expect(ana.page.locator("#view")).to_contain_text("recall at 20")
     expect(ana.page.locator("#rejected-events p")).to_have_text(f"3: 2 × {EVIL}, 1 × not JSON")
     site = ana.page.url.split("#")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conf.settings import SettingsError, settings
 from ui.accounts import PER_S, TooManyTries, Tries, why_no_password
 
 
@@ -40,3 +41,9 @@ def test_many_keys_take_no_more_memory_than_a_minute_of_them() -> None:
 )
 def test_a_password_has_a_length(password: str, wrong: bool) -> None:
     assert (why_no_password(password) is not None) is wrong
+
+
+@pytest.mark.parametrize("proxy", ["everybody", "*", "10.0.0.300"])
+def test_a_proxy_is_named_by_its_address(proxy: str) -> None:
+    with pytest.raises(SettingsError, match="trusted_proxies"):
+        settings(player={**dict(settings().player), "trusted_proxies": (proxy,)})

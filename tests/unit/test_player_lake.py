@@ -13,7 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 from batch.library import library_name
 from conf.settings import Lake
 from ui import lake as module
-from ui.lake import NOTHING, events_of, forget, fresh, rejected_events, rejected_tracks
+from ui.lake import NOTHING, Rows, events_of, forget, fresh, rejected_events, rejected_tracks
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def write(lake: Lake, name: str, rows: list[dict[str, Any]], schema: pa.Schema |
 
 
 def test_tables_that_are_not_there_yet_are_empty(lake: Lake) -> None:
-    assert fresh(lake, "") == [] and events_of(lake, "ana") == []
+    assert fresh(lake, "") == [] and events_of(lake, "ana") == Rows([], 0)
     assert rejected_tracks(lake, "") == rejected_events(lake) == NOTHING
     assert forget(lake, "ana") == 0
 
@@ -54,6 +54,16 @@ def test_the_freshest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Pat
     assert fresh(lake, "") == ["elsewhere", "new", "old"]
 
 
+def test_of_too_many_rows_the_latest_are_read_and_the_others_counted(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"user_id": "ana", "occurred_at": NOW + timedelta(hours=n), "offset": n} for n in (2, 0, 1)]
+    write(lake, "listening_events", rows)
+    monkeypatch.setattr(module, "MAX_ROWS", 2)
+    found = events_of(lake, "ana")
+    assert [row["offset"] for row in found.rows] == [1, 2] and found.left_out == 1
+
+
 def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
     row = {"bytes": 3, "partition": 0}
     rows = [
@@ -72,10 +82,10 @@ def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str)
         {"user_id": each, "offset": at, "occurred_at": NOW} for at, each in enumerate([user_id, "ana", user_id, "x"])
     ]
     write(lake, "listening_events", rows)
-    assert [row["offset"] for row in events_of(lake, user_id)] == [0, 2]
+    assert [row["offset"] for row in events_of(lake, user_id).rows] == [0, 2]
     assert forget(lake, user_id) == 2
     left = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
-    assert sorted(left) == ["ana", "x"] and events_of(lake, user_id) == []
+    assert sorted(left) == ["ana", "x"] and events_of(lake, user_id) == Rows([], 0)
 
 
 def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(

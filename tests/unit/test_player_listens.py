@@ -41,7 +41,7 @@ class Topic:
             raise ConnectionError("no broker")
         return self
 
-    def send(self, topic: str, value: bytes, key: bytes) -> Sent:
+    def send(self, topic: str, value: bytes, key: bytes, timestamp_ms: int) -> Sent:
         event = json.loads(value)
         if self.is_away or event["track_id"] in self.lost:
             self.lost.discard(event["track_id"])
@@ -140,6 +140,17 @@ def test_a_bad_event_is_refused_at_once(listens: Listens) -> None:
     with pytest.raises(BadEvent, match="unknown action"):
         listens.publish(Event(user_id="ana", track_id="a", action="buy", occurred_at=datetime.now(UTC)))
     assert listens.state.waiting == 0
+
+
+def test_a_listener_who_is_deleted_has_no_events_waiting(listens: Listens, topic: Topic) -> None:
+    topic.is_away = True
+    for number in range(3):
+        listens.publish(listen("ana", str(number)))
+        listens.publish(listen("bob", f"b{number}"))
+    assert (listens.drop("ana"), listens.drop("nobody")) == (3, 0)
+    topic.is_away = False
+    assert listens.flush(2)
+    assert topic.tracks == ["b0", "b1", "b2"]
 
 
 def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:

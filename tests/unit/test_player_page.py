@@ -25,6 +25,7 @@ from ui.parts import Parts
 from ui.search import Shelf as Words
 from ui.search import shelf as words_of
 from ui.secret import SecretUnusable, session_secret
+from ui.sessions import Sessions
 from ui.sound import Ear
 
 OURS = {"origin": "http://127.0.0.1:7860"}
@@ -62,8 +63,8 @@ class Shelf(Library):
     def shelf(self) -> Words:
         return words_of({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
 
-    def audio(self, track_id: str) -> Path | None:
-        return self.files.get(track_id)
+    def audio(self, track_id: str) -> str | None:
+        return str(self.files[track_id]) if track_id in self.files else None
 
 
 class Notes(Mine):
@@ -95,6 +96,15 @@ class Open(Accounts):
 
     def is_current(self, user_id: str, key: str | None) -> bool:
         return key is None
+
+
+class Endless(Sessions):
+    """No session ends."""
+
+    def __init__(self) -> None: ...
+
+    def is_over(self, user_id: str, session_id: str, since: float) -> bool:
+        return False
 
 
 class Kept(Listens):
@@ -142,11 +152,13 @@ def client(shelf: Shelf, kept: Kept) -> TestClient:
         listens=kept,
         mine=Notes(),
         accounts=Open(),
+        sessions=Endless(),
         nearness=Nearness("/nowhere"),
         ear=Ear(),
         secret="s" * 40,
         tries=Tries(),
         tries_of_name=Tries(),
+        sign_ups=Tries(),
     )
     return TestClient(server.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
 
@@ -233,6 +245,24 @@ def test_events_are_taken_while_the_library_is_away(client: TestClient, kept: Ke
     assert client.post("/events", json=event()).status_code == 202
 
 
+def test_an_event_that_was_kept_says_when_it_was_but_never_later_than_now(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    client.post("/events", json=event(occurred_at="2026-11-23T09:00:00+01:00"))
+    client.post("/events", json=event(occurred_at="2999-01-01T00:00:00Z"))
+    client.post("/events", json=event(occurred_at="1900-01-01T00:00:00Z"))
+    early, ahead, ancient = (each.occurred_at for each in kept.events)
+    assert early == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert ancient.year == 2000 and abs((ahead - datetime.now(UTC)).total_seconds()) < 10
+    assert client.post("/events", json=event(occurred_at="2026-11-23T09:00:00")).status_code == 422, "of no time zone"
+
+
+def test_an_event_of_another_listener_is_not_taken(client: TestClient, kept: Kept) -> None:
+    client.post("/listener", json={"name": "ana"})
+    assert client.post("/events", json=event(listener="bob")).status_code == 409
+    assert client.post("/events", json=event(listener="ana")).status_code == 202
+    assert [each.user_id for each in kept.events] == ["ana"]
+
+
 def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, kept: Kept) -> None:
     client.post("/listener", json={"name": "ana"})
     (name,) = client.cookies.keys()
@@ -310,7 +340,7 @@ def test_a_library_without_lists_is_shown_itself(client: TestClient, shelf: Shel
 def test_the_page_says_that_the_library_is_away(client: TestClient, shelf: Shelf) -> None:
     shelf.is_away = True
     answer = client.get("/for-you")
-    assert answer.status_code == 503 and "away" in answer.json()["error"]
+    assert answer.status_code == 200 and "nobody at home" in answer.json()["away"] and "html" not in answer.json()
 
 
 def test_audio_is_served_in_ranges(client: TestClient) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from batch.audio import track
 from batch.index import Index, Space, index
 from ui.nearness import Nearness, NoModel, between
 from ui.sound import PEAKS, PICTURE_WIDTH, Ear, NotHeard
+from ui.worker import Lost, Worker
 
 RATE = 22_050
 
@@ -38,19 +41,19 @@ def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_peaks_follow_the_loudness(ear: Ear, swell: Path) -> None:
-    peaks = ear.peaks(swell)
+    peaks = ear.peaks(str(swell))
     assert len(peaks) == PEAKS and peaks[-1] == 100 and peaks[0] <= 1
     assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
 
 
 def test_pictures_show_the_tone_where_it_is(ear: Ear, swell: Path) -> None:
-    mel = np.asarray(Image.open(io.BytesIO(ear.picture(swell, "mel"))).convert("L"), dtype=float)
+    mel = np.asarray(Image.open(io.BytesIO(ear.picture(str(swell), "mel"))).convert("L"), dtype=float)
     assert mel.shape[1] == PICTURE_WIDTH
     loudest = int(mel[:, -100:].mean(axis=1).argmax()) / len(mel)
     assert 0.8 < loudest < 0.95, "440 Hz lies near the bottom"
     assert mel[:, -50:].mean() > mel[:, :50].mean(), "and grows"
     for which in ("waveform", "mfcc"):
-        assert Image.open(io.BytesIO(ear.picture(swell, which))).width == PICTURE_WIDTH
+        assert Image.open(io.BytesIO(ear.picture(str(swell), which))).width == PICTURE_WIDTH
 
 
 def test_a_clip_has_the_numbers_that_extract_gives(ear: Ear, swell: Path) -> None:
@@ -61,7 +64,24 @@ def test_a_clip_has_the_numbers_that_extract_gives(ear: Ear, swell: Path) -> Non
 def test_what_is_no_sound_is_said_and_the_ear_goes_on(ear: Ear, swell: Path, content: bytes) -> None:
     with pytest.raises(NotHeard):
         ear.vector(content)
-    assert len(ear.peaks(swell)) == PEAKS
+    assert len(ear.peaks(str(swell))) == PEAKS
+
+
+def test_a_decoder_that_hangs_is_ended_and_the_next_sound_is_heard() -> None:
+    worker = Worker(patience_s=8)
+    pid = "__import__('os').getpid()"
+    first = worker.submit(eval, pid).result(60)
+    with pytest.raises(Lost, match="longer than 8 s"):
+        worker.submit(time.sleep, 600).result(60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    assert worker.submit(eval, pid).result(60) != first
+    with pytest.raises(Lost, match="ended on it"):
+        worker.submit(os._exit, 3).result(60)
+    assert worker.submit(abs, -3).result(60) == 3
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(eval, "1 / 0").result(60)
+    worker.close()
 
 
 @pytest.fixture

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +12,6 @@ from pyarrow import fs
 from batch.features import outcome
 from batch.library import AudioFile, EmptyLibrary, LibraryNotFound, library_name, scanned
 from batch.remote import Copies
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fs.S3FileSystem]:
-    """A store with the bucket `music`: two songs, one of them hidden, and a picture."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("w") as said, pytest.MonkeyPatch.context() as patch:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=said, stderr=said)
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
-                    break
-                except OSError:
-                    assert server.poll() is None, log.read_text()
-                    time.sleep(0.1)
-            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            patch.setenv("AWS_ACCESS_KEY_ID", "name")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "word")
-            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            store = fs.S3FileSystem(
-                endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
-            )
-            store.create_dir("music")
-            store.create_dir("empty")
-            yield store
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def put(store: fs.S3FileSystem, name: str, content: bytes) -> None:

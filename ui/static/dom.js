@@ -41,13 +41,17 @@ export const get = (path) => answered(() => fetch(path));
 async function answered(ask) {
   try {
     const answer = await ask();
-    const isJson = answer.headers.get("content-type")?.startsWith("application/json");
-    const body = isJson ? await answer.json() : { html: await answer.text() };
+    const type = answer.headers.get("content-type") ?? "";
+    if (!type.startsWith("application/json") && !isPage(answer, type)) return { ok: false, status: answer.status, error: "There is no such page." };
+    const body = type.startsWith("application/json") ? await answer.json() : { html: await answer.text() };
     return { ...(Array.isArray(body) ? { list: body } : body), ok: answer.ok, status: answer.status };
   } catch {
     return { ok: false, status: 0, error: "The player's server does not answer." };
   }
 }
+
+/** Whether an answer is markup of ours. Only the pages' routes escape what they send; a file of the library may hold anything. */
+const isPage = (answer, type) => type.startsWith("text/html") && answer.url.startsWith(`${location.origin}/view/`);
 
 export function clock(milliseconds) {
   const seconds = Math.floor((milliseconds || 0) / 1000);
@@ -62,12 +66,19 @@ export function trackOf(card) {
     title: card.dataset.title,
     artist: card.dataset.artist,
     licence: card.dataset.licence,
+    licenceUrl: card.dataset.licenceUrl,
     mutedArtist: card.dataset.mutedArtist,
     mutedGenre: card.dataset.mutedGenre,
     durationMs: Number(card.dataset.durationMs) || null,
     source: list.dataset.source,
     modelVersion: list.dataset.modelVersion,
   };
+}
+
+/** A track's licence by its usual name, as a link to its text where that is known. */
+export function licenceOf({ licence, licenceUrl }) {
+  if (!licenceUrl) return make("span", { textContent: licence || "Licence not stated", title: licence ?? "" });
+  return make("a", { href: licenceUrl, target: "_blank", rel: "license noopener noreferrer", textContent: licence, title: licenceUrl });
 }
 
 // crypto.randomUUID exists on https and on this machine only; the player may be served to a home network.
@@ -87,17 +98,19 @@ let toastTimer = 0;
 /** A message that goes by itself; undo: what takes back what it tells of. */
 export function toast(message, undo = null) {
   const place = one("#toast");
+  const close = () => place.classList.remove("is-shown");
   place.replaceChildren(make("span", { textContent: message }));
   if (undo) {
-    const take = () => {
-      place.classList.remove("is-shown");
+    const takeBack = () => {
+      close();
       undo();
     };
-    place.append(make("button", { type: "button", id: "undo", textContent: "Undo", onclick: take }));
+    place.append(make("button", { type: "button", id: "undo", textContent: "Undo", onclick: takeBack }));
   }
+  place.append(make("button", { type: "button", id: "toast-close", "aria-label": "Close the message", textContent: "×", onclick: close }));
   place.classList.add("is-shown");
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => place.classList.remove("is-shown"), undo ? 8000 : 4000);
+  toastTimer = setTimeout(close, undo ? 8000 : 4000);
 }
 
 /** What holds for now, such as a part that is away; empty: all is well. */

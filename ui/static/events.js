@@ -1,10 +1,13 @@
-// What the listener did, on its way to the server: one at a time, in order, kept while the server is away.
+// What the listener did, on its way to the server: one at a time, in order, kept while the server is away. Each event keeps whose
+// it is: it waits until they listen again rather than go out under another name.
 
 import { post, uuid } from "./dom.js";
+import { isListenerKnown, listenerId } from "./listener.js";
 
-const waiting = [];
+const waiting = []; // {event, at}
 const KEPT = 1000;
 const RETRY_MS = 2000;
+const LATE_MS = 2000; // kept for longer, an event says itself when it was; else the server's clock says so
 let isSending = false;
 let heard = () => {};
 
@@ -14,22 +17,27 @@ export function onAnswer(callback) {
 }
 
 export function send(event) {
-  if (waiting.length < KEPT) waiting.push({ event_id: uuid(), ...event });
+  const whose = isListenerKnown() ? { listener: listenerId() } : {};
+  if (waiting.length < KEPT) waiting.push({ event: { event_id: uuid(), ...whose, ...event }, at: Date.now() });
   flush();
 }
 
-async function flush() {
+export async function flush() {
   if (isSending) return;
   isSending = true;
-  while (waiting.length) {
-    const answer = await post("/events", waiting[0]);
-    if (answer.status === 0 || answer.status >= 500) {
-      heard(answer);
-      await new Promise((done) => setTimeout(done, RETRY_MS));
-      continue;
-    }
-    waiting.shift();
+  for (let next = first(); next; next = first()) {
+    const isLate = Date.now() - next.at > LATE_MS;
+    const answer = await post("/events", { ...next.event, ...(isLate && { occurred_at: new Date(next.at).toISOString() }) });
+    const isToRetry = answer.status === 0 || answer.status === 409 || answer.status >= 500;
+    if (!isToRetry) waiting.splice(waiting.indexOf(next), 1);
     heard(answer);
+    if (isToRetry) await new Promise((done) => setTimeout(done, RETRY_MS));
   }
   isSending = false;
+}
+
+/** The first event that may go out now. What nobody did is nobody's, whoever comes then. */
+function first() {
+  if (listenerId() !== null) for (let at = waiting.length - 1; at >= 0; at -= 1) if (waiting[at].event.listener === null) waiting.splice(at, 1);
+  return waiting.find(({ event }) => event.listener === undefined || event.listener === listenerId());
 }

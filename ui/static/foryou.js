@@ -27,14 +27,14 @@ export function startOver() {
 export async function refresh() {
   clearTimeout(pollTimer);
   const news = await get(`/for-you?seen=${encodeURIComponent(mark)}&mine=${encodeURIComponent(mine)}`);
-  if (news.ok) {
+  if (news.ok && !news.away) {
     if (news.html !== undefined) showForYou(news);
     mark = news.mark;
     mine = news.mine ?? "";
     opinions.take(news);
   }
   if (news.status === 0) notice("The player's server does not answer. The page goes on by itself when it is back.");
-  else if (!news.ok) notice(news.error ?? "The library is away.");
+  else if (!news.ok || news.away) notice(news.away ?? news.error);
   else if (!news.connected)
     notice(`Kafka is away. ${news.waiting || "No"} ${news.waiting === 1 ? "event is" : "events are"} kept and sent later; the music plays on.`);
   else notice("");
@@ -54,39 +54,52 @@ export function hurry() {
 function showForYou(news) {
   const section = one("#for-you");
   const fresh = parsed(news.html); // escaped by the server, see ui/cards.py
-  const isFirst = mark === "";
   section.dataset.generation = news.generation ?? "";
   section.dataset.personal = news.personal ?? "";
   const list = one(".cards", section);
-  const wanted = one(".cards", fresh);
-  if (!list || !wanted) return section.replaceChildren(fresh);
+  const freshList = one(".cards", fresh);
+  if (!list || !freshList) return section.replaceChildren(fresh);
   const focused = document.activeElement;
-  const before = new Map(all(".card", list).map((card) => [card.dataset.trackId, card]));
-  const places = new Map([...before.values()].map((card) => [card, card.getBoundingClientRect()]));
+  const held = focused?.closest(".card");
+  const place = list.contains(held) ? [...list.children].indexOf(held) : -1;
+  const spots = new Map(all(".card", list).map((card) => [card, card.getBoundingClientRect()]));
   one(".section-head", section).replaceWith(one(".section-head", fresh));
-  Object.assign(list.dataset, wanted.dataset);
-  all(".card", wanted).forEach((card, position) => {
+  Object.assign(list.dataset, freshList.dataset);
+  arrange(list, all(".card", freshList), mark === "");
+  if (focused !== document.activeElement) focusAgain(focused, list.children[Math.min(place, list.childElementCount - 1)]);
+  glide(spots);
+}
+
+/** The list's cards become these, in their order. isFirst: none of them is news */
+function arrange(list, cards, isFirst) {
+  const before = new Map(all(".card", list).map((card) => [card.dataset.trackId, card]));
+  cards.forEach((card, position) => {
     const kept = before.get(card.dataset.trackId);
-    if (kept) {
-      Object.assign(kept.dataset, card.dataset);
-      if (one(".words", kept).innerHTML !== one(".words", card).innerHTML) one(".words", kept).replaceWith(one(".words", card));
-      const [doings, wanted] = [one(".doings", kept), one(".doings", card)];
-      if (doings.childElementCount !== wanted.childElementCount) doings.replaceWith(wanted);
-    }
     before.delete(card.dataset.trackId);
+    if (kept) bringUpToDate(kept, card);
+    else if (!isFirst) card.classList.add("is-new");
     const placed = kept ?? card;
     if (list.children[position] !== placed) list.insertBefore(placed, list.children[position] ?? null);
-    if (!kept && !isFirst) placed.classList.add("is-new");
   });
   for (const gone of before.values()) gone.remove();
-  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
-  glide(places);
+}
+
+function bringUpToDate(kept, card) {
+  Object.assign(kept.dataset, card.dataset);
+  if (one(".words", kept).innerHTML !== one(".words", card).innerHTML) one(".words", kept).replaceWith(one(".words", card));
+  if (one(".doings", kept).childElementCount !== one(".doings", card).childElementCount) one(".doings", kept).replaceWith(one(".doings", card));
+}
+
+/** What had the focus keeps it; where it went, the same button of the card that is at its place now gets it. */
+function focusAgain(focused, card) {
+  if (focused.isConnected) return focused.focus({ preventScroll: true });
+  if (card) (one(`[data-do="${focused.dataset.do ?? "play"}"]`, card) ?? one(".cover", card)).focus({ preventScroll: true });
 }
 
 /** Cards that moved are seen to move. */
-function glide(places) {
+function glide(spots) {
   if (isCalm()) return;
-  for (const [card, from] of places) {
+  for (const [card, from] of spots) {
     if (!card.isConnected) continue;
     const to = card.getBoundingClientRect();
     if (from.left === to.left && from.top === to.top) continue;

@@ -3,9 +3,11 @@
 import { get, make, one, post } from "./dom.js";
 
 let about = { user_id: null, open_names: true, sign_up: true, guests: true };
+let isKnown = false;
 let arrived = () => {};
 
 export const listenerId = () => about.user_id;
+export const isListenerKnown = () => isKnown;
 export const isOperator = () => about.operator;
 
 /** callback(name, before): after somebody else has come */
@@ -26,6 +28,7 @@ export function confirm(name) {
 function take(answer) {
   const before = about.user_id;
   about = answer;
+  isKnown = true;
   const button = one("#listener");
   const name = about.user_id;
   button.textContent = name === null ? "Choose listener" : about.is_guest ? "Guest" : name;
@@ -69,7 +72,8 @@ const typed = () => ({ name: one("#listener-name").value, password: one("#listen
 
 async function enter(who) {
   const answer = await post("/listener", who);
-  one("#listener-error").textContent = answer.ok ? "" : answer.error;
+  const isNoAccount = answer.status === 401 && who.password && about.sign_up;
+  one("#listener-error").textContent = answer.ok ? "" : `${answer.error}${isNoAccount ? " New here? “New account” makes one of this name and password." : ""}`;
   if (!answer.ok) return;
   one("#listener-password").value = "";
   one("#listener-dialog").close();

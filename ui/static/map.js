@@ -1,9 +1,15 @@
 // The taste map: every track a dot, the listener's centres, rejected region and path over it. Click plays, drag moves,
-// the wheel looks closer; with the keyboard, arrows move and + and - look closer.
+// the wheel looks closer; with the keyboard, arrows move and + and - look closer. By touch, one finger plays and scrolls the
+// page, two move the map and look closer.
 
+import { pathTo } from "./address.js";
 import { get, make, one, parsed } from "./dom.js";
 
-const COLOURS = ["#e8683c", "#3f9be0", "#4bb36a", "#b06fd8", "#d9a514", "#e0559b", "#37b3b0", "#8d7bea", "#9aa63a", "#c98252"];
+// As many as the server tells genres apart (ui/tracks.py).
+const COLOURS = [
+  ["#e8683c", "#3f9be0", "#4bb36a", "#b06fd8", "#d9a514", "#e0559b", "#37b3b0", "#8d7bea", "#9aa63a", "#c98252"],
+  ["#4f74c4", "#c2454b", "#1f8f5f", "#d98ad0", "#8f7416", "#6cb9da", "#8a4f9e", "#7fc241", "#b0627a", "#5b8078"],
+].flat();
 const OTHER = "#8a8f99";
 const NEAR = 12;
 const MARGIN = 60;
@@ -11,6 +17,8 @@ const MARGIN = 60;
 let data = null;
 let view = { x: 0, y: 0, zoom: 1 };
 let canvas = null;
+let from = null; // where a pointer went down
+let hasMoved = false;
 let play = () => {};
 const titles = new Map();
 
@@ -139,14 +147,16 @@ function nearest(left, top) {
 
 function wire() {
   const tip = one("#map-tip");
-  let from = null;
-  let hasMoved = false;
+  wireFingers();
+  canvas.addEventListener("pointercancel", () => (from = null));
   canvas.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary) return;
     from = { x: event.clientX - view.x, y: event.clientY - view.y, left: event.clientX, top: event.clientY };
     hasMoved = false;
-    canvas.setPointerCapture(event.pointerId);
+    if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
     if (from) {
       hasMoved ||= Math.hypot(event.clientX - from.left, event.clientY - from.top) > 4;
       if (hasMoved) {
@@ -156,17 +166,18 @@ function wire() {
     } else hover(event.offsetX, event.offsetY, tip);
   });
   canvas.addEventListener("pointerup", async (event) => {
+    const at = !from || hasMoved ? -1 : nearest(event.offsetX, event.offsetY);
     from = null;
-    const at = hasMoved ? -1 : nearest(event.offsetX, event.offsetY);
     if (at >= 0) {
-      const answer = await get(`/card/${encodeURIComponent(data.tracks[at])}`);
+      const answer = await get(pathTo("card", data.tracks[at]));
       if (answer.ok) play(one(".card", parsed(answer.html)));
     }
   });
-  canvas.addEventListener("wheel", (event) => {
+  const onWheel = (event) => {
     event.preventDefault();
     zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, event.offsetX, event.offsetY);
-  }, { passive: false });
+  };
+  canvas.addEventListener("wheel", onWheel, { passive: false });
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
     if (step && !event.shiftKey) {
@@ -178,13 +189,36 @@ function wire() {
   });
 }
 
+function wireFingers() {
+  let before = null;
+  const fingers = ({ touches: [one, other] }) => {
+    const frame = canvas.getBoundingClientRect();
+    return {
+      left: (one.clientX + other.clientX) / 2 - frame.left,
+      top: (one.clientY + other.clientY) / 2 - frame.top,
+      apart: Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY)),
+    };
+  };
+  const onTouch = (event) => {
+    if (event.touches.length !== 2) return void (before = null);
+    event.preventDefault(); // one finger scrolls the page
+    const now = fingers(event);
+    if (event.type === "touchmove" && before) {
+      view = { ...view, x: view.x + now.left - before.left, y: view.y + now.top - before.top };
+      zoom(now.apart / before.apart, now.left, now.top);
+    }
+    [before, from] = [now, null];
+  };
+  for (const name of ["touchstart", "touchmove", "touchend"]) canvas.addEventListener(name, onTouch, { passive: false });
+}
+
 async function hover(left, top, tip) {
   const at = nearest(left, top);
   canvas.style.cursor = at < 0 ? "grab" : "pointer";
   if (at < 0) return void (tip.textContent = "");
   const id = data.tracks[at];
   if (!titles.has(id)) {
-    const answer = await get(`/card/${encodeURIComponent(id)}`);
+    const answer = await get(pathTo("card", id));
     if (answer.ok) titles.set(id, one(".card", parsed(answer.html)).dataset);
   }
   const track = titles.get(id);

@@ -12,7 +12,7 @@ export function openMenu(button, items) {
   const menu = make(
     "div",
     { id: "menu", role: "menu", "aria-label": "Track" },
-    ...items.filter(Boolean).map(([label, action, isChecked]) =>
+    ...items.map(([label, action, isChecked]) =>
       make(
         "button",
         {

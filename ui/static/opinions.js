@@ -1,6 +1,7 @@
 // Likes, dislikes and steering. Events are what counts: the server answers with the opinions as they are, and the page shows
 // what it has just sent until they come.
 
+import { pathTo } from "./address.js";
 import { all, get, one, toast } from "./dom.js";
 import { send } from "./events.js";
 
@@ -122,7 +123,7 @@ export function wireSteering(requireListener) {
 
 export async function showWhy(trackId) {
   const dialog = one("#why-dialog");
-  const answer = await get(`/view/why/${encodeURIComponent(trackId)}`);
+  const answer = await get(pathTo("view", "why", trackId));
   if (!answer.ok) return toast(answer.error);
   one("#why-body").innerHTML = answer.html; // escaped by the server, see ui/pages.py
   dialog.showModal();

@@ -1,8 +1,10 @@
 // The page: puts the player, "For you", the other pages and the listener together.
 
+import { pathTo } from "./address.js";
 import { all, get, make, one, parsed, toast, trackOf } from "./dom.js";
-import { onAnswer } from "./events.js";
+import { flush, onAnswer } from "./events.js";
 import { hurry, onNews, refresh, startOver } from "./foryou.js";
+import { wireKeys } from "./keys.js";
 import { askListener, askServer, confirm, listenerId, makeDialog, onArrival, requireListener } from "./listener.js";
 import * as map from "./map.js";
 import { openMenu } from "./menu.js";
@@ -11,6 +13,7 @@ import { Player } from "./player.js";
 import * as playlists from "./playlists.js";
 import { Queue } from "./queue.js";
 import { QueuePanel } from "./queuepanel.js";
+import { clearSearch, wireSearch } from "./search.js";
 import * as sound from "./sound.js";
 import { onView, showHome, showView, wireViews } from "./views.js";
 
@@ -25,9 +28,11 @@ function ahead(most) {
   const heard = player.heard;
   const tracks = all("#for-you .card")
     .map(trackOf)
-    .filter((track) => track.id !== player.track?.id && !queue.items.some((item) => item.id === track.id) && !opinions.has(track.id, "dislike"));
+    .filter((track) => track.id !== player.track?.id && !opinions.has(track.id, "dislike"))
+    .filter((track) => !queue.items.some((item) => item.id === track.id));
   const fresh = tracks.filter((track) => !heard.includes(track.id));
-  const again = tracks.filter((track) => heard.includes(track.id)).sort((a, b) => heard.lastIndexOf(a.id) - heard.lastIndexOf(b.id));
+  const lastAt = (track) => heard.lastIndexOf(track.id);
+  const again = tracks.filter((track) => heard.includes(track.id)).sort((a, b) => lastAt(a) - lastAt(b));
   return [...fresh, ...again].slice(0, most);
 }
 
@@ -56,27 +61,38 @@ function react(action, track, button) {
 }
 
 function menuOf(track) {
-  const steer = (action) => () => react(action, track);
-  const target = { artist: track.mutedArtist && `artist:${track.mutedArtist}`, genre: track.mutedGenre && `genre:${track.mutedGenre}` };
-  const mute = (kind) =>
-    target[kind] && [
-      `${opinions.isMuted(target[kind]) ? "Unmute" : "Mute"} ${kind}: ${opinions.named(target[kind])}`,
-      () => requireListener() && opinions.mute(target[kind], !opinions.isMuted(target[kind])),
-    ];
-  return [
-    ["Play next", () => (queue.addNext(track), toast(`Next: “${track.title}”.`))],
-    ["Add to queue", () => (queue.add(track), toast(`“${track.title}” is in the queue.`))],
+  const items = [
+    ["Play next", () => put(track, "addNext", `Next: “${track.title}”.`)],
+    ["Add to queue", () => put(track, "add", `“${track.title}” is in the queue.`)],
     ["Add to playlist …", () => requireListener() && playlists.putInto([track])],
-    track.source === "playlist" && playlists.open() && ["Take out of the playlist", () => playlists.takeOut(track)],
-    ["More like this", steer("more"), opinions.has(track.id, "more")],
-    ["Less like this", steer("less"), opinions.has(track.id, "less")],
-    mute("artist"),
-    mute("genre"),
-    ["Radio from here", () => radio("track", track.id)],
-    ["Song path from here …", () => pathFrom(track.id, `${track.title} · ${track.artist}`)],
-    track.source === "for-you" && one("#for-you").dataset.personal === "true" && ["Why this", () => opinions.showWhy(track.id)],
-    ["About the track", () => (location.hash = `#/track/${encodeURIComponent(track.id)}`)],
   ];
+  if (track.source === "playlist" && playlists.open()) items.push(["Take out of the playlist", () => playlists.takeOut(track)]);
+  items.push(["More like this", () => react("more", track), opinions.has(track.id, "more")]);
+  items.push(["Less like this", () => react("less", track), opinions.has(track.id, "less")]);
+  if (track.mutedArtist) items.push(muting("artist", track.mutedArtist));
+  if (track.mutedGenre) items.push(muting("genre", track.mutedGenre));
+  items.push(["Radio from here", () => radio("track", track.id)]);
+  items.push(["Song path from here …", () => pathFrom(track.id, `${track.title} · ${track.artist}`)]);
+  const isMine = track.source === "for-you" && one("#for-you").dataset.personal === "true";
+  if (isMine) items.push(["Why this", () => opinions.showWhy(track.id)]);
+  items.push(["About the track", () => goTo(`#${pathTo("track", track.id)}`)]);
+  return items;
+}
+
+function put(track, where, message) {
+  queue[where](track);
+  toast(message);
+}
+
+function muting(kind, name) {
+  const target = `${kind}:${name}`;
+  const isMuted = opinions.isMuted(target);
+  return [`${isMuted ? "Unmute" : "Mute"} ${kind}: ${name}`, () => requireListener() && opinions.mute(target, !isMuted)];
+}
+
+function goTo(address) {
+  clearSearch();
+  location.hash = address;
 }
 
 async function radio(seed, value) {
@@ -88,20 +104,24 @@ async function radio(seed, value) {
 function pathFrom(id, title) {
   sessionStorage.setItem("overtone.path-from", JSON.stringify({ id, title }));
   if (location.hash === "#/sound") showView(true);
-  else location.hash = "#/sound";
+  else goTo("#/sound");
 }
 
 async function resume(button) {
-  const answer = await get(`/card/${encodeURIComponent(button.dataset.trackId)}`);
+  const answer = await get(pathTo("card", button.dataset.trackId));
   if (answer.ok) player.load({ ...trackOf(one(".card", parsed(answer.html))), source: "history" }, Number(button.dataset.positionMs), true);
   else toast(answer.error);
 }
 
 function showSimilar(trackId) {
   const field = one("#similar-to textarea, #similar-to input");
-  field.value = trackId;
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-  if (trackId) one("#similar").scrollIntoView({ behavior: "auto", block: "start" });
+  if (field.value !== trackId) {
+    field.value = trackId;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  if (!trackId) return;
+  clearSearch();
+  one("#similar").scrollIntoView({ behavior: "auto", block: "start" });
 }
 
 // ---- marks on cards and bar
@@ -159,6 +179,7 @@ function arrive(name, before) {
   if (player.track && before === null) player.own();
   else restore(name);
   startOver();
+  flush();
   if (location.hash.length > 2) showView();
   else showHome();
 }
@@ -204,7 +225,7 @@ const DOES = {
     opinions.mute(dataset.target, false);
   },
   "new-playlist": () => playlists.putInto([]),
-  "drop-playlist": ({ dataset }) => playlists.drop(dataset.playlist),
+  "drop-playlist": ({ dataset }) => playlists.askDrop(dataset.playlist, dataset.name),
   forget: () => playlists.askForget(askServer),
   record: () => sound.record(),
   "map-in": () => map.look("in"),
@@ -212,27 +233,18 @@ const DOES = {
   "map-all": () => map.look("all"),
 };
 
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || one("dialog[open], #menu")) return;
-  const isTyping = event.target.closest?.("input, textarea, button, a, select, summary");
-  if (event.key === " " && !isTyping) player.toggle();
-  else if (event.key === "/" && !isTyping) one("#search textarea, #search input")?.focus();
-  else if (event.shiftKey && event.key === "ArrowRight" && !event.target.closest?.("input, textarea")) player.next();
-  else if (event.shiftKey && event.key === "ArrowLeft" && !event.target.closest?.("input, textarea")) player.previous();
-  else return;
-  event.preventDefault();
-}
-
 function wire() {
   document.addEventListener("click", (event) => {
     const pressed = event.target.closest?.("[data-do]");
     if (pressed) DOES[pressed.dataset.do]?.(pressed, pressed.closest(".card"));
   });
-  document.addEventListener("keydown", onKey);
+  wireKeys(player);
+  wireSearch();
   document.addEventListener("visibilitychange", () => document.hidden || refresh());
   onAnswer((answer) => {
     if (answer.ok) hurry();
     else if (answer.status === 401) confirm(null);
+    else if (answer.status === 409) refresh(); // it tells who listens by now
     else if (answer.status !== 0) toast(answer.error);
   });
   onNews((news) => {
@@ -243,6 +255,7 @@ function wire() {
   onView(paint);
   opinions.onChange(paint);
   sound.onFound(paint);
+  addEventListener("hashchange", () => showSimilar(""));
   map.onPlay((card) => DOES.play(null, card));
   onArrival(arrive);
   for (const section of all("#results, #similar")) new MutationObserver(paint).observe(section, { childList: true, subtree: true });

@@ -1,15 +1,20 @@
-// The bar at the bottom and the one audio element. It stands outside of what Gradio renders, so nothing redrawn stops it.
+// What plays: the one audio element, and what is said about it. It stands outside of what Gradio renders, so nothing redrawn stops it.
 //
 // A start is one loading of one track. Each start says `play` once, when sound really comes, and then at most one of
 // `complete` (heard up to completeShare) and `skip` (left before that).
 
-import { BAR, icon } from "./bar.js";
-import { clock, post } from "./dom.js";
+import { pathTo } from "./address.js";
+import { Bar } from "./bar.js";
+import { post } from "./dom.js";
 import { send } from "./events.js";
+import { wireMediaKeys } from "./mediakeys.js";
+import { showTitle } from "./title.js";
 import { Waveform } from "./waveform.js";
 
 const RESTART_S = 3; // "previous" within this many seconds goes back a track, later to the beginning
 const MAX_FAILURES = 5;
+const PASS_OVER_MS = 1200;
+const RETRY_MS = 2000;
 const PLACE_MS = 10_000; // so often the server is told where the listener is in a track
 const HISTORY = 200;
 
@@ -19,18 +24,18 @@ export class Player {
   constructor({ completeShare, queue, upcoming, react, changed, tell }) {
     Object.assign(this, { completeShare, queue, upcoming, react, changed, tell });
     this.track = null;
-    this.history = [];
+    this.history = []; // the tracks that were heard, for "previous"
+    this.passed = []; // ids of all that have been on, heard or not
     this.failures = 0;
-    this.bar = document.createElement("section");
-    this.bar.id = "player";
-    this.bar.setAttribute("aria-label", "Player");
-    this.bar.innerHTML = BAR;
-    document.body.append(this.bar);
-    this.audio = this.bar.querySelector("#audio");
+    this.start = 0; // counts loadings
+    this.bar = new Bar();
+    this.audio = this.bar.part("audio");
     this.audio.volume = keptVolume();
-    this.waveform = new Waveform(this.bar.querySelector("#waveform"));
-    this.#wire();
-    this.#showVolume();
+    this.waveform = new Waveform(this.bar.part("waveform"));
+    this.#wireBar();
+    this.#wireAudio();
+    wireMediaKeys(this);
+    this.bar.showVolume(this.audio);
   }
 
   get isPlaying() {
@@ -48,12 +53,13 @@ export class Player {
 
   /** Starts a track, or pauses and resumes the one that is on. */
   play(track) {
-    if (this.track?.id === track.id && !this.audio.error && !this.audio.ended) this.toggle();
+    if (this.track?.id === track.id && !this.audio.ended) this.toggle();
     else this.#start(track);
   }
 
   toggle() {
     if (!this.track) this.next();
+    else if (this.audio.error) this.#reload(true);
     else if (this.audio.paused) this.audio.play().catch(() => {});
     else this.audio.pause();
   }
@@ -79,9 +85,7 @@ export class Player {
 
   /** Puts a track in place as it was left, without starting it. */
   load(track, positionMs, isToPlay = false) {
-    this.#start(track, true, isToPlay);
-    const go = () => (this.audio.currentTime = positionMs / 1000);
-    this.audio.addEventListener("loadedmetadata", go, { once: true });
+    this.#start(track, { isGoingBack: true, isToPlay, positionMs });
   }
 
   /** Somebody else listens: what is on is nobody's any more. */
@@ -89,6 +93,7 @@ export class Player {
     this.hasPlayed = false;
     this.audio.pause();
     this.history = [];
+    this.passed = [];
   }
 
   /** Somebody says who has been listening: what is on is theirs. */
@@ -101,29 +106,53 @@ export class Player {
 
   previous() {
     if (!this.history.length || this.audio.currentTime > RESTART_S) this.audio.currentTime = 0;
-    else this.#start(this.history.pop(), true);
+    else this.#start(this.history.pop(), { isGoingBack: true });
   }
 
   /** Ids of the tracks that have been on, the current one last. */
   get heard() {
-    return [...this.history, ...(this.track ? [this.track] : [])].map((track) => track.id);
+    return [...this.passed, ...(this.track ? [this.track.id] : [])];
   }
 
-  #start(track, isGoingBack = false, isToPlay = true) {
+  showModes() {
+    this.bar.showModes(this.queue);
+  }
+
+  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0 } = {}) {
     this.#leave();
-    if (this.track && !isGoingBack) this.history.push(this.track);
-    if (this.history.length > HISTORY) this.history.shift();
+    if (this.track && !isGoingBack) {
+      if (this.wasHeard) this.history.push(this.track);
+      this.passed.push(this.track.id);
+    }
+    for (const list of [this.history, this.passed]) if (list.length > HISTORY) list.shift();
     this.track = track;
     this.placeAt = Date.now();
-    this.hasPlayed = this.hasCompleted = false;
-    this.audio.src = `/audio/${encodeURIComponent(track.id)}`;
+    this.hasPlayed = this.hasCompleted = this.wasHeard = this.wasTriedAgain = false;
     this.waveform.load(track.id);
-    if (isToPlay) this.audio.play().catch((error) => {
+    this.#load(positionMs, isToPlay);
+    this.bar.showTrack(track);
+    showTitle({ track: `${track.title} · ${track.artist}` });
+    this.#showTime();
+    this.changed();
+  }
+
+  #load(positionMs, isToPlay) {
+    this.start += 1;
+    this.startMs = positionMs;
+    this.isWanted = isToPlay;
+    this.audio.src = pathTo("audio", this.track.id);
+    const go = () => (this.audio.currentTime = positionMs / 1000);
+    if (positionMs) this.audio.addEventListener("loadedmetadata", go, { once: true });
+    if (!isToPlay) return;
+    this.audio.play().catch((error) => {
       // AbortError: another track was chosen meanwhile. Missing or broken files come as an "error" event.
       if (error.name === "NotAllowedError") this.tell("The browser wants a click on play first.");
     });
-    this.#showTrack();
-    this.changed();
+  }
+
+  /** The same track once more, from where it stopped. */
+  #reload(isToPlay) {
+    this.#load(this.positionMs || this.startMs, isToPlay);
   }
 
   /** Says `skip` for the track that is left, if it was heard at all and not to the end. */
@@ -143,28 +172,31 @@ export class Player {
     });
   }
 
-  #wire() {
-    const on = (id, event, action) => this.bar.querySelector(`#${id}`).addEventListener(event, action);
-    on("play-pause", "click", () => this.toggle());
-    on("next", "click", () => this.next());
-    on("previous", "click", () => this.previous());
-    on("seek", "input", (event) => {
-      if (this.durationMs) this.audio.currentTime = (event.target.value / 1000) * (this.durationMs / 1000);
+  #wireBar() {
+    const { bar, audio } = this;
+    bar.on("play-pause", "click", () => this.toggle());
+    bar.on("next", "click", () => this.next());
+    bar.on("previous", "click", () => this.previous());
+    bar.on("seek", "input", (event) => {
+      if (this.durationMs) audio.currentTime = (event.target.value / 1000) * (this.durationMs / 1000);
       this.#showTime();
     });
-    on("volume", "input", (event) => {
-      this.audio.volume = event.target.value / 100;
-      this.audio.muted = false;
+    bar.on("volume", "input", (event) => {
+      audio.volume = event.target.value / 100;
+      audio.muted = false;
     });
-    on("shuffle", "click", () => this.queue.toggleShuffle());
-    on("repeat", "click", () => this.queue.turnRepeat());
-    on("menu-now", "click", (event) => this.track && this.react("menu", this.track, event.currentTarget));
-    on("mute", "click", () => (this.audio.muted = !this.audio.muted));
-    for (const action of ["like", "dislike", "similar"]) on(`${action}-now`, "click", () => this.track && this.react(action, this.track));
+    bar.on("shuffle", "click", () => this.queue.toggleShuffle());
+    bar.on("repeat", "click", () => this.queue.turnRepeat());
+    bar.on("mute", "click", () => (audio.muted = !audio.muted));
+    bar.on("menu-now", "click", (event) => this.track && this.react("menu", this.track, event.currentTarget));
+    for (const action of ["like", "dislike", "similar"]) bar.on(`${action}-now`, "click", () => this.track && this.react(action, this.track));
+  }
 
-    const audio = this.audio;
+  #wireAudio() {
+    const { audio } = this;
     audio.addEventListener("playing", () => {
       this.failures = 0;
+      this.wasHeard = true;
       if (this.track && !this.hasPlayed && !this.hasCompleted) {
         this.hasPlayed = true;
         this.#say("play");
@@ -178,32 +210,21 @@ export class Player {
       if (Date.now() - this.placeAt > PLACE_MS) this.#tellPlace();
       this.#showTime();
     });
-    audio.addEventListener("ended", () => (this.queue.repeat === "one" ? this.#start(this.track, true) : this.next()));
-    audio.addEventListener("pause", () => !audio.ended && this.#tellPlace());
+    audio.addEventListener("ended", () => (this.queue.repeat === "one" ? this.#start(this.track, { isGoingBack: true }) : this.next()));
+    audio.addEventListener("play", () => (this.isWanted = true));
+    audio.addEventListener("pause", () => {
+      if (audio.ended || audio.error) return;
+      this.isWanted = false;
+      this.#tellPlace();
+    });
     addEventListener("pagehide", () => this.#tellPlace());
     audio.addEventListener("error", () => this.#failed());
     audio.addEventListener("volumechange", () => {
-      this.#showVolume();
+      this.bar.showVolume(audio);
       localStorage.setItem("overtone.volume", String(audio.volume));
     });
     for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
     for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.#showTime());
-    const seekTo = (seconds) => (audio.currentTime = Math.max(0, Math.min(seconds, audio.duration || 0)));
-    for (const [action, handler] of [
-      ["play", () => audio.paused && this.toggle()],
-      ["pause", () => audio.pause()],
-      ["stop", () => audio.pause()],
-      ["nexttrack", () => this.next()],
-      ["previoustrack", () => this.previous()],
-      ["seekto", ({ seekTime }) => seekTo(seekTime)],
-      ["seekforward", ({ seekOffset }) => seekTo(audio.currentTime + (seekOffset || 10))],
-      ["seekbackward", ({ seekOffset }) => seekTo(audio.currentTime - (seekOffset || 10))],
-    ])
-      try {
-        navigator.mediaSession?.setActionHandler(action, handler);
-      } catch {
-        // a browser that does not know this key
-      }
   }
 
   /** For "continue listening", here or on another device. */
@@ -214,88 +235,48 @@ export class Player {
     this.changed();
   }
 
-  #failed() {
+  /** Sound did not come. Whether that is the file's fault or the server's, only the server knows. */
+  async #failed() {
     if (!this.track || !this.audio.getAttribute("src")) return;
-    this.tell(`“${this.track.title}” cannot be played.`);
+    const { start, track } = this;
+    let status = await answerOf(track);
+    if (this.start === start && isAway(status)) this.tell(`The server cannot give “${track.title}” now. It goes on by itself.`);
+    while (this.start === start && isAway(status)) {
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+      status = await answerOf(track);
+      this.wasTriedAgain = false;
+    }
+    if (this.start !== start) return;
+    if (status === 200 && !this.wasTriedAgain) {
+      this.wasTriedAgain = true;
+      return this.#reload(this.isWanted);
+    }
+    this.tell(`“${track.title}” cannot be played.`);
     this.failures += 1;
-    const failed = this.track;
-    if (this.failures < MAX_FAILURES) setTimeout(() => this.track === failed && this.next(), 1200);
+    if (this.failures < MAX_FAILURES) setTimeout(() => this.start === start && this.next(), PASS_OVER_MS);
     this.#showState();
   }
 
-  #showTrack() {
-    const { title, artist, licence, id } = this.track;
-    const set = (part, text) => {
-      const element = this.bar.querySelector(`#now-${part}`);
-      element.textContent = text;
-      element.title = text;
-    };
-    set("title", title);
-    this.bar.querySelector("#now-title").href = `#/track/${encodeURIComponent(id)}`;
-    set("artist", artist);
-    set("licence", licence || "Licence not stated");
-    const cover = this.bar.querySelector("#now-cover");
-    cover.src = `/cover/${encodeURIComponent(id)}`;
-    cover.hidden = false;
-    for (const element of this.bar.querySelectorAll(":disabled")) element.disabled = false;
-    document.title = `${title} · ${artist} · Overtone`;
-    if (navigator.mediaSession)
-      navigator.mediaSession.metadata = new MediaMetadata({ title, artist, artwork: [{ src: cover.src, type: "image/svg+xml" }] });
-    this.#showTime();
-  }
-
   #showState() {
-    const toggle = this.bar.querySelector("#play-pause");
-    const name = this.isPlaying ? "pause" : "play";
-    toggle.innerHTML = icon(name);
-    toggle.setAttribute("aria-label", this.isPlaying ? "Pause" : "Play");
-    toggle.title = this.isPlaying ? "Pause" : "Play";
-    if (navigator.mediaSession) navigator.mediaSession.playbackState = this.isPlaying ? "playing" : "paused";
-    this.bar.classList.toggle("is-playing", this.isPlaying);
+    this.bar.showState(this.isPlaying);
     this.changed();
   }
 
   #showTime() {
-    const all = this.durationMs;
-    const share = all ? Math.min(1, this.positionMs / all) : 0;
-    const seek = this.bar.querySelector("#seek");
-    seek.value = String(Math.round(share * 1000));
-    seek.style.setProperty("--share", `${share * 100}%`);
-    seek.setAttribute("aria-valuetext", `${clock(this.positionMs)} of ${clock(all)}`);
-    this.waveform.show(share);
-    this.#tellKeys();
-    this.bar.querySelector("#time-now").textContent = clock(this.positionMs);
-    this.bar.querySelector("#time-all").textContent = clock(all);
-  }
-
-  /** Position for the system's own controls; a position beyond the length would be an error. */
-  #tellKeys() {
-    const duration = (this.durationMs ?? 0) / 1000;
-    if (duration > 0 && navigator.mediaSession?.setPositionState)
-      navigator.mediaSession.setPositionState({ duration, position: Math.min(this.audio.currentTime, duration), playbackRate: 1 });
-  }
-
-  /** Shuffle and repeat as the queue has them. */
-  showModes() {
-    const { shuffle, repeat } = this.queue;
-    this.bar.querySelector("#shuffle").setAttribute("aria-pressed", String(shuffle));
-    const button = this.bar.querySelector("#repeat");
-    const label = { off: "Repeat: off", all: "Repeat: the queue", one: "Repeat: this track" }[repeat];
-    button.setAttribute("aria-label", label);
-    button.title = label;
-    button.dataset.repeat = repeat;
-    this.bar.querySelector("#queue-toggle").dataset.count = this.queue.items.length || "";
-  }
-
-  #showVolume() {
-    const mute = this.bar.querySelector("#mute");
-    mute.innerHTML = icon(this.audio.muted || this.audio.volume === 0 ? "muted" : "volume");
-    mute.setAttribute("aria-pressed", String(this.audio.muted));
-    const volume = this.bar.querySelector("#volume");
-    volume.value = String(Math.round(this.audio.volume * 100));
-    volume.style.setProperty("--share", `${this.audio.muted ? 0 : this.audio.volume * 100}%`);
+    this.waveform.show(this.bar.showTime(this.positionMs, this.durationMs));
   }
 }
+
+/** The status of a track's audio, without its content; 0 where no answer comes. */
+async function answerOf(track) {
+  try {
+    return (await fetch(pathTo("audio", track.id), { method: "HEAD", cache: "no-store" })).status;
+  } catch {
+    return 0;
+  }
+}
+
+const isAway = (status) => status === 0 || status >= 500;
 
 /** As loud as last time in this browser. */
 function keptVolume() {

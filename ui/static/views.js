@@ -1,11 +1,13 @@
 // The pages beside the list, by the part of the address behind "#". The server makes their HTML; a part that is away is
 // said, and asked again until it is back.
 
+import { pathTo, segments } from "./address.js";
 import { all, get, make, one, parsed } from "./dom.js";
+import { showTitle } from "./title.js";
 
 const RETRY_MS = 3000;
 const STATUS_MS = 5000;
-const NAMES = { "": "Overtone", track: "Track", artist: "Artist", genre: "Genre", playlist: "Playlist", you: "Your music", map: "Taste map", sound: "Find by sound", status: "Service" };
+const KINDS = ["track", "artist", "genre", "playlist", "you", "map", "sound", "status"];
 
 let shown = ""; // what stands in #view
 let timer = 0;
@@ -24,7 +26,9 @@ export function wireViews() {
 /** Shows the page of the address. again: although it is there already, without moving the focus */
 export async function showView(again = false) {
   clearTimeout(timer);
-  const [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const asked = location.hash;
+  const parts = segments(asked);
+  const kind = parts?.[0] ?? null;
   for (const link of all("#nav a")) {
     if (link.hash.replace(/^#\/?/, "") === kind) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -34,12 +38,13 @@ export async function showView(again = false) {
   if (kind === "") {
     shown = "";
     one("#view").replaceChildren();
+    showTitle({ page: "" });
     return showHome();
   }
-  if (!(kind in NAMES)) return fail("There is no such page.");
-  const path = [kind, ...rest].join("/");
-  const answer = await get(`/view/${path}`);
-  if (location.hash.replace(/^#\/?/, "") !== path) return; // another page was chosen meanwhile
+  if (parts === null || !KINDS.includes(kind)) return fail("There is no such page.");
+  const path = pathTo("view", ...parts);
+  const answer = await get(path);
+  if (location.hash !== asked) return; // another page was chosen meanwhile
   if (!answer.ok) {
     fail(answer.error ?? "This page cannot be shown.");
     if (answer.status === 0 || answer.status >= 500) timer = setTimeout(() => showView(true), RETRY_MS);
@@ -47,8 +52,11 @@ export async function showView(again = false) {
   }
   const isNew = shown !== path;
   shown = path;
+  const opened = all("#view details[open]").map((each) => each.dataset.keep);
   one("#view").replaceChildren(parsed(answer.html)); // escaped by the server, see ui/pages.py
+  if (!isNew) for (const each of all("#view details")) each.open = opened.includes(each.dataset.keep);
   const head = one("#view h2");
+  showTitle({ page: head?.textContent ?? "" });
   if (isNew && !again && head) {
     head.tabIndex = -1;
     head.focus({ preventScroll: true });
@@ -61,6 +69,7 @@ export async function showView(again = false) {
 }
 
 function fail(why) {
+  showTitle({ page: "Not shown" });
   one("#view").replaceChildren(make("p", { className: "problem", role: "alert", textContent: why }));
   shown = "";
 }

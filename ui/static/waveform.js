@@ -1,5 +1,6 @@
 // The waveform behind the position: drawn once for a track, tinted as far as it has been heard.
 
+import { pathTo } from "./address.js";
 import { get } from "./dom.js";
 
 export class Waveform {
@@ -16,7 +17,7 @@ export class Waveform {
     this.asked = trackId;
     this.peaks = [];
     this.draw();
-    const answer = await get(`/waveform/${encodeURIComponent(trackId)}`);
+    const answer = await get(pathTo("waveform", trackId));
     if (this.asked !== trackId) return;
     this.peaks = answer.ok ? answer.peaks : [];
     this.draw();
