@@ -12,7 +12,9 @@ export function segments(hash = location.hash) {
 }
 
 /** A path on the server, each part one segment of it: pathTo("audio", id). A part that would lead elsewhere finds nothing. */
-export const pathTo = (...parts) => `/${parts.map((part) => encodeURIComponent(leadsElsewhere(part) ? "\u0000" : part)).join("/")}`;
+export const pathTo = (...parts) => `/${parts.map(segment).join("/")}`;
+
+const segment = (part) => (leadsElsewhere(part) ? "%00" : encodeURIComponent(part));
 
 // The browser resolves these before it asks, also when they are escaped.
 const leadsElsewhere = (part) => part === "." || part === "..";

@@ -1,9 +1,10 @@
-// The bar at the bottom as it is seen: its markup, and what it shows of the track, the time and the modes. On a phone it opens to a
-// sheet over the whole page, since most of its buttons have no room in it.
+// The bar at the bottom as it is seen: its markup, and what it shows of the track, the time and the modes. On a phone it opens
+// to a sheet over the whole page, since most of its buttons have no room in it.
 
 import { pathTo } from "./address.js";
 import { clock, licenceOf } from "./dom.js";
 
+const line = (d) => `<path d="${d}" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"/>`;
 const ICONS = {
   play: '<path d="M8 5.1v13.8L19 12z"/>',
   pause: '<path d="M7 5h4v14H7zm6 0h4v14h-4z"/>',
@@ -13,11 +14,11 @@ const ICONS = {
   muted: '<path d="M4 9v6h4l5 4V5L8 9zm11.2.6 1.4-1.4 2 2 2-2L22 9.6l-2 2 2 2-1.4 1.4-2-2-2 2-1.4-1.4 2-2z"/>',
   like: '<path d="M12 20.6 4.3 13a5 5 0 0 1 7.1-7.1l.6.6.6-.6a5 5 0 0 1 7.1 7.1z"/>',
   dislike: '<path d="M17 3h3v11h-3zM4.5 14.5A1.5 1.5 0 0 1 3 13l2-8.2A2.3 2.3 0 0 1 7.2 3H15v11l-4 7a2 2 0 0 1-2-2v-4.5z"/>',
-  similar: '<path d="M3 8.500q3-4 6 0t6 0 6 0M3 15.500q3-4 6 0t6 0 6 0" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"/>',
-  shuffle: '<path d="M4 7h3.5l8 10H20m-3-3 3 3-3 3M4 17h3.500l2.300-2.900M13.500 9.500 15.500 7H20m-3-3 3 3-3 3" fill="none" stroke="currentColor" stroke-width="2"/>',
-  repeat: '<path d="M17 2l3 3-3 3M20 5H8a4 4 0 0 0-4 4v2m3 11-3-3 3-3m-3 3h12a4 4 0 0 0 4-4v-2" fill="none" stroke="currentColor" stroke-width="2"/>',
+  similar: line("M3 8.500q3-4 6 0t6 0 6 0M3 15.500q3-4 6 0t6 0 6 0"),
+  shuffle: line("M4 7h3.5l8 10H20m-3-3 3 3-3 3M4 17h3.500l2.300-2.900M13.500 9.500 15.500 7H20m-3-3 3 3-3 3"),
+  repeat: line("M17 2l3 3-3 3M20 5H8a4 4 0 0 0-4 4v2m3 11-3-3 3-3m-3 3h12a4 4 0 0 0 4-4v-2"),
   queue: '<path d="M4 6h16v2H4zm0 5h16v2H4zm0 5h10v2H4z"/>',
-  close: '<path d="M6.500 9 12 14.500 17.500 9" fill="none" stroke="currentColor" stroke-width="2.200" stroke-linecap="round"/>',
+  close: line("M6.500 9 12 14.500 17.500 9"),
   menu: '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
 };
 const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true" focusable="false">${ICONS[name]}</svg>`;
@@ -104,14 +105,16 @@ export class Bar {
 
   showTrack(track) {
     const { title, artist, id } = track;
-    for (const [part, text] of Object.entries({ title, artist })) Object.assign(this.part(`now-${part}`), { textContent: text, title: text });
+    for (const [part, text] of Object.entries({ title, artist }))
+      Object.assign(this.part(`now-${part}`), { textContent: text, title: text });
     this.part("now-title").href = `#${pathTo("track", id)}`;
     this.part("now-licence").replaceChildren(licenceOf(track));
-    this.part("now-cover").src = pathTo("cover", id);
-    this.part("now-cover").hidden = this.part("sheet-open").hidden = false;
+    const cover = this.part("now-cover");
+    cover.src = pathTo("cover", id);
+    cover.hidden = this.part("sheet-open").hidden = false;
     for (const element of this.element.querySelectorAll(":disabled")) element.disabled = false;
-    if (navigator.mediaSession)
-      navigator.mediaSession.metadata = new MediaMetadata({ title, artist, artwork: [{ src: this.part("now-cover").src, type: "image/svg+xml" }] });
+    const artwork = [{ src: cover.src, type: "image/svg+xml" }];
+    if (navigator.mediaSession) navigator.mediaSession.metadata = new MediaMetadata({ title, artist, artwork });
   }
 
   showState(isPlaying) {
@@ -133,8 +136,8 @@ export class Bar {
     this.part("time-now").textContent = clock(positionMs);
     this.part("time-all").textContent = clock(durationMs);
     // For the system's own controls; a position beyond the length would be an error.
-    if (durationMs > 0 && navigator.mediaSession?.setPositionState)
-      navigator.mediaSession.setPositionState({ duration: durationMs / 1000, position: (share * durationMs) / 1000, playbackRate: 1 });
+    const duration = durationMs / 1000;
+    if (duration > 0) navigator.mediaSession?.setPositionState?.({ duration, position: share * duration, playbackRate: 1 });
     return share;
   }
 

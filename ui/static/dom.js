@@ -42,8 +42,9 @@ async function answered(ask) {
   try {
     const answer = await ask();
     const type = answer.headers.get("content-type") ?? "";
-    if (!type.startsWith("application/json") && !isPage(answer, type)) return { ok: false, status: answer.status, error: "There is no such page." };
-    const body = type.startsWith("application/json") ? await answer.json() : { html: await answer.text() };
+    const isJson = type.startsWith("application/json");
+    if (!isJson && !isPage(answer, type)) return { ok: false, status: answer.status, error: "There is no such page." };
+    const body = isJson ? await answer.json() : { html: await answer.text() };
     return { ...(Array.isArray(body) ? { list: body } : body), ok: answer.ok, status: answer.status };
   } catch {
     return { ok: false, status: 0, error: "The player's server does not answer." };
@@ -78,7 +79,8 @@ export function trackOf(card) {
 /** A track's licence by its usual name, as a link to its text where that is known. */
 export function licenceOf({ licence, licenceUrl }) {
   if (!licenceUrl) return make("span", { textContent: licence || "Licence not stated", title: licence ?? "" });
-  return make("a", { href: licenceUrl, target: "_blank", rel: "license noopener noreferrer", textContent: licence, title: licenceUrl });
+  const link = { href: licenceUrl, target: "_blank", rel: "license noopener noreferrer" };
+  return make("a", { ...link, textContent: licence, title: licenceUrl });
 }
 
 // crypto.randomUUID exists on https and on this machine only; the player may be served to a home network.
@@ -107,7 +109,8 @@ export function toast(message, undo = null) {
     };
     place.append(make("button", { type: "button", id: "undo", textContent: "Undo", onclick: takeBack }));
   }
-  place.append(make("button", { type: "button", id: "toast-close", "aria-label": "Close the message", textContent: "×", onclick: close }));
+  const label = "Close the message";
+  place.append(make("button", { type: "button", id: "toast-close", "aria-label": label, textContent: "×", onclick: close }));
   place.classList.add("is-shown");
   clearTimeout(toastTimer);
   toastTimer = setTimeout(close, undo ? 8000 : 4000);

@@ -4,7 +4,7 @@
 import { post, uuid } from "./dom.js";
 import { isListenerKnown, listenerId } from "./listener.js";
 
-const waiting = []; // {event, at}
+let waiting = []; // {event, at}
 const KEPT = 1000;
 const RETRY_MS = 2000;
 const LATE_MS = 2000; // kept for longer, an event says itself when it was; else the server's clock says so
@@ -29,15 +29,15 @@ export async function flush() {
     const isLate = Date.now() - next.at > LATE_MS;
     const answer = await post("/events", { ...next.event, ...(isLate && { occurred_at: new Date(next.at).toISOString() }) });
     const isToRetry = answer.status === 0 || answer.status === 409 || answer.status >= 500;
-    if (!isToRetry) waiting.splice(waiting.indexOf(next), 1);
+    if (!isToRetry) waiting = waiting.filter((each) => each !== next);
     heard(answer);
     if (isToRetry) await new Promise((done) => setTimeout(done, RETRY_MS));
   }
   isSending = false;
 }
 
-/** The first event that may go out now. What nobody did is nobody's, whoever comes then. */
+/** The first event that may go out now. */
 function first() {
-  if (listenerId() !== null) for (let at = waiting.length - 1; at >= 0; at -= 1) if (waiting[at].event.listener === null) waiting.splice(at, 1);
+  if (listenerId() !== null) waiting = waiting.filter(({ event }) => event.listener !== null); // what nobody did stays nobody's
   return waiting.find(({ event }) => event.listener === undefined || event.listener === listenerId());
 }

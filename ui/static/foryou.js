@@ -35,14 +35,15 @@ export async function refresh() {
   }
   if (news.status === 0) notice("The player's server does not answer. The page goes on by itself when it is back.");
   else if (!news.ok || news.away) notice(news.away ?? news.error);
-  else if (!news.connected)
-    notice(`Kafka is away. ${news.waiting || "No"} ${news.waiting === 1 ? "event is" : "events are"} kept and sent later; the music plays on.`);
+  else if (!news.connected) notice(`Kafka is away. ${howMany(news.waiting)} kept and sent later; the music plays on.`);
   else notice("");
   told(news);
   clearTimeout(pollTimer);
   const pause = document.hidden ? HIDDEN_POLL_MS : Date.now() < hurryUntil ? HURRY_POLL_MS : POLL_MS;
   pollTimer = setTimeout(refresh, pause);
 }
+
+const howMany = (waiting) => `${waiting || "No"} ${waiting === 1 ? "event is" : "events are"}`;
 
 export function hurry() {
   hurryUntil = Date.now() + HURRY_MS;
@@ -87,7 +88,8 @@ function arrange(list, cards, isFirst) {
 function bringUpToDate(kept, card) {
   Object.assign(kept.dataset, card.dataset);
   if (one(".words", kept).innerHTML !== one(".words", card).innerHTML) one(".words", kept).replaceWith(one(".words", card));
-  if (one(".doings", kept).childElementCount !== one(".doings", card).childElementCount) one(".doings", kept).replaceWith(one(".doings", card));
+  const [held, fresh] = [one(".doings", kept), one(".doings", card)];
+  if (held.childElementCount !== fresh.childElementCount) held.replaceWith(fresh);
 }
 
 /** What had the focus keeps it; where it went, the same button of the card that is at its place now gets it. */

@@ -17,7 +17,8 @@ export function wireKeys(player) {
 }
 
 function onKey(event, player) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || one("dialog[open], #menu") || isTyping(event.target)) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (one("dialog[open], #menu") || isTyping(event.target)) return;
   if (event.key === " " && !isPressable(event.target)) player.toggle();
   else if (event.key === "/") focusSearch();
   else if (event.shiftKey && event.key === "ArrowRight") player.next();
@@ -27,7 +28,8 @@ function onKey(event, player) {
   event.preventDefault();
 }
 
-const isTyping = (target) => Boolean(target.closest?.("textarea, select, input:not([type=range], [type=file]), [contenteditable=true]"));
+const TEXT = "textarea, select, input:not([type=range], [type=file]), [contenteditable=true]";
+const isTyping = (target) => Boolean(target.closest?.(TEXT));
 
 /** Whether Space presses what has the focus: after a click it means play and pause, as it does everywhere else. */
 const isPressable = (target) => !isPointed && Boolean(target.closest?.("button, a, summary, input[type=file]"));

@@ -22,7 +22,8 @@ export async function askServer() {
 
 /** The name that the server has told along with something else. */
 export function confirm(name) {
-  if (name !== undefined && name !== about.user_id) take({ ...about, user_id: name, is_guest: name?.startsWith("guest-") ?? false, has_account: false });
+  if (name === undefined || name === about.user_id) return;
+  take({ ...about, user_id: name, is_guest: name?.startsWith("guest-") ?? false, has_account: false });
 }
 
 function take(answer) {
@@ -32,7 +33,8 @@ function take(answer) {
   const button = one("#listener");
   const name = about.user_id;
   button.textContent = name === null ? "Choose listener" : about.is_guest ? "Guest" : name;
-  button.setAttribute("aria-label", name ? `${about.is_guest ? "A guest" : name} is listening. Change listener` : "Choose who is listening");
+  const label = `${about.is_guest ? "A guest" : name} is listening. Change listener`;
+  button.setAttribute("aria-label", name ? label : "Choose who is listening");
   for (const link of document.querySelectorAll("#nav [data-operator]")) link.hidden = about.operator === false;
   if (name !== before) arrived(name, before);
 }
@@ -72,8 +74,9 @@ const typed = () => ({ name: one("#listener-name").value, password: one("#listen
 
 async function enter(who) {
   const answer = await post("/listener", who);
-  const isNoAccount = answer.status === 401 && who.password && about.sign_up;
-  one("#listener-error").textContent = answer.ok ? "" : `${answer.error}${isNoAccount ? " New here? “New account” makes one of this name and password." : ""}`;
+  const isMaybeNew = answer.status === 401 && who.password && about.sign_up;
+  const hint = isMaybeNew ? " New here? “New account” makes one of this name and password." : "";
+  one("#listener-error").textContent = answer.ok ? "" : answer.error + hint;
   if (!answer.ok) return;
   one("#listener-password").value = "";
   one("#listener-dialog").close();

@@ -82,8 +82,17 @@ function setAdventure(value) {
   adventure = value;
   send({ action: "adventure", target: value.toFixed(2) });
   showSteering();
-  toast(value > before ? "The list becomes more adventurous." : "The list keeps closer to what you know.", () => setAdventure(before));
+  const message = value > before ? "The list becomes more adventurous." : "The list keeps closer to what you know.";
+  toast(message, () => setAdventure(before));
 }
+
+const LEVELS = [
+  [0.19, "close to what you know"],
+  [0.44, "rather familiar"],
+  [0.55, "balanced"],
+  [0.8, "rather adventurous"],
+  [Infinity, "far from what you know"],
+];
 
 export const named = (target) => target.slice(target.indexOf(":") + 1);
 
@@ -92,8 +101,7 @@ function showSteering() {
   if (!slider) return;
   if (document.activeElement !== slider || !slider.matches(":active")) slider.value = String(Math.round(adventure * 100));
   slider.style.setProperty("--share", `${slider.value}%`);
-  const words = adventure < 0.2 ? "close to what you know" : adventure < 0.45 ? "rather familiar" : adventure <= 0.55 ? "balanced" : adventure <= 0.8 ? "rather adventurous" : "far from what you know";
-  slider.setAttribute("aria-valuetext", words);
+  slider.setAttribute("aria-valuetext", LEVELS.find(([most]) => adventure <= most)[1]);
   const chips = muted.map((target) => {
     const chip = document.createElement("button");
     chip.type = "button";

@@ -109,8 +109,9 @@ function pathFrom(id, title) {
 
 async function resume(button) {
   const answer = await get(pathTo("card", button.dataset.trackId));
-  if (answer.ok) player.load({ ...trackOf(one(".card", parsed(answer.html))), source: "history" }, Number(button.dataset.positionMs), true);
-  else toast(answer.error);
+  if (!answer.ok) return toast(answer.error);
+  const track = { ...trackOf(one(".card", parsed(answer.html))), source: "history" };
+  player.load(track, Number(button.dataset.positionMs), true);
 }
 
 function showSimilar(trackId) {
@@ -129,7 +130,7 @@ function showSimilar(trackId) {
 /** Marks the cards: which one is on, which are liked. Gradio may have redrawn them at any time. */
 function paint() {
   const press = (button, isPressed) => {
-    if (button && button.getAttribute("aria-pressed") !== String(isPressed)) button.setAttribute("aria-pressed", String(isPressed));
+    if (button?.getAttribute("aria-pressed") !== String(isPressed)) button?.setAttribute("aria-pressed", String(isPressed));
   };
   for (const card of all(".card")) {
     const id = card.dataset.trackId;
@@ -258,7 +259,8 @@ function wire() {
   addEventListener("hashchange", () => showSimilar(""));
   map.onPlay((card) => DOES.play(null, card));
   onArrival(arrive);
-  for (const section of all("#results, #similar")) new MutationObserver(paint).observe(section, { childList: true, subtree: true });
+  const redrawn = new MutationObserver(paint);
+  for (const section of all("#results, #similar")) redrawn.observe(section, { childList: true, subtree: true });
 }
 
 function start() {

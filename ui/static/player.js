@@ -1,4 +1,5 @@
-// What plays: the one audio element, and what is said about it. It stands outside of what Gradio renders, so nothing redrawn stops it.
+// What plays: the one audio element, and what is said about it. It stands outside of what Gradio renders, so nothing redrawn
+// stops it.
 //
 // A start is one loading of one track. Each start says `play` once, when sound really comes, and then at most one of
 // `complete` (heard up to completeShare) and `skip` (left before that).
@@ -189,7 +190,8 @@ export class Player {
     bar.on("repeat", "click", () => this.queue.turnRepeat());
     bar.on("mute", "click", () => (audio.muted = !audio.muted));
     bar.on("menu-now", "click", (event) => this.track && this.react("menu", this.track, event.currentTarget));
-    for (const action of ["like", "dislike", "similar"]) bar.on(`${action}-now`, "click", () => this.track && this.react(action, this.track));
+    for (const action of ["like", "dislike", "similar"])
+      bar.on(`${action}-now`, "click", () => this.track && this.react(action, this.track));
   }
 
   #wireAudio() {
@@ -210,7 +212,10 @@ export class Player {
       if (Date.now() - this.placeAt > PLACE_MS) this.#tellPlace();
       this.#showTime();
     });
-    audio.addEventListener("ended", () => (this.queue.repeat === "one" ? this.#start(this.track, { isGoingBack: true }) : this.next()));
+    audio.addEventListener("ended", () => {
+      if (this.queue.repeat === "one") this.#start(this.track, { isGoingBack: true });
+      else this.next();
+    });
     audio.addEventListener("play", () => (this.isWanted = true));
     audio.addEventListener("pause", () => {
       if (audio.ended || audio.error) return;
@@ -240,7 +245,8 @@ export class Player {
     if (!this.track || !this.audio.getAttribute("src")) return;
     const { start, track } = this;
     let status = await answerOf(track);
-    if (this.start === start && isAway(status)) this.tell(`The server cannot give “${track.title}” now. It goes on by itself.`);
+    const message = `The server cannot give “${track.title}” now. It goes on by itself.`;
+    if (this.start === start && isAway(status)) this.tell(message);
     while (this.start === start && isAway(status)) {
       await new Promise((done) => setTimeout(done, RETRY_MS));
       status = await answerOf(track);

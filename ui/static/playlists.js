@@ -9,13 +9,10 @@ export async function putInto(tracks) {
   const known = await get("/playlists");
   if (!known.ok) return toast(known.error);
   const dialog = one("#playlist-dialog");
-  const list = known.list.map((playlist) =>
-    make(
-      "li",
-      {},
-      make("button", { type: "button", className: "pill", onclick: () => add(playlist, tracks) }, `${playlist.name} (${playlist.count})`),
-    ),
-  );
+  const list = known.list.map((playlist) => {
+    const onclick = () => add(playlist, tracks);
+    return make("li", {}, make("button", { type: "button", className: "pill", onclick }, `${playlist.name} (${playlist.count})`));
+  });
   one("#playlist-known").replaceChildren(...list);
   one("#playlist-name").value = "";
   one("#playlist-form").onsubmit = async (event) => {

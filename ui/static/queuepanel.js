@@ -16,8 +16,8 @@ export class QueuePanel {
         "header",
         {},
         make("h2", { textContent: "Queue" }),
-        make("button", { type: "button", id: "queue-clear", className: "quiet", textContent: "Clear", onclick: () => queue.clear() }),
-        make("button", { type: "button", id: "queue-close", className: "quiet", textContent: "Close", onclick: () => this.toggle() }),
+        make("button", { type: "button", id: "queue-clear", className: "quiet", onclick: () => queue.clear() }, "Clear"),
+        make("button", { type: "button", id: "queue-close", className: "quiet", onclick: () => this.toggle() }, "Close"),
       ),
       make("h3", { textContent: "Next in queue" }),
       make("ol", { id: "queue-items", role: "list" }),
@@ -60,10 +60,11 @@ export class QueuePanel {
         { type: "button", "data-act": name, "aria-label": `${label} ${track.title}`, title: label, disabled, onclick: action },
         symbol(text),
       );
+    const onclick = () => this.player.playQueued(at);
     const item = make(
       "li",
       { draggable: true, "data-place": at },
-      make("button", { type: "button", className: "queue-play", "aria-label": `Play ${track.title} now`, onclick: () => this.player.playQueued(at) }, this.#words(track)),
+      make("button", { type: "button", className: "queue-play", "aria-label": `Play ${track.title} now`, onclick }, this.#words(track)),
       act("up", "Move up", "↑", at === 0, () => this.#move(at, at - 1, "up")),
       act("down", "Move down", "↓", at === last, () => this.#move(at, at + 1, "down")),
       act("remove", "Remove", "×", false, () => {
@@ -95,6 +96,6 @@ export class QueuePanel {
   }
 
   #words(track) {
-    return make("span", { className: "queue-words" }, make("b", { textContent: track.title }), make("small", { textContent: track.artist }));
+    return make("span", { className: "queue-words" }, make("b", {}, track.title), make("small", {}, track.artist));
   }
 }

@@ -1,5 +1,5 @@
-// Search as a view of its own: while there is text in its field, what was found stands in place of the page. Navigation, Escape and
-// × end it.
+// Search as a view of its own: while there is text in its field, what was found stands in place of the page. Navigation, Escape
+// and × end it.
 
 import { make, one } from "./dom.js";
 import { showTitle } from "./title.js";
@@ -16,7 +16,8 @@ export function clearSearch() {
 }
 
 export function wireSearch() {
-  const clear = make("button", { type: "button", id: "search-clear", "aria-label": "Clear the search", title: "Clear (Escape)", hidden: true, textContent: "×" });
+  const words = { "aria-label": "Clear the search", title: "Clear (Escape)", textContent: "×" };
+  const clear = make("button", { type: "button", id: "search-clear", hidden: true, ...words });
   clear.addEventListener("click", () => {
     clearSearch();
     focusSearch();

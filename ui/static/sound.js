@@ -98,9 +98,11 @@ export async function record() {
   if (!navigator.mediaDevices) return tell("The browser records only on https or on this machine.");
   let stream;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    const asItIs = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    stream = await navigator.mediaDevices.getUserMedia({ audio: asItIs });
   } catch (error) {
-    return tell(error.name === "NotFoundError" ? "There is no microphone." : "The browser does not let this page use the microphone.");
+    const isMissing = error.name === "NotFoundError";
+    return tell(isMissing ? "There is no microphone." : "The browser does not let this page use the microphone.");
   }
   const parts = [];
   recorder = new MediaRecorder(stream);
@@ -135,8 +137,9 @@ async function suggest(end) {
   if (known) return void (chosen[end] = { id: known.dataset.id, shown: field.value });
   chosen[end] = null;
   const answer = await get(`/words?text=${encodeURIComponent(field.value)}`);
-  if (answer.ok && one(`#path-${end}-found`))
-    one(`#path-${end}-found`).replaceChildren(...answer.tracks.map((track) => make("option", { value: label(track), "data-id": track.id })));
+  if (!answer.ok) return;
+  const options = answer.tracks.map((track) => make("option", { value: label(track), "data-id": track.id }));
+  one(`#path-${end}-found`)?.replaceChildren(...options);
 }
 
 /** The track that a field means: the one that was chosen, else the best that search finds. */
@@ -156,7 +159,8 @@ async function findPath(event) {
   const answer = await get(`/path?start=${encodeURIComponent(start)}&end=${encodeURIComponent(end)}&steps=${steps}`);
   one("#path-found").replaceChildren();
   if (!answer.ok) return say(answer.error);
-  one("#path-found").replaceChildren(parsed(answer.html), make("button", { type: "button", className: "pill primary", "data-do": "play-path", textContent: "Play the path" }));
+  const play = make("button", { type: "button", className: "pill primary", "data-do": "play-path" }, "Play the path");
+  one("#path-found").replaceChildren(parsed(answer.html), play);
   say(`${one("#path-found").querySelectorAll(".card").length} tracks.`);
   changed();
 }
