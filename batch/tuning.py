@@ -49,10 +49,10 @@ class Banding:
 def default_banding(tracks: int) -> Banding:
     """Good for a library of about that size, as measured by bench/index.py; `train --tune` finds the library's own."""
     if tracks < 20_000:
-        return Banding(10, 32, 24)
+        return Banding(10, 32, 24, probes=2, shared=2)
     if tracks < 500_000:
-        return Banding(14, 64, 24, probes=2, limit=4096)
-    return Banding(18, 64, 24, probes=4, limit=8192)
+        return Banding(14, 64, 24, probes=2, limit=4096, shared=2)
+    return Banding(18, 64, 24, probes=4, limit=8192, shared=2)
 
 
 @dataclass(frozen=True)

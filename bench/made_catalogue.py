@@ -6,7 +6,7 @@ genres (a centre in a 32-dimensional subspace) and to an artist (a centre near i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch import registry
-from batch.index import Index, index, quality, with_local_scales
-from batch.space import Space
+from batch.index import Index, index, with_local_scales
+from batch.space import grain_of, to_unit
+from batch.sweep import principal
+from batch.tuning import default_banding, drawn, narrowest, sample
 
-BANDS, HASHES, COMPONENTS = 32, 10, 32
+COMPONENTS = 32
 SEED = 20
-RECALL_AT, TARGET_RECALL = 20, 0.95
-WIDTHS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-"""Bucket lengths to choose from, in root mean squares of a component."""
+SKETCHED = 32
 DIMENSIONS = 140
 GENRES = 16
 TRACKS_AN_ARTIST = 7
-LIMIT = 400
-"""Tracks that one bucket gives at most."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def catalogue(n: int, seed: int = 3) -> Catalogue:
 
 def model(root: Path, made: Catalogue) -> registry.Model:
     """The catalogue's model under `root`, made when it is not there yet: the index that train would build, without Spark."""
-    fingerprint = f"made-2-{len(made.ids)}-{LIMIT}"
+    fingerprint = f"made-3-{len(made.ids)}-{default_banding(len(made.ids))}"
     if (known := registry.trained_on(str(root), fingerprint)) is not None:
         registry.make_latest(str(root), known.version)
         return known
@@ -75,19 +73,18 @@ def model(root: Path, made: Catalogue) -> registry.Model:
 
 
 def _index(made: Catalogue) -> tuple[Index, float, float]:
-    rng = np.random.default_rng(SEED)
     mean, deviation = made.vectors.mean(axis=0), made.vectors.std(axis=0)
-    some = ((made.vectors[:20_000] - mean) / deviation).astype(np.float64)
-    _, variances, axes = np.linalg.svd(some, full_matrices=False)
-    components = axes[:COMPONENTS].T.astype(np.float32)
-    spread = float(np.sqrt((variances[:COMPONENTS] ** 2).mean() / len(some)))
-    directions = rng.normal(0, 1, (BANDS, HASHES, COMPONENTS)).astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
-    for width in WIDTHS:
-        offsets = rng.uniform(0, width * spread, (BANDS, HASHES)).astype(np.float32)
-        space = Space(mean, deviation, components, directions, offsets, width * spread, limit=LIMIT)
-        built = index(made.ids, made.vectors, made.artists, space)
-        recall, share = quality(built, 100, RECALL_AT)
-        if recall >= TARGET_RECALL:
-            break
-    return with_local_scales(built), recall, share
+    points = to_unit(((made.vectors - mean) / deviation).astype(np.float32))
+    banding = default_banding(len(points))
+    components, variances = principal(points, SKETCHED)
+    spread = float(np.sqrt(variances[: banding.components].mean()))
+    tried = replace(
+        drawn(banding, components, spread, SEED),
+        mean=mean,
+        deviation=deviation,
+        components=components,
+        unit=True,
+        grain=grain_of(points, components),
+    )
+    space, _, met = narrowest(points, tried, sample(points), spread)
+    return with_local_scales(index(made.ids, made.vectors, made.artists, space)), met.recall, met.candidates
