@@ -60,17 +60,19 @@ class Catalogue:
 
     def near(self, rows: Rows) -> Rows:
         """The neighbours of the tracks, by the LSH index: rows, each once, the tracks themselves among them."""
-        missing = [int(row) for row in rows if int(row) not in self._near]
-        if missing:
-            wanted = np.array(missing, dtype=np.int64)
-            for row, (found, _) in zip(missing, self.index.similar(wanted, NEIGHBOURS), strict=True):
-                self._near[row] = np.asarray(found, dtype=np.int64)
+        self.look_up(rows)
         for row in rows:
             self._near.move_to_end(int(row))
         together = [self._near[int(row)] for row in rows]
         while len(self._near) > REMEMBERED:
             self._near.popitem(last=False)
         return np.unique(np.concatenate([*together, rows])) if together else np.empty(0, dtype=np.int64)
+
+    def look_up(self, rows: Rows) -> None:
+        """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
+        missing = np.array(sorted({row for row in rows.tolist() if row not in self._near}), dtype=np.int64)
+        for row, (found, _) in zip(missing.tolist(), self.index.similar(missing, NEIGHBOURS), strict=True):
+            self._near[row] = np.asarray(found, dtype=np.int64)
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each track, -1 for one that the index lacks; listeners ask for the same few over and over."""

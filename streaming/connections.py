@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 10_000
 ANSWER_MS = 60_000
+BATCH_BYTES = 512 * 1024
+"""Sent at once: Kafka's default of 16 kB is three lists."""
 HIDDEN = 1000
 HIDDEN_S = 60
 """For so long the tracks of a muted artist or genre are not asked for again."""
@@ -37,7 +39,9 @@ def producer_of(kafka: Kafka) -> KafkaProducer:
     """A producer that the process keeps, until `forget_producer`."""
     from kafka import KafkaProducer
 
-    return KafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all", enable_idempotence=True)
+    return KafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, acks="all", enable_idempotence=True, batch_size=BATCH_BYTES
+    )
 
 
 def forget_producer() -> None:

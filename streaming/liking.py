@@ -37,6 +37,14 @@ class Liking:
     rejected_weights: Floats64
     centres: list[Centre]
 
+    @property
+    def asking(self) -> Rows:
+        """The tracks whose neighbours are candidates: each centre's medoid, and the latest liked track."""
+        if not self.liked:
+            return np.empty(0, dtype=np.int64)
+        latest = int(np.argmax([opinion.touched_at for opinion in self.liked]))
+        return np.unique(self.rows[[*(centre.medoid for centre in self.centres), latest]])
+
     def pulls(self, points: Points) -> Floats64:
         """How strongly each liked track speaks for each point: [shape=(liked, points)]."""
         return self.weights[:, None] * alike(self.points, points)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 from kafka.errors import KafkaError
 
@@ -115,12 +116,14 @@ def _served(rows: Sequence[Raw], serving: Serving) -> Outcome:
     lists: list[Write] = []
     kept: list[str] = []
     applied, arrivals = 0, list[datetime]()
+    tastes = []
     for user_id, mine in sorted(by_user.items()):
         old = before.get(user_id, Profile(user_id))
         new = _with(old, mine, known, serving)
-        if new is old:
-            continue
-        found = liking(new, catalogue, serving.taste)
+        if new is not old:
+            tastes.append((user_id, mine, old, new, liking(new, catalogue, serving.taste)))
+    catalogue.look_up(np.concatenate([np.empty(0, dtype=np.int64), *(found.asking for *_, found in tastes)]))
+    for user_id, mine, old, new, found in tastes:
         if counted := new.events_applied - old.events_applied:
             applied += counted
             arrivals += [one.received_at for one in mine]

@@ -134,10 +134,7 @@ def _pool(
     draw: np.random.Generator,
 ) -> Rows:
     """Candidates: neighbours of each centre and of the latest liked track, the opening list, and others if these are too few."""
-    asking = [found.rows[centre.medoid] for centre in found.centres]
-    if found.liked:
-        asking.append(found.rows[int(np.argmax([opinion.touched_at for opinion in found.liked]))])
-    near = catalogue.near(np.unique(np.array(asking, dtype=np.int64)))
+    near = catalogue.near(found.asking)
     spare = catalogue.rows_of(opening)
     spare = spare[(spare >= 0) & ~np.isin(spare, near)]
     rows = np.concatenate([near, spare])
