@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -71,6 +72,7 @@ def main() -> int:
     parser.add_argument("--history", type=int, default=10, help="events of each listener before the first measurement")
     parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     results: list[Measured] = []
     with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[given.lanes]
     bench = Bench(given)
@@ -114,12 +116,16 @@ class Bench:
         print(
             f"index: recall@20 {recall:.3f} at {share:.1%} candidates [{time.monotonic() - started:.0f} s]", flush=True
         )
-        self.mongo.start()
-        self.kafka.start()
-        self.mongo.wait()
-        self.kafka.wait()
-        self.database: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
-        self._publish()
+        try:
+            self.mongo.start()
+            self.kafka.start()
+            self.mongo.wait()
+            self.kafka.wait()
+            self.database: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
+            self._publish()
+        except BaseException:
+            self.stop()
+            raise
 
     def _publish(self) -> None:
         if self.database.tracks.estimated_document_count() != len(self.made.ids):
