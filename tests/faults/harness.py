@@ -366,7 +366,7 @@ def disturbed(world: World, kills: list[str], events: int, rate: float, folder: 
         undisturbed.driver.stop()
         found = wait_until_equal(world, wanted)
         for part, value in wanted.items():
-            assert found[part] == value, f"{part} differs"
+            assert found[part] == value, f"{part} differs: {_difference(found[part], value)}"
         kept = rows(world, "recommendations", "user_id", "generation", "rank")
         assert kept and len(kept) == len(set(kept)), "a list is twice in the lake"
         last = {user: (tracks, applied) for user, (tracks, applied) in found["lists"].items()}
@@ -374,6 +374,16 @@ def disturbed(world: World, kills: list[str], events: int, rate: float, folder: 
     finally:
         undisturbed.driver.stop()
         world.driver.stop()
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    """The first things that one has and the other has not, short enough to read."""
+    if isinstance(wanted, dict):
+        parts = [f"{key}: {_difference(found.get(key), value)}" for key, value in wanted.items() if found.get(key) != value]
+        return "; ".join([*parts[:2], *(f"{key} is not wanted" for key in list(found.keys() - wanted.keys())[:2])])
+    if isinstance(wanted, list) and isinstance(found, list):
+        return f"lacks {[one for one in wanted if one not in found][:3]}, has {[one for one in found if one not in wanted][:3]}"
+    return f"{found!r:.200} for {wanted!r:.200}"
 
 
 def in_topic(world: World) -> int:
