@@ -51,7 +51,7 @@ def default_banding(tracks: int) -> Banding:
     if tracks < 20_000:
         return Banding(10, 32, 24, probes=2, shared=2)
     if tracks < 500_000:
-        return Banding(14, 64, 24, probes=2, limit=4096, shared=2)
+        return Banding(14, 64, 24, probes=4, limit=4096, shared=3)
     return Banding(18, 64, 24, probes=4, limit=8192, shared=2)
 
 
