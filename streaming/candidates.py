@@ -70,8 +70,11 @@ class Catalogue:
 
     def look_up(self, rows: Rows) -> None:
         """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
-        missing = np.array(sorted({row for row in rows.tolist() if row not in self._near}), dtype=np.int64)
-        for row, (found, _) in zip(missing.tolist(), self.index.similar(missing, NEIGHBOURS), strict=True):
+        missing = sorted({row for row in rows.tolist() if row not in self._near})
+        if not missing:  # as a rule: asking the index for nothing looks into every band all the same
+            return
+        asked = np.array(missing, dtype=np.int64)
+        for row, (found, _) in zip(missing, self.index.similar(asked, NEIGHBOURS), strict=True):
             self._near[row] = np.asarray(found, dtype=np.int64)
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
