@@ -159,13 +159,10 @@ def inside_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: n
 
 def joined_in_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
     """The same 100 queries as a Spark equi-join with a cached band table (`batch.joined`), warm."""
-    import pyarrow as pa
-
-    def frame(some: np.ndarray, name: str) -> DataFrame:
-        flat = pa.FixedSizeListArray.from_arrays(pa.array(some.reshape(-1)), some.shape[1]).cast(pa.list_(pa.float32()))
-        return spark.createDataFrame(pa.table({name: [str(at) for at in range(len(some))], "point": flat})).cache()
-
-    tracks, asked = frame(np.asarray(whole.vectors), "track_id"), frame(queries, "query_id")
+    tracks, asked = (
+        numbered(spark, some).select(F.col("id").cast("string").alias(name), "point").cache()
+        for some, name in ((np.asarray(whole.vectors), "track_id"), (queries, "query_id"))
+    )
     bands = band_table(tracks.repartition(4), whole.space).cache()
     bands.count(), asked.count()
 
@@ -192,15 +189,20 @@ def _opened(folder: str) -> Index:
     return _OPEN[folder]
 
 
+def numbered(spark: SparkSession, points: np.ndarray) -> DataFrame:
+    """Points [shape=(n, m)] as (id long, point array<float>)."""
+    import pyarrow as pa
+
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), points.shape[1]).cast(pa.list_(pa.float32()))
+    return spark.createDataFrame(pa.table({"id": pa.array(np.arange(len(points))), "point": flat}))
+
+
 def mllib(spark: SparkSession, points: np.ndarray, queries: np.ndarray, true: np.ndarray) -> list[dict[str, object]]:
     """approxSimilarityJoin of 100 queries with the catalogue, warm: ORed single hashes."""
-    import pyarrow as pa
     from pyspark.ml.functions import array_to_vector
 
     def frame(some: np.ndarray) -> DataFrame:
-        flat = pa.FixedSizeListArray.from_arrays(pa.array(some.reshape(-1)), some.shape[1]).cast(pa.list_(pa.float32()))
-        arrow = pa.table({"id": pa.array(np.arange(len(some))), "point": flat})
-        return spark.createDataFrame(arrow).select("id", array_to_vector("point").alias("point")).repartition(4).cache()
+        return numbered(spark, some).select("id", array_to_vector("point").alias("point")).repartition(4).cache()
 
     catalogue, asked = frame(points), frame(queries)
     catalogue.count(), asked.count()

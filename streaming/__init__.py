@@ -11,5 +11,6 @@ ledger.py          ▶ both topics → Delta: the durable lane; landing.py: each
 feed.py            ▶ MongoDB `tracks` → topic `track-features`
 catalogue.py       ▶ topic `track-features` → the index, while it is in use
 replay.py          ▶ stored events once more, with another model or setting
+following.py         a job without Spark that is kept running
 running.py           a job that waits while MongoDB or Kafka is away; metrics.py: what it does, to watch
 """

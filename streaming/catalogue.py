@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from batch.growth import append, remove
 from batch.index import Index
 from batch.space import FeaturesUnfit
 from conf.settings import Settings, settings
-from streaming import topics
+from streaming import following, topics
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 FILE = "catalogue.json"
 POLL_MS = 500
 CHUNK = 500
-RETRY_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,19 +63,13 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     """Keeps the index up to date until `stopping`; while Kafka or a model is away it waits."""
     from kafka.errors import KafkaError
 
-    said = ""
-    while not stopping.is_set():
-        try:
-            Keeper(settings).run(stopping=stopping)
-            said = ""
-        except (OSError, KafkaError, registry.ModelUnusable) as error:
-            if said != type(error).__name__:
-                said = type(error).__name__
-                print(f"catalogue: waiting ({error})", flush=True)
-            stopping.wait(RETRY_S)
-        except Exception:  # noqa: BLE001 - a thread that ends would be missed by nobody
-            traceback.print_exc()
-            stopping.wait(10 * RETRY_S)
+    following.keep(
+        "catalogue",
+        lambda stopping: Keeper(settings).run(stopping=stopping),
+        (OSError, KafkaError, registry.ModelUnusable),
+        str,
+        stopping,
+    )
 
 
 @dataclass

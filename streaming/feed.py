@@ -13,7 +13,6 @@ import json
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch import mongo, registry
 from conf.settings import Settings, settings
-from streaming import topics
+from streaming import following, topics
 
 if TYPE_CHECKING:
     from kafka import KafkaProducer
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 AWAIT_MS = 1000
-RETRY_S = 2.0
 FIELDS = {"features": 1, "artist": 1, "extractor_version": 1}
 PLACES = "feeds"
 WHOLE = ("drop", "dropDatabase", "rename", "invalidate")
@@ -74,19 +72,13 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     """Feeds until `stopping`; while MongoDB or Kafka is away it waits."""
     from kafka.errors import KafkaError
 
-    said = ""
-    while not stopping.is_set():
-        try:
-            Feed(settings).run(stopping=stopping)
-            said = ""
-        except (OSError, PyMongoError, KafkaError) as error:
-            if said != type(error).__name__:
-                said = type(error).__name__
-                print(f"feed: waiting ({said})", flush=True)
-            stopping.wait(RETRY_S)
-        except Exception:  # noqa: BLE001 - a thread that ends would be missed by nobody
-            traceback.print_exc()
-            stopping.wait(10 * RETRY_S)
+    following.keep(
+        "feed",
+        lambda stopping: Feed(settings).run(stopping=stopping),
+        (OSError, PyMongoError, KafkaError),
+        lambda error: type(error).__name__,
+        stopping,
+    )
 
 
 class Feed:

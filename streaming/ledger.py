@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -168,8 +168,7 @@ def land_events(rows: pa.Table, landing: Landing, mongo: Mongo, source: str) -> 
     """Rows of the listening topic to LISTENING_EVENTS and REJECTED_EVENTS, each to one of them and once."""
     values = {(source, row["partition"], row["offset"]): row for row in rows.to_pylist()}
     new, left = landing.undecided(set(values))
-    good, bad = sorted_events([values[at] for at in sorted(new)], mongo, source)
-    good += found_good([values[at] for at in sorted(left)], mongo, source)
+    good, bad = sorted_events([values[at] for at in sorted(new | left)], mongo, source, left)
     ends: dict[str, int] = {}
     for _, partition, offset in values:
         ends[f"{source}/{partition}"] = max(offset, ends.get(f"{source}/{partition}", -1))
@@ -191,13 +190,17 @@ def land_lists(rows: pa.Table, landing: Landing, mongo: Mongo, source: str) -> N
 
 
 def sorted_events(
-    rows: list[dict[str, Any]], mongo: Mongo, source: str
+    rows: list[dict[str, Any]], mongo: Mongo, source: str, found_good: Set[tuple[str, int, int]] = frozenset()
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the listening topic that nobody has decided yet: (LISTENING_EVENTS, REJECTED_EVENTS)."""
+    """Rows of the listening topic: (LISTENING_EVENTS, REJECTED_EVENTS).
+
+    found_good : places that were decided before a crash, and not written; nobody is asked about their tracks again
+    """
     parsed = [(row, _parsed(row)) for row in rows]
     database = database_of(mongo)
     events = not_deleted([_placed(row, found, source) for row, found in parsed if isinstance(found, Event)], database)
-    unknown = with_unknown_track(events, database)
+    undecided = [one for one in events if (one.source, one.partition, one.offset) not in found_good]
+    unknown = with_unknown_track(undecided, database)
     counted = {(one.partition, one.offset) for one in events}
     good, bad = [], []
     for row, found in parsed:
@@ -209,16 +212,6 @@ def sorted_events(
         elif at in counted:
             good.append(_place(row, source) | _columns(found))
     return good, bad
-
-
-def found_good(rows: list[dict[str, Any]], mongo: Mongo, source: str) -> list[dict[str, Any]]:
-    """Rows that were found good before a crash, and not written: LISTENING_EVENTS."""
-    parsed = [(row, found) for row in rows if isinstance(found := _parsed(row), Event)]
-    kept = not_deleted([_placed(row, found, source) for row, found in parsed], database_of(mongo))
-    places = {(one.partition, one.offset) for one in kept}
-    return [
-        _place(row, source) | _columns(found) for row, found in parsed if (row["partition"], row["offset"]) in places
-    ]
 
 
 def _not_deleted(lists: pa.Table, mongo: Mongo) -> pa.Table:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from streaming.verdicts import DELETIONS
 from ui.library import Document, LibraryAway
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Sessions:
     def delete(self, user_id: str) -> None:
         """Ends all sessions of a listener, and what was done until now counts nowhere any more. Raises LibraryAway."""
         try:
-            self._db.deletions.replace_one({"_id": user_id}, {"deleted_at": datetime.now(UTC)}, upsert=True)
+            self._db[DELETIONS].replace_one({"_id": user_id}, {"deleted_at": datetime.now(UTC)}, upsert=True)
         except PyMongoError as error:
             raise LibraryAway(f"MongoDB does not answer ({type(error).__name__})") from error
         self._known = {session_id: known for session_id, known in self._known.items() if known[1]}
@@ -70,7 +71,7 @@ class Sessions:
     def _ask(self, user_id: str, session_id: str, since: float) -> bool:
         if self._db.sessions.find_one({"_id": session_id}, {"_id": 1}) is not None:
             return True
-        deletion = self._db.deletions.find_one({"_id": user_id})
+        deletion = self._db[DELETIONS].find_one({"_id": user_id})
         return deletion is not None and since <= deletion["deleted_at"].timestamp()
 
     def _know(self, session_id: str, is_over: bool) -> None:
