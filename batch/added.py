@@ -74,6 +74,10 @@ class Stacked:
         found[is_second] = self.second[rows[is_second] - n]
         return found
 
+    def take(self, rows: NDArray[np.integer], axis: int | None = None) -> NDArray[Any]:
+        """Rows by number, as numpy's `take`."""
+        return np.asarray(self[rows])
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         whole = np.concatenate([self.first, self.second])
         return whole if dtype is None else whole.astype(dtype)

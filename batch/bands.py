@@ -30,26 +30,40 @@ class Bands:
         wanted = keys if self.keys.dtype == np.int64 else folded(keys)
         found = np.empty((*keys.shape, 2), dtype=np.int64)
         for band, sorted_keys in enumerate(self.keys):
-            found[band, ..., 0] = np.searchsorted(sorted_keys, wanted[band], side="left")
-            found[band, ..., 1] = np.searchsorted(sorted_keys, wanted[band], side="right")
+            asked, back = np.unique(
+                wanted[band], return_inverse=True
+            )  # in order: each search starts where the last ended
+            found[band, ..., 0] = np.searchsorted(sorted_keys, asked, side="left")[back]
+            found[band, ..., 1] = np.searchsorted(sorted_keys, asked, side="right")[back]
         return found.transpose(1, 0, 2, 3)
 
-    def sharing(self, buckets: NDArray[np.int64], place: float, limit: int) -> NDArray[np.int32]:
-        """The rows that lie in one query's buckets, each as many times as it shares a band with the query.
+    def counter(self, n: int) -> NDArray[np.unsignedinteger]:
+        """Zeros for n rows, wide enough for the bands: where they are bytes, a million stay in the processor's cache."""
+        return np.zeros(n, dtype=np.min_scalar_type(len(self.keys)))
+
+    def count(self, met: NDArray[np.unsignedinteger], buckets: NDArray[np.int64], place: float, limit: int) -> int:
+        """Adds to `met` [shape=(n,)] in how many bands each row shares a bucket with one query; returns how many it counted.
 
         buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
         place : the query's, along the first component;  limit : see Space
         """
-        filled = buckets[..., 1] > buckets[..., 0]
-        found = [np.empty(0, dtype=np.int32)]
-        for band, (start, stop) in zip(np.nonzero(filled)[0].tolist(), buckets[filled].tolist(), strict=True):
-            rows = self.rows[band, start:stop]
-            if limit and stop - start > limit and self.order is not None:
-                at = int(np.searchsorted(self.order[rows], place))
-                begin = min(max(0, at - limit // 2), len(rows) - limit)
-                rows = rows[begin : begin + limit]
-            found.append(rows)
-        return np.concatenate(found)
+        ends = buckets + (np.arange(len(buckets)) * self.rows.shape[1])[:, None, None]  # places in all bands' rows
+        flat = self.rows.reshape(-1)
+        found = [flat[start:stop] for start, stop in ends[buckets[..., 1] > buckets[..., 0]].tolist()]
+        if limit and self.order is not None:
+            found = [rows if len(rows) <= limit else self._nearest(rows, place, limit) for rows in found]
+        if not found:
+            return 0
+        sharing = np.concatenate(found, dtype=np.intp, casting="safe")
+        np.add.at(met, sharing, met.dtype.type(1))
+        return len(sharing)
+
+    def _nearest(self, rows: NDArray[np.int32], place: float, limit: int) -> NDArray[np.int32]:
+        """Of a crowded bucket's rows the `limit` on both sides of the query's place along the first component."""
+        assert self.order is not None
+        at = int(np.searchsorted(self.order[rows], place))
+        begin = min(max(0, at - limit // 2), len(rows) - limit)
+        return rows[begin : begin + limit]
 
     def only(self, rows: NDArray[np.int64]) -> Bands:
         """The bands of these tracks alone.  rows : sorted; their places become the new rows"""

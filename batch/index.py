@@ -28,8 +28,11 @@ from batch.pairs import Rows as Rows  # the stream has it from here
 from batch.registry import ModelUnusable
 from batch.space import Floats, Space, to_unit
 
-SHORTLIST, SHORTLISTED = 512, 12
-"""Of more candidates than that, and than so many times those asked for, the nearest by their sketch are ranked exactly."""
+SHORTLIST, SHORTLISTED, SHORTLISTED_OF = 512, 12, 12
+"""Of more candidates than that, and than so many times those asked for, the nearest by their sketch are ranked exactly: so many,
+and no fewer than one in twelve."""
+NEAR = 60
+"""Tracks of each ranking that are kept beside the index: candidates of the stream."""
 _BLOCK = 256
 
 
@@ -45,6 +48,7 @@ class Index:
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
     names : of the artists, by their number; empty in format 1 as first written
     sketches : [shape=(n, components)], see Space.sketches; None: every candidate is ranked exactly
+    near : int32 [shape=(n of the training, k)], what `similar` says of each track, -1 beyond the last; None: nobody wrote it down
     found : the bands of the tracks of the training;  found_added : of those added since
     gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
     """
@@ -58,6 +62,7 @@ class Index:
     found: Bands
     found_added: Bands | None = None
     sketches: Any = None
+    near: Any = None
     gone: Rows | None = None
 
     def __len__(self) -> int:
@@ -101,14 +106,14 @@ class Index:
         later = None if self.found_added is None else self.found_added.buckets(keys)
         n = self.found.rows.shape[1]
         for at in range(len(points)):
-            sharing = self.found.sharing(buckets[at], float(places[at]), limit)
+            met = self.found.counter(len(self))
+            self.found.count(met[:n], buckets[at], float(places[at]), limit)
             if later is not None and self.found_added is not None:
-                sharing = np.append(sharing, n + self.found_added.sharing(later[at], float(places[at]), limit))
-            shared = np.bincount(sharing, minlength=len(self))
+                self.found_added.count(met[n:], later[at], float(places[at]), limit)
             if self.gone is not None:
-                shared[self.gone] = 0
-            rows = np.flatnonzero(shared >= self.space.shared)
-            yield np.flatnonzero(shared) if len(rows) < least else rows
+                met[self.gone] = 0
+            rows = np.flatnonzero(met >= self.space.shared)
+            yield np.flatnonzero(met) if len(rows) < least else rows
 
     def neighbours(self, points: Floats, k: int) -> list[tuple[Rows, Floats]]:
         """The k nearest tracks of each point among its candidates: (rows, Euclidean distances), nearest first.
@@ -120,7 +125,7 @@ class Index:
         sketches = self.space.sketch(points)
         for point, sketch, rows in zip(points, sketches, self._candidates(points, k), strict=True):
             rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, is_scaled=False)
-            distance = distances(point, self.vectors[rows])
+            distance = distances(point, self.vectors.take(rows, axis=0))
             best = np.argpartition(distance, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
             best = best[np.lexsort((rows[best], distance[best]))]
             nearest.append((rows[best], distance[best]))
@@ -153,7 +158,7 @@ class Index:
             if len(rows) < least:
                 rows = self.present if but is None else self.present[self.present != but[at]]
             rows = self._shortlist(sketches[at], rows, k, is_scaled=True)
-            distance = distances(point, self.vectors[rows])
+            distance = distances(point, self.vectors.take(rows, axis=0))
             scale = float(_scale(distance) if scales is None else scales[at])
             score = self.similarity(scale, rows, distance)
             best = np.argpartition(-score, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))[:k]
@@ -163,10 +168,11 @@ class Index:
 
     def _shortlist(self, sketch: Floats, rows: Rows, k: int, is_scaled: bool) -> Rows:
         """Of many candidates those that may be among the best k, by their distance in the sketch (by local scales)."""
-        most = max(SHORTLIST, SHORTLISTED * k)
+        most = max(SHORTLIST, SHORTLISTED * k, len(rows) // SHORTLISTED_OF)
         if self.sketches is None or len(rows) <= most:
             return rows
-        difference = self.sketches[rows].astype(np.float32) - sketch
+        difference = self.sketches.take(rows, axis=0).astype(np.float32)
+        difference -= sketch
         squared = np.einsum("ij,ij->i", difference, difference)
         if is_scaled:
             squared /= self.scales[rows]
@@ -189,6 +195,7 @@ class Index:
             artists=self.artists[rows],
             sketches=None if self.sketches is None else self.sketches[rows],
             found=self.found.only(rows),
+            near=None,
             found_added=None,
             gone=None,
         )
@@ -197,7 +204,9 @@ class Index:
         """Writes one .npy file an array; of an index as trained, without what was added."""
         if isinstance(self.ids, Stacked):
             raise ValueError("an index with added tracks is saved by its segments: batch.growth.append")
-        own = {name: getattr(self, name) for name in ("ids", "vectors", "scales", "artists", "names", "sketches")}
+        own = {
+            name: getattr(self, name) for name in ("ids", "vectors", "scales", "artists", "names", "sketches", "near")
+        }
         stored.save(folder, {**own, **vars(self.found)}, self.space)
 
     @classmethod
@@ -246,6 +255,7 @@ def with_added(base: Index, since: Segment) -> Index:
         names=names,
         sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketches(since.points)),
         found=base.found,
+        near=base.near,
         found_added=bands(since.points, base.space) if len(since) else None,
         gone=gone if len(gone) else None,
     )

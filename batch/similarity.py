@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark import SparkContext
 from pyspark.ml.common import _java2py
@@ -31,10 +32,10 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.ml.util import JavaMLWritable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, FloatType, IntegerType, LongType, StringType, StructField, StructType
 
 from batch.bands import Bands
-from batch.index import Index, artist_codes, local_scales, positive
+from batch.index import NEAR, Index, artist_codes, local_scales, positive
 from batch.labels import Tags
 from batch.metric import Metric, learned
 from batch.space import Floats, Space, grain_of, to_unit
@@ -51,9 +52,13 @@ SIMILAR = StructType(
             "similar",
             ArrayType(StructType([StructField("track_id", StringType()), StructField("score", FloatType())])),
         ),
+        StructField("near", ArrayType(IntegerType())),
     ]
 )
-"""One row a track: its list of up to 50 similar tracks, score 0 to 1; ranked, but for what `batch.variety` moves back."""
+"""One row a track: its list of up to 50 similar tracks, score 0 to 1; ranked, but for what `batch.variety` moves back.
+
+near : rows of the index, the ranking as it is
+"""
 
 SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
@@ -206,13 +211,26 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
         whole = Index.open(Path(folder), as_trained=True)
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
-            lists = []
-            for near, score in whole.similar(rows, RANKED * k):
+            lists, rankings = [], []
+            for near, score in whole.similar(rows, max(NEAR, RANKED * k)):
                 shown = spread(whole.artists[near], score, k)
                 lists.append([{"track_id": str(whole.ids[near[at]]), "score": float(score[at])} for at in shown])
-            yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists})
+                rankings.append(near[:NEAR].tolist())
+            yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists, "near": rankings})
 
     return ids.mapInPandas(ranked, SIMILAR)
+
+
+def keep_near(similar: DataFrame, folder: Path) -> None:
+    """Writes each track's ranking into the index in the folder, where the stream finds it without asking.  similar : SIMILAR"""
+    whole = Index.open(folder, as_trained=True)
+    stored = similar.select("track_id", "near").toArrow().combine_chunks()
+    near = pc.list_flatten(stored["near"]).to_numpy()
+    counts = pc.list_value_length(stored["near"]).to_numpy()
+    table = np.full((len(whole), min(NEAR, max(1, len(whole) - 1))), -1, dtype=np.int32)
+    within = np.arange(len(near)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table[np.repeat(whole.rows_of(stored["track_id"].to_pylist()), counts), within] = near
+    np.save(folder / "near.npy", table)
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:

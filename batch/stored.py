@@ -22,8 +22,8 @@ from batch.added import Segment
 from batch.space import Space
 
 FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-LATER_FILES = ("names", "order", "sketches")
-"""Not there in format 1 as first written."""
+LATER_FILES = ("names", "order", "sketches", "near")
+"""Not there in format 1 as first written; `near` not in format 2 as first written."""
 
 UNREADABLE = (
     OSError,
@@ -91,6 +91,8 @@ def _shapes(
         yield "order.npy", found["order"].shape, (n,)
     if "sketches" in found:
         yield "sketches.npy", found["sketches"].shape, (n, components)
+    if "near" in found:
+        yield "near.npy", found["near"].shape, (n, None)
     if "names" in found:
         yield "names.npy", found["names"].shape, (None,)
     added = len(since.ids)

@@ -130,6 +130,7 @@ def _new_version(
         similar = similarity.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
         similar.write.parquet(registry.uri(folder / "similar"))
         similar = spark.read.parquet(registry.uri(folder / "similar"))
+        similarity.keep_near(similar, folder / "index")
         map_of(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         network, chosen_on = with_genres(spark, known, tracks, folder, None if tune else earlier)
         described = {

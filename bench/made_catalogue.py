@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch import registry
-from batch.index import Index, index, with_local_scales
+from batch.index import NEAR, Index, index, with_local_scales
 from batch.space import grain_of, to_unit
 from batch.sweep import principal
 from batch.tuning import default_banding, drawn, narrowest, sample
@@ -60,7 +60,7 @@ def catalogue(n: int, seed: int = 3) -> Catalogue:
 
 def model(root: Path, made: Catalogue) -> registry.Model:
     """The catalogue's model under `root`, made when it is not there yet: the index that train would build, without Spark."""
-    fingerprint = f"made-3-{len(made.ids)}-{default_banding(len(made.ids))}"
+    fingerprint = f"made-4-{len(made.ids)}-{default_banding(len(made.ids))}"
     if (known := registry.trained_on(str(root), fingerprint)) is not None:
         registry.make_latest(str(root), known.version)
         return known
@@ -87,4 +87,9 @@ def _index(made: Catalogue) -> tuple[Index, float, float]:
         grain=grain_of(points, components),
     )
     space, _, met = narrowest(points, tried, sample(points), spread)
-    return with_local_scales(index(made.ids, made.vectors, made.artists, space)), met.recall, met.candidates
+    whole = with_local_scales(index(made.ids, made.vectors, made.artists, space))
+    near = np.full((len(whole), NEAR), -1, dtype=np.int32)
+    for start in range(0, len(whole), 1000):
+        for at, (rows, _) in enumerate(whole.similar(np.arange(start, min(start + 1000, len(whole))), NEAR), start):
+            near[at, : len(rows)] = rows
+    return replace(whole, near=near), met.recall, met.candidates

@@ -30,7 +30,7 @@ from pymongo import MongoClient
 from batch.mongo import EVERYONE
 from bench.made_catalogue import Catalogue, catalogue, model
 from conf.settings import PREFIX, PROJECT
-from local.processes import Process, resident_bytes
+from local.processes import Process, cpu_seconds, family, resident_bytes
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 
@@ -59,6 +59,8 @@ class Measured:
     behind: int
     memory_gib: float
     batch_ms: dict[str, int]
+    cores: dict[str, float]
+    """Processor seconds a second, by program; the load itself is among them."""
 
 
 def main() -> int:
@@ -102,6 +104,32 @@ def show(results: list[Measured]) -> None:
     if len(results) > 1:
         print(f"\nhighest rate that keeps up (p95 of at most {KEEPS_UP_S:g} s): {max(kept_up, default=0):g} events/s")
     print("\nlast micro-batch, ms: " + "; ".join(f"at {r.rate:g}/s {r.batch_ms}" for r in results), flush=True)
+    print("cores: " + "; ".join(f"at {r.rate:g}/s {_told(r.cores)}" for r in results), flush=True)
+
+
+def _told(cores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:.2f}" for name, share in cores.items())
+
+
+class Clock:
+    """Processor time by program, from when it was made."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self.pids, self.started, self.before = pids, time.monotonic(), self._used(pids)
+
+    def cores(self) -> dict[str, float]:
+        passed, now = time.monotonic() - self.started, self._used(self.pids)
+        return {name: (now[name] - self.before.get(name, 0.0)) / passed for name in now}
+
+    @staticmethod
+    def _used(pids: dict[str, int]) -> dict[str, float]:
+        """Java and Python of the queries apart."""
+        used: dict[str, float] = defaultdict(float)
+        for name, pid in pids.items():
+            for one in [pid] if name == "load" else family([pid]):
+                program, seconds = cpu_seconds(one)
+                used[f"{name}, {program}" if name == "queries" else name] += seconds
+        return dict(used)
 
 
 class Bench:
@@ -187,7 +215,7 @@ class Bench:
 
     def _live(self, load: Load) -> None:
         """Gives the listeners a past, so that their profiles have some length, and waits until all of it is served."""
-        events, started = self.given.history * self.given.listeners, time.monotonic()
+        events, started, clock = self.given.history * self.given.listeners, time.monotonic(), self._clock()
         for _ in range(events):
             load.send_one()
         while load.waiting and time.monotonic() - started < HISTORY_S:
@@ -196,13 +224,18 @@ class Bench:
         if events:
             seconds = time.monotonic() - started
             print(f"{events:,} events before, served in {seconds:.0f} s: {events / seconds:.0f} a second", flush=True)
+            print(f"cores: {_told(clock.cores())}", flush=True)
+
+    def _clock(self) -> Clock:
+        services = {"MongoDB": self.mongo.process.pid, "Kafka": self.kafka.process.pid}
+        return Clock({**services, "queries": self.streams.pid, "load": os.getpid()})
 
     def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
         load.send(rate, self.given.warm_up)
         before = load.sent
-        started = time.monotonic()
+        started, clock = time.monotonic(), self._clock()
         load.send(rate, self.given.seconds)
-        sent, behind = load.sent - before, load.waiting
+        sent, behind, cores = load.sent - before, load.waiting, clock.cores()
         deadline = time.monotonic() + DRAIN_S
         while load.waiting and time.monotonic() < deadline:
             self.streams.require_running("serving")
@@ -212,7 +245,7 @@ class Bench:
         memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
         return Measured(
             "fast and durable" if durable else "fast only", self.given.tracks, self.given.listeners, rate, sent,
-            len(waits), self.given.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(),
+            len(waits), self.given.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(), cores,
         )  # fmt: skip
 
     def _batch_ms(self) -> dict[str, int]:
@@ -230,7 +263,7 @@ class Load:
 
     def __init__(self, database: Any, servers: str, topic: str, made: Catalogue, listeners: int) -> None:
         self.database, self.topic, self.made = database, topic, made
-        self.producer = KafkaProducer(bootstrap_servers=servers, acks=1, linger_ms=0)
+        self.producer = KafkaProducer(bootstrap_servers=servers, acks=1, linger_ms=5)
         self.users = [f"listener-{number}" for number in range(listeners)]
         self.pending: dict[str, deque[tuple[int, float]]] = defaultdict(deque)
         self.counts: dict[str, int] = defaultdict(int)

@@ -137,16 +137,31 @@ def stop_group(group: int, patience_s: float) -> None:
 
 def resident_bytes(pids: Iterable[int]) -> int:
     """Memory of the processes and all their descendants; what they share is counted once (proportional set size)."""
+    return sum(_proportional_set(pid) for pid in family(pids))
+
+
+def family(pids: Iterable[int]) -> list[int]:
+    """The processes and all their descendants."""
     wanted = set(pids)
     parents = {pid: stat[1] for pid, stat in _processes()}
-    total = 0
+    found = []
     for pid in parents:
         ancestor: int | None = pid
         while ancestor is not None and ancestor not in wanted:
             ancestor = parents.get(ancestor)
         if ancestor is not None:
-            total += _proportional_set(pid)
-    return total
+            found.append(pid)
+    return found
+
+
+def cpu_seconds(pid: int) -> tuple[str, float]:
+    """(the program's name, its processor time and that of its ended children); ("", 0) where it has ended."""
+    try:
+        head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return "", 0.0
+    ticks = sum(int(field) for field in tail.split()[11:15])
+    return head.partition("(")[2], ticks / os.sysconf("SC_CLK_TCK")
 
 
 def free_port(preferred: int | None = None) -> int:

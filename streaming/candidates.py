@@ -1,4 +1,8 @@
-"""The index with a memory: neighbours of a track are looked up once a process, and what many lists need is kept at hand."""
+"""The index with a memory: what many lists need is kept at hand.
+
+A model keeps the index's answer for each of its tracks (`Index.near`); what it does not have, of tracks that were added since or
+in a model of an earlier day, is asked for once a process.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index import Index, Rows
+from batch.index import NEAR, Index, Rows
 from batch.space import Floats
 
 Floats64 = NDArray[np.float64]
 
-NEIGHBOURS = 60
 REMEMBERED = 20_000
 """Tracks whose neighbours are kept: about 10 MB a process."""
-SAMPLE = 400
+SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Catalogue:
         self.index = index
         self._near: OrderedDict[int, Rows] = OrderedDict()
         self._rows: dict[str, int] = {}
+        self._is_other = np.zeros(len(index), dtype=bool)
 
     @cached_property
     def present(self) -> Rows:
@@ -61,20 +65,53 @@ class Catalogue:
     def near(self, rows: Rows) -> Rows:
         """The neighbours of the tracks, by the LSH index: rows, each once, the tracks themselves among them."""
         self.look_up(rows)
-        for row in rows:
-            self._near.move_to_end(int(row))
-        together = [self._near[int(row)] for row in rows]
+        is_stored = rows < self._stored
+        stored, others = rows[is_stored], rows[~is_stored].tolist()
+        for row in others:
+            self._near.move_to_end(row)
+        together = [rows, *(self._near[row] for row in others)]
         while len(self._near) > REMEMBERED:
             self._near.popitem(last=False)
-        return np.unique(np.concatenate([*together, rows])) if together else np.empty(0, dtype=np.int64)
+        if len(stored):
+            near = self.index.near[stored].ravel()
+            together += [near[near >= 0], self._newcomers(stored)]
+        found = once(np.concatenate(together, dtype=np.int64))
+        return found if self.index.gone is None else self.without(found, self.index.gone)
+
+    @property
+    def _stored(self) -> int:
+        """Rows whose neighbours the model keeps: those from here on must be asked for."""
+        return 0 if self.index.near is None else len(self.index.near)
+
+    @cached_property
+    def _added(self) -> tuple[Rows, Points]:
+        rows = self.present[self.present >= self._stored]
+        return rows, self.points(rows)
+
+    def _newcomers(self, rows: Rows) -> Rows:
+        """Of the tracks that came since the neighbours were stored, those that are nearer to one of `rows` than its last."""
+        added, points = self._added
+        if not len(added):
+            return added
+        last = self.index.near[rows, -1]
+        mine = self.points(rows)
+        furthest = np.where(last >= 0, np.diagonal(scaled(mine, self.points(np.maximum(last, 0)))), np.inf)
+        return added[(scaled(mine, points) <= furthest[:, None]).any(axis=0)]
+
+    def without(self, rows: Rows, others: Rows) -> Rows:
+        """Those of the rows that are none of the others, in their order."""
+        self._is_other[others] = True
+        left = rows[~self._is_other[rows]]
+        self._is_other[others] = False
+        return left
 
     def look_up(self, rows: Rows) -> None:
         """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
-        missing = sorted({row for row in rows.tolist() if row not in self._near})
+        missing = sorted({row for row in rows[rows >= self._stored].tolist() if row not in self._near})
         if not missing:  # as a rule: asking the index for nothing looks into every band all the same
             return
         asked = np.array(missing, dtype=np.int64)
-        for row, (found, _) in zip(missing, self.index.similar(asked, NEIGHBOURS), strict=True):
+        for row, (found, _) in zip(missing, self.index.similar(asked, NEAR), strict=True):
             self._near[row] = np.asarray(found, dtype=np.int64)
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
@@ -88,12 +125,12 @@ class Catalogue:
         return np.array([self._rows[track_id] for track_id in ids], dtype=np.int64)
 
     def points(self, rows: Rows) -> Points:
-        vectors = np.asarray(self.index.vectors[rows])
-        return Points(vectors, np.einsum("ij,ij->i", vectors, vectors), np.asarray(self.index.scales[rows]))
+        vectors = np.asarray(self.index.vectors.take(rows, axis=0))
+        return Points(vectors, np.einsum("ij,ij->i", vectors, vectors), np.asarray(self.index.scales.take(rows)))
 
     def artists(self, rows: Rows) -> NDArray[np.int32]:
         """The artist's number of each row, -1 where there is none."""
-        return np.asarray(self.index.artists[rows])
+        return np.asarray(self.index.artists.take(rows))
 
     @cached_property
     def typical(self) -> float:
@@ -106,6 +143,12 @@ class Catalogue:
     def likeness(self, ones: Rows, others: Rows) -> Floats:
         """How alike tracks are, 0 to 1: [shape=(ones, others)]."""
         return alike(self.points(ones), self.points(others))
+
+
+def once(rows: Rows) -> Rows:
+    """The rows in order, each once: of a few hundred sooner than np.unique."""
+    ordered = np.sort(rows)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def alike(ones: Points, others: Points) -> Floats:

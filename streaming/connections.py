@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -53,11 +54,15 @@ def forget_producer() -> None:
 def catalogue_of(model: Path, grown: str) -> Catalogue:
     """The index of a model version as it has grown so far, mapped into memory."""
     del grown  # another state of the index is another index
-    return Catalogue(Index.open(model / "index"))
+    catalogue = Catalogue(Index.open(model / "index"))
+    gc.freeze()  # what is there by now stays: it is not looked through for garbage with every few lists
+    return catalogue
 
 
 def hidden_rows(muted: Sequence[str], mongo: Mongo, catalogue: Catalogue) -> Rows:
     """Rows of the tracks of muted artists and genres ("artist:NAME", "genre:NAME")."""
+    if not muted:
+        return np.empty(0, dtype=np.int64)
     minute = int(time.monotonic() / HIDDEN_S)
     missing = [target for target in muted if (target, minute) not in _hidden]
     if missing:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch.index import Rows
-from streaming.candidates import Catalogue, Floats64, Points, alike
+from batch.space import Floats
+from streaming.candidates import Catalogue, Floats64, Points, alike, once
 from streaming.centres import Centre, centres
-from streaming.taste import Opinion, Profile
+from streaming.taste import Opinion, Profile, weights_of
 
 if TYPE_CHECKING:
     from conf.settings import Taste
@@ -31,10 +32,10 @@ class Liking:
     liked: list[Opinion]
     rows: Rows
     points: Points
-    weights: Floats64
+    weights: Floats
     rejected: list[Opinion]
     rejected_points: Points
-    rejected_weights: Floats64
+    rejected_weights: Floats
     centres: list[Centre]
 
     @property
@@ -43,15 +44,15 @@ class Liking:
         if not self.liked:
             return np.empty(0, dtype=np.int64)
         latest = int(np.argmax([opinion.touched_at for opinion in self.liked]))
-        return np.unique(self.rows[[*(centre.medoid for centre in self.centres), latest]])
+        return once(self.rows[[*(centre.medoid for centre in self.centres), latest]])
 
-    def pulls(self, points: Points) -> Floats64:
+    def pulls(self, points: Points) -> Floats:
         """How strongly each liked track speaks for each point: [shape=(liked, points)]."""
         return self.weights[:, None] * alike(self.points, points)
 
-    def pushes(self, points: Points) -> Floats64:
-        """How strongly each rejected track speaks against each point: [shape=(rejected, points)]."""
-        return self.rejected_weights[:, None] * alike(self.rejected_points, points)
+    def pulls_and_pushes(self, points: Points) -> tuple[Floats, Floats]:
+        """(`pulls`, how strongly each rejected track speaks against each point [shape=(rejected, points)])."""
+        return self.pulls(points), self.rejected_weights[:, None] * alike(self.rejected_points, points)
 
     def shown(self, profile: Profile) -> dict[str, Any]:
         """What the profile's document shows of it: centres, rejected and heard tracks."""
@@ -69,48 +70,53 @@ class Liking:
 def liking(profile: Profile, catalogue: Catalogue, taste: Taste) -> Liking:
     """What the listener likes and rejects, at the time of the last event."""
     rows = catalogue.rows_of([opinion.track_id for opinion in profile.opinions])
-    weights = np.array([opinion.weight(profile.latest_at, taste) for opinion in profile.opinions], dtype=np.float64)
-    weights = _attended(profile, rows, weights, catalogue, taste)
-    order = sorted(
-        (at for at in range(len(rows)) if rows[at] >= 0),
-        key=lambda at: (-weights[at], profile.opinions[at].track_id),
-    )
-    up = np.array([at for at in order if weights[at] > 0][:LIKED], dtype=np.int64)
-    down = np.array([at for at in reversed(order) if weights[at] < 0][:REJECTED], dtype=np.int64)
-    points = catalogue.points(rows[up])
+    known = np.flatnonzero(rows >= 0)
+    opinions = [profile.opinions[at] for at in known.tolist()]
+    rows, points = rows[known], catalogue.points(rows[known])
+    weights = _attended(profile, opinions, points, taste)
+    order = np.lexsort((rows, -weights))  # rows are in the order of ids
+    up, down = order[weights[order] > 0][:LIKED], order[::-1][weights[order[::-1]] < 0][:REJECTED]
     return Liking(
-        [profile.opinions[at] for at in up],
+        [opinions[at] for at in up.tolist()],
         rows[up],
-        points,
-        weights[up],
-        [profile.opinions[at] for at in down],
-        catalogue.points(rows[down]),
-        -weights[down],
-        centres(points, weights[up], taste.centres, taste.centre_reach * catalogue.typical),
+        points.at(up),
+        weights[up].astype(np.float32),
+        [opinions[at] for at in down.tolist()],
+        points.at(down),
+        -weights[down].astype(np.float32),
+        centres(points.at(up), weights[up], taste.centres, taste.centre_reach * catalogue.typical),
     )
 
 
-def _attended(profile: Profile, rows: Rows, weights: Floats64, catalogue: Catalogue, taste: Taste) -> Floats64:
-    """The weights, those of liked tracks less where their like is being skipped just now.
+def together(shares: Floats) -> Floats:
+    """The root of the sum of squares, one value a column.
+
+    It lies between the strongest match and the sum of all: two interests do not drown in each other, and agreement counts.
+    """
+    return np.sqrt(np.einsum("ij,ij->j", shares, shares))
+
+
+def _attended(profile: Profile, opinions: list[Opinion], points: Points, taste: Taste) -> Floats64:
+    """The weights of the opinions, those of liked tracks less where their like is being skipped just now.
 
     Who skips what was loved an hour ago wants something else, and a sum over weeks would take weeks to notice. A liked track
     keeps the share of its weight by which support outweighs pressure: the liked, and the rejected, tracks like it, each
     counting half as much every `attention_tracks` tracks back, and pressure also fading with the session.
     """
-    up = np.flatnonzero((rows >= 0) & (weights > 0))
-    down = np.flatnonzero((rows >= 0) & (weights < 0))
+    weights, touched = weights_of(opinions, profile.latest_at, taste)
+    up, down = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
     if not len(up) or not len(down) or not taste.impatience:
         return weights
-    touched = np.array([opinion.touched_at for opinion in profile.opinions])
     back = np.empty(len(touched))
     back[np.lexsort((np.arange(len(touched)), -touched))] = np.arange(len(touched))
     recency = 0.5 ** (back / taste.attention_tracks)
     # older tracks count next to nothing
     up_near, down_near = (some[np.argsort(back[some])[:ATTENDED]] for some in (up, down))
     fading = 0.5 ** (np.maximum(0.0, profile.latest_at - touched[down_near]) / (60 * taste.session_half_life_minutes))
-    support = catalogue.likeness(rows[up], rows[up_near]) @ (recency * weights)[up_near]
+    liked = points.at(up)
+    support = alike(liked, points.at(up_near)) @ (recency * weights)[up_near]
     support = np.maximum(support, (recency * weights)[up])
-    pressure = catalogue.likeness(rows[up], rows[down_near]) @ (recency[down_near] * -weights[down_near] * fading)
+    pressure = alike(liked, points.at(down_near)) @ (recency[down_near] * -weights[down_near] * fading)
     attended = weights.copy()
     attended[up] *= np.clip(1 - taste.impatience * pressure / np.maximum(support, 1e-12), 0.0, 1.0)
     return attended

@@ -25,7 +25,7 @@ from conf.settings import Kafka, Mongo, Taste
 from streaming.connections import catalogue_of, database_of, forget_producer, hidden_rows, producer_of
 from streaming.events import BadEvent, parse, received_at
 from streaming.liking import liking
-from streaming.recommendations import Item, items
+from streaming.recommendations import Asked, Item, lists
 from streaming.skips import frozen
 from streaming.taste import Profile
 from streaming.titles import titles
@@ -113,8 +113,8 @@ def _served(rows: Sequence[Raw], serving: Serving) -> Outcome:
     opening = [item["track_id"] for item in there.get(EVERYONE, {}).get("items", [])]
     catalogue = catalogue_of(serving.model, serving.grown)
     profiles: list[Write] = []
-    lists: list[Write] = []
     kept: list[str] = []
+    asked: list[Asked] = []
     applied, arrivals = 0, list[datetime]()
     tastes = []
     for user_id, mine in sorted(by_user.items()):
@@ -134,14 +134,14 @@ def _served(rows: Sequence[Raw], serving: Serving) -> Outcome:
                 kept.append(user_id)
             else:
                 new = replace(new, generation=generation + 1)
-                muted = hidden_rows(new.muted, serving.mongo, catalogue)
-                listed = items(new, catalogue, opening, serving.items, serving.taste, muted, found)
-                lists.append((standing, _list(new, listed, serving)))
+                asked.append(Asked(new, found, hidden_rows(new.muted, serving.mongo, catalogue)))
         profiles.append((vars(old) if user_id in before else {}, {**new.document(), **found.shown(new)}))
-    _write(lists, kept, profiles, database, serving.kafka)
+    made = zip(asked, lists(asked, catalogue, opening, serving.items, serving.taste), strict=True)
+    written = [(there.get(one.profile.user_id, {}), _list(one.profile, listed, serving)) for one, listed in made]
+    _write(written, kept, profiles, database, serving.kafka)
     now = datetime.now(UTC)
     waits = tuple(max(0.0, (now - arrived).total_seconds()) for arrived in arrivals)
-    return Outcome(len(rows), applied, passed_over, len(lists) + len(kept), waits)
+    return Outcome(len(rows), applied, passed_over, len(written) + len(kept), waits)
 
 
 def _by_listener(
@@ -197,7 +197,7 @@ def _list(profile: Profile, listed: list[Item], serving: Serving) -> dict[str, A
 
 
 def _write(
-    lists: list[Write],
+    lists: Sequence[Write],
     kept: list[str],
     profiles: list[Write],
     database: Database[dict[str, Any]],

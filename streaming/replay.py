@@ -12,7 +12,6 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +163,7 @@ def replayed(events: DataFrame, serving: Serving, end: datetime) -> DataFrame:
                 "generation": profile.events_applied,
                 "generated_at": pd.Timestamp(profile.latest_at, unit="s").floor("us"),
                 "model_version": serving.model_version,
-                **{name: value for name, value in asdict(item).items() if name in RECOMMENDATIONS.names},
+                **{name: value for name, value in item._asdict().items() if name in RECOMMENDATIONS.names},
             }
             for item in items(profile, catalogue, opening, serving.items, serving.taste, muted)
         ]

@@ -7,15 +7,20 @@ dislikes and wishes for more or less of a track are states, not sums: the latest
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streaming.events import ADVENTURE, MUTING_ACTIONS, Event, adventure_of
 
 if TYPE_CHECKING:
     from conf.settings import Taste
+
+Floats64 = NDArray[np.float64]
 
 DAY_S = 86_400.0
 VERDICTS = ("like", "unlike", "dislike")
@@ -48,16 +53,6 @@ class Opinion:
     def touched_at(self) -> float:
         """When anything was last done with the track."""
         return max(self.at, self.verdict_at, self.wish_at)
-
-    def weight(self, now: float, taste: Taste) -> float:
-        """The opinion at a moment, from -1 (never again) to 1."""
-        session = self.session * _faded(now - self.at, taste.session_half_life_minutes * 60)
-        lasting = self.lasting * _faded(now - self.at, taste.half_life_days * DAY_S)
-        weight = taste.session_share * session + (1 - taste.session_share) * lasting
-        for said, since in ((self.verdict, self.verdict_at), (self.wish, self.wish_at)):
-            if said:
-                weight += getattr(taste, said) * _faded(now - since, taste.half_life_days * DAY_S)
-        return max(-1.0, min(1.0, weight))
 
     def after(self, event: Event, taste: Taste, skip_factor: float = 1.0) -> Opinion:
         """The opinion with one more event, whenever that occurred.
@@ -191,6 +186,21 @@ class Profile:
         )
 
 
+def weights_of(opinions: Sequence[Opinion], now: float, taste: Taste) -> tuple[Floats64, Floats64]:
+    """(the opinions at a moment, from -1 (never again) to 1; when anything was last done with their tracks)."""
+    said = {"": 0.0, "like": taste.like, "dislike": taste.dislike, "more": taste.more, "less": taste.less}
+    columns = [(o.at, o.session, o.lasting, said[o.verdict], o.verdict_at, said[o.wish], o.wish_at) for o in opinions]
+    at, session, lasting, verdict, verdict_at, wish, wish_at = np.array(columns, dtype=np.float64).reshape(-1, 7).T
+    session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
+    weights = (
+        taste.session_share * session * _all_faded(now - at, session_s)
+        + (1 - taste.session_share) * lasting * _all_faded(now - at, lasting_s)
+        + verdict * _all_faded(now - verdict_at, lasting_s)
+        + wish * _all_faded(now - wish_at, lasting_s)
+    )
+    return np.clip(weights, -1.0, 1.0), np.maximum(np.maximum(at, verdict_at), wish_at)
+
+
 def _said(event: Event, taste: Taste, skip_factor: float) -> float:
     """What an event says about its track. A skip says the less the more was heard; of unknown position, half."""
     if event.action == "skip":
@@ -201,6 +211,10 @@ def _said(event: Event, taste: Taste, skip_factor: float) -> float:
 
 def _faded(age_s: float, half_life_s: float) -> float:
     return 0.5 ** (max(0.0, age_s) / half_life_s)
+
+
+def _all_faded(ages_s: Floats64, half_life_s: float) -> Floats64:
+    return np.exp2(-np.maximum(0.0, ages_s) / half_life_s)
 
 
 def _latest(opinions: Iterable[Opinion], most: int) -> list[Opinion]:

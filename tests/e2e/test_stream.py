@@ -55,7 +55,6 @@ class Running:
             self.world.driver.require_running("serving")
             time.sleep(0.1)
 
-
     def lands(self, table: str, column: str, wanted: dict[str, int], seconds: float = 90.0) -> Counter[str]:
         """Rows by a column, as soon as there are as many as wanted."""
         deadline = time.monotonic() + seconds

@@ -373,7 +373,9 @@ def disturbed(world: World, kills: list[str], events: int, rate: float, folder: 
 def _difference(found: Any, wanted: Any) -> str:
     """The first things that one has and the other has not, short enough to read."""
     if isinstance(wanted, dict):
-        parts = [f"{key}: {_difference(found.get(key), value)}" for key, value in wanted.items() if found.get(key) != value]
+        parts = [
+            f"{key}: {_difference(found.get(key), value)}" for key, value in wanted.items() if found.get(key) != value
+        ]
         return "; ".join([*parts[:2], *(f"{key} is not wanted" for key in list(found.keys() - wanted.keys())[:2])])
     if isinstance(wanted, list) and isinstance(found, list):
         return f"lacks {[one for one in wanted if one not in found][:3]}, has {[one for one in found if one not in wanted][:3]}"

@@ -11,9 +11,10 @@ from batch.index import Index, index, with_local_scales
 from batch.space import Space
 from conf.settings import Taste
 from streaming.candidates import Catalogue
+from streaming.diversity import TOGETHER
 from streaming.events import Event
 from streaming.liking import liking
-from streaming.recommendations import TOGETHER, Item, items
+from streaming.recommendations import Item, items
 from streaming.taste import Profile
 
 TASTE = Taste(

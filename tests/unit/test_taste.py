@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import Taste
 from streaming.events import Event
-from streaming.taste import MUTINGS, Opinion, Profile
+from streaming.taste import MUTINGS, Opinion, Profile, weights_of
 
 TASTE = Taste(
     play=0.2,
@@ -51,7 +51,8 @@ def heard(*events: Event, taste: Taste = TASTE) -> Profile:
 
 
 def weights(profile: Profile) -> dict[str, float]:
-    return {opinion.track_id: round(opinion.weight(profile.latest_at, TASTE), 9) for opinion in profile.opinions}
+    weights, _ = weights_of(profile.opinions, profile.latest_at, TASTE)
+    return {o.track_id: round(weight, 9) for o, weight in zip(profile.opinions, weights.tolist(), strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -182,8 +183,8 @@ def test_no_weight_leaves_minus_1_to_1() -> None:
 def test_a_session_fades_in_minutes_and_the_rest_in_weeks() -> None:
     (opinion,) = heard(event("a", "complete")).opinions
     at = NOON.timestamp()
-    assert opinion.weight(at + 30 * 60, TASTE) == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
-    assert opinion.weight(at + 30 * 86_400, TASTE) == pytest.approx(0.2)
+    assert weights_of([opinion], at + 30 * 60, TASTE)[0] == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
+    assert weights_of([opinion], at + 30 * 86_400, TASTE)[0] == pytest.approx(0.2)
 
 
 def test_only_the_latest_tracks_are_remembered() -> None:
