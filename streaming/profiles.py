@@ -220,7 +220,7 @@ def _write(
     _replace(profiles, database.profiles)
 
 
-def _replace(writes: list[Write], collection: Collection[dict[str, Any]]) -> None:
+def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]]) -> None:
     """Writes each document over the one that was read. Raises Overtaken where that is another one by now."""
     from pymongo import ReplaceOne
     from pymongo.errors import BulkWriteError

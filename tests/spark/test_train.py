@@ -56,6 +56,8 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     assert index.ids.tolist() == [f"t{at:02d}" for at in range(24)]
     ((near, score),) = index.similar(np.array([0]), 5)
     assert {int(row) % 2 for row in near} == {0}
+    rankings = [rows.tolist() for rows, _ in index.similar(np.arange(24), 23)]
+    assert index.near.tolist() == rankings, "each track's ranking is kept beside the index"
     lists = {row.track_id: row.similar for row in spark.read.parquet(model.parquet("similar")).collect()}
     ((near, score),) = index.similar(np.array([0]), 23)
     shown = spread(index.artists[near], score, 23)

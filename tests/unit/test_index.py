@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,7 @@ def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_p
         ("ids", (59,), "vectors.npy has shape 60 × 8, expected 59 × 8"),
         ("vectors", (60, 7), "vectors.npy has shape 60 × 7, expected 60 × 8"),
         ("scales", (61,), "scales.npy has shape 61, expected 60"),
+        ("near", (59, 20), "near.npy has shape 59 × 20, expected 60 × any"),
         ("artists", (60, 1), "artists.npy"),
         ("keys", (15, 60), "keys.npy"),
         ("rows", (16, 59), "rows.npy"),
@@ -269,7 +271,7 @@ def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_p
 def test_parts_that_do_not_belong_together_are_told(
     name: str, shape: tuple[int, ...], told: str, tmp_path: Path
 ) -> None:
-    built(n=60).save(tmp_path)
+    replace(built(n=60), near=np.zeros((60, 20), dtype=np.int32)).save(tmp_path)
     stored = np.load(tmp_path / f"{name}.npy")
     np.save(tmp_path / f"{name}.npy", np.resize(stored, shape))
     with pytest.raises(IndexUnreadable, match=told):
