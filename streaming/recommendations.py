@@ -138,7 +138,8 @@ def _listed(
     scored: _Scored, places: Rows, lost: NDArray[np.float64], catalogue: Catalogue, most: int, taste: Taste
 ) -> list[Item]:
     found = scored.asked.found
-    explored = _explored(scored, places, catalogue, min(len(EXPLORED_RANKS), round(taste.exploration * scored.venture)))
+    ranks_to_explore = [rank for rank in EXPLORED_RANKS if rank <= most][: round(taste.exploration * scored.venture)]
+    explored = _explored(scored, places, catalogue, len(ranks_to_explore))
     attraction, repelled = scored.attraction[places], scored.repelled[places]
     shares = zip(_rounded(attraction), _rounded(-repelled), _rounded(-lost), strict=True)
     ids = catalogue.index.ids[scored.rows[places]].tolist()

@@ -176,6 +176,8 @@ def test_a_few_places_explore_and_a_replay_draws_the_same(whole: Index) -> None:
     assert [item.rank for item in found if item.explore] == [5, 12]
     assert {item.reason for item in found if item.explore} == {"Something else, to explore"}
     assert found == listed(profile, whole, 20, curious)
+    short = listed(profile, whole, 8, curious)
+    assert [item.rank for item in short] == list(range(1, 9)) and [item.rank for item in short if item.explore] == [5]
 
 
 def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
