@@ -14,7 +14,7 @@ from batch.bands import Bands, bands
 from batch.pairs import Rows, exact, recalled
 from batch.space import Floats, Space
 
-TARGET_RECALL = 0.96
+TARGET_RECALL = 0.9625
 """Of the bands. Answers, whose candidates are shortlisted, and tracks that were not in the sample find up to 0.01 less: 0.95."""
 AT = 20
 SAMPLE = 400

@@ -4,7 +4,8 @@
 
 FOLDER/features.csv is FMA's. Sets are grown from its MFCC statistics (`bench.features.grown` says how; the printed distances to
 the 20th neighbour show how it compares with the real ones). Recall is at 20, against exact search. A query's time is the index's
-own: buckets looked up, candidates fetched and ranked, on one core; its recall is of 500 other queries. hnswlib is a row where it is installed (it is no dependency).
+own: buckets looked up, candidates fetched and ranked, on one core; its recall is of 500 other queries. hnswlib is a row where it
+is installed (it is no dependency).
 """
 
 from __future__ import annotations
