@@ -154,6 +154,15 @@ def family(pids: Iterable[int]) -> list[int]:
     return found
 
 
+def memory_by_program(pids: Iterable[int]) -> dict[str, int]:
+    """`resident_bytes` of the processes and all their descendants, by the program's name."""
+    memory: dict[str, int] = {}
+    for pid in family(pids):
+        name, _ = cpu_seconds(pid)
+        memory[name] = memory.get(name, 0) + _proportional_set(pid)
+    return memory
+
+
 def cpu_seconds(pid: int) -> tuple[str, float]:
     """(the program's name, its processor time and that of its ended children); ("", 0) where it has ended."""
     try:

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from kafka import KafkaProducer
 
 from conf.settings import PREFIX
-from local.processes import resident_bytes
+from local.processes import memory_by_program
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, made_events, make_world  # noqa: E402
@@ -45,7 +45,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def sample(world: World, minute: float) -> dict[str, float]:
-    found: dict[str, float] = {"minute": minute, "driver_mib": resident_bytes([world.driver.pid]) / 2**20}
+    memory = {f"{name}_mib": size / 2**20 for name, size in memory_by_program([world.driver.pid]).items()}
+    found: dict[str, float] = {"minute": minute, "driver_mib": sum(memory.values()), **memory}
     for name in TABLES:
         try:
             found[f"{name}_files"] = len(DeltaTable(world.settings.lake.table(name)).file_uris())
@@ -77,8 +78,9 @@ def test_nothing_grows_without_end(world: World) -> None:
         time.sleep(max(0.0, started + sent / RATE - time.monotonic()))
     third = len(samples) // 3
     middle, late = samples[third : 2 * third], samples[2 * third :]
-    for name in ("driver_mib", "profiles_mib", "recommendations_mib", *(f"{table}_files" for table in TABLES)):
-        before, after = (max(one[name] for one in some) for some in (middle, late))
+    memory = ("driver_mib", "java_mib", "python_mib")
+    for name in (*memory, "profiles_mib", "recommendations_mib", *(f"{table}_files" for table in TABLES)):
+        before, after = (max(one.get(name, 0.0) for one in some) for some in (middle, late))
         print(f"{name}: at most {before:.1f} in the second third, {after:.1f} in the last", flush=True)
         assert after <= 1.2 * before + 5, name
     assert samples[-1]["lag"] < 20 * RATE, "the stream does not keep up"
