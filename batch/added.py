@@ -74,7 +74,7 @@ class Stacked:
         found[is_second] = self.second[rows[is_second] - n]
         return found
 
-    def take(self, rows: NDArray[np.integer], axis: int | None = None) -> NDArray[Any]:
+    def take(self, rows: NDArray[np.integer], axis: int = 0) -> NDArray[Any]:
         """Rows by number, as numpy's `take`."""
         return np.asarray(self[rows])
 

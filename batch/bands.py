@@ -30,9 +30,8 @@ class Bands:
         wanted = keys if self.keys.dtype == np.int64 else folded(keys)
         found = np.empty((*keys.shape, 2), dtype=np.int64)
         for band, sorted_keys in enumerate(self.keys):
-            asked, back = np.unique(
-                wanted[band], return_inverse=True
-            )  # in order: each search starts where the last ended
+            # in order: each search starts where the last one ended
+            asked, back = np.unique(wanted[band], return_inverse=True)
             found[band, ..., 0] = np.searchsorted(sorted_keys, asked, side="left")[back]
             found[band, ..., 1] = np.searchsorted(sorted_keys, asked, side="right")[back]
         return found.transpose(1, 0, 2, 3)
@@ -47,8 +46,8 @@ class Bands:
         buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
         place : the query's, along the first component;  limit : see Space
         """
-        ends = buckets + (np.arange(len(buckets)) * self.rows.shape[1])[:, None, None]  # places in all bands' rows
         flat = self.rows.reshape(-1)
+        ends = buckets + (np.arange(len(buckets)) * self.rows.shape[1])[:, None, None]
         found = [flat[start:stop] for start, stop in ends[buckets[..., 1] > buckets[..., 0]].tolist()]
         if limit and self.order is not None:
             found = [rows if len(rows) <= limit else self._nearest(rows, place, limit) for rows in found]

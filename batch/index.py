@@ -48,7 +48,7 @@ class Index:
     artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
     names : of the artists, by their number; empty in format 1 as first written
     sketches : [shape=(n, components)], see Space.sketches; None: every candidate is ranked exactly
-    near : int32 [shape=(n of the training, k)], what `similar` says of each track, -1 beyond the last; None: nobody wrote it down
+    near : int32 [shape=(n of the training, k)], what `similar` says of each track, k the fewer of NEAR and n - 1; None: unknown
     found : the bands of the tracks of the training;  found_added : of those added since
     gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
     """
@@ -180,8 +180,9 @@ class Index:
 
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
-        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches]
-        arrays += [self.found.keys, self.found.rows, self.found.order]
+        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.near]
+        for found in filter(None, (self.found, self.found_added)):
+            arrays += [found.keys, found.rows, found.order]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
         return sum(part.nbytes for part in parts if part is not None)
 

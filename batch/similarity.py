@@ -94,7 +94,7 @@ class Fitted:
 
 
 def fit(features: DataFrame, vectors: NDArray[np.float32], tags: Tags, banding: Banding) -> Fitted:
-    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least 0.95.
+    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least TARGET_RECALL.
 
     features : (vector);  vectors : the same, float32 [shape=(n, d)];  tags : in the order of vectors
     Raises TooFewTracks with fewer than two.
@@ -224,12 +224,10 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
 def keep_near(similar: DataFrame, folder: Path) -> None:
     """Writes each track's ranking into the index in the folder, where the stream finds it without asking.  similar : SIMILAR"""
     whole = Index.open(folder, as_trained=True)
-    stored = similar.select("track_id", "near").toArrow().combine_chunks()
-    near = pc.list_flatten(stored["near"]).to_numpy()
-    counts = pc.list_value_length(stored["near"]).to_numpy()
-    table = np.full((len(whole), min(NEAR, max(1, len(whole) - 1))), -1, dtype=np.int32)
-    within = np.arange(len(near)) - np.repeat(np.cumsum(counts) - counts, counts)
-    table[np.repeat(whole.rows_of(stored["track_id"].to_pylist()), counts), within] = near
+    stored = similar.select("track_id", "near").toArrow()
+    near = pc.list_flatten(stored["near"]).to_numpy().reshape(len(stored), -1)
+    table = np.empty_like(near)
+    table[whole.rows_of(stored["track_id"].to_pylist())] = near
     np.save(folder / "near.npy", table)
 
 

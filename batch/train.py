@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch import genre, map2d, metric, registry, similarity, sweep
-from batch.index import Index
+from batch.index import NEAR, Index
 from batch.lake import version as table_version
 from batch.training_set import MOST, Known, columns, fingerprint, is_usable, library_features
 from batch.tuning import TARGET_RECALL, Banding, default_banding
@@ -112,7 +112,7 @@ def defaults(tracks: int) -> dict[str, Any]:
         "target_recall": TARGET_RECALL,
         "genre": {**asdict(genre.Shape()), "fewest": genre.FEWEST_TRACKS, "seeds": genre.SEEDS},
         "metric": [metric.ALBUM_SHRINKAGE, metric.ALBUM_POWER, metric.GENRE_SHRINKAGE, metric.GENRE_LENGTH],
-        "similar": [SIMILAR, MOST_OF_ARTIST, WINDOW],
+        "similar": [SIMILAR, MOST_OF_ARTIST, WINDOW, NEAR],
         "seeds": [similarity.SEED, genre.SEED, metric.SEED, map2d.SEED],
     }
 

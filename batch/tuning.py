@@ -1,4 +1,4 @@
-"""Which hashes, bands and bucket length: the cheapest that find 95 of 100 true neighbours. Numbers only.
+"""Which hashes, bands and bucket length: the cheapest that find nearly all true neighbours. Numbers only.
 
 Recall alone proves nothing, since one bucket finds all; the share of the tracks that become candidates stands beside it.
 """
@@ -141,9 +141,9 @@ def quality(points: Floats, space: Space, hashed: Bands, known: Sample) -> Quali
     places = space.order(queries)
     found, counted = [], []
     for at in range(len(queries)):
-        met = hashed.counter(len(points))
-        counted.append(hashed.count(met, buckets[at], float(places[at]), space.limit))
-        found.append(np.flatnonzero(met >= space.shared))
+        bands_shared = hashed.counter(len(points))
+        counted.append(hashed.count(bands_shared, buckets[at], float(places[at]), space.limit))
+        found.append(np.flatnonzero(bands_shared >= space.shared))
     sizes = np.array([len(rows) for rows in found])
     candidates = float(np.mean(sizes)) / len(points)
     looked_up = len(hashed.keys) * (1 + space.probes)

@@ -86,22 +86,24 @@ def recall(found: list[np.ndarray], true: np.ndarray) -> float:
 
 
 def row(way: str, seconds: float, found: list[np.ndarray], true: np.ndarray, **more: object) -> dict[str, object]:
-    return {"way": way, "ms a query": 1000 * seconds / len(true), "recall@20": recall(found, true), **more}
+    return {"way": way, "ms a query": 1000 * seconds / QUERIES, "recall@20": recall(found, true), **more}
 
 
-def of_index(points: np.ndarray, whole: Index, queries: np.ndarray, true: np.ndarray, way: str) -> dict[str, object]:
+def of_index(points: np.ndarray, whole: Index, queries: np.ndarray, way: str) -> dict[str, object]:
     judged = points[np.linspace(1, len(points) - 2, JUDGED).astype(int)]
     near = [rows for rows, _ in whole.neighbours(judged, K)]
     sizes = np.array([len(rows) for rows in whole.candidates(queries, K)])
-    one = row(
-        way, timed(lambda: whole.neighbours(queries, K)), [rows for rows, _ in whole.neighbours(queries, K)], true
+    return row(
+        way,
+        timed(lambda: whole.neighbours(queries, K)),
+        near,
+        exact(points, judged, K),
+        **{
+            "candidates, %": 100 * float(sizes.mean()) / len(points),
+            "ranked exactly, %": 100 * float(shortlisted(sizes).mean()) / len(points),
+            "MB": whole.nbytes() / 1e6,
+        },
     )
-    return one | {
-        "recall@20": recall(near, exact(points, judged, K)),
-        "candidates, %": 100 * float(sizes.mean()) / len(points),
-        "ranked exactly, %": 100 * float(shortlisted(sizes).mean()) / len(points),
-        "MB": whole.nbytes() / 1e6,
-    }
 
 
 def shortlisted(sizes: np.ndarray) -> np.ndarray:
@@ -254,13 +256,13 @@ def joined(
 
 
 def best_of(
-    points: np.ndarray, bandings: list[Banding], queries: np.ndarray, true: np.ndarray
+    points: np.ndarray, bandings: list[Banding], queries: np.ndarray
 ) -> tuple[Index, dict[str, object], list[dict[str, object]]]:
     """(the quickest index among the bandings that reach the target, or that finds most where none does; its row; all rows)."""
     tried = []
     for banding in bandings:
         whole, seconds, met = built(points, banding)
-        one = of_index(points, whole, queries, true, _name(banding)) | {
+        one = of_index(points, whole, queries, _name(banding)) | {
             "build, s": seconds,
             "largest bucket, %": 100 * met["largest_bucket"],
         }
@@ -314,7 +316,7 @@ def main() -> None:
         rows = [one_by_one(points, queries, true)]
         rows.append(row("exact, numpy, all at once", timed(partial(exact, points, queries, K), 3), list(true), true))
         rows.append(hnsw(points, queries, true))
-        whole, _, tried = best_of(points, BANDINGS[100_000], queries, true)
+        whole, _, tried = best_of(points, BANDINGS[100_000], queries)
         rows += tried
         spark = session("bench-index", "4g")
         rows += inside_spark(spark, whole, queries, true)
@@ -327,8 +329,8 @@ def main() -> None:
     rows = []
     for n in given.sizes:
         points, queries, true = set_of(real, n)
-        alone = one_by_one(points, queries[:20], true[:20])
-        _, one, _ = best_of(points, BANDINGS[n], queries, true)
+        alone = one_by_one(points, queries, true)
+        _, one, _ = best_of(points, BANDINGS[n], queries)
         rows.append({"tracks": n, **one, "exact, ms a query": alone["ms a query"]})
     for before, after in zip(rows, rows[1:], strict=False):
         after["times the one before"] = float(str(after["ms a query"])) / float(str(before["ms a query"]))

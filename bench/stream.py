@@ -30,7 +30,7 @@ from pymongo import MongoClient
 from batch.mongo import EVERYONE
 from bench.made_catalogue import Catalogue, catalogue, model
 from conf.settings import PREFIX, PROJECT
-from local.processes import Process, cpu_seconds, family, resident_bytes
+from local.processes import Process, cpu_by_program, resident_bytes
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 
@@ -124,12 +124,14 @@ class Clock:
     @staticmethod
     def _used(pids: dict[str, int]) -> dict[str, float]:
         """Java and Python of the queries apart."""
-        used: dict[str, float] = defaultdict(float)
+        used = {"load": time.process_time()}
         for name, pid in pids.items():
-            for one in [pid] if name == "load" else family([pid]):
-                program, seconds = cpu_seconds(one)
-                used[f"{name}, {program}" if name == "queries" else name] += seconds
-        return dict(used)
+            by_program = cpu_by_program([pid])
+            if name == "queries":
+                used |= {f"{name}, {program}": by_program.get(program, 0.0) for program in ("java", "python")}
+            else:
+                used[name] = sum(by_program.values())
+        return used
 
 
 class Bench:
@@ -228,7 +230,7 @@ class Bench:
 
     def _clock(self) -> Clock:
         services = {"MongoDB": self.mongo.process.pid, "Kafka": self.kafka.process.pid}
-        return Clock({**services, "queries": self.streams.pid, "load": os.getpid()})
+        return Clock({**services, "queries": self.streams.pid})
 
     def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
         load.send(rate, self.given.warm_up)

@@ -158,19 +158,22 @@ def memory_by_program(pids: Iterable[int]) -> dict[str, int]:
     """`resident_bytes` of the processes and all their descendants, by the program's name."""
     memory: dict[str, int] = {}
     for pid in family(pids):
-        name, _ = cpu_seconds(pid)
+        name = _program(pid)
         memory[name] = memory.get(name, 0) + _proportional_set(pid)
     return memory
 
 
-def cpu_seconds(pid: int) -> tuple[str, float]:
-    """(the program's name, its processor time and that of its ended children); ("", 0) where it has ended."""
-    try:
-        head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-    except OSError:
-        return "", 0.0
-    ticks = sum(int(field) for field in tail.split()[11:15])
-    return head.partition("(")[2], ticks / os.sysconf("SC_CLK_TCK")
+def cpu_by_program(pids: Iterable[int]) -> dict[str, float]:
+    """Processor seconds of the processes, all their descendants and those that ended, by the program's name."""
+    used: dict[str, float] = {}
+    for pid in family(pids):
+        try:
+            ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        except OSError:
+            continue
+        name = _program(pid)
+        used[name] = used.get(name, 0.0) + ticks / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -214,6 +217,14 @@ def _kernel_start(pid: int) -> int | None:
 def _group_members(group: int) -> list[int]:
     """Processes of the group that still run; a zombie has only its parent left to tell."""
     return [pid for pid, (state, _, its_group, _) in _processes() if its_group == group and state != "Z"]
+
+
+def _program(pid: int) -> str:
+    """A process's name; "" where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _proportional_set(pid: int) -> int:

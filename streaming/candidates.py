@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from batch.index import NEAR, Index, Rows
 from batch.space import Floats
 
-Floats64 = NDArray[np.float64]
-
 REMEMBERED = 20_000
 """Tracks whose neighbours are kept: about 10 MB a process."""
 SAMPLE = 200
+OUTGROWN = 0.1
+"""Where more than this share of the tracks was added since, the neighbours that the model keeps say too little."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Catalogue:
     def near(self, rows: Rows) -> Rows:
         """The neighbours of the tracks, by the LSH index: rows, each once, the tracks themselves among them."""
         self.look_up(rows)
-        is_stored = rows < self._stored
+        is_stored = self._is_stored(rows)
         stored, others = rows[is_stored], rows[~is_stored].tolist()
         for row in others:
             self._near.move_to_end(row)
@@ -73,41 +73,53 @@ class Catalogue:
         while len(self._near) > REMEMBERED:
             self._near.popitem(last=False)
         if len(stored):
-            near = self.index.near[stored].ravel()
-            together += [near[near >= 0], self._newcomers(stored)]
+            together += [self.index.near[stored].ravel(), self._newcomers(stored)]
         found = once(np.concatenate(together, dtype=np.int64))
         return found if self.index.gone is None else self.without(found, self.index.gone)
 
-    @property
-    def _stored(self) -> int:
-        """Rows whose neighbours the model keeps: those from here on must be asked for."""
-        return 0 if self.index.near is None else len(self.index.near)
+    @cached_property
+    def _kept(self) -> int:
+        """Of so many rows the model keeps the neighbours, as far as they can be relied on."""
+        kept = 0 if self.index.near is None else len(self.index.near)
+        return kept if len(self.index) - kept <= OUTGROWN * kept else 0
+
+    def _is_stored(self, rows: Rows) -> NDArray[np.bool_]:
+        """Whether the model keeps a track's neighbours, and most of them are still there."""
+        is_stored = rows < self._kept
+        if self.index.gone is not None and is_stored.any():
+            near = self.index.near[rows[is_stored]]
+            is_stored[is_stored] = np.isin(near, self.index.gone).mean(axis=1) < 0.5
+        return is_stored
 
     @cached_property
     def _added(self) -> tuple[Rows, Points]:
-        rows = self.present[self.present >= self._stored]
+        rows = self.present[self.present >= self._kept]
         return rows, self.points(rows)
 
     def _newcomers(self, rows: Rows) -> Rows:
-        """Of the tracks that came since the neighbours were stored, those that are nearer to one of `rows` than its last."""
+        """Of the tracks that came since, those nearest to one of the rows, where they are no further than its last neighbour."""
         added, points = self._added
         if not len(added):
             return added
-        last = self.index.near[rows, -1]
-        mine = self.points(rows)
-        furthest = np.where(last >= 0, np.diagonal(scaled(mine, self.points(np.maximum(last, 0)))), np.inf)
-        return added[(scaled(mine, points) <= furthest[:, None]).any(axis=0)]
+        mine, most = self.points(rows), min(NEAR, len(added))
+        near = self.index.near[rows]
+        is_whole = near.shape[1] < NEAR  # all there were: whoever came is one more
+        furthest = np.full(len(rows), np.inf) if is_whole else np.diagonal(scaled(mine, self.points(near[:, -1])))
+        apart = scaled(mine, points)
+        nearest = np.argpartition(apart, most - 1, axis=1)[:, :most]
+        return added[nearest[np.take_along_axis(apart, nearest, axis=1) <= furthest[:, None]]]
 
     def without(self, rows: Rows, others: Rows) -> Rows:
-        """Those of the rows that are none of the others, in their order."""
+        """Those of the rows that are none of the others, in their order. One call at a time: a process serves in one thread."""
         self._is_other[others] = True
-        left = rows[~self._is_other[rows]]
-        self._is_other[others] = False
-        return left
+        try:
+            return rows[~self._is_other[rows]]
+        finally:
+            self._is_other[others] = False
 
     def look_up(self, rows: Rows) -> None:
         """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
-        missing = sorted({row for row in rows[rows >= self._stored].tolist() if row not in self._near})
+        missing = sorted({row for row in rows[~self._is_stored(rows)].tolist() if row not in self._near})
         if not missing:  # as a rule: asking the index for nothing looks into every band all the same
             return
         asked = np.array(missing, dtype=np.int64)
@@ -135,14 +147,9 @@ class Catalogue:
     @cached_property
     def typical(self) -> float:
         """The usual distance between any two tracks, in local scales."""
-        some = self.sample.at(np.arange(0, len(self.sample), max(1, len(self.sample) // 200)))
-        between = np.sqrt(scaled(some, some))
-        pairs = between[np.triu_indices(len(some), 1)]
+        between = np.sqrt(scaled(self.sample, self.sample))
+        pairs = between[np.triu_indices(len(between), 1)]
         return float(np.median(pairs)) if len(pairs) else 1.0
-
-    def likeness(self, ones: Rows, others: Rows) -> Floats:
-        """How alike tracks are, 0 to 1: [shape=(ones, others)]."""
-        return alike(self.points(ones), self.points(others))
 
 
 def once(rows: Rows) -> Rows:

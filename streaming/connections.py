@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -54,9 +53,7 @@ def forget_producer() -> None:
 def catalogue_of(model: Path, grown: str) -> Catalogue:
     """The index of a model version as it has grown so far, mapped into memory."""
     del grown  # another state of the index is another index
-    catalogue = Catalogue(Index.open(model / "index"))
-    gc.freeze()  # what is there by now stays: it is not looked through for garbage with every few lists
-    return catalogue
+    return Catalogue(Index.open(model / "index"))
 
 
 def hidden_rows(muted: Sequence[str], mongo: Mongo, catalogue: Catalogue) -> Rows:

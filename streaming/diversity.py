@@ -18,8 +18,13 @@ TOGETHER = 10
 """The artist cap holds in any run of this many items."""
 SHORTLISTED = 3
 """For each place, so many of the best candidates are looked at."""
-AT_ONCE = 32
-"""Lists: what they take fits into the processor's cache."""
+CELLS = 1 << 18
+"""Likenesses of candidates that lists taken together have at most: what fits into the processor's cache."""
+
+
+def at_once(most: int) -> int:
+    """How many lists of that length to take together."""
+    return max(1, CELLS // (SHORTLISTED * most) ** 2)
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,8 @@ def diverse(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArray[
 
     At most `cap` of an artist in any ten; where only capped artists are left, the cap gives way. Ties keep the pool's order.
     """
-    found = []
-    for start in range(0, len(pools), AT_ONCE):
-        found += _together(pools[start : start + AT_ONCE], most, cap)
-    return found
-
-
-def _together(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    if not pools:
+        return []
     near = [shortlist(pool, most, cap) for pool in pools]
     width = max(len(places) for places in near)
     shape = (len(pools), width)
@@ -59,9 +59,8 @@ def _together(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArra
         largest = max(float(np.abs(pool.score).max(initial=0.0)), 1e-12)
         relevance[at, :n] = (1 - pool.diversity) * pool.score[places] / largest
         artists[at, :n] = pool.artists[places]
-        if (
-            pool.diversity
-        ):  # one by one: a product's last digit depends on its shape, and a list must not on its neighbours
+        if pool.diversity:
+            # One by one: a product's last digit depends on its shape, and a list must not depend on its neighbours.
             mine = pool.points.at(places)
             likeness[at, :n, :n] = alike(mine, mine)
     chosen, lost = chosen_in_turn(relevance, likeness, diversity, artists, most, cap)
@@ -87,8 +86,7 @@ def chosen_in_turn(
     each = np.arange(lists)
     crowd = np.zeros((lists, n), dtype=np.float32)
     loss = np.zeros((lists, n))
-    of_artist = np.zeros((lists, n), dtype=np.int8)
-    """How many of the latest nine are by the candidate's artist."""
+    of_artist = np.zeros((lists, n), dtype=np.int8)  # how many of the latest nine are by the candidate's artist
     by = np.full((lists, most), -1, dtype=np.int32)
     chosen = np.full((lists, min(most, n)), -1, dtype=np.int64)
     lost = np.zeros(chosen.shape)

@@ -9,9 +9,9 @@ import numpy as np
 
 from batch.index import Rows
 from batch.space import Floats
-from streaming.candidates import Catalogue, Floats64, Points, alike, once
+from streaming.candidates import Catalogue, Points, alike, once
 from streaming.centres import Centre, centres
-from streaming.taste import Opinion, Profile, weights_of
+from streaming.taste import Floats64, Opinion, Profile, weights_of
 
 if TYPE_CHECKING:
     from conf.settings import Taste
@@ -73,8 +73,8 @@ def liking(profile: Profile, catalogue: Catalogue, taste: Taste) -> Liking:
     known = np.flatnonzero(rows >= 0)
     opinions = [profile.opinions[at] for at in known.tolist()]
     rows, points = rows[known], catalogue.points(rows[known])
-    weights = _attended(profile, opinions, points, taste)
-    order = np.lexsort((rows, -weights))  # rows are in the order of ids
+    weights = _attended(profile, known, points, taste)
+    order = np.lexsort((rows, -weights))
     up, down = order[weights[order] > 0][:LIKED], order[::-1][weights[order[::-1]] < 0][:REJECTED]
     return Liking(
         [opinions[at] for at in up.tolist()],
@@ -96,19 +96,21 @@ def together(shares: Floats) -> Floats:
     return np.sqrt(np.einsum("ij,ij->j", shares, shares))
 
 
-def _attended(profile: Profile, opinions: list[Opinion], points: Points, taste: Taste) -> Floats64:
-    """The weights of the opinions, those of liked tracks less where their like is being skipped just now.
+def _attended(profile: Profile, known: Rows, points: Points, taste: Taste) -> Floats64:
+    """The weights of the known of the opinions, those of liked tracks less where their like is being skipped just now.
 
+    known : places of the opinions whose tracks the index has;  points : of these tracks
     Who skips what was loved an hour ago wants something else, and a sum over weeks would take weeks to notice. A liked track
     keeps the share of its weight by which support outweighs pressure: the liked, and the rejected, tracks like it, each
     counting half as much every `attention_tracks` tracks back, and pressure also fading with the session.
     """
-    weights, touched = weights_of(opinions, profile.latest_at, taste)
+    weights, touched = weights_of(profile.opinions, profile.latest_at, taste)
+    back = np.empty(len(touched))
+    back[np.lexsort((np.arange(len(touched)), -touched))] = np.arange(len(touched))
+    weights, touched, back = weights[known], touched[known], back[known]
     up, down = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
     if not len(up) or not len(down) or not taste.impatience:
         return weights
-    back = np.empty(len(touched))
-    back[np.lexsort((np.arange(len(touched)), -touched))] = np.arange(len(touched))
     recency = 0.5 ** (back / taste.attention_tracks)
     # older tracks count next to nothing
     up_near, down_near = (some[np.argsort(back[some])[:ATTENDED]] for some in (up, down))

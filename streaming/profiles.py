@@ -197,14 +197,14 @@ def _list(profile: Profile, listed: list[Item], serving: Serving) -> dict[str, A
 
 
 def _write(
-    lists: Sequence[Write],
+    made: Sequence[Write],
     kept: list[str],
     profiles: list[Write],
     database: Database[dict[str, Any]],
     kafka: Kafka,
 ) -> None:
-    _replace(lists, database.recommendations)
-    documents = [document for _, document in lists]
+    _replace(made, database.recommendations)
+    documents = [document for _, document in made]
     if kept:
         documents += database.recommendations.find({"_id": {"$in": kept}})
     try:

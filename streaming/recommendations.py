@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from batch.index import Rows
 from streaming.candidates import Catalogue, Points
-from streaming.diversity import AT_ONCE, Ranked, diverse
+from streaming.diversity import Ranked, at_once, diverse
 from streaming.liking import Liking, liking, together
 from streaming.pools import barred, elsewhere, pool
 from streaming.taste import AS_SET, Opinion, Profile
@@ -50,7 +50,7 @@ class Item(NamedTuple):
     percentile: float | None
 
     def document(self) -> dict[str, Any]:
-        """The item as lists are kept and sent; of a listener who liked nothing yet, it has no percentile."""
+        """The item as lists are kept and sent; where there is no percentile, without one."""
         document = self._asdict()
         if self.percentile is None:
             del document["percentile"]
@@ -104,8 +104,9 @@ def lists(
     first = catalogue.rows_of(opening)
     first = first[first >= 0]
     made = []
-    for start in range(0, len(asked), AT_ONCE):  # what is known of their candidates fits into the memory
-        scored = [_scored(one, catalogue, first, most, taste) for one in asked[start : start + AT_ONCE]]
+    step = at_once(most)
+    for start in range(0, len(asked), step):
+        scored = [_scored(one, catalogue, first, most, taste) for one in asked[start : start + step]]
         chosen = diverse([_ranked(one, catalogue, taste) for one in scored], most, taste.artist_cap)
         made += [
             _listed(one, places, lost, catalogue, most, taste)

@@ -80,7 +80,7 @@ def test_nothing_grows_without_end(world: World) -> None:
     middle, late = samples[third : 2 * third], samples[2 * third :]
     memory = ("driver_mib", "java_mib", "python_mib")
     for name in (*memory, "profiles_mib", "recommendations_mib", *(f"{table}_files" for table in TABLES)):
-        before, after = (max(one.get(name, 0.0) for one in some) for some in (middle, late))
+        before, after = (max(one[name] for one in some) for some in (middle, late))
         print(f"{name}: at most {before:.1f} in the second third, {after:.1f} in the last", flush=True)
         assert after <= 1.2 * before + 5, name
     assert samples[-1]["lag"] < 20 * RATE, "the stream does not keep up"

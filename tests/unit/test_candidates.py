@@ -13,7 +13,7 @@ from batch.index import NEAR, Index, index, with_local_scales
 from batch.space import Space
 from streaming.candidates import Catalogue, once
 
-D, N = 6, 240
+D, N = 6, 600
 
 
 def vectors(n: int, seed: int) -> np.ndarray:
@@ -21,8 +21,7 @@ def vectors(n: int, seed: int) -> np.ndarray:
     return np.asarray(5 * np.eye(D)[np.arange(n) % D] + draw.normal(0, 1, (n, D)), dtype=np.float32)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def saved(folder: Path, n: int) -> Path:
     """An index whose bands hold everybody, so that its answers are exact, with each track's ranking beside it."""
     draw = np.random.default_rng(1)
     space = Space(
@@ -33,11 +32,24 @@ def folder(tmp_path: Path) -> Path:
         offsets=np.full((8, 1), 500, dtype=np.float32),
         width=1000.0,
     )
-    ids = [f"t{at:03d}" for at in range(N)]
-    whole = with_local_scales(index(ids, vectors(N, 2), [None] * N, space))
-    near = np.array([rows for rows, _ in whole.similar(np.arange(N), NEAR)], dtype=np.int32)
-    replace(whole, near=near).save(tmp_path)
-    return tmp_path
+    ids = [f"t{at:03d}" for at in range(n)]
+    whole = with_local_scales(index(ids, vectors(n, 2), [None] * n, space))
+    near = np.array([rows for rows, _ in whole.similar(np.arange(n), NEAR)], dtype=np.int32)
+    replace(whole, near=near).save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return saved(tmp_path, N)
+
+
+def nearest(tracks: Catalogue, row: int) -> set[int]:
+    """By brute force: the NEAR that are most like a track, and itself."""
+    whole = tracks.index
+    apart = np.square(np.asarray(whole.vectors) - whole.vectors[row]).sum(axis=1)
+    order = np.argsort(apart / np.asarray(whole.scales))
+    return {row, *[int(at) for at in order if at != row and at in tracks.present][:NEAR]}
 
 
 def test_kept_neighbours_are_those_that_the_index_gives(folder: Path) -> None:
@@ -45,30 +57,58 @@ def test_kept_neighbours_are_those_that_the_index_gives(folder: Path) -> None:
     for rows in ([3], [0, 7, 200], [5, 5]):
         near = kept.near(np.array(rows))
         np.testing.assert_array_equal(near, asked.near(np.array(rows)))
-        assert len(near) > NEAR and set(rows) <= set(near.tolist())
+        assert set(near.tolist()) == set.union(*(nearest(kept, row) for row in rows))
     assert not kept._near, "nothing was asked"
     assert kept.near(np.empty(0, dtype=np.int64)).tolist() == []
 
 
-def test_a_track_that_came_since_is_among_the_neighbours_of_its_like_and_has_its_own(folder: Path) -> None:
-    append(folder, ["new", "far"], np.stack([vectors(1, 3)[0], np.full(D, -9.0)]), [None, None])
+def test_tracks_that_came_since_are_among_the_neighbours_of_their_like_and_have_their_own(folder: Path) -> None:
+    twins = vectors(1, 2) + np.random.default_rng(3).normal(0, 0.01, (30, D))  # around the first track
+    append(folder, [f"new{at:02d}" for at in range(30)], twins, [None] * 30)
+    append(folder, ["far"], np.full((1, D), -9.0), [None])
     tracks = Catalogue(Index.open(folder))
-    far, new = N, N + 1
-    asked = Catalogue(replace(Index.open(folder), near=None))
-    ids = [row for row in range(0, N, D) if new in asked.near(np.array([row])).tolist()]
-    assert ids, "the new track is like some of its kind"
-    for row in ids:
-        assert new in tracks.near(np.array([row])).tolist()
-        assert far not in tracks.near(np.array([row])).tolist()
-    assert set(asked.near(np.array([new])).tolist()) == set(tracks.near(np.array([new])).tolist())
+    far, *new = tracks.index.rows_of(["far", *(f"new{at:02d}" for at in range(30))]).tolist()
+    assert set(new) <= set(tracks.near(np.array([0])).tolist())
+    assert nearest(tracks, 0) <= set(tracks.near(np.array([0])).tolist())
+    assert len(tracks.near(np.array([0]))) <= 1 + 2 * NEAR
+    assert far not in tracks.near(np.arange(0, 60)).tolist()
+    assert not tracks._near, "nothing was asked for tracks of the training"
+    assert set(tracks.near(np.array([new[0]])).tolist()) == nearest(tracks, new[0])
 
 
-def test_what_went_since_is_nobodys_neighbour(folder: Path) -> None:
+def test_where_much_came_since_the_index_is_asked(folder: Path) -> None:
+    append(folder, [f"new{at:03d}" for at in range(200)], vectors(200, 9), [None] * 200)
+    tracks = Catalogue(Index.open(folder))
+    assert set(tracks.near(np.array([4])).tolist()) == nearest(tracks, 4)
+
+
+def test_what_went_since_is_nobodys_neighbour_and_where_most_went_others_are_asked_for(folder: Path) -> None:
     before = Catalogue(Index.open(folder)).near(np.array([0])).tolist()
-    gone = [row for row in before if row][:5]
+    gone = [row for row in before if row]
+    remove(folder, [f"t{row:03d}" for row in gone[:5]])
+    tracks = Catalogue(Index.open(folder))
+    assert tracks.near(np.array([0])).tolist() == [row for row in before if row not in gone[:5]]
     remove(folder, [f"t{row:03d}" for row in gone])
-    after = Catalogue(Index.open(folder)).near(np.array([0])).tolist()
-    assert after == [row for row in before if row not in gone]
+    tracks = Catalogue(Index.open(folder))
+    assert set(tracks.near(np.array([0])).tolist()) == nearest(tracks, 0)
+    assert len(nearest(tracks, 0)) == NEAR + 1
+
+
+def test_a_track_that_came_again_with_other_features_is_where_they_are(folder: Path) -> None:
+    append(folder, ["t000"], np.full((1, D), -9.0), [None])
+    tracks = Catalogue(Index.open(folder))
+    (row,) = tracks.index.rows_of(["t000"]).tolist()
+    assert row == N
+    assert 0 not in tracks.near(np.array([D])).tolist() and row not in tracks.near(np.array([D])).tolist()
+    assert set(tracks.near(np.array([row])).tolist()) == nearest(tracks, row)
+
+
+def test_a_small_library_keeps_all_its_tracks_as_neighbours_and_takes_in_more(tmp_path: Path) -> None:
+    tracks = Catalogue(Index.open(saved(tmp_path, 40)))
+    assert tracks.near(np.array([3])).tolist() == list(range(40))
+    append(tmp_path, ["new"], vectors(1, 8), [None])
+    tracks = Catalogue(Index.open(tmp_path))
+    assert tracks.near(np.array([3])).tolist() == list(range(41))
 
 
 def test_rows_are_sorted_once_and_without_others(folder: Path) -> None:
@@ -76,4 +116,6 @@ def test_rows_are_sorted_once_and_without_others(folder: Path) -> None:
     assert once(np.empty(0, dtype=np.int64)).tolist() == []
     tracks = Catalogue(Index.open(folder))
     assert tracks.without(np.array([9, 3, 9, 5]), np.array([5, 7])).tolist() == [9, 3, 9]
+    with pytest.raises(IndexError):
+        tracks.without(np.array([N + 1]), np.array([5]))
     assert tracks.without(np.array([5]), np.empty(0, dtype=np.int64)).tolist() == [5]

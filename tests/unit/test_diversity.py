@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streaming.candidates import Points, alike
-from streaming.diversity import AT_ONCE, TOGETHER, Ranked, diverse
+from streaming.diversity import TOGETHER, Ranked, at_once, diverse
 
 D = 5
 
@@ -47,13 +47,14 @@ def test_each_list_is_what_a_plain_loop_takes(diversity: float) -> None:
 
 
 def test_a_list_does_not_depend_on_those_beside_it() -> None:
-    pools = [pool(3 + 17 * seed % 150, seed, 0.1 * (seed % 4)) for seed in range(2 * AT_ONCE + 5)]
+    pools = [pool(3 + 17 * seed % 150, seed, 0.1 * (seed % 4)) for seed in range(69)]
     together = diverse(pools, 30, 2)
     for one, (places, lost) in zip(pools, together, strict=True):
         ((alone, lost_alone),) = diverse([one], 30, 2)
         assert places.tolist() == alone.tolist() and lost.tolist() == lost_alone.tolist()
         assert len(places) == min(30, len(one.score)) == len(set(places.tolist()))
     assert diverse([], 30, 2) == []
+    assert at_once(30) == 32 and at_once(500) == 1
 
 
 def test_an_artist_has_no_more_than_the_cap_in_any_ten_while_others_are_left() -> None:

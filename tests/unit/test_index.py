@@ -286,3 +286,10 @@ def test_an_index_of_some_tracks_answers_as_one_that_was_built_of_them() -> None
     for before, after in zip(whole.candidates(points), some.candidates(points), strict=True):
         assert rows[after].tolist() == np.intersect1d(before, rows).tolist()
     assert [len(near) for near, _ in some.similar(np.arange(5), 10)] == [10] * 5
+
+
+def test_more_bands_than_a_byte_counts() -> None:
+    wide = space(1000.0, bands=300, hashes=1, shared=300)
+    wide = replace(wide, offsets=np.full((300, 1), 500, dtype=np.float32))
+    many = index([f"t{at:03d}" for at in range(100)], clusters(100), [None] * 100, wide)
+    assert [len(rows) for rows in many.candidates(many.vectors[:3])] == [100] * 3, "all share all three hundred"

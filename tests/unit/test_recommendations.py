@@ -11,10 +11,11 @@ from batch.index import Index, index, with_local_scales
 from batch.space import Space
 from conf.settings import Taste
 from streaming.candidates import Catalogue
+from streaming.candidates import alike as likeness
 from streaming.diversity import TOGETHER
 from streaming.events import Event
 from streaming.liking import liking
-from streaming.recommendations import Item, items
+from streaming.recommendations import Asked, Item, items, lists
 from streaming.taste import Profile
 
 TASTE = Taste(
@@ -227,7 +228,7 @@ def test_a_diverse_list_is_less_alike_and_begins_with_the_best(whole: Index) -> 
 
     def alike(found: list[Item]) -> float:
         rows = whole.rows_of([item.track_id for item in found])
-        return float(np.triu(catalogue.likeness(rows, rows), 1).sum())
+        return float(np.triu(likeness(catalogue.points(rows), catalogue.points(rows)), 1).sum())
 
     plain, varied = (
         items(profile, catalogue, [], 10, TASTE.model_copy(update={"diversity": diversity})) for diversity in (0.0, 0.5)
@@ -273,6 +274,34 @@ def test_the_same_events_give_the_same_list_in_however_many_batches(whole: Index
     profile = listener(("folk00", "like", 0), ("jazz00", "skip", 1))
     later = Profile(**{**vars(profile), "generation": 9})
     assert listed(profile, whole, 30, curious) == listed(later, whole, 30, curious)
+
+
+def test_many_lists_at_once_are_those_of_each_listener_alone(whole: Index) -> None:
+    curious = TASTE.model_copy(update={"exploration": 2, "diversity": 0.3})
+    actions = ("like", "skip", "complete", "dislike", "play")
+    draw = np.random.default_rng(5)
+    profiles = [Profile("new")]
+    for at in range(69):
+        heard = [
+            (str(track), str(draw.choice(actions)), when) for when, track in enumerate(draw.choice(whole.ids, at % 23))
+        ]
+        profiles.append(Profile(**{**vars(listener(*heard)), "user_id": f"listener-{at}"}))
+    catalogue, nothing = Catalogue(whole), np.empty(0, dtype=np.int64)
+    asked = [Asked(profile, liking(profile, catalogue, curious), nothing) for profile in profiles]
+    together = lists(asked, catalogue, ["folk05", "jazz07"], 30, curious)
+    assert together == [items(profile, catalogue, ["folk05", "jazz07"], 30, curious) for profile in profiles]
+    assert together[::-1] == lists(asked[::-1], catalogue, ["folk05", "jazz07"], 30, curious)
+    assert len({tuple(item.track_id for item in found) for found in together}) > 40, "they are not all the same"
+
+
+def test_tracks_that_the_index_lacks_lie_between_what_was_heard_all_the_same(whole: Index) -> None:
+    loved = [(f"folk{at:02d}", "complete", at) for at in range(8)]
+    since = [(f"elsewhere{at:02d}", "play", 20 + at) for at in range(30)]
+    skipped = [(f"folk{at:02d}", "skip", 60 + at) for at in range(8, 12)]
+    long_ago, just_now = (
+        liking(listener(*heard), Catalogue(whole), TASTE) for heard in ([*loved, *since, *skipped], [*loved, *skipped])
+    )
+    assert long_ago.weights.sum() < 0.5 * just_now.weights.sum(), "what is long ago yields sooner"
 
 
 def test_tracks_that_were_removed_from_the_index_are_in_no_list() -> None:
