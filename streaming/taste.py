@@ -7,7 +7,8 @@ dislikes and wishes for more or less of a track are states, not sums: the latest
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ class Muting:
 class Profile:
     """A listener: the opinions, the wishes, and what has been counted so far.
 
-    adventure : 0 keeps to the familiar, 1 leads away from it
+    opinions : those last touched, oldest first;  adventure : 0 keeps to the familiar, 1 leads away from it
     offsets : last Kafka offset counted for each source ("cluster/topic id/partition")
     recent_events : the latest event ids, by which a producer's second sending is known
     """
@@ -133,10 +134,11 @@ class Profile:
         )
         if event.track_id is None:
             return counted._steered(event, when)
-        known = {opinion.track_id: opinion for opinion in self.opinions}
-        before = known.pop(event.track_id, Opinion(event.track_id, title, at=when))
-        known[event.track_id] = before.after(event, taste, skip_factor)
-        return replace(counted, opinions=tuple(_latest(known.values(), taste.remembered_tracks)))
+        opinions = [opinion for opinion in self.opinions if opinion.track_id != event.track_id]
+        known = (opinion for opinion in self.opinions if opinion.track_id == event.track_id)
+        before = next(known, Opinion(event.track_id, title, at=when))
+        insort(opinions, before.after(event, taste, skip_factor), key=lambda one: (one.touched_at, one.track_id))
+        return replace(counted, opinions=tuple(opinions[-taste.remembered_tracks :]))
 
     def _steered(self, event: Event, when: float) -> Profile:
         target = event.target or ""
@@ -215,9 +217,3 @@ def _faded(age_s: float, half_life_s: float) -> float:
 
 def _all_faded(ages_s: Floats64, half_life_s: float) -> Floats64:
     return np.exp2(-np.maximum(0.0, ages_s) / half_life_s)
-
-
-def _latest(opinions: Iterable[Opinion], most: int) -> list[Opinion]:
-    """The opinions last touched, oldest first."""
-    by_age = sorted(opinions, key=lambda opinion: (opinion.touched_at, opinion.track_id))
-    return by_age[-most:]
