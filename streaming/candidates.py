@@ -19,6 +19,8 @@ from batch.space import Floats
 
 REMEMBERED = 20_000
 """Tracks whose neighbours are kept: about 10 MB a process."""
+NAMED = 200_000
+"""Track ids whose rows are kept: about 30 MB a process. Long listening histories ask for many."""
 SAMPLE = 200
 OUTGROWN = 0.1
 """Where more than this share of the tracks was added since, the neighbours that the model keeps say too little."""
@@ -130,7 +132,7 @@ class Catalogue:
         """Row of each track, -1 for one that the index lacks; listeners ask for the same few over and over."""
         missing = [track_id for track_id in ids if track_id not in self._rows]
         if missing:
-            if len(self._rows) > REMEMBERED:
+            if len(self._rows) > NAMED:
                 self._rows.clear()
                 missing = list(ids)
             self._rows.update(zip(missing, self.index.rows_of(missing).tolist(), strict=True))

@@ -56,14 +56,13 @@ class Liking:
 
     def shown(self, profile: Profile) -> dict[str, Any]:
         """What the profile's document shows of it: centres, rejected and heard tracks."""
-        latest = sorted(profile.opinions, key=lambda opinion: -opinion.touched_at)
         return {
             "centres": [
                 {"weight": round(c.weight, 4), "tracks": [self.liked[at].track_id for at in c.members[:SHOWN]]}
                 for c in self.centres
             ],
             "rejected": [o.track_id for o in sorted(self.rejected, key=lambda opinion: -opinion.touched_at)],
-            "heard": [opinion.track_id for opinion in latest[:SHOWN_HEARD]],
+            "heard": [opinion.track_id for opinion in profile.opinions[: -SHOWN_HEARD - 1 : -1]],
         }
 
 
