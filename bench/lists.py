@@ -2,8 +2,8 @@
 
     PYTHONPATH=. .venv/bin/python bench/lists.py --home DIR --tracks 10000 106574
 
-A made catalogue (bench/made_catalogue.py), kept in DIR. "Asked" lists ask the index for every neighbour, as for tracks that came since
-the training; "kept" is for tracks whose neighbours the model keeps. One listener at a time, and 32 together.
+A made catalogue (bench/made_catalogue.py), kept in DIR. "Asked" lists ask the index for every neighbour, as for tracks that came
+since the training; "kept" is for tracks whose neighbours the model keeps. One listener at a time, and 32 together.
 """
 
 from __future__ import annotations
