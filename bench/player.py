@@ -9,18 +9,20 @@ drawn by a fixed seed; the library is kept in DIR for the next run. No stream ru
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from shutil import which
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import numpy as np
@@ -166,7 +168,7 @@ class Bench:
             rows = [*self._alone(client), *self._page()]
         self.notes["load of the machine before the clients"] = round(os.getloadavg()[0], 1)
         before, used = time.monotonic(), self._cpu_s()
-        times = asyncio.run(self._together())
+        times = self._together()
         share = (self._cpu_s() - used) / (time.monotonic() - before)
         self.notes["player's share of one core with the clients"] = f"{share:.0%}"
         self.notes["requests a second"] = round(sum(len(each) for each in times.values()) / self.given.seconds)
@@ -234,70 +236,73 @@ class Bench:
             times["refresh of For you to the cards (browser)"].append(page.evaluate(refresh) / 1000)
             assert page.get_attribute("#for-you", "data-generation") == str(generation)
 
-    async def _together(self) -> Times:
-        """Each client polls every second, acts every three, searches every five and asks for audio every ten."""
+    def _together(self) -> Times:
+        """Each client polls every second, acts every three, searches every five and asks for audio every ten.
+
+        A thread and a plain connection each: an asynchronous client with a pool of a hundred took more time than the player.
+        """
         times: Times = defaultdict(list)
         until = time.monotonic() + self.given.seconds
-        limits = httpx.Limits(
-            max_connections=self.given.clients + 10, max_keepalive_connections=self.given.clients + 10
-        )
-        changer = asyncio.create_task(self._changing(until))
-        async with httpx.AsyncClient(
-            base_url=self.site, headers={"Origin": self.site}, timeout=30, limits=limits
-        ) as client:
-            await asyncio.gather(*(self._client(client, number, until, times) for number in range(self.given.clients)))
-        await changer
+        with ThreadPoolExecutor(self.given.clients + 1) as pool:
+            running = [pool.submit(self._changing, until)]
+            running += [pool.submit(self._client, number, until, times) for number in range(self.given.clients)]
+            for one in running:
+                one.result()
         return times
 
-    async def _changing(self, until: float) -> None:
+    def _changing(self, until: float) -> None:
         """Lists change as after events: as many a second as the clients send."""
         generation = 5000
         while time.monotonic() < until:
             generation += 1
-            listener = f"client-{random.randrange(self.given.clients)}"
-            await asyncio.to_thread(self._new_list, listener, generation)
-            await asyncio.sleep(3 / self.given.clients)
+            self._new_list(f"client-{random.randrange(self.given.clients)}", generation)
+            time.sleep(3 / self.given.clients)
 
-    async def _client(self, client: httpx.AsyncClient, number: int, until: float, times: Times) -> None:
+    def _client(self, number: int, until: float, times: Times) -> None:
         draw = random.Random(number)
-        entered = await client.post("/listener", json={"name": f"client-{number}"})
-        headers = {"Cookie": entered.headers["set-cookie"].split(";")[0]}
-        client.cookies.clear()
-        known = {"mark": "", "mine": ""}
+        connection = HTTPConnection(self.site.removeprefix("http://"), timeout=30)
+        headers = {"Origin": self.site, "Content-Type": "application/json"}
 
-        async def timed(what: str, asked: Awaitable[httpx.Response], fine: int) -> httpx.Response | None:
+        def answered(method: str, path: str, body: Any = None, **more: str) -> tuple[HTTPResponse, bytes]:
+            connection.request(method, path, None if body is None else json.dumps(body), headers | more)
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+        def timed(what: str, fine: int, method: str, path: str, body: Any = None, **more: str) -> bytes | None:
             started = time.monotonic()
             try:
-                answer = await asked
-            except httpx.HTTPError as error:
+                answer, content = answered(method, path, body, **more)
+            except (OSError, HTTPException) as error:
+                connection.close()
                 times["failed"].append(0.0)
                 self.notes[f"{what} failed"] = type(error).__name__
                 return None
-            is_fine = answer.status_code == fine and not (what == "For you" and "away" in answer.json())
+            is_fine = answer.status == fine and not (what == "For you" and "away" in json.loads(content))
             times[what if is_fine else "failed"].append(time.monotonic() - started)
             if not is_fine:
-                self.notes[f"{what} answered {answer.status_code}"] = answer.text[:100]
-            return answer
+                self.notes[f"{what} answered {answer.status}"] = content[:100].decode("utf-8", "replace")
+            return content
 
-        await asyncio.sleep(draw.random())
+        entered, _ = answered("POST", "/listener", {"name": f"client-{number}"})
+        headers["Cookie"] = (entered.getheader("set-cookie") or "").split(";")[0]
+        known = {"mark": "", "mine": ""}
+        time.sleep(draw.random())
         second = 0
         while time.monotonic() < until:
             began, second = time.monotonic(), second + 1
-            seen = {"seen": known["mark"], "mine": known["mine"]}
-            news = await timed("For you", client.get("/for-you", params=seen, headers=headers), 200)
+            seen = urlencode({"seen": known["mark"], "mine": known["mine"]})
+            news = timed("For you", 200, "GET", f"/for-you?{seen}")
             if news is not None:
-                known |= {name: news.json().get(name, "") for name in known}
+                known |= {name: json.loads(news).get(name, "") for name in known}
             track_id = draw.choice(self.ids)
             if (second + number) % 3 == 0:
                 event = {"track_id": track_id, "action": draw.choice(["play", "skip", "like"]), "position_ms": 3000}
-                await timed("event", client.post("/events", json=event, headers=headers), 202)
+                timed("event", 202, "POST", "/events", event)
             if (second + number) % 5 == 0:
-                text = {"data": [draw.choice(self.words)[:4]]}
-                await timed("search", client.post("/gradio_api/run/search", json=text, headers=headers), 200)
+                timed("search", 200, "POST", "/gradio_api/run/search", {"data": [draw.choice(self.words)[:4]]})
             if (second + number) % 10 == 0:
-                part = headers | {"Range": "bytes=0-65535"}
-                await timed("audio, 64 KiB", client.get(f"/audio/{track_id}", headers=part), 206)
-            await asyncio.sleep(max(0.0, 1 - (time.monotonic() - began)))
+                timed("audio, 64 KiB", 206, "GET", f"/audio/{track_id}", Range="bytes=0-65535")
+            time.sleep(max(0.0, 1 - (time.monotonic() - began)))
 
     def _cpu_s(self) -> float:
         """Processor time of the player so far, seconds."""
