@@ -94,7 +94,7 @@ class Fitted:
 
 
 def fit(features: DataFrame, vectors: NDArray[np.float32], tags: Tags, banding: Banding) -> Fitted:
-    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least TARGET_RECALL.
+    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least `tuning.TARGET_RECALL`.
 
     features : (vector);  vectors : the same, float32 [shape=(n, d)];  tags : in the order of vectors
     Raises TooFewTracks with fewer than two.

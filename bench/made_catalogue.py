@@ -88,8 +88,6 @@ def _index(made: Catalogue) -> tuple[Index, float, float]:
     )
     space, _, met = narrowest(points, tried, sample(points), spread)
     whole = with_local_scales(index(made.ids, made.vectors, made.artists, space))
-    near = np.full((len(whole), min(NEAR, len(whole) - 1)), -1, dtype=np.int32)
-    for start in range(0, len(whole), 1000):
-        for at, (rows, _) in enumerate(whole.similar(np.arange(start, min(start + 1000, len(whole))), NEAR), start):
-            near[at, : len(rows)] = rows
+    blocks = np.array_split(np.arange(len(whole)), 1 + len(whole) // 1000)
+    near = np.array([rows for block in blocks for rows, _ in whole.similar(block, NEAR)], dtype=np.int32)
     return replace(whole, near=near), met.recall, met.candidates

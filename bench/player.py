@@ -32,7 +32,7 @@ from playwright.sync_api import sync_playwright
 from pymongo import MongoClient
 
 from conf.settings import PREFIX, PROJECT
-from local.processes import Process, free_port
+from local.processes import Process, cpu_by_program, free_port
 from local.services import KafkaServer, MongoServer
 
 DATABASE = "bench-player"
@@ -306,8 +306,7 @@ class Bench:
 
     def _cpu_s(self) -> float:
         """Processor time of the player so far, seconds."""
-        fields = Path(f"/proc/{self.player.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(cpu_by_program([self.player.pid]).values())
 
     def stop(self) -> None:
         for stop in (self.player.stop, self.kafka.stop, self.mongo.stop):

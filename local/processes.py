@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 
@@ -137,10 +137,28 @@ def stop_group(group: int, patience_s: float) -> None:
 
 def resident_bytes(pids: Iterable[int]) -> int:
     """Memory of the processes and all their descendants; what they share is counted once (proportional set size)."""
-    return sum(_proportional_set(pid) for pid in family(pids))
+    return int(sum(memory_by_program(pids).values()))
 
 
-def family(pids: Iterable[int]) -> list[int]:
+def memory_by_program(pids: Iterable[int]) -> dict[str, float]:
+    """`resident_bytes` of the processes and all their descendants, by the program's name."""
+    return _by_program(pids, _proportional_set)
+
+
+def cpu_by_program(pids: Iterable[int]) -> dict[str, float]:
+    """Processor seconds of the processes and all their descendants, those that ended included, by the program's name."""
+    return _by_program(pids, _cpu_seconds)
+
+
+def _by_program(pids: Iterable[int], measured: Callable[[int], float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for pid in _family(pids):
+        name = _program(pid)
+        found[name] = found.get(name, 0) + measured(pid)
+    return found
+
+
+def _family(pids: Iterable[int]) -> list[int]:
     """The processes and all their descendants."""
     wanted = set(pids)
     parents = {pid: stat[1] for pid, stat in _processes()}
@@ -152,28 +170,6 @@ def family(pids: Iterable[int]) -> list[int]:
         if ancestor is not None:
             found.append(pid)
     return found
-
-
-def memory_by_program(pids: Iterable[int]) -> dict[str, int]:
-    """`resident_bytes` of the processes and all their descendants, by the program's name."""
-    memory: dict[str, int] = {}
-    for pid in family(pids):
-        name = _program(pid)
-        memory[name] = memory.get(name, 0) + _proportional_set(pid)
-    return memory
-
-
-def cpu_by_program(pids: Iterable[int]) -> dict[str, float]:
-    """Processor seconds of the processes, all their descendants and those that ended, by the program's name."""
-    used: dict[str, float] = {}
-    for pid in family(pids):
-        try:
-            ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
-        except OSError:
-            continue
-        name = _program(pid)
-        used[name] = used.get(name, 0.0) + ticks / os.sysconf("SC_CLK_TCK")
-    return used
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -196,12 +192,16 @@ def _boot() -> str:
 
 def _stat(pid: int) -> tuple[str, int, int, int] | None:
     """State, parent, process group and start time (clock ticks since boot); None where there is no such process."""
+    fields = _fields(pid)
+    return (fields[0], int(fields[1]), int(fields[2]), int(fields[19])) if fields else None
+
+
+def _fields(pid: int) -> list[str]:
+    """What the kernel's `stat` of a process says behind its name; nothing where there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
-        return None
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[1]), int(fields[2]), int(fields[19])
+        return []
 
 
 def _processes() -> list[tuple[int, tuple[str, int, int, int]]]:
@@ -225,6 +225,11 @@ def _program(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and its ended children."""
+    return sum(map(int, _fields(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _proportional_set(pid: int) -> int:

@@ -3,7 +3,8 @@
 events.py            what a listening event is, and what is wrong with one that is not
 taste.py             events → what a listener likes and rejects (numbers); skips.py: how often everybody skips a track
 liking.py            what a list follows: liked and rejected tracks, and the interests (centres.py) that they form (numbers)
-recommendations.py   taste + index → a ranked list with reasons (numbers); candidates.py: the index with a memory
+candidates.py        the index with a memory; pools.py: what a list is taken from (numbers)
+recommendations.py   taste + index → ranked lists with reasons; diversity.py: many take their places together (numbers)
 profiles.py          a micro-batch of events → profiles and lists, each event counted once
 verdicts.py          which events count, decided alike by both lanes
 recommend.py       ▶ Kafka → profiles and lists → MongoDB and the topic `recommendations`: the fast lane

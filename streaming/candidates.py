@@ -66,9 +66,9 @@ class Catalogue:
 
     def near(self, rows: Rows) -> Rows:
         """The neighbours of the tracks, by the LSH index: rows, each once, the tracks themselves among them."""
-        self.look_up(rows)
         is_stored = self._is_stored(rows)
         stored, others = rows[is_stored], rows[~is_stored].tolist()
+        self._ask(others)
         for row in others:
             self._near.move_to_end(row)
         together = [rows, *(self._near[row] for row in others)]
@@ -77,7 +77,7 @@ class Catalogue:
         if len(stored):
             together += [self.index.near[stored].ravel(), self._newcomers(stored)]
         found = once(np.concatenate(together, dtype=np.int64))
-        return found if self.index.gone is None else self.without(found, self.index.gone)
+        return found[~self._is_gone[found]]
 
     @cached_property
     def _kept(self) -> int:
@@ -85,12 +85,17 @@ class Catalogue:
         kept = 0 if self.index.near is None else len(self.index.near)
         return kept if len(self.index) - kept <= OUTGROWN * kept else 0
 
+    @cached_property
+    def _is_gone(self) -> NDArray[np.bool_]:
+        is_gone = np.ones(len(self.index), dtype=bool)
+        is_gone[self.present] = False
+        return is_gone
+
     def _is_stored(self, rows: Rows) -> NDArray[np.bool_]:
         """Whether the model keeps a track's neighbours, and most of them are still there."""
         is_stored = rows < self._kept
-        if self.index.gone is not None and is_stored.any():
-            near = self.index.near[rows[is_stored]]
-            is_stored[is_stored] = np.isin(near, self.index.gone).mean(axis=1) < 0.5
+        if is_stored.any():
+            is_stored[is_stored] = self._is_gone[self.index.near[rows[is_stored]]].mean(axis=1) < 0.5
         return is_stored
 
     @cached_property
@@ -121,7 +126,10 @@ class Catalogue:
 
     def look_up(self, rows: Rows) -> None:
         """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
-        missing = sorted({row for row in rows[~self._is_stored(rows)].tolist() if row not in self._near})
+        self._ask(rows[~self._is_stored(rows)].tolist())
+
+    def _ask(self, rows: list[int]) -> None:
+        missing = sorted({row for row in rows if row not in self._near})
         if not missing:  # as a rule: asking the index for nothing looks into every band all the same
             return
         asked = np.array(missing, dtype=np.int64)

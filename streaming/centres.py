@@ -41,10 +41,7 @@ def centres(points: Points, weights: NDArray[np.float64], most: int, reach: floa
     total = float(weights.sum())
     for members in _groups(apart, most, reach):
         mine = weights[members]
-        nearest = (
-            int(np.argmin(np.square(apart[np.ix_(members, members)]) @ mine)) if len(members) > 2 else np.argmax(mine)
-        )
-        medoid = members[nearest]
+        medoid = members[int(np.argmin(np.square(apart[np.ix_(members, members)]) @ mine))]
         strongest = members[np.lexsort((members, -mine))]
         found.append(Centre(float(mine.sum()) / total, tuple(int(at) for at in strongest), int(medoid)))
     return sorted(found, key=lambda centre: (-centre.weight, centre.members))

@@ -47,7 +47,7 @@ def diverse(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArray[
     """
     if not pools:
         return []
-    near = [shortlist(pool, most, cap) for pool in pools]
+    near = [_shortlist(pool, most, cap) for pool in pools]
     width = max(len(places) for places in near)
     shape = (len(pools), width)
     relevance = np.full(shape, -np.inf)
@@ -63,12 +63,12 @@ def diverse(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArray[
             # One by one: a product's last digit depends on its shape, and a list must not depend on its neighbours.
             mine = pool.points.at(places)
             likeness[at, :n, :n] = alike(mine, mine)
-    chosen, lost = chosen_in_turn(relevance, likeness, diversity, artists, most, cap)
+    chosen, lost = _chosen_in_turn(relevance, likeness, diversity, artists, most, cap)
     taken = (chosen >= 0).sum(axis=1).tolist()
     return [(places[chosen[at, :n]], lost[at, :n]) for at, (places, n) in enumerate(zip(near, taken, strict=True))]
 
 
-def chosen_in_turn(
+def _chosen_in_turn(
     relevance: NDArray[np.float64],
     likeness: NDArray[np.float32],
     diversity: NDArray[np.float64],
@@ -87,10 +87,9 @@ def chosen_in_turn(
     crowd = np.zeros((lists, n), dtype=np.float32)
     loss = np.zeros((lists, n))
     of_artist = np.zeros((lists, n), dtype=np.int8)  # how many of the latest nine are by the candidate's artist
-    by = np.full((lists, most), -1, dtype=np.int32)
     chosen = np.full((lists, min(most, n)), -1, dtype=np.int64)
+    by = np.full(chosen.shape, -1, dtype=np.int32)
     lost = np.zeros(chosen.shape)
-    varied = diversity[:, None]
     for place in range(chosen.shape[1]):
         value = left - loss
         free = np.where((of_artist >= cap) & (artists >= 0), -np.inf, value)
@@ -103,7 +102,7 @@ def chosen_in_turn(
         lost[:, place] = loss[each, at]
         left[each, at] = -np.inf
         np.maximum(crowd, likeness[each, at], out=crowd)
-        np.multiply(crowd, varied, out=loss)
+        np.multiply(crowd, diversity[:, None], out=loss)
         by[:, place] = artists[each, at]
         of_artist += artists == by[:, place, None]
         if place >= TOGETHER - 1:
@@ -111,7 +110,7 @@ def chosen_in_turn(
     return chosen, lost
 
 
-def shortlist(pool: Ranked, most: int, cap: int) -> NDArray[np.int64]:
+def _shortlist(pool: Ranked, most: int, cap: int) -> NDArray[np.int64]:
     """Places of those with the best scores, enough for diversity, and of no artist more than a list can take."""
     best = np.argsort(-pool.score, kind="stable")
     if len(best) <= SHORTLISTED * most:

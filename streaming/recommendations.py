@@ -144,7 +144,7 @@ def _listed(
     attraction, repelled = scored.attraction[places], scored.repelled[places]
     shares = zip(_rounded(attraction), _rounded(-repelled), _rounded(-lost), strict=True)
     ids = catalogue.index.ids[scored.rows[places]].tolist()
-    ranks = [rank for rank in range(1, most + 1) if rank not in EXPLORED_RANKS[: len(explored)]]
+    ranks = [rank for rank in range(1, most + 1) if rank not in ranks_to_explore[: len(explored)]]
     listed = [
         Item(track_id, rank, score, reason, because, False, parts, near)
         for track_id, rank, score, (reason, because), parts, near in zip(
@@ -157,7 +157,7 @@ def _listed(
             strict=False,
         )
     ]
-    for rank, (track_id, parts) in zip(EXPLORED_RANKS, explored, strict=False):
+    for rank, (track_id, parts) in zip(ranks_to_explore, explored, strict=False):
         at = min(rank, len(listed) + 1)  # a list that is too short to have the rank ends with it
         listed.insert(at - 1, Item(track_id, at, 0.0, EXPLORES, [], True, parts, None))
     return listed
