@@ -45,13 +45,20 @@ class Running:
         producer.send(topic, key=user.encode(), value=encode(event)).get(timeout=60)
         producer.close()
 
-    def wait(self, user: str, what: Callable[[dict[str, Any]], bool], seconds: float = 90.0) -> dict[str, Any]:
+    def wait(
+        self,
+        user: str,
+        what: Callable[[dict[str, Any]], bool],
+        collection: str = "recommendations",
+        seconds: float = 90.0,
+    ) -> dict[str, Any]:
+        """A listener's list, or profile, which is written after it, as soon as it is as wanted."""
         deadline = time.monotonic() + seconds
         while True:
-            found = self.world.database.recommendations.find_one({"_id": user}) or {}
+            found = self.world.database[collection].find_one({"_id": user}) or {}
             if found and what(found):
                 return dict(found)
-            assert time.monotonic() < deadline, f"last list {found}\n{self.world.driver.tail(30)}"
+            assert time.monotonic() < deadline, f"last of {collection} {found}\n{self.world.driver.tail(30)}"
             self.world.driver.require_running("serving")
             time.sleep(0.1)
 
@@ -99,7 +106,7 @@ def test_a_list_follows_and_a_muted_artist_leaves_it(running: Running) -> None:
     running.send("ana", None, "mute", f"artist:{artist}")
     second = running.wait("ana", lambda found: found["events_applied"] == 2)
     assert artist not in {tracks[item["track_id"]]["artist"] for item in second["items"]}
-    profile = running.world.database.profiles.find_one({"_id": "ana"})
+    profile = running.wait("ana", lambda found: found["events_applied"] == 2, "profiles")
     assert profile["muted"] == [f"artist:{artist}"] and profile["centres"][0]["tracks"] == [track(3)]
 
 
