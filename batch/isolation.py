@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,7 +23,7 @@ _START = "import sys; from batch.isolation import serve; serve(*sys.argv[1:])"
 
 
 class Lost(RuntimeError):
-    """The child is gone with the call it was given: `reason` is "timeout" or "crashed", the message has the details."""
+    """The child is gone with the call it was given: `reason` is "timeout", "crashed" or "closed", the message has the details."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -39,31 +40,42 @@ class Isolated:
 
     target : "package.module:function"; arguments and result must be picklable
     warm_up : "package.module:function", called once in each child before it serves
+    headroom : bytes that a call may take beyond what the child holds once it is warm
+
+    One call at a time; `close` may come from another thread.
     """
 
-    def __init__(self, target: str, warm_up: str = "") -> None:
-        self._names = (target, warm_up)
+    def __init__(self, target: str, warm_up: str = "", headroom: int = HEADROOM) -> None:
+        self._names = (target, warm_up, str(headroom))
         self._child: _Child | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def __call__(self, *arguments: Any, limit_s: float) -> Any:
-        """What the function returns or raises. Raises Lost when it takes longer than `limit_s` seconds or takes the process
-        with it; NotStarted when no child can be started."""
-        if self._child is None:
-            self._child = _Child(*self._names)
+        """What the function returns or raises. Raises Lost when it takes longer than `limit_s` seconds, takes the process
+        with it, or is closed meanwhile; NotStarted when no child can be started."""
+        with self._lock:
+            if self._is_closed:
+                raise Lost("closed", "nothing is asked any more")
+            child = self._child = self._child or _Child(*self._names)
         try:
-            error, value = self._child.ask((limit_s, arguments))
+            error, value = child.ask((limit_s, arguments))
         except (EOFError, ConnectionError):
-            child, self._child = self._child, None
-            raise child.lost(limit_s) from None
+            with self._lock:
+                self._child = None
+            lost = child.lost(limit_s)
+            raise Lost("closed", "ended meanwhile") if self._is_closed else lost from None
         if error is not None:
             raise error
         return value
 
     def close(self) -> None:
-        """Ends the child; the next call starts another."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        """Ends the child; a call that is being made is Lost, as is every later one."""
+        with self._lock:
+            self._is_closed = True
+            if self._child is not None:
+                self._child.end()
+                self._child = None
 
 
 class _Child:
@@ -94,7 +106,8 @@ class _Child:
         return self._in.recv()
 
     def lost(self, limit_s: float) -> Lost:
-        self._close()
+        self._out.close()
+        self._in.close()
         status = self._process.wait()
         if status == -signal.SIGALRM:
             return Lost("timeout", f"not done after {limit_s:.0f} s; the process that read it was ended")
@@ -103,13 +116,9 @@ class _Child:
         return Lost("crashed", f"the process that read it ended with {status}: {self._last_words()}")
 
     def end(self) -> None:
-        self._close()
+        """By force: a decoder that hangs hears no request. The pipes are left to whoever may be waiting on them."""
         self._process.kill()
         self._process.wait()
-
-    def _close(self) -> None:
-        self._out.close()
-        self._in.close()
 
     def _last_words(self) -> str:
         self._said.seek(0)
@@ -117,7 +126,7 @@ class _Child:
         return " ".join(line.strip() for line in lines[-4:]).strip() or "it said nothing"
 
 
-def serve(questions: str, answers: str, target: str, warm_up: str) -> None:
+def serve(questions: str, answers: str, target: str, warm_up: str, headroom: str) -> None:
     """The child's whole life: answer calls until the caller is gone.
 
     The kernel's alarm ends it, also inside C code that never returns, and whether or not anybody waits for it.
@@ -130,7 +139,7 @@ def serve(questions: str, answers: str, target: str, warm_up: str) -> None:
         _named(warm_up)()
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + HEADROOM, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (size + int(headroom), resource.RLIM_INFINITY))
     outgoing.send("ready")
     while True:
         try:

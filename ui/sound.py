@@ -12,13 +12,13 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from batch.isolation import Isolated, Lost, NotStarted
 from batch.remote import Copies, is_remote
-from ui.worker import Lost, Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,8 @@ KEPT = 300
 CLIPS = 4
 """Clips that may wait to be listened to."""
 PATIENCE_S = 60.0
+MEMORY = 1 << 30
+"""Bytes that a sound may take, with librosa, which is loaded for the first that needs it."""
 WAIT_S = 120.0
 """So long a request waits for what others have asked before, and its own turn."""
 BUSY = "Other sounds are being listened to. Try again in a moment."
@@ -52,17 +54,19 @@ class Ear:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._lock = threading.Lock()
-        self._worker = Worker(patience_s)
+        self._patience_s = patience_s
+        self._process = Isolated("ui.sound:heard", headroom=MEMORY)
+        self._line = ThreadPoolExecutor(1, thread_name_prefix="sound")
         self._room = threading.BoundedSemaphore(CLIPS)
         self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
 
     def peaks(self, track: str) -> list[int]:
         """Loudness along a file, PEAKS numbers from 0 to 100. Raises NotHeard or Busy."""
-        return self._asked(_peaks, track)
+        return self._asked("peaks", track)
 
     def picture(self, track: str, which: str) -> bytes:
         """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises NotHeard or Busy."""
-        found: bytes = self._asked(_pictures, track)[which]
+        found: bytes = self._asked("pictures", track)[which]
         return found
 
     def vector(self, clip: bytes) -> list[float]:
@@ -70,19 +74,24 @@ class Ear:
         if not self._room.acquire(blocking=False):
             raise Busy(BUSY)
         try:
-            return self._answer(self._worker.submit(_vector, clip))
+            return self._answer(self._submitted("vector", clip))
         finally:
             self._room.release()
 
     def close(self) -> None:
-        self._worker.close()
+        """Whatever is being listened to is left."""
+        self._line.shutdown(wait=False, cancel_futures=True)
+        self._process.close()
 
-    def _asked(self, what: Callable[[str], Any], track: str) -> Any:
-        key = (what.__name__, track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}")
+    def _submitted(self, what: str, given: str | bytes) -> Future[Any]:
+        return self._line.submit(self._process, what, given, limit_s=self._patience_s)
+
+    def _asked(self, what: str, track: str) -> Any:
+        key = (what, track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}")
         with self._lock:
             known = self._known.get(key)
             if known is None:
-                known = self._known[key] = self._worker.submit(what, track)
+                known = self._known[key] = self._submitted(what, track)
             self._known.move_to_end(key)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
@@ -98,8 +107,18 @@ class Ear:
             return future.result(WAIT_S)
         except TimeoutError as error:
             raise Busy(BUSY) from error
-        except (Lost, CancelledError) as error:
-            raise NotHeard(str(error) or "was not listened to: the player is ending") from error
+        except MemoryError as error:
+            raise NotHeard("takes more memory than a sound is given") from error
+        except CancelledError as error:
+            raise NotHeard("was not listened to: the player is ending") from error
+        except (Lost, NotStarted) as error:
+            raise NotHeard(f"was not listened to: {error}") from error
+
+
+def heard(what: str, given: str | bytes) -> Any:
+    """What the other process is asked: the `peaks` or `pictures` of a track, the `vector` of a clip. Raises NotHeard."""
+    hearing: dict[str, Callable[[Any], Any]] = {"peaks": _peaks, "pictures": _pictures, "vector": _vector}
+    return hearing[what](given)
 
 
 def _here(track: str) -> Path:

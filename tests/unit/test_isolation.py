@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,6 +46,24 @@ def test_no_call_takes_more_memory_than_it_may() -> None:
         fill(2 * HEADROOM, limit_s=30)
     assert fill(3, limit_s=30) == bytearray(3)
     fill.close()
+
+
+def test_the_room_for_a_call_can_be_chosen() -> None:
+    roomy = Isolated("builtins:eval", headroom=3 * HEADROOM)
+    assert roomy(f"len(bytearray({2 * HEADROOM}))", limit_s=30) == 2 * HEADROOM
+    roomy.close()
+
+
+def test_closing_ends_the_call_that_is_being_made_and_every_later_one() -> None:
+    sleep = Isolated("time:sleep")
+    sleep(0, limit_s=30)
+    with ThreadPoolExecutor(1) as other:
+        call = other.submit(sleep, 600, limit_s=900)
+        time.sleep(0.5)
+        sleep.close()
+        assert isinstance(lost := call.exception(30), Lost) and lost.reason == "closed"
+    with pytest.raises(Lost, match="closed"):
+        sleep(0, limit_s=30)
 
 
 def test_a_child_that_cannot_start_says_why() -> None:
