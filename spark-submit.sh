@@ -45,9 +45,21 @@ case $master in
   *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
 esac
 java_options=()
+case $master in
+  local*)
+    # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
+    # is left to it, as the loops of a training on a large library.
+    java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)
+    java_options+=(-XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000)
+    archive=$(overtone_archived_classes "$project")
+    if [ -n "${ARCHIVE_CLASSES_TO:-}" ]; then
+      java_options+=("-XX:ArchiveClassesAtExit=\"$ARCHIVE_CLASSES_TO\"")
+    elif [ -s "$archive" ] && [ -z "${SPARK_HOME:-}" ]; then
+      java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is passed over
+    fi
+    ;;
+esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
-# On one machine the second compiler takes 13 s of the cores on which extraction decodes, and Java has little else to do there.
-case $master:" $* " in local*:*/extract.py\ *) java_options+=(-XX:TieredStopAtLevel=1) ;; esac
 [ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}

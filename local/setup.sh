@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sets up what the commands need, once: .venv from requirements.txt, and the jars. Quick when all is there.
+# Sets up what the commands need, once: .venv from requirements.txt, the jars, and Java's classes. Quick when all is there.
 # Sourced by demo.sh, test.sh and spark-submit.sh.
 
 overtone_fail() {
@@ -26,7 +26,8 @@ overtone_require_java() {
     if [ -x "$JAVA_HOME/bin/java" ]; then PATH=$JAVA_HOME/bin:$PATH; else unset JAVA_HOME; fi
   fi
   command -v java >/dev/null || overtone_fail "no Java; install Java 17, for example: apt install openjdk-17-jre-headless"
-  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1 || true)
+  overtone_java=$(java -version 2>&1 | sed -n 's/.*version "\([^"]*\)".*/\1/p' | head -n 1 || true)
+  version=${overtone_java%%[!0-9]*}
   [ "${version:-0}" -ge 17 ] ||
     overtone_fail "Java ${version:-of unknown version} found, 17 or newer needed, for example: apt install openjdk-17-jre-headless"
 }
@@ -39,7 +40,7 @@ overtone_setup() {
   overtone_require_java
   # What is installed is remembered by the content of what was asked for.
   wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
-  if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
+  if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind" && overtone_has_classes "$project"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   python=$(overtone_python) ||
     overtone_fail "no Python 3.11 or 3.12 with venv; install one, for example: apt install python3.11 python3.11-venv"
@@ -56,7 +57,36 @@ overtone_setup() {
     echo "$wanted" >"$venv/.overtone-$kind"
     [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
   fi
+  overtone_has_classes "$project" || overtone_archive_classes "$project"
   exec {lock}>&-
+}
+
+# Where the classes of Spark, Delta and Kafka's client lie as this Java wants them in memory; empty where it could not make it.
+overtone_archived_classes() {
+  echo "$1/.venv/jars/spark-$overtone_java.jsa"
+}
+
+overtone_has_classes() {
+  [ -e "$(overtone_archived_classes "$1")" ] || [ -n "${ARCHIVE_CLASSES_TO:-}" ] # or it is being made
+}
+
+overtone_archive_classes() {
+  local project=$1 archive part work
+  archive=$(overtone_archived_classes "$project")
+  part=$archive.part
+  work=$(mktemp -d "${TMPDIR:-/tmp}/overtone-XXXXXX")
+  echo "overtone: writing down Java's classes, once (about a minute); every later job starts in half the time …" >&2
+  rm -f "$project"/.venv/jars/spark-* # of a Java that was here before
+  if env -u SPARK_HOME -u MASTER ARCHIVE_CLASSES_TO="$part" "$project/spark-submit.sh" "$project/local/classes.py" "$work" >"$project/.venv/classes.log" 2>&1 &&
+    java -XX:SharedArchiveFile="$part" -XX:ErrorFile=/dev/null -version >/dev/null 2>&1 &&
+    PYTHONPATH=$project "$project/.venv/bin/python" -c 'from local.services import archive_kafkas_classes; archive_kafkas_classes()' >>"$project/.venv/classes.log" 2>&1; then
+    mv -f "$part" "$archive"
+  else
+    rm -f "$part"
+    touch "$archive" # once is enough
+    echo "overtone: that did not work, see $project/.venv/classes.log; jobs start without" >&2
+  fi
+  rm -rf "$work"
 }
 
 # The jars of conf/ivy.xml, fetched by the Ivy that PySpark carries, with a cache of its own: a half-filled ~/.m2 fails.

@@ -171,5 +171,20 @@ def test_a_wrong_folder_is_said_before_spark_starts(tmp_path: Path, arguments: l
     assert time.monotonic() - started < 60
 
 
+def test_a_job_starts_with_its_classes_at_hand_and_without_where_they_are_of_another_java(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    script = tmp_path / "mapped.py"
+    script.write_text(
+        "from pyspark.sql import SparkSession\n"
+        "java = SparkSession.builder.getOrCreate()._jvm.java.lang.ProcessHandle.current().pid()\n"
+        "print('mapped:', sorted({line.split()[-1] for line in open(f'/proc/{java}/maps') if '.jsa' in line}))\n"
+    )
+    (archive,) = Path(sys.prefix, "jars").glob("spark-*.jsa")
+    assert str(archive) in job(environment, str(script))
+    other = job(environment, "--driver-memory", "40g", str(script))  # objects are laid out otherwise there
+    assert "mapped: [" in other and str(archive) not in other and "warning" not in other.replace("WARNING: Using", "")
+
+
 def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
     assert "OVERTONE_MONOG__DATABASE" in job({**os.environ, "OVERTONE_MONOG__DATABASE": "x"}, "batch/train.py", code=2)

@@ -1,0 +1,82 @@
+"""How long a job takes to start: Spark up, a Delta table written and read, Spark down.
+
+    PYTHONPATH=. .venv/bin/python bench/start.py --home DIR [--runs 5]
+
+Side by side, one run of each in turn: Java as it is; with the second compiler held back; and with the classes at hand that
+`local/setup.sh` wrote down, too, which is how `spark-submit.sh` starts jobs on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+JOB = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.appName("start").getOrCreate()
+spark.range(50).write.format("delta").mode("overwrite").save(sys.argv[1])
+assert spark.read.format("delta").load(sys.argv[1]).count() == 50
+spark.stop()
+"""
+LOGGING = f"-Dlog4j2.configurationFile=file:{PROJECT}/conf/log4j2.properties"
+HELD_BACK = f"{LOGGING} -XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000"
+HELD_BACK += " -XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000"
+WAYS = {"Java as it is": LOGGING, "second compiler held back": HELD_BACK, "and classes at hand": ""}
+"""Driver options in place of spark-submit.sh's own; none leaves those."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Medians of the runs: seconds on the clock, and of the cores."""
+
+    way: str
+    seconds: float
+    core_seconds: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench/start.py")
+    parser.add_argument("--home", type=Path, required=True, help="folder for the table and the results")
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    given.home.mkdir(parents=True, exist_ok=True)
+    job = given.home / "job.py"
+    job.write_text(JOB)
+    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    for _ in range(given.runs):
+        for way, options in WAYS.items():
+            taken[way].append(started(job, given.home / "table", options))
+    starts = [Start(way, *map(statistics.median, zip(*runs, strict=True))) for way, runs in taken.items()]
+    print("| | seconds | seconds of a core |")
+    print("| --- | --- | --- |")
+    for start in starts:
+        print(f"| {start.way} | {start.seconds:.1f} | {start.core_seconds:.1f} |")
+    (given.home / "start.json").write_text(json.dumps([asdict(start) for start in starts], indent=2) + "\n")
+    return 0
+
+
+def started(job: Path, table: Path, options: str) -> tuple[float, float]:
+    """(seconds, seconds of a core) of one run."""
+    before, used = time.monotonic(), _used()
+    command = [PROJECT / "spark-submit.sh", *(["--driver-java-options", options] if options else []), job, table]
+    subprocess.run(command, env=os.environ | {"OVERTONE_HOME": str(table.parent)}, capture_output=True, check=True)
+    return time.monotonic() - before, _used() - used
+
+
+def _used() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    sys.exit(main())
