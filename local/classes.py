@@ -50,7 +50,9 @@ def delta(spark: SparkSession, path: str) -> DataFrame:
 
 
 def models(table: DataFrame) -> None:
-    data = table.select(array_to_vector(F.col("v")).alias("features"), F.col("label").cast("double").alias("label")).cache()
+    data = table.select(
+        array_to_vector(F.col("v")).alias("features"), F.col("label").cast("double").alias("label")
+    ).cache()
     MultilayerPerceptronClassifier(layers=[4, 3, 2], maxIter=3, seed=1).fit(data).transform(data).collect()
     lsh = BucketedRandomProjectionLSH(inputCol="features", outputCol="hashes", bucketLength=1.0, seed=1)
     lsh.fit(data).transform(data).collect()
