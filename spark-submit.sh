@@ -51,10 +51,10 @@ case $master in
     # is left to it, as the loops of a training on a large library.
     java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)
     java_options+=(-XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000)
-    archive=$(overtone_archived_classes "$project")
+    archive=$(overtone_archives "$project")/spark.jsa
     if [ -n "${ARCHIVE_CLASSES_TO:-}" ]; then
       java_options+=("-XX:ArchiveClassesAtExit=\"$ARCHIVE_CLASSES_TO\"")
-    elif [ -s "$archive" ] && [ -z "${SPARK_HOME:-}" ]; then
+    elif [ -e "$archive" ] && [ -z "${SPARK_HOME:-}" ]; then
       java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is passed over
     fi
     ;;

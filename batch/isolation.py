@@ -6,6 +6,7 @@ again, on the same file; a child that dies instead is told from its exit, named,
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import resource
@@ -19,6 +20,8 @@ from typing import Any
 
 HEADROOM = 300 << 20
 """Bytes that a call may take beyond what the child holds once it is warm."""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+"""Every further thread reserves memory at the start, and would count against the call."""
 _START = "import sys; from batch.isolation import serve; serve(*sys.argv[1:])"
 
 
@@ -60,7 +63,7 @@ class Isolated:
             child = self._child = self._child or _Child(*self._names)
         try:
             error, value = child.ask((limit_s, arguments))
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # also in the middle of an answer
             with self._lock:
                 self._child = None
             lost = child.lost(limit_s)
@@ -81,7 +84,7 @@ class Isolated:
 class _Child:
     def __init__(self, *names: str) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         to_child, ours = _pipe()
         theirs, from_child = _pipe()
         self._out, self._in = ours, theirs
@@ -118,7 +121,8 @@ class _Child:
     def end(self) -> None:
         """By force: a decoder that hangs hears no request. The pipes are left to whoever may be waiting on them."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel; there is nothing more to be done
+            self._process.wait(1)
 
     def _last_words(self) -> str:
         self._said.seek(0)

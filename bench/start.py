@@ -3,7 +3,7 @@
     PYTHONPATH=. .venv/bin/python bench/start.py --home DIR [--runs 5]
 
 Side by side, one run of each in turn: Java as it is; with the second compiler held back; and with the classes at hand that
-`local/setup.sh` wrote down, too, which is how `spark-submit.sh` starts jobs on one machine.
+`local/archive.sh` wrote down, too, which is how `spark-submit.sh` starts jobs on one machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ spark.range(50).write.format("delta").mode("overwrite").save(sys.argv[1])
 assert spark.read.format("delta").load(sys.argv[1]).count() == 50
 spark.stop()
 """
-LOGGING = f"-Dlog4j2.configurationFile=file:{PROJECT}/conf/log4j2.properties"
+LOGGING = f"-Dlog4j2.configurationFile={(PROJECT / 'conf' / 'log4j2.properties').as_uri()}"
 HELD_BACK = f"{LOGGING} -XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000"
 HELD_BACK += " -XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000"
 WAYS = {"Java as it is": LOGGING, "second compiler held back": HELD_BACK, "and classes at hand": ""}

@@ -2,8 +2,8 @@
 
     spark-submit.sh local/classes.py FOLDER
 
-Called when .venv is set up (`overtone_archive` in local/setup.sh). With these classes at hand in one file, every later job starts
-in half the time. Needs no service; a job that uses other classes too loads those as ever.
+Called when .venv is set up (local/archive.sh). Later jobs have these classes at hand in one file, and start sooner. Needs no
+service; a job that uses other classes too loads those as ever.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ gives it transactions and change streams; Kafka runs as broker and controller in
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 REPLICA_SET = "overtone"
 START_S = 60.0
-ARCHIVED = ".jsa"
 
 
 class MongoServer:
@@ -170,8 +170,9 @@ class KafkaServer:
             raise StepFailed(f"no Kafka broker in {jars}; run ./demo.sh or ./test.sh, which fetch it")
         log = Path(__file__).with_name("kafka-log4j2.properties")
         options = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xlog:cds*=off", *more]
-        if (archive := jars.with_suffix(ARCHIVED)).exists():  # one of another Java is passed over
-            options.append(f"-XX:SharedArchiveFile={archive}")
+        archives = sorted(jars.parent.glob("classes-*/kafka.jsa"), key=lambda file: file.stat().st_mtime)
+        if archives:  # the latest; one of another Java is passed over
+            options.append(f"-XX:SharedArchiveFile={archives[-1]}")
         return ["java", *options, f"-Dlog4j2.configurationFile={log}", "-cp", f"{jars}/*"]
 
     def _format(self, properties: Path) -> None:
@@ -216,22 +217,16 @@ class KafkaServer:
         return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def archive_kafkas_classes() -> None:
-    """Runs a broker once, and writes down the classes that it loaded: later ones start in half the time. Raises StepFailed, or
-    CalledProcessError where what was written is of no use."""
-    archive = Path(sys.prefix, "jars", "kafka").with_suffix(ARCHIVED)
-    part = archive.with_suffix(".part")
-    archive.unlink(missing_ok=True)
+def archive_kafkas_classes(file: str) -> None:
+    """Runs a broker once, and writes down the classes that it loaded (`local/archive.sh`). Raises StepFailed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # not without the broker, which nobody would look for
     with TemporaryDirectory() as folder:
-        server = KafkaServer(Path(folder), archive=part).start()
+        server = KafkaServer(Path(folder), archive=Path(file)).start()
         try:
             server.wait()
         finally:
             server.stop()
-    # Of half an archive Java dies.
-    command = ["java", f"-XX:SharedArchiveFile={part}", "-XX:ErrorFile=/dev/null", "-version"]
-    subprocess.run(command, capture_output=True, check=True)
-    part.replace(archive)
 
 
 def _kept_port(folder: Path) -> int:

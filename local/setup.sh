@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Sets up what the commands need, once: .venv from requirements.txt, the jars, and Java's classes. Quick when all is there.
 # Sourced by demo.sh, test.sh and spark-submit.sh.
+# shellcheck source=local/archive.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/archive.sh"
 
 overtone_fail() {
   echo "overtone: $*" >&2
@@ -20,27 +22,33 @@ overtone_python() {
 }
 
 overtone_require_java() {
-  local version
+  local said version
   # Spark takes JAVA_HOME before the path; what is checked here must be what it takes.
   if [ -n "${JAVA_HOME:-}" ]; then
     if [ -x "$JAVA_HOME/bin/java" ]; then PATH=$JAVA_HOME/bin:$PATH; else unset JAVA_HOME; fi
   fi
   command -v java >/dev/null || overtone_fail "no Java; install Java 17, for example: apt install openjdk-17-jre-headless"
-  overtone_java=$(java -version 2>&1 | sed -n 's/.*version "\([^"]*\)".*/\1/p' | head -n 1 || true)
-  version=${overtone_java%%[!0-9]*}
+  said=$(java -version 2>&1 || true)
+  version=$(sed -n 's/.*version "\([0-9]*\).*/\1/p' <<<"$said" | head -n 1)
+  overtone_java=${version:-0}-$(cksum <<<"$said" | cut -d ' ' -f 1) # this very build
   [ "${version:-0}" -ge 17 ] ||
     overtone_fail "Java ${version:-of unknown version} found, 17 or newer needed, for example: apt install openjdk-17-jre-headless"
 }
 
 # overtone_setup PROJECT [dev]: with `dev`, what the tests need besides.
 overtone_setup() {
+  overtone_require_java
+  overtone_install "$@"
+  overtone_has_archives "$1" || overtone_archive "$1"
+}
+
+overtone_install() {
   local project=$1 kind=${2:-run} venv=$1/.venv python wanted requirements lock
   requirements=$project/requirements.txt
   [ "$kind" = run ] || requirements=$project/requirements-dev.txt
-  overtone_require_java
   # What is installed is remembered by the content of what was asked for.
   wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
-  if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind" && overtone_has_classes "$project"; then return; fi
+  if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   python=$(overtone_python) ||
     overtone_fail "no Python 3.11 or 3.12 with venv; install one, for example: apt install python3.11 python3.11-venv"
@@ -53,40 +61,11 @@ overtone_setup() {
       overtone_fail "pip could not install $requirements; its message is above, a second try goes on from here"
     overtone_jars "$project"
     # librosa compiles its kernels at first use; here they are compiled and cached once for every worker.
-    PYTHONPATH=$project "$venv/bin/python" -c 'from batch.audio import warm_up; warm_up()'
+    PYTHONPATH=$project "$venv/bin/python" -P -c 'from batch.audio import warm_up; warm_up()'
     echo "$wanted" >"$venv/.overtone-$kind"
     [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
   fi
-  overtone_has_classes "$project" || overtone_archive_classes "$project"
   exec {lock}>&-
-}
-
-# Where the classes of Spark, Delta and Kafka's client lie as this Java wants them in memory; empty where it could not make it.
-overtone_archived_classes() {
-  echo "$1/.venv/jars/spark-$overtone_java.jsa"
-}
-
-overtone_has_classes() {
-  [ -e "$(overtone_archived_classes "$1")" ] || [ -n "${ARCHIVE_CLASSES_TO:-}" ] # or it is being made
-}
-
-overtone_archive_classes() {
-  local project=$1 archive part work
-  archive=$(overtone_archived_classes "$project")
-  part=$archive.part
-  work=$(mktemp -d "${TMPDIR:-/tmp}/overtone-XXXXXX")
-  echo "overtone: writing down Java's classes, once (about a minute); every later job starts in half the time …" >&2
-  rm -f "$project"/.venv/jars/spark-* # of a Java that was here before
-  if env -u SPARK_HOME -u MASTER ARCHIVE_CLASSES_TO="$part" "$project/spark-submit.sh" "$project/local/classes.py" "$work" >"$project/.venv/classes.log" 2>&1 &&
-    java -XX:SharedArchiveFile="$part" -XX:ErrorFile=/dev/null -version >/dev/null 2>&1 &&
-    PYTHONPATH=$project "$project/.venv/bin/python" -c 'from local.services import archive_kafkas_classes; archive_kafkas_classes()' >>"$project/.venv/classes.log" 2>&1; then
-    mv -f "$part" "$archive"
-  else
-    rm -f "$part"
-    touch "$archive" # once is enough
-    echo "overtone: that did not work, see $project/.venv/classes.log; jobs start without" >&2
-  fi
-  rm -rf "$work"
 }
 
 # The jars of conf/ivy.xml, fetched by the Ivy that PySpark carries, with a cache of its own: a half-filled ~/.m2 fails.

@@ -37,7 +37,7 @@ def app(parts: Parts) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm, args=(parts,), name="warm", daemon=True).start()
         yield
-        parts.ear.close()
+        await asyncio.to_thread(parts.ear.close)
         await asyncio.to_thread(parts.listens.close, 0.7)
 
     site = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

@@ -97,7 +97,9 @@ class Ear:
                 self._known.popitem(last=False)
         try:
             return self._answer(known)
-        except NotHeard:
+        except Busy:
+            raise
+        except Exception:
             with self._lock:
                 self._known.pop(key, None)
             raise

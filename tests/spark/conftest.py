@@ -27,9 +27,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    archive = [
-        f"-XX:SharedArchiveFile={file}" for file in Path(sys.prefix, "jars").glob("spark-*.jsa") if file.stat().st_size
-    ]
+    archive = [f'-XX:SharedArchiveFile="{file}"' for file in Path(sys.prefix, "jars").glob("classes-*/spark.jsa")]
     ours = {
         "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
         "spark.driver.memory": "1g",
