@@ -35,18 +35,13 @@ with zipfile.ZipFile(target, "w") as archive:
 PYTHON
 
 options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults --py-files "$zip")
+java_options=()
 case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
     options+=(--driver-class-path "$jars/*" --driver-memory 1g)
     options+=(--conf "spark.scheduler.allocation.file=file://$project/conf/fairscheduler.xml")
-    ;;
-  *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
-esac
-java_options=()
-case $master in
-  local*)
     # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
     # is left to it, as the loops of a training on a large library.
     java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)
@@ -58,6 +53,7 @@ case $master in
       java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is passed over
     fi
     ;;
+  *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
 [ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")

@@ -19,6 +19,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyspark
+
 PROJECT = Path(__file__).resolve().parents[1]
 JOB = """
 import sys
@@ -29,10 +31,14 @@ assert spark.read.format("delta").load(sys.argv[1]).count() == 50
 spark.stop()
 """
 LOGGING = f"-Dlog4j2.configurationFile={(PROJECT / 'conf' / 'log4j2.properties').as_uri()}"
-HELD_BACK = f"{LOGGING} -XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000"
-HELD_BACK += " -XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000"
-WAYS = {"Java as it is": LOGGING, "second compiler held back": HELD_BACK, "and classes at hand": ""}
-"""Driver options in place of spark-submit.sh's own; none leaves those."""
+NAMED = {"SPARK_HOME": str(Path(pyspark.__file__).parent)}
+"""For a Spark that is named, be it the same one, spark-submit.sh takes no classes."""
+WAYS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "Java as it is": (NAMED, ["--driver-java-options", LOGGING]),
+    "second compiler held back": (NAMED, []),
+    "and classes at hand": ({}, []),
+}
+"""(what the environment has besides, what spark-submit.sh is told besides)"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,8 @@ def main() -> int:
     job.write_text(JOB)
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for _ in range(given.runs):
-        for way, options in WAYS.items():
-            taken[way].append(started(job, given.home / "table", options))
+        for way, (environment, options) in WAYS.items():
+            taken[way].append(started(job, given.home / "table", environment, options))
     starts = [Start(way, *map(statistics.median, zip(*runs, strict=True))) for way, runs in taken.items()]
     print("| | seconds | seconds of a core |")
     print("| --- | --- | --- |")
@@ -65,11 +71,12 @@ def main() -> int:
     return 0
 
 
-def started(job: Path, table: Path, options: str) -> tuple[float, float]:
+def started(job: Path, table: Path, environment: dict[str, str], options: list[str]) -> tuple[float, float]:
     """(seconds, seconds of a core) of one run."""
     before, used = time.monotonic(), _used()
-    command = [PROJECT / "spark-submit.sh", *(["--driver-java-options", options] if options else []), job, table]
-    subprocess.run(command, env=os.environ | {"OVERTONE_HOME": str(table.parent)}, capture_output=True, check=True)
+    command = [PROJECT / "spark-submit.sh", *options, job, table]
+    environment = {**os.environ, "OVERTONE_HOME": str(table.parent), **environment}
+    subprocess.run(command, env=environment, capture_output=True, check=True)
     return time.monotonic() - before, _used() - used
 
 

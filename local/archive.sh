@@ -16,13 +16,14 @@ overtone_has_archives() {
 overtone_archive() {
   local project=$1 folder lock status=0
   folder=$(overtone_archives "$project")
-  mkdir -p "$folder/work" 2>/dev/null && [ -w "$folder" ] || return 0
+  mkdir -p "$folder" 2>/dev/null && [ -w "$folder" ] || return 0
   exec {lock}>"$folder/lock"
   command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
   if [ ! -e "$folder/done" ]; then
     echo "overtone: writing down Java's classes, once (about a minute); later starts are quicker …" >&2
     (
       trap 'exit 130' INT TERM HUP # Java ends on these as if it had been asked to, and bash would go on
+      mkdir -p "$folder/work"
       overtone_archive_spark "$project" "$folder" || echo "overtone: jobs start without, see $folder/log" >&2
       overtone_archive_kafka "$project" "$folder" || echo "overtone: the broker starts without, see $folder/log" >&2
       touch "$folder/done"
@@ -31,8 +32,8 @@ overtone_archive() {
         xargs -rd '\n' rm -rf
     ) || status=$?
   fi
+  rm -rf "$folder/work" "$folder"/*.part # under the lock: the next one's would be there, too
   exec {lock}>&-
-  rm -rf "$folder/work" "$folder"/*.part
   [ "$status" -lt 128 ] || exit "$status"
 }
 

@@ -170,9 +170,7 @@ class KafkaServer:
             raise StepFailed(f"no Kafka broker in {jars}; run ./demo.sh or ./test.sh, which fetch it")
         log = Path(__file__).with_name("kafka-log4j2.properties")
         options = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xlog:cds*=off", *more]
-        archives = sorted(jars.parent.glob("classes-*/kafka.jsa"), key=lambda file: file.stat().st_mtime)
-        if archives:  # the latest; one of another Java is passed over
-            options.append(f"-XX:SharedArchiveFile={archives[-1]}")
+        options += [f"-XX:SharedArchiveFile={file}" for file in archived_classes("kafka")]
         return ["java", *options, f"-Dlog4j2.configurationFile={log}", "-cp", f"{jars}/*"]
 
     def _format(self, properties: Path) -> None:
@@ -215,6 +213,15 @@ class KafkaServer:
             "num.io.threads": 2,
         }
         return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def archived_classes(program: str) -> list[Path]:
+    """Of "spark" or "kafka", the classes written down last (`local/archive.sh`), where there are any.
+
+    Those of another Java than runs are passed over by it.
+    """
+    found = Path(sys.prefix, "jars").glob(f"classes-*/{program}.jsa")
+    return sorted(found, key=lambda file: file.stat().st_mtime)[-1:]
 
 
 def archive_kafkas_classes(file: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from local.services import archived_classes
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +29,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    archive = [f'-XX:SharedArchiveFile="{file}"' for file in Path(sys.prefix, "jars").glob("classes-*/spark.jsa")]
+    archive = [f'-XX:SharedArchiveFile="{file}"' for file in archived_classes("spark")]
     ours = {
         "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
         "spark.driver.memory": "1g",
