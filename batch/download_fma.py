@@ -30,9 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from batch.archive import DamagedArchive, make_sure_of_room, sha1_of, unpack
-from batch.download import PAUSES_S, download, forget
-from batch.meter import Meter, size
+from batch.fma.archive import DamagedArchive, make_sure_of_room, sha1_of, unpack
+from batch.fma.download import PAUSES_S, download, forget
+from batch.fma.meter import Meter, size
 
 BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
 

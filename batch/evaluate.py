@@ -22,12 +22,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from batch import genre, metric, registry
-from batch.index import Index
-from batch.labels import spellings, tags
-from batch.report_measures import TEN, Library, genre_precision, hubness, index_quality, simulated_lists
-from batch.space import FeaturesUnfit
-from batch.training_set import Known, columns, library_features
+from batch import registry
+from batch.index.lsh import Index
+from batch.index.projection import FeaturesUnfit
+from batch.library.labels import spellings, tags
+from batch.model import genre_mlp, metric_learning
+from batch.model.training_set import Known, columns, library_features
+from batch.report.measures import TEN, Library, genre_precision, hubness, index_quality, simulated_lists
 from conf.settings import Settings, settings
 
 
@@ -67,7 +68,7 @@ def evaluate(
     """(the report, the folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable."""
     started = time.monotonic()
     parameters = model.value("parameters")
-    shape = genre.Shape.read(parameters["genre"]) if parameters.get("genre") else genre.Shape()
+    shape = genre_mlp.Shape.read(parameters["genre"]) if parameters.get("genre") else genre_mlp.Shape()
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
         known = columns(tracks, settings)
@@ -90,7 +91,7 @@ def evaluate(
         "genres": genres(spark, known, shape, parameters.get("genre_chosen_on")),
         "space": {
             "metric": parameters.get("metric", "plain"),
-            "judged": [vars(one) for one in metric.learned(library.standardised, library.tags).judged],
+            "judged": [vars(one) for one in metric_learning.learned(library.standardised, library.tags).judged],
         },
         "lists": simulated_lists(library),
         "machine": {"processors": os.cpu_count()},
@@ -156,21 +157,21 @@ def of_model(known: Known, model: registry.Model) -> tuple[Library, int]:
     return Library(index, index.space.standardised(known.vectors[here]), found, names), len(whole) - len(here)
 
 
-def genres(spark: SparkSession, known: Known, shape: genre.Shape, chosen_on: str | None) -> dict[str, Any] | None:
+def genres(spark: SparkSession, known: Known, shape: genre_mlp.Shape, chosen_on: str | None) -> dict[str, Any] | None:
     """How well genres are told of artists that were not learned from, by networks of the model's shape; None without networks.
 
     chosen_on : tracks on which the shape was tuned; None: it is the default
     `score` is None where there are too few artists to measure.
     """
-    examples = genre.examples(known.vectors, known.genres, known.artists, known.splits)
+    examples = genre_mlp.examples(known.vectors, known.genres, known.artists, known.splits)
     if examples is None:
         return None
-    score = genre.held_out(spark, examples, shape)
+    score = genre_mlp.held_out(spark, examples, shape)
     return {
         "genres": list(examples.genres),
         "score": score.document() if score else None,
         "shape_chosen_on": chosen_on,
-        "shape_shares_tracks": chosen_on == genre.SHARED_TRACKS,
+        "shape_shares_tracks": chosen_on == genre_mlp.SHARED_TRACKS,
     }
 
 
@@ -203,7 +204,7 @@ def placed(model: registry.Model, index: Index) -> NDArray[np.float32] | None:
 
 def pictures(report: dict[str, Any], library: Library, places: NDArray[np.float32] | None) -> dict[str, str]:
     """PNG in base64 by section."""
-    from batch import report_pictures as draw
+    from batch.report import figures as draw
 
     found = {"hubness": draw.hubness(report["hubness"])}
     if report["index"]["at"]:
@@ -219,7 +220,7 @@ def pictures(report: dict[str, Any], library: Library, places: NDArray[np.float3
 
 def _write(folder: Path, report: dict[str, Any], drawn: dict[str, str]) -> None:
     """Both files, each whole or not at all."""
-    from batch.report_page import page
+    from batch.report.html import page
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (

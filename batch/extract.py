@@ -19,14 +19,15 @@ from pathlib import Path
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from batch import fma
-from batch.audio import extractor_version
-from batch.features import FEATURES_OF_CONTENT, features, outcomes
+from batch.audio.features import extractor_version
+from batch.fma import metadata as fma
 from batch.lake import table, upsert
-from batch.library import AudioFile, Unusable, scanned
+from batch.library.extraction import FEATURES_OF_CONTENT, features, outcomes
+from batch.library.files import AudioFile, Unusable
+from batch.library.listing import scanned
+from batch.library.rejected import Rejected, forget, keep, rejected
+from batch.library.tracks import FILE, TAGS, TRACKS, Catalogue, FileRead, Summary, Track
 from batch.progress import Progress
-from batch.rejected import Rejected, forget, keep, rejected
-from batch.tracks import FILE, TAGS, TRACKS, Catalogue, FileRead, Summary, Track
 from conf.settings import Settings, settings
 
 CHUNK = 2000
@@ -49,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = settings()
         if given.from_features:
-            from batch import fma_features
+            from batch.fma import published_features
 
-            published = fma_features.published(given.from_features, given.fma_metadata)
+            published = published_features.published(given.from_features, given.fma_metadata)
         else:
             found = _found(given.library or chosen.library.root, given.fma_metadata)
     except (ValueError, OSError) as error:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spark = SparkSession.builder.appName("extract").getOrCreate()
     try:
         if given.from_features:
-            summary = fma_features.take(spark, published, chosen.lake)
+            summary = published_features.take(spark, published, chosen.lake)
         else:
             summary = extract(spark, found, chosen)
     except ValueError as error:

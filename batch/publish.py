@@ -20,13 +20,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType
 
 from batch import mongo, registry
-from batch.features import FEATURES
-from batch.labels import said
 from batch.lake import table
-from batch.library import library_name
-from batch.opening import opening
-from batch.similarity import SIMILAR
-from batch.tracks import TRACKS
+from batch.library.extraction import FEATURES
+from batch.library.files import library_name
+from batch.library.labels import said
+from batch.library.tracks import TRACKS
+from batch.model.cold_start import opening
+from batch.model.fit_index import SIMILAR
 from conf.settings import Mongo, Settings, settings
 
 

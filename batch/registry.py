@@ -1,12 +1,12 @@
 """Model versions on disk: a folder each; the file `latest` names the one that counts.
 
 models/<version>/manifest.json   what it was trained on, with what, and how good it is
-models/<version>/index/          the arrays of batch.index (batch.stored)
+models/<version>/index/          the arrays of batch.index.lsh (batch.index.storage)
 models/<version>/similar, map    Parquet, one row a track
 models/<version>/genre.npz, genre_posterior   the genre networks as numbers, Parquet; only with genres to learn from
 models/<version>/mllib/          scaler, pca, lsh, genre/…: MLlib's own format
 models/<version>/sweep.parquet, sweep.png, genre_tuning   of `train --tune`
-models/<version>/index/added/    written later: tracks that came and went since (batch.added)
+models/<version>/index/added/    written later: tracks that came and went since (batch.index.segments)
 models/<version>/report/         written later: the report card (batch.evaluate)
 models/latest                    the version's name; moves last
 
@@ -28,10 +28,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch.index.lsh import Index
+from batch.index.storage import ModelUnusable as ModelUnusable
+
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from batch.index import Index
 
 FORMAT = 2
 _LOCK = ".lock"
@@ -51,10 +52,6 @@ READABLE = (1, 2)
 
 class ModelNotFound(FileNotFoundError):
     """No model version is there to be used."""
-
-
-class ModelUnusable(ValueError):
-    """The model version cannot be used: damaged, of another format, or of other features."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,6 @@ class Model:
     def check(self) -> None:
         """Opens the index, and looks into the other parts that a training writes. Raises ModelUnusable for the first bad one."""
         import pyarrow.parquet as pq
-
-        from batch.index import Index
 
         Index.open(self.folder / "index")
         tracks, later = self.value("tracks"), ["map"] if self.manifest["format"] > 1 else []
@@ -251,6 +246,4 @@ def whole(root: str, fingerprint: str) -> Model | None:
 
 @lru_cache(maxsize=2)
 def _open_index(folder: Path) -> Index:
-    from batch.index import Index
-
     return Index.open(folder / "index")

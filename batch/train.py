@@ -23,12 +23,13 @@ import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch import genre, map2d, metric, registry, similarity, sweep
-from batch.index import NEAR, Index
+from batch import registry
+from batch.index.lsh import NEAR, Index
+from batch.index.tuning import TARGET_RECALL, Banding, default_banding
 from batch.lake import version as table_version
-from batch.training_set import MOST, Known, columns, fingerprint, is_usable, library_features
-from batch.tuning import TARGET_RECALL, Banding, default_banding
-from batch.variety import MOST_OF_ARTIST, WINDOW
+from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
+from batch.model.artist_cap import MOST_OF_ARTIST, WINDOW
+from batch.model.training_set import MOST, Known, columns, fingerprint, is_usable, library_features
 from conf.settings import Settings, settings
 
 SIMILAR = 50
@@ -78,7 +79,7 @@ def summary(model: registry.Model) -> str:
         scores = f"accuracy {genres['accuracy']:.3f}, macro-F1 {genres['macro_f1']:.3f}"
         lines.append(f"genres of artists not learned from: {scores} ({genres['how']})")
         if genres.get("shape_shares_tracks"):
-            lines.append(f"the networks' shape was chosen on {genre.SHARED_TRACKS}: the score is a little too good")
+            lines.append(f"the networks' shape was chosen on {genre_mlp.SHARED_TRACKS}: the score is a little too good")
     elif model.manifest["genres"]:
         lines.append("genres: too few artists to measure how well they are told")
     if left_out := model.manifest["left_out"]:
@@ -110,10 +111,15 @@ def defaults(tracks: int) -> dict[str, Any]:
     return {
         "banding": asdict(default_banding(tracks)),
         "target_recall": TARGET_RECALL,
-        "genre": {**asdict(genre.Shape()), "fewest": genre.FEWEST_TRACKS, "seeds": genre.SEEDS},
-        "metric": [metric.ALBUM_SHRINKAGE, metric.ALBUM_POWER, metric.GENRE_SHRINKAGE, metric.GENRE_LENGTH],
+        "genre": {**asdict(genre_mlp.Shape()), "fewest": genre_mlp.FEWEST_TRACKS, "seeds": genre_mlp.SEEDS},
+        "metric": [
+            metric_learning.ALBUM_SHRINKAGE,
+            metric_learning.ALBUM_POWER,
+            metric_learning.GENRE_SHRINKAGE,
+            metric_learning.GENRE_LENGTH,
+        ],
         "similar": [SIMILAR, MOST_OF_ARTIST, WINDOW, NEAR],
-        "seeds": [similarity.SEED, genre.SEED, metric.SEED, map2d.SEED],
+        "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
 
 
@@ -123,14 +129,14 @@ def _new_version(
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
     earlier = last_tuned(root, known.vectors.shape)
     with registry.new_version(root, now) as (version, folder):
-        fitted = similarity.fit(tracks.select("vector"), known.vectors, known.tags, earlier.banding)
+        fitted = fit_index.fit(tracks.select("vector"), known.vectors, known.tags, earlier.banding)
         if tune:
-            fitted = similarity.rehashed(spark, fitted, sweep.tuned(spark, fitted.points, folder))
+            fitted = fit_index.rehashed(spark, fitted, sweep.tuned(spark, fitted.points, folder))
         index = with_index(spark, known, fitted, folder)
-        similar = similarity.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
+        similar = fit_index.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
         similar.write.parquet(registry.uri(folder / "similar"))
         similar = spark.read.parquet(registry.uri(folder / "similar"))
-        similarity.keep_near(similar, folder / "index")
+        fit_index.keep_near(similar, folder / "index")
         map_of(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         network, chosen_on = with_genres(spark, known, tracks, folder, None if tune else earlier)
         described = {
@@ -148,14 +154,14 @@ def _new_version(
 
 
 def manifest(
-    known: Known, fitted: similarity.Fitted, network: genre.GenreModel | None, chosen_on: str | None
+    known: Known, fitted: fit_index.Fitted, network: genre_mlp.GenreModel | None, chosen_on: str | None
 ) -> dict[str, Any]:
     """What the manifest says of the tracks, what was made of them, and how good it is.
 
     chosen_on : tracks on which the networks' shape was tuned; None: it is the default
     """
     met, score = fitted.quality, network.score if network else None
-    shares = {"shape_shares_tracks": chosen_on == genre.SHARED_TRACKS}
+    shares = {"shape_shares_tracks": chosen_on == genre_mlp.SHARED_TRACKS}
     return {
         "tracks": len(known.ids),
         "left_out": known.left_out,
@@ -164,7 +170,7 @@ def manifest(
         "parameters": {
             **asdict(fitted.banding),
             "bucket_length": met.width,
-            "seed": similarity.SEED,
+            "seed": fit_index.SEED,
             "metric": fitted.metric.name,
             "genre": asdict(network.shape) if network else None,
             "genre_chosen_on": chosen_on,
@@ -182,56 +188,56 @@ def manifest(
     }
 
 
-def with_index(spark: SparkSession, known: Known, fitted: similarity.Fitted, folder: Path) -> Index:
+def with_index(spark: SparkSession, known: Known, fitted: fit_index.Fitted, folder: Path) -> Index:
     """Saves the index and MLlib's models; the index with local scales."""
-    similarity.as_index(known.ids, known.artists, fitted).save(folder / "index")
+    fit_index.as_index(known.ids, known.artists, fitted).save(folder / "index")
     for name, model in fitted.models.items():
         model.write().save(registry.uri(folder / "mllib" / name))
-    return similarity.with_scales(spark, folder / "index")
+    return fit_index.with_scales(spark, folder / "index")
 
 
 def with_genres(
     spark: SparkSession, known: Known, tracks: DataFrame, folder: Path, earlier: Tuned | None
-) -> tuple[genre.GenreModel | None, str | None]:
+) -> tuple[genre_mlp.GenreModel | None, str | None]:
     """Saves the genre networks and what they say of each track: (networks, tracks on which their shape was chosen).
 
     earlier : the shape to take; None: shapes are tried out first, and the table of that is saved
     (None, None), and nothing is saved, where there is too little to learn from.
     """
-    examples = genre.examples(known.vectors, known.genres, known.artists, known.splits)
+    examples = genre_mlp.examples(known.vectors, known.genres, known.artists, known.splits)
     if examples is None:
         return None, None
     if earlier is None:
-        shape, tried = genre.tuned(spark, examples)
-        chosen_on = genre.chosen_on(examples) if tried else None
+        shape, tried = genre_mlp.tuned(spark, examples)
+        chosen_on = genre_mlp.chosen_on(examples) if tried else None
         if tried:
             spark.createDataFrame(tried).coalesce(1).write.parquet(registry.uri(folder / "genre_tuning"))
     else:
         shape, chosen_on = earlier.shape, earlier.chosen_on
-    network = genre.fit(spark, examples, shape)
+    network = genre_mlp.fit(spark, examples, shape)
     network.ensemble.save(folder / "genre.npz")
     for name, model in network.models.items():
         model.write().save(registry.uri(folder / "mllib" / "genre" / name))
-    genre.posteriors(tracks, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
+    genre_mlp.posteriors(tracks, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
     return network, chosen_on
 
 
 def map_of(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
     """MAP of all tracks.  similar : SIMILAR"""
-    pulling = F.slice("similar", 1, map2d.PULLS)
+    pulling = F.slice("similar", 1, map_layout.PULLS)
     stored = similar.select(
         "track_id",
         F.transform(pulling, lambda one: one["track_id"]).alias("near"),
         F.transform(pulling, lambda one: one["score"]).alias("score"),
     ).toArrow()
-    lists = np.full((len(index), map2d.PULLS), -1, dtype=np.int64)
+    lists = np.full((len(index), map_layout.PULLS), -1, dtype=np.int64)
     weights = np.zeros(lists.shape, dtype=np.float32)
     rows = index.rows_of(stored["track_id"].to_pylist())
     for row, near, score in zip(rows, stored["near"].to_pylist(), stored["score"].to_pylist(), strict=True):
         lists[row, : len(near)], weights[row, : len(near)] = index.rows_of(near), score
-    plane = map2d.positions(np.asarray(index.vectors @ index.space.components[:, :2]), lists, weights)
+    plane = map_layout.positions(np.asarray(index.vectors @ index.space.components[:, :2]), lists, weights)
     places = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
-    return spark.createDataFrame(places, map2d.MAP).coalesce(1)
+    return spark.createDataFrame(places, map_layout.MAP).coalesce(1)
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,7 @@ class Tuned:
     """Settings to train with.  chosen_on : tracks on which the shape was tuned; None: it is the default"""
 
     banding: Banding
-    shape: genre.Shape = field(default_factory=genre.Shape)
+    shape: genre_mlp.Shape = field(default_factory=genre_mlp.Shape)
     chosen_on: str | None = None
 
 
@@ -258,7 +264,9 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
                 if not (stored := parameters.get("genre")):
                     return Tuned(banding)
                 # A version from before this was noted may have chosen on any tracks.
-                return Tuned(banding, genre.Shape.read(stored), parameters.get("genre_chosen_on", genre.SHARED_TRACKS))
+                return Tuned(
+                    banding, genre_mlp.Shape.read(stored), parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
+                )
         except registry.ModelUnusable:
             continue
     return Tuned(default_banding(tracks))

@@ -232,7 +232,7 @@ def memory_main(path: str, middle_s: str) -> int:
     import pandas as pd  # noqa: F401 - what a worker holds besides
     import pyarrow as pa  # noqa: F401
 
-    from batch.features import outcome
+    from batch.library.extraction import outcome
 
     started = time.monotonic()
     row = outcome(path, os.path.getsize(path), 0, "/", frozenset(), float(middle_s) or None)

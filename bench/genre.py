@@ -25,18 +25,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pyspark.sql import SparkSession  # noqa: E402
 
-from batch import genre, holdout  # noqa: E402
-from batch.labels import tags  # noqa: E402
+from batch.library.labels import tags  # noqa: E402
+from batch.model import artist_split, genre_mlp  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 FEWEST = 8
 FOLDS = 5
 SEED = 0
-Classifier = Callable[[genre.Examples, np.ndarray, np.ndarray], np.ndarray]
+Classifier = Callable[[genre_mlp.Examples, np.ndarray, np.ndarray], np.ndarray]
 
 
-def examples(folder: Path) -> genre.Examples:
+def examples(folder: Path) -> genre_mlp.Examples:
     if (folder / "fma_small_paths_genre.csv").exists():
         numbers, vectors = fma(folder)
         names = fma_genres(folder, numbers)
@@ -47,22 +47,22 @@ def examples(folder: Path) -> genre.Examples:
         origin = tags(known.tags["artist"], known.tags["album"], names).origin()
     counts = {name: names.count(name) for name in set(names)}
     kept = [name if counts[name] >= FEWEST and name else None for name in names]
-    found = genre.examples(vectors, kept, [f"origin {one}" for one in origin])
+    found = genre_mlp.examples(vectors, kept, [f"origin {one}" for one in origin])
     assert found is not None
     return found
 
 
 def machine(c: float) -> Classifier:
-    def predicted(known: genre.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    def predicted(known: genre_mlp.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         model = make_pipeline(StandardScaler(), SVC(C=c)).fit(known.features[train], known.genre[train])
         return np.asarray(model.predict(known.features[test]))
 
     return predicted
 
 
-def networks(spark: SparkSession, shape: genre.Shape, seeds: int, kinds: str = "both") -> Classifier:
-    def predicted(known: genre.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        ensemble, _ = genre.trained(spark, known, train, shape, seeds)
+def networks(spark: SparkSession, shape: genre_mlp.Shape, seeds: int, kinds: str = "both") -> Classifier:
+    def predicted(known: genre_mlp.Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        ensemble, _ = genre_mlp.trained(spark, known, train, shape, seeds)
         if kinds != "both":
             members = tuple(member for member in ensemble.members if (member.waves >= 0) == (kinds == "waves"))
             ensemble = type(ensemble)(ensemble.inputs, members, ensemble.genres)
@@ -79,25 +79,25 @@ def main() -> None:
     spark = session("bench-genre")
     ways: dict[str, Classifier] = {
         **{f"RBF-SVM, C = {c:g}": machine(c) for c in (1.0, 3.0, 10.0)},
-        "one network, 48 hidden": networks(spark, genre.Shape(), 1, "hidden"),
-        "3 networks, 48 hidden": networks(spark, genre.Shape(), 3, "hidden"),
-        "3 networks on Fourier features": networks(spark, genre.Shape(), 3, "waves"),
-        "ensemble: 3 pairs": networks(spark, genre.Shape(), 3),
-        "ensemble: 5 pairs (kept)": networks(spark, genre.Shape(), 5),
+        "one network, 48 hidden": networks(spark, genre_mlp.Shape(), 1, "hidden"),
+        "3 networks, 48 hidden": networks(spark, genre_mlp.Shape(), 3, "hidden"),
+        "3 networks on Fourier features": networks(spark, genre_mlp.Shape(), 3, "waves"),
+        "ensemble: 3 pairs": networks(spark, genre_mlp.Shape(), 3),
+        "ensemble: 5 pairs (kept)": networks(spark, genre_mlp.Shape(), 5),
     }
     rows: list[dict[str, object]] = []
     for folder in given.folders:
         known = examples(folder)
-        fold = holdout.artist_folds(known.genre, known.artist, FOLDS, SEED)
+        fold = artist_split.artist_folds(known.genre, known.artist, FOLDS, SEED)
         for name, predicted in ways.items():
             confusion = np.zeros((len(known.genres), len(known.genres)), dtype=np.int64)
             for one in range(FOLDS):
                 train = np.flatnonzero(fold != one)
-                test = holdout.learnable(known.genre, train, np.flatnonzero(fold == one))
+                test = artist_split.learnable(known.genre, train, np.flatnonzero(fold == one))
                 if len(test):
                     answers = predicted(known, train, test)
-                    confusion += holdout.score(known.genres, known.genre[test], answers, "").confusion
-            met = holdout.Score(known.genres, confusion, "")
+                    confusion += artist_split.score(known.genres, known.genre[test], answers, "").confusion
+            met = artist_split.Score(known.genres, confusion, "")
             error = float(np.sqrt(met.accuracy * (1 - met.accuracy) / met.tracks))
             rows.append(
                 {

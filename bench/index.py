@@ -28,11 +28,11 @@ from pyspark.ml.feature import BucketedRandomProjectionLSH, BucketedRandomProjec
 from pyspark.sql import DataFrame, Row, SparkSession, Window  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
-from batch.index import SHORTLIST, SHORTLISTED, SHORTLISTED_OF, Index  # noqa: E402
-from batch.joined import band_table, neighbours  # noqa: E402
-from batch.space import grain_of, to_unit  # noqa: E402
-from batch.sweep import principal  # noqa: E402
-from batch.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
+from batch.index.lsh import SHORTLIST, SHORTLISTED, SHORTLISTED_OF, Index  # noqa: E402
+from batch.index.projection import grain_of, to_unit  # noqa: E402
+from batch.index.spark_join import band_table, neighbours  # noqa: E402
+from batch.index.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
+from batch.model.sweep import principal  # noqa: E402
 from bench.features import fma, grown, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
@@ -167,7 +167,7 @@ def inside_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: n
 
 
 def joined_in_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
-    """The same 100 queries as a Spark equi-join with a cached band table (`batch.joined`), warm."""
+    """The same 100 queries as a Spark equi-join with a cached band table (`batch.index.spark_join`), warm."""
     tracks, asked = (
         numbered(spark, some).select(F.col("id").cast("string").alias(name), "point").cache()
         for some, name in ((np.asarray(whole.vectors), "track_id"), (queries, "query_id"))

@@ -23,11 +23,11 @@ import numpy as np
 
 from bench.made_catalogue import catalogue, model
 from conf.settings import settings
-from streaming.candidates import Catalogue
 from streaming.events import Event
-from streaming.liking import liking
-from streaming.recommendations import Asked, items, lists
-from streaming.taste import Profile
+from streaming.profile.profile import Profile
+from streaming.ranking.neighbour_cache import Catalogue
+from streaming.ranking.ranker import Asked, items, lists
+from streaming.ranking.user_vector import liking
 
 LISTENERS = 200
 EVENTS = 12

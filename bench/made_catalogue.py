@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch import registry
-from batch.index import NEAR, Index, index, with_local_scales
-from batch.space import grain_of, to_unit
-from batch.sweep import principal
-from batch.tuning import default_banding, drawn, narrowest, sample
+from batch.index.lsh import NEAR, Index, index, with_local_scales
+from batch.index.projection import grain_of, to_unit
+from batch.index.tuning import default_banding, drawn, narrowest, sample
+from batch.model.sweep import principal
 
 COMPONENTS = 32
 SEED = 20

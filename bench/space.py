@@ -9,7 +9,7 @@ the others, which is what counts. "posterior" and "hidden layer" are the genre n
 The last row is the index as `train` builds it, through MLlib and the bands. A second table is of the songs that have a genre
 tag, with fellows of it by another artist.
 
-precision@10: hits by ten. normalised: hits by the fellows that could be hit, of those who have one (`batch.pairs`).
+precision@10: hits by ten. normalised: hits by the fellows that could be hit, of those who have one (`batch.index.exact`).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch import genre, metric, similarity  # noqa: E402
-from batch.hubness import occurrences, reachable, skewness  # noqa: E402
-from batch.labels import Tags, labels, tags, with_enough  # noqa: E402
-from batch.network import Ensemble  # noqa: E402
-from batch.pairs import normalised_precision, precision, rankings, scaled, squared  # noqa: E402
-from batch.space import to_unit  # noqa: E402
-from batch.tuning import default_banding  # noqa: E402
+from batch.index.exact import normalised_precision, precision, rankings, scaled, squared  # noqa: E402
+from batch.index.hubness import occurrences, reachable, skewness  # noqa: E402
+from batch.index.projection import to_unit  # noqa: E402
+from batch.index.tuning import default_banding  # noqa: E402
+from batch.library.labels import Tags, labels, tags, with_enough  # noqa: E402
+from batch.model import fit_index, genre_mlp, metric_learning  # noqa: E402
+from batch.model.mlp_inference import Ensemble  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
@@ -111,9 +111,11 @@ def by_networks(spark: SparkSession, points: Callable[[Ensemble, np.ndarray], np
 
     def learned(standardised: np.ndarray, tags: Tags, collection: np.ndarray) -> Points:
         names = [f"collection {one:03d}" if one >= 0 else None for one in collection]
-        known = genre.examples(standardised, names, [f"artist {one}" for one in tags.origin()])
+        known = genre_mlp.examples(standardised, names, [f"artist {one}" for one in tags.origin()])
         assert known is not None
-        ensemble, _ = genre.trained(spark, known, np.arange(len(known.genre)), genre.Shape(), genre.SEEDS_MEASURED)
+        ensemble, _ = genre_mlp.trained(
+            spark, known, np.arange(len(known.genre)), genre_mlp.Shape(), genre_mlp.SEEDS_MEASURED
+        )
         middle = points(ensemble, standardised).mean(axis=0)
         return lambda some: points(ensemble, some) - middle
 
@@ -157,11 +159,11 @@ def through_the_index(
     import pyarrow as pa
 
     frame = spark.createDataFrame(pa.table({"vector": pa.array(list(vectors), pa.list_(pa.float32()))}))
-    fitted = similarity.fit(frame, vectors, tags, default_banding(len(vectors)))
+    fitted = fit_index.fit(frame, vectors, tags, default_banding(len(vectors)))
     ids = [f"{at:06d}" for at in range(len(vectors))]
     with tempfile.TemporaryDirectory() as folder:
-        similarity.as_index(ids, list(artists), fitted).save(Path(folder))
-        index = similarity.with_scales(spark, Path(folder))
+        fit_index.as_index(ids, list(artists), fitted).save(Path(folder))
+        index = fit_index.with_scales(spark, Path(folder))
         lists = np.full((len(ids), TEN), -1)
         distance = np.full((len(ids), len(ids)), np.inf)
         for at, (rows, score) in enumerate(index.similar(np.arange(len(ids)), len(ids) - 1)):
@@ -183,7 +185,7 @@ def plain(standardised: np.ndarray, tags: Tags) -> None:
 def along_genres(length: float, base: np.ndarray | None = None) -> Learn:
     def learn(standardised: np.ndarray, tags: Tags) -> np.ndarray:
         one = np.eye(standardised.shape[1], dtype=np.float32) if base is None else base
-        return metric.genre_metric(standardised, tags, one, length)
+        return metric_learning.genre_metric(standardised, tags, one, length)
 
     return by_matrix(learn)
 
@@ -210,8 +212,8 @@ def of_songs(spark: SparkSession, folder: Path) -> list[list[dict[str, object]]]
     said = tags(known.tags["artist"], known.tags["album"], [None] * len(known.vectors))
     collection = labels([name.casefold() for name in known.tags["collection"]])
     standardised, normal = standard(known.vectors), quantiles(known.vectors)
-    unit, whitened = to_unit(standardised), to_unit(standardised @ metric.album_metric(standardised, said))
-    normal_whitened = to_unit(normal @ metric.album_metric(normal, said))
+    unit, whitened = to_unit(standardised), to_unit(standardised @ metric_learning.album_metric(standardised, said))
+    normal_whitened = to_unit(normal @ metric_learning.album_metric(normal, said))
     whole = {
         "standardised, Euclidean": squared(standardised),
         "standardised, Euclidean, local scaling": scaled(standardised),
@@ -228,10 +230,10 @@ def of_songs(spark: SparkSession, folder: Path) -> list[list[dict[str, object]]]
     what = "unseen artists"
     ways: dict[str, tuple[np.ndarray, Learn]] = {
         "plain": (standardised, by_matrix(plain)),
-        "album": (standardised, by_matrix(metric.album_metric)),
-        "album, power 1/8": (standardised, by_matrix(partial(metric.album_metric, power=1 / 8))),
-        "album, power 1/2": (standardised, by_matrix(partial(metric.album_metric, power=1 / 2))),
-        "quantile-normal album": (normal, by_matrix(metric.album_metric)),
+        "album": (standardised, by_matrix(metric_learning.album_metric)),
+        "album, power 1/8": (standardised, by_matrix(partial(metric_learning.album_metric, power=1 / 8))),
+        "album, power 1/2": (standardised, by_matrix(partial(metric_learning.album_metric, power=1 / 2))),
+        "quantile-normal album": (normal, by_matrix(metric_learning.album_metric)),
     }
     rows += [unseen(f"{name}, {what}", points, said, collection, learn) for name, (points, learn) in ways.items()]
     rows += learned_from_labels(spark, what, standardised, said, collection)
@@ -250,7 +252,7 @@ def of_tagged_songs(spark: SparkSession, vectors: np.ndarray, said: dict[str, li
         row("standardised, Euclidean", squared(standardised), known, known.genre),
         row("cosine, local scaling (plain)", scaled(to_unit(standardised)), known, known.genre),
         unseen(f"plain, {what}", standardised, known, known.genre, by_matrix(plain)),
-        unseen(f"album, {what}", standardised, known, known.genre, by_matrix(metric.album_metric)),
+        unseen(f"album, {what}", standardised, known, known.genre, by_matrix(metric_learning.album_metric)),
         unseen(f"genre at length 0.5, {what}", standardised, known, known.genre, along_genres(0.5)),
         *learned_from_labels(spark, what, standardised, known, known.genre),
     ]

@@ -23,14 +23,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batch.index import Index, index, with_local_scales
-from batch.opening import opening
-from batch.space import Space
+from batch.index.lsh import Index, index, with_local_scales
+from batch.index.projection import Space
+from batch.model.cold_start import opening
 from conf.settings import settings
-from streaming.candidates import Catalogue
 from streaming.events import Event
-from streaming.recommendations import items
-from streaming.taste import Profile
+from streaming.profile.profile import Profile
+from streaming.ranking.neighbour_cache import Catalogue
+from streaming.ranking.ranker import items
 
 COUNTS = (0, 1, 3, 5, 10, 30)
 CHANGE = 30

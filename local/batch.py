@@ -13,7 +13,7 @@ import time
 from pyspark.sql import SparkSession
 
 from batch.extract import Found, extract
-from batch.library import scanned
+from batch.library.listing import scanned
 from batch.publish import publish
 from batch.train import train
 from conf.settings import settings

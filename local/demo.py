@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from batch import registry
-from batch.library import EmptyLibrary, LibraryNotFound, library_root, scan
+from batch.library.files import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
 from local.home import exported, only_one, undisturbed, usable_home
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers

@@ -61,7 +61,7 @@ overtone_install() {
       overtone_fail "pip could not install $requirements; its message is above, a second try goes on from here"
     overtone_jars "$project"
     # librosa compiles its kernels at first use; here they are compiled and cached once for every worker.
-    PYTHONPATH=$project "$venv/bin/python" -P -c 'from batch.audio import warm_up; warm_up()'
+    PYTHONPATH=$project "$venv/bin/python" -P -c 'from batch.audio.features import warm_up; warm_up()'
     echo "$wanted" >"$venv/.overtone-$kind"
     [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
   fi

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from batch import mongo, registry
-from batch.audio import extractor_version
-from batch.library import AudioFile, Unusable
+from batch.audio.features import extractor_version
+from batch.library.files import AudioFile, Unusable
 from conf.settings import Settings
 
 

@@ -16,7 +16,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import settings
-from streaming import catalogue, feed, ledger, metrics, recommend, running
+from streaming import catalogue, feed, ledger, recommend
+from streaming.operations import metrics, supervisor
 
 
 def main() -> int:
@@ -24,7 +25,7 @@ def main() -> int:
     chosen = settings()
     spark = SparkSession.builder.appName("overtone").getOrCreate()
     metrics.start(spark, chosen)
-    queries = running.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
+    queries = supervisor.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
     queries.start()
     while len(queries.queries) < len(queries.starts) or not all(map(is_ready, queries.queries.values())):
         queries.look()

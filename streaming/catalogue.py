@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch import registry
-from batch.growth import append, remove
-from batch.index import Index
-from batch.space import FeaturesUnfit
+from batch.index.lsh import Index
+from batch.index.projection import FeaturesUnfit
+from batch.index.updates import append, remove
 from conf.settings import Settings, settings
-from streaming import following, topics
+from streaming.operations import follower
+from streaming.source import topics
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -63,7 +64,7 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     """Keeps the index up to date until `stopping`; while Kafka or a model is away it waits."""
     from kafka.errors import KafkaError
 
-    following.keep(
+    follower.keep(
         "catalogue",
         lambda stopping: Keeper(settings).run(stopping=stopping),
         (OSError, KafkaError, registry.ModelUnusable),

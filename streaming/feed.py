@@ -22,7 +22,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch import mongo, registry
 from conf.settings import Settings, settings
-from streaming import following, topics
+from streaming.operations import follower
+from streaming.source import topics
 
 if TYPE_CHECKING:
     from kafka import KafkaProducer
@@ -72,7 +73,7 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
     """Feeds until `stopping`; while MongoDB or Kafka is away it waits."""
     from kafka.errors import KafkaError
 
-    following.keep(
+    follower.keep(
         "feed",
         lambda stopping: Feed(settings).run(stopping=stopping),
         (OSError, PyMongoError, KafkaError),

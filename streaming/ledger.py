@@ -3,7 +3,7 @@
     spark-submit.sh streaming/ledger.py
 
 The durable lane. Spark reads both topics every few seconds; delta-rs writes what it read, in the driver: a Delta commit by
-Spark took seconds of all cores, and with them the fast lane's time (`streaming.landing`).
+Spark took seconds of all cores, and with them the fast lane's time (`streaming.sink.delta_append`).
 """
 
 from __future__ import annotations
@@ -18,24 +18,16 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
-from pyspark.sql.types import (
-    BinaryType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
 
 from conf.settings import Mongo, Settings
-from streaming import running
-from streaming.connections import database_of
+from streaming.admission.rules import Placed, deletions, not_deleted, with_unknown_track
 from streaming.events import MAX_BYTES, BadEvent, Event, parse, received_at
-from streaming.landing import GOOD, LISTS, REFUSED, Landing
-from streaming.lists import RECOMMENDATIONS, is_list, recommendations
-from streaming.recommend import checkpoint, events
-from streaming.verdicts import Placed, deletions, not_deleted, with_unknown_track
+from streaming.operations import supervisor
+from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS, REJECTED_EVENTS
+from streaming.serving.clients import database_of
+from streaming.sink.delta_append import GOOD, LISTS, REFUSED, Landing
+from streaming.sink.recommendation_rows import is_list, recommendations
+from streaming.source.kafka_source import checkpoint, events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,48 +39,9 @@ SLICE_BYTES = 32 * 1024 * 1024
 RAW_BYTES = 64 * 1024
 """Of a refused value this much is kept, with the length and hash of all."""
 
-_PLACE = [
-    StructField("topic", StringType()),
-    StructField("topic_id", StringType()),
-    StructField("partition", IntegerType()),
-    StructField("offset", LongType()),
-]
-
-LISTENING_EVENTS = StructType(
-    [
-        *_PLACE,
-        StructField("event_id", StringType()),
-        StructField("user_id", StringType()),
-        StructField("track_id", StringType()),
-        StructField("action", StringType()),
-        StructField("position_ms", LongType()),
-        StructField("duration_ms", LongType()),
-        StructField("occurred_at", TimestampType()),
-        StructField("session_id", StringType()),
-        StructField("source", StringType()),
-        StructField("model_version", StringType()),
-        StructField("target", StringType()),
-        StructField("more", StringType()),
-        StructField("received_at", TimestampType()),
-    ]
-)
-"""One row a valid event; `more` is JSON with the fields that this version does not know."""
-
-REJECTED_EVENTS = StructType(
-    [
-        *_PLACE,
-        StructField("reason", StringType()),
-        StructField("raw", BinaryType()),
-        StructField("bytes", LongType()),
-        StructField("sha256", StringType()),
-        StructField("received_at", TimestampType()),
-    ]
-)
-"""One row a refused value: the first 64 KiB of it, its length and hash, and why."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return running.main(NAME, "Keep events and lists in the lake.", start, arguments)
+    return supervisor.main(NAME, "Keep events and lists in the lake.", start, arguments)
 
 
 def start(

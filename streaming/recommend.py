@@ -27,20 +27,21 @@ from pyspark.sql.types import (
 )
 
 from batch import registry
-from batch.index import Index
+from batch.index.lsh import Index
 from conf.settings import Settings
-from streaming import metrics, running, verdicts
-from streaming.connections import database_of
+from streaming.admission import rules
 from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
-from streaming.profiles import Outcome, Raw, Serving, serve
-from streaming.skips import freeze
+from streaming.operations import metrics, supervisor
+from streaming.profile.skip_rates import freeze
+from streaming.serving.clients import database_of
+from streaming.serving.microbatch import Outcome, Raw, Serving, serve
+from streaming.source.kafka_source import checkpoint, events
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "recommend"
 POOL = "fast"
-FETCH_WAIT_MS = 20
 
 RAW = StructType(
     [
@@ -63,11 +64,13 @@ OUTCOME = StructType(
         StructField("waits", ArrayType(FloatType())),
     ]
 )
-"""One row a task; see `streaming.profiles.Outcome`."""
+"""One row a task; see `streaming.serving.microbatch.Outcome`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return running.main("recommend", "Serve recommendations as listeners listen.", start, arguments, needs_model=True)
+    return supervisor.main(
+        "recommend", "Serve recommendations as listeners listen.", start, arguments, needs_model=True
+    )
 
 
 def start(
@@ -78,7 +81,7 @@ def start(
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
     for field in MUTED_KINDS:  # the tracks of a muted artist or genre are asked for by name
         database_of(settings.mongo).tracks.create_index(field)
-    verdicts.prepare(database_of(settings.mongo))
+    rules.prepare(database_of(settings.mongo))
     serving = serving_of(settings, sources[topic])
     last = 0
 
@@ -181,28 +184,6 @@ def _serving(serving: Serving) -> Callable[[Iterator[pa.RecordBatch]], Iterator[
         yield pa.RecordBatch.from_pylist([asdict(outcome)], schema=to_arrow_schema(OUTCOME))
 
     return serve_task
-
-
-def events(spark: SparkSession, settings: Settings, names: Sequence[str], most: int) -> DataFrame:
-    """The topics as a stream of (topic, partition, offset, value, received_ms), from the first one kept."""
-    return (
-        spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
-        .option("subscribe", ",".join(names))
-        .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", most)
-        # A fetch that was sent ahead for the next event holds up the one that reads it, up to this long.
-        .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
-        .option("failOnDataLoss", "false")  # what Kafka's retention removed before we came is gone either way
-        .load()
-        .select("topic", "partition", "offset", "value", F.unix_millis("timestamp").alias("received_ms"))
-    )
-
-
-def checkpoint(settings: Settings, query: str, source: str) -> str:
-    """The query's checkpoint folder: one for each topic, and a topic that was made anew is another topic."""
-    # Not as_uri(): Hadoop takes a percent sign for itself, so an escaped blank would be another folder.
-    return f"file://{settings.home / 'checkpoints' / query / source.replace('/', '-')}"
 
 
 if __name__ == "__main__":

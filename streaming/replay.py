@@ -26,16 +26,15 @@ from batch import mongo, registry
 from batch.lake import table
 from batch.mongo import EVERYONE
 from conf.settings import Settings, settings
-from streaming.connections import catalogue_of, database_of, hidden_rows
+from streaming.admission.known_tracks import titles
+from streaming.admission.rules import not_ahead
 from streaming.events import Event
-from streaming.ledger import LISTENING_EVENTS
-from streaming.lists import RECOMMENDATIONS
-from streaming.profiles import Serving
-from streaming.recommendations import items
-from streaming.skips import frozen
-from streaming.taste import Profile
-from streaming.titles import titles
-from streaming.verdicts import not_ahead
+from streaming.profile.profile import Profile
+from streaming.profile.skip_rates import frozen
+from streaming.ranking.ranker import items
+from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS
+from streaming.serving.clients import catalogue_of, database_of, hidden_rows
+from streaming.serving.microbatch import Serving
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,7 +236,7 @@ def show(lists: DataFrame, then: DataFrame, name: str, version: str) -> None:
 
 
 def _serving(settings: Settings, model: registry.Model) -> Serving:
-    from batch.index import Index
+    from batch.index.lsh import Index
 
     return Serving(
         mongo=settings.mongo,

@@ -27,10 +27,10 @@ def main(settings: Settings) -> int:
 
     import uvicorn
 
-    from ui import server
-    from ui.library import LibraryUnusable
-    from ui.parts import parts
-    from ui.secret import SecretUnusable
+    from ui import app
+    from ui.auth.secret import SecretUnusable
+    from ui.data.library import LibraryUnusable
+    from ui.dependencies import parts
 
     try:
         made = parts(settings)
@@ -38,7 +38,7 @@ def main(settings: Settings) -> int:
         return _failed(str(error))
     except LibraryUnusable as error:
         return _failed(str(error), code=2)
-    config = server.config(server.app(made))
+    config = app.config(app.app(made))
 
     class Announced(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -18,8 +18,8 @@ from typing import TextIO
 from batch.mongo import EVERYONE
 from conf.settings import Settings, SettingsError, settings
 from streaming.events import why_no_identifier
-from ui.lake import rows_of
-from ui.library import Item, Library, LibraryAway, LibraryUnusable, Recommendations, Track, database
+from ui.data.lake import rows_of
+from ui.data.library import Item, Library, LibraryAway, LibraryUnusable, Recommendations, Track, database
 
 
 class NoList(LookupError):

@@ -23,8 +23,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from conf.settings import Settings
-from ui import server
-from ui.parts import parts
+from ui import app as server
+from ui.dependencies import parts
 
 SECONDS = 20
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'

@@ -12,12 +12,12 @@ import pytest
 from deltalake import DeltaTable
 
 from batch import registry
-from batch.index import Index
-from streaming import verdicts
+from batch.index.lsh import Index
+from streaming.admission import rules
 from streaming.events import Event, encode
-from streaming.landing import Landing
 from streaming.ledger import sorted_events
-from streaming.profiles import Overtaken, Raw, Serving, _replace, serve
+from streaming.serving.microbatch import Overtaken, Raw, Serving, _replace, serve
+from streaming.sink.delta_append import Landing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, make_world  # noqa: E402
@@ -28,7 +28,7 @@ SOURCE = "cluster/topic"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = make_world(tmp_path_factory.mktemp("once"))
-    verdicts.prepare(made.database)
+    rules.prepare(made.database)
     try:
         yield made
     finally:
@@ -100,10 +100,10 @@ def test_an_attempt_that_was_given_up_writes_nothing_late(world: World) -> None:
 
 
 def test_a_list_that_went_while_it_was_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from streaming import profiles
+    from streaming.serving import microbatch
 
     serve([raw(5, "di", track(1), "like")], serving(world))
-    write = profiles._write
+    write = microbatch._write
     times = []
 
     def interrupted(*given: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_list_that_went_while_it_was_made_is_made_again(world: World, monkeypa
             world.database.recommendations.delete_one({"_id": "di"})
         write(*given)
 
-    monkeypatch.setattr(profiles, "_write", interrupted)
+    monkeypatch.setattr(microbatch, "_write", interrupted)
     assert serve([raw(6, "di", track(2))], serving(world)).applied == 1
     assert len(times) == 2
     assert world.database.profiles.find_one({"_id": "di"})["events_applied"] == 1
@@ -124,7 +124,7 @@ def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(wo
     serve([before], serving(world))
     for name in ("profiles", "recommendations"):
         world.database[name].delete_one({"_id": "ed"})
-    world.database[verdicts.DELETIONS].insert_one({"_id": "ed", "deleted_at": datetime.now(UTC) + timedelta(seconds=1)})
+    world.database[rules.DELETIONS].insert_one({"_id": "ed", "deleted_at": datetime.now(UTC) + timedelta(seconds=1)})
     after = Raw(raw(8, "ed", track(2)).value, 0, 8, int((datetime.now(UTC) + timedelta(seconds=5)).timestamp() * 1000))
     outcome = serve([before, after], serving(world))
     assert outcome.applied == 1

@@ -22,8 +22,8 @@ from pymongo import MongoClient
 from conf.settings import PROJECT, Settings
 from local.processes import free_port
 from local.services import MongoServer
-from ui import server
-from ui.parts import parts
+from ui import app
+from ui.dependencies import parts
 
 
 def test_what_a_listener_does_arrives_in_order_with_all_fields(visit: Any, events: Any) -> None:
@@ -309,7 +309,7 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
     nobody = settings.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
     mongo = settings.mongo.model_copy(update={"uri": SecretStr(own.uri)})
     alone = settings.model_copy(update={"mongo": mongo, "kafka": nobody})
-    with serving(server.app(parts(alone))) as site:
+    with serving(app.app(parts(alone))) as site:
         try:
             with MongoClient[dict[str, Any]](own.uri) as client:
                 client[mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})

@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from conf.settings import Kafka
 from local.services import KafkaServer
 from streaming.events import Event
-from ui.listens import Listens, producer
+from ui.data.event_queue import Listens, producer
 
 
 def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from conf.settings import Mongo, Settings
 from local.processes import free_port
-from ui.library import Library, LibraryAway, LibraryUnusable, database
+from ui.data.library import Library, LibraryAway, LibraryUnusable, database
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_where_a_sound_is_stays_known_while_mongodb_is_away(
     with monkeypatch.context() as patch:
         patch.setattr(Library, "_document", away)
         assert library.audio("1") == str(first)
-        patch.setattr("ui.library.PLACE_S", 0.0)
+        patch.setattr("ui.data.library.PLACE_S", 0.0)
         assert library.audio("1") == str(first), "asked again, and not answered"
         with pytest.raises(LibraryAway):
             library.audio("2")

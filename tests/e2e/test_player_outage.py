@@ -16,8 +16,8 @@ from pymongo import MongoClient
 
 from conf.settings import Settings
 from local.services import MongoServer
-from ui import server
-from ui.parts import parts
+from ui import app
+from ui.dependencies import parts
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def ana(
         own[mongo.database].tracks.insert_many(db.tracks.find())
         items = [{"track_id": track_id, "rank": rank} for rank, track_id in enumerate(IDS, start=1)]
         own[mongo.database].recommendations.insert_one({"_id": "*", "items": items, "generation": 1})
-    with serving(server.app(parts(alone))) as site:
+    with serving(app.app(parts(alone))) as site:
         ana = Visit(browser, site)
         ana.listen_as("ana")
         ana.play(IDS[0])

@@ -16,11 +16,11 @@ from player_site import EVIL, IDS, TITLES, Visit, serving, with_library
 from playwright.sync_api import expect
 
 from batch import registry
-from batch.audio import clip, features
-from batch.index import Index, Space, index
+from batch.audio.features import clip, features
+from batch.index.lsh import Index, Space, index
 from conf.settings import Settings
-from ui import server
-from ui.parts import parts
+from ui import app
+from ui.dependencies import parts
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_without_a_model_search_and_play_work(
     settings: Settings, catalogue: None, db: Any, browser: Any, sounds: Path
 ) -> None:
     db.tracks.update_many({}, {"$unset": {"similar": "", "genre_posterior": "", "map": ""}})
-    with serving(server.app(parts(with_library(settings, sounds)))) as at:
+    with serving(app.app(parts(with_library(settings, sounds)))) as at:
         nobody = Visit(browser, at)
         expect(nobody.page.locator("#for-you")).to_contain_text("No recommendations are published yet")
         nobody.page.locator("#search textarea, #search input").fill("tide")

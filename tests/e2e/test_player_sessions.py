@@ -12,8 +12,8 @@ import pytest
 from player_site import IDS, serving
 
 from conf.settings import Settings
-from ui import server
-from ui.parts import parts
+from ui import app
+from ui.dependencies import parts
 
 PASSWORD = "a long enough one"
 Serve = Callable[..., str]
@@ -22,12 +22,12 @@ Serve = Callable[..., str]
 @pytest.fixture
 def serve(settings: Settings, catalogue: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serves a player with changed settings of its section; all share database and secret."""
-    monkeypatch.setattr("ui.accounts.BELIEVED_S", 0.0)
+    monkeypatch.setattr("ui.auth.accounts.BELIEVED_S", 0.0)
     with ExitStack() as stack:
 
         def serve(**changed: Any) -> str:
             chosen = settings.model_copy(update={"player": settings.player.model_copy(update=changed)})
-            return stack.enter_context(serving(server.app(parts(chosen))))
+            return stack.enter_context(serving(app.app(parts(chosen))))
 
         yield serve
 
@@ -76,7 +76,7 @@ def test_a_deleted_listeners_cookies_are_nobodys(serve: Serve, db: Any) -> None:
 def test_events_that_wait_for_kafka_are_deleted_too(settings: Settings, catalogue: None) -> None:
     nobody = settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
     made = parts(settings.model_copy(update={"kafka": nobody}))
-    with serving(server.app(made)) as site, client(site) as ana, client(site) as bob:
+    with serving(app.app(made)) as site, client(site) as ana, client(site) as bob:
         for name, each in (("ana", ana), ("bob", bob)):
             each.post("/listener", json={"name": name})
             assert each.post("/events", json={"action": "like", "track_id": IDS[3]}).status_code == 202
@@ -94,7 +94,7 @@ def test_what_could_not_be_deleted_can_be_deleted_again(serve: Serve, monkeypatc
     with client(site) as ana:
         ana.post("/listener", json={"name": "ana"})
         with monkeypatch.context() as patch:
-            patch.setattr("ui.lake.forget", busy)
+            patch.setattr("ui.data.lake.forget", busy)
             refused = ana.post("/me/forget", json={"name": "ana"})
         assert refused.status_code == 503 and "is busy. Try again" in refused.json()["error"]
         assert ana.post("/me/forget", json={"name": "ana"}).status_code == 200

@@ -21,11 +21,11 @@ from deltalake.exceptions import TableNotFoundError
 from kafka import KafkaAdminClient, KafkaProducer
 
 from batch import registry
-from batch.index import Index
+from batch.index.lsh import Index
 from conf.settings import PREFIX
 from local.processes import free_port
-from streaming import topics
 from streaming.events import Event, encode
+from streaming.source import topics
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import D, World, make_model, make_world  # noqa: E402

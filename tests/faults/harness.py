@@ -20,15 +20,15 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 
 from batch import registry
-from batch.index import index, with_local_scales
+from batch.index.lsh import index, with_local_scales
+from batch.index.projection import Space
 from batch.mongo import EVERYONE
-from batch.space import Space
 from conf.settings import PREFIX, PROJECT, Settings
 from conf.settings import settings as read_settings
 from local.processes import Process, _processes
 from local.services import KafkaServer, MongoServer
-from streaming import topics
 from streaming.events import Event, encode
+from streaming.source import topics
 
 TRACKS, D, KINDS = 240, 8, 6
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

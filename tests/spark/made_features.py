@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from pyspark.sql import SparkSession
 
-from batch.audio import EXTRACTOR_VERSION, N_FEATURES
-from batch.features import FEATURES
-from batch.library import AudioFile
-from batch.tracks import TRACKS, Track
+from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES
+from batch.library.extraction import FEATURES
+from batch.library.files import AudioFile
+from batch.library.tracks import TRACKS, Track
 from conf.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

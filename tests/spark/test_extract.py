@@ -13,10 +13,10 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from batch.audio import EXTRACTOR_VERSION, N_FEATURES, clip, features
+from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, clip, features
 from batch.extract import Found, Summary, extract
 from batch.lake import version
-from batch.library import scanned
+from batch.library.listing import scanned
 from conf.settings import Lake, settings
 
 RATE = 22_050

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from batch import fma, fma_features
 from batch.extract import Found, extract
+from batch.fma import metadata as fma
+from batch.fma import published_features
 from batch.lake import version
-from batch.library import scanned
+from batch.library.listing import scanned
 from conf.settings import Lake, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -86,8 +87,8 @@ def test_published_features_are_tracks_without_audio(spark: SparkSession, tmp_pa
     vectors: dict[int, np.ndarray | None] = {2: random.normal(size=140), 5: random.normal(size=140), 7: None}
 
     def run() -> str:
-        given = fma_features.published(str(features_csv(folder / "features.csv", vectors)), None)
-        return str(fma_features.take(spark, given, lake))
+        given = published_features.published(str(features_csv(folder / "features.csv", vectors)), None)
+        return str(published_features.take(spark, given, lake))
 
     assert run() == "2 extracted, 0 unchanged, 1 rejected"
     library = str(folder.resolve() / "features.csv")
@@ -110,4 +111,4 @@ def test_published_features_are_tracks_without_audio(spark: SparkSession, tmp_pa
 
     other = features_csv(metadata(tmp_path / "other") / "features.csv", {2: random.normal(size=140)})
     with pytest.raises(ValueError, match=r"1 track ids of .* belong to .* choose another OVERTONE_HOME"):
-        fma_features.take(spark, fma_features.published(str(other), None), lake)
+        published_features.take(spark, published_features.published(str(other), None), lake)

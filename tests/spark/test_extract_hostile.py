@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from batch import features
 from batch.extract import Found, extract
-from batch.library import scanned
+from batch.library import extraction
+from batch.library.listing import scanned
 from conf.settings import Lake, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -58,7 +58,7 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file(
     for name in ("hangs.mp3", "kills.mp3"):  # a pipe into which nobody writes: whoever opens it waits for ever
         (music / name).unlink()
         os.mkfifo(music / name)
-    monkeypatch.setattr(features, "PATIENCE_S", 6.0)
+    monkeypatch.setattr(extraction, "PATIENCE_S", 6.0)
     killer = threading.Thread(target=kill_the_reader_of, args=(music / "kills.mp3",), daemon=True)
     killer.start()
     lake = Lake(root=str(tmp_path / "lake"))

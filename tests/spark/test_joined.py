@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from batch.index import Index, index
-from batch.joined import band_table, neighbours
-from batch.space import Space
+from batch.index.lsh import Index, index
+from batch.index.projection import Space
+from batch.index.spark_join import band_table, neighbours
 
 D, N = 6, 200
 

@@ -12,16 +12,17 @@ from pyspark.ml.classification import MultilayerPerceptronClassificationModel
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 
-from batch import genre, registry, similarity, sweep
-from batch.audio import N_FEATURES
-from batch.index import local_scales, positive
-from batch.network import Ensemble
+from batch import registry
+from batch.audio.features import N_FEATURES
+from batch.index.lsh import local_scales, positive
+from batch.index.tuning import Banding, default_banding
+from batch.model import fit_index, genre_mlp, sweep
+from batch.model.artist_cap import spread
+from batch.model.fit_index import TooFewTracks
+from batch.model.mlp_inference import Ensemble
+from batch.model.training_set import NoFeatures, _one_extractor
 from batch.publish import documents
-from batch.similarity import TooFewTracks
 from batch.train import Tuned, last_tuned, summary, train
-from batch.training_set import NoFeatures, _one_extractor
-from batch.tuning import Banding, default_banding
-from batch.variety import spread
 from conf.settings import Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -145,10 +146,12 @@ def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
 ) -> None:
     bandings = [Banding(4, 8, 8), Banding(8, 16, 16, probes=1), Banding(6, 16, 16, limit=4)]
     monkeypatch.setattr(sweep, "grid", lambda tracks: bandings)
-    monkeypatch.setattr(genre, "SHAPES", [genre.Shape(8, 20, 16, 0.5, 10), genre.Shape(16, 20, 16, 0.5, 10)])
+    monkeypatch.setattr(
+        genre_mlp, "SHAPES", [genre_mlp.Shape(8, 20, 16, 0.5, 10), genre_mlp.Shape(16, 20, 16, 0.5, 10)]
+    )
     made(spark, chosen, 40)
     plain = train(spark, chosen)
-    monkeypatch.setattr(similarity, "ON_DRIVER", 10)
+    monkeypatch.setattr(fit_index, "ON_DRIVER", 10)
     tuned = train(spark, chosen, tune=True)
     scales = positive(local_scales(tuned.index, np.asarray(tuned.index.vectors)))
     np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="found by Spark as on the driver")
@@ -163,7 +166,7 @@ def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
     assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
     assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "a little too good" in summary(tuned)
     found = last_tuned(chosen.models.root, (40, N_FEATURES))
-    assert found.banding in bandings and found.shape in genre.SHAPES and found.chosen_on == genre.SHARED_TRACKS
+    assert found.banding in bandings and found.shape in genre_mlp.SHAPES and found.chosen_on == genre_mlp.SHARED_TRACKS
     assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_banding(4000))
     assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"
 

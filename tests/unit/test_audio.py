@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 import soundfile
 
-from batch.audio import (
+from batch.audio.features import (
     EXTRACTOR_VERSION,
     MIDDLE_S,
     N_FEATURES,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch.growth import append, remove
-from batch.index import NEAR, Index, index, with_local_scales
-from batch.space import Space
-from streaming.candidates import Catalogue, once
+from batch.index.lsh import NEAR, Index, index, with_local_scales
+from batch.index.projection import Space
+from batch.index.updates import append, remove
+from streaming.ranking.neighbour_cache import Catalogue, once
 
 D, N = 6, 600
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from batch.audio import clip, features, track
-from batch.decoding import BLOCK, UnreadableAudio, recording
+from batch.audio.decoding import BLOCK, UnreadableAudio, recording
+from batch.audio.features import clip, features, track
 
 RATE = 22_050
 

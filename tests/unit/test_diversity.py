@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from streaming.candidates import Points, alike
-from streaming.diversity import TOGETHER, Ranked, at_once, diverse
+from streaming.ranking.mmr import TOGETHER, Ranked, at_once, diverse
+from streaming.ranking.neighbour_cache import Points, alike
 
 D = 5
 

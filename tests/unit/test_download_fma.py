@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.archive import DamagedArchive, UnsafeArchive, WrongContent, checksums, unpack
 from batch.download_fma import PUBLISHED, Published, main
-from batch.meter import line, size
+from batch.fma.archive import DamagedArchive, UnsafeArchive, WrongContent, checksums, unpack
+from batch.fma.meter import line, size
 
 CLIPS = {
     f"{number // 1000:03d}/{number:06d}.mp3": random.Random(number).randbytes(70_000) for number in (2, 5, 10, 1040)
@@ -459,7 +459,7 @@ def test_the_job_needs_no_spark() -> None:
 
 def test_a_terminal_of_unknown_width_gets_a_bar() -> None:
     ours, theirs = os.openpty()  # 0 columns wide until somebody says otherwise
-    code = "from batch.meter import Meter\nwith Meter('fma_small.zip', 2048, 1024) as meter: meter.add(1024)"
+    code = "from batch.fma.meter import Meter\nwith Meter('fma_small.zip', 2048, 1024) as meter: meter.add(1024)"
     names = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PROGRESS_COLUMNS")}
     subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=theirs, env=names, check=True, timeout=60

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batch import fma, fma_features
+from batch.fma import metadata, published_features
 
 GENRES = "genre_id,#tracks,parent,title,top_level\n21,10,0,Hip-Hop,21\n12,20,0,Rock,12\n"
 HEADER = (
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, tracks: str = HEADER + ROWS, genres: str = GENRES) ->
 
 
 def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
-    found = fma.metadata(folder(tmp_path))
+    found = metadata.metadata(folder(tmp_path))
     assert found.of("/fma_small/000/000002.mp3") == (
         "2",
         {
@@ -52,7 +52,7 @@ def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
 def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_missing_is_left_out(
     tmp_path: Path,
 ) -> None:
-    found = fma.metadata(folder(tmp_path))
+    found = metadata.metadata(folder(tmp_path))
     expected = {
         "title": "None",
         "artist": 'A "quoted" name',
@@ -66,13 +66,13 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
 
 
 def test_other_files_are_none_of_fmas(tmp_path: Path) -> None:
-    found = fma.metadata(folder(tmp_path))
+    found = metadata.metadata(folder(tmp_path))
     for path in ("/000/2.mp3", "/music/000002.mp3", "/001/000002.mp3", "/000/a000002.mp3", "/000/000002/song.mp3"):
         assert found.of(path) == (None, {})
 
 
 def test_torn_rows_are_counted_and_their_clips_keep_their_numbers(tmp_path: Path) -> None:
-    found = fma.metadata(folder(tmp_path))
+    found = metadata.metadata(folder(tmp_path))
     assert found.torn == 2
     assert found.of("/fma_small/000/000004.mp3") == ("4", {})
 
@@ -86,13 +86,13 @@ def test_torn_rows_are_counted_and_their_clips_keep_their_numbers(tmp_path: Path
     ],
 )
 def test_another_layout_is_told(tracks: str, genres: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(fma.NotFMA, match=message):
-        fma.metadata(folder(tmp_path, tracks, genres))
+    with pytest.raises(metadata.NotFMA, match=message):
+        metadata.metadata(folder(tmp_path, tracks, genres))
 
 
 def test_a_folder_without_metadata_is_told(tmp_path: Path) -> None:
-    with pytest.raises(fma.NotFMA, match=r"genres.csv cannot be read .* batch/download_fma.py"):
-        fma.metadata(tmp_path)
+    with pytest.raises(metadata.NotFMA, match=r"genres.csv cannot be read .* batch/download_fma.py"):
+        metadata.metadata(tmp_path)
 
 
 def features_csv(
@@ -112,7 +112,7 @@ def features_csv(
 def test_published_features_stand_in_our_order(tmp_path: Path) -> None:
     row = ["9.0", *(f"{value}.5" for value in range(140))]
     path = features_csv(folder(tmp_path) / "features.csv", {2: row, 3: [""] * 141})
-    found = fma_features.published(str(path), None)
+    found = published_features.published(str(path), None)
     assert (found.library, found.ids, found.vectors.shape) == (str(path.resolve()), ["2", "3"], (2, 140))
     # the file has kurtosis, max, mean, median, min, skew, std; we have mean, std, skew, kurtosis, median, min, max
     assert [float(found.vectors[0, 20 * at]) for at in range(7)] == [40.5, 120.5, 100.5, 0.5, 60.5, 80.5, 20.5]
@@ -122,20 +122,22 @@ def test_published_features_stand_in_our_order(tmp_path: Path) -> None:
 def test_other_tables_are_not_fmas_features(tmp_path: Path) -> None:
     path = tmp_path / "features.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(fma.NotFMA, match=r"its rows begin with a, 1; expected feature, statistics, number, track_id"):
-        fma_features.published(str(path), None)
-    with pytest.raises(fma.NotFMA, match=r"20 columns missing, the first is mfcc.mean.01"):
-        fma_features.published(str(features_csv(path, {2: ["1"] * 121}, ("kurtosis", "max"))), None)
-    with pytest.raises(fma.NotFMA, match=r"2 rows and 1 track ids|not FMA's features.csv"):
+    with pytest.raises(
+        metadata.NotFMA, match=r"its rows begin with a, 1; expected feature, statistics, number, track_id"
+    ):
+        published_features.published(str(path), None)
+    with pytest.raises(metadata.NotFMA, match=r"20 columns missing, the first is mfcc.mean.01"):
+        published_features.published(str(features_csv(path, {2: ["1"] * 121}, ("kurtosis", "max"))), None)
+    with pytest.raises(metadata.NotFMA, match=r"2 rows and 1 track ids|not FMA's features.csv"):
         path.write_text(features_csv(path, {2: ["1.0"] * 141}).read_text() + ",".join(["2", *["1.0"] * 141]) + "\n")
-        fma_features.published(str(path), None)
-    with pytest.raises(fma.NotFMA, match="word"):
-        fma_features.published(str(features_csv(path, {2: ["word"] * 141})), None)
-    with pytest.raises(fma.NotFMA, match="without a track id, or with one below 0"):
-        fma_features.published(str(features_csv(path, {-2: ["1.0"] * 141})), None)
+        published_features.published(str(path), None)
+    with pytest.raises(metadata.NotFMA, match="word"):
+        published_features.published(str(features_csv(path, {2: ["word"] * 141})), None)
+    with pytest.raises(metadata.NotFMA, match="without a track id, or with one below 0"):
+        published_features.published(str(features_csv(path, {-2: ["1.0"] * 141})), None)
 
 
 def test_a_torn_row_of_features_is_told_and_the_others_are_read(tmp_path: Path) -> None:
     path = features_csv(tmp_path / "features.csv", {2: ["1.0"] * 141, 3: ["1.0"] * 7, 5: ["2.0"] * 141})
-    found = fma_features.published(str(path), None)
+    found = published_features.published(str(path), None)
     assert (found.ids, found.torn) == (["2", "5"], ("3",))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch.genre import Shape, examples
-from batch.holdout import Score, artist_folds, learnable, own_split, rebalanced, score
-from batch.network import Ensemble, Perceptron, inputs, layers
+from batch.model.artist_split import Score, artist_folds, learnable, own_split, rebalanced, score
+from batch.model.genre_mlp import Shape, examples
+from batch.model.mlp_inference import Ensemble, Perceptron, inputs, layers
 from batch.registry import ModelUnusable
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch import added
-from batch.growth import append, remove
-from batch.index import Index, index, with_local_scales
-from batch.space import FeaturesUnfit, Space
+from batch.index import segments
+from batch.index.lsh import Index, index, with_local_scales
+from batch.index.projection import FeaturesUnfit, Space
+from batch.index.updates import append, remove
 
 D = 8
 rng = np.random.default_rng(5)
@@ -106,13 +106,13 @@ def test_the_state_tells_readers_when_to_open_again(folder: Path) -> None:
 
 
 def test_many_segments_are_written_together(folder: Path) -> None:
-    for at in range(added.MOST_SEGMENTS * 2 + 3):
+    for at in range(segments.MOST_SEGMENTS * 2 + 3):
         append(folder, [f"n{at:03d}"], points(at + 1)[-1:], ["somebody"])
         if at % 10 == 0:
             remove(folder, [f"n{at:03d}"])
     whole = Index.open(folder)
-    assert len(list((folder / "added").glob("*.npz"))) < added.MOST_SEGMENTS
-    assert len(whole) == 200 + added.MOST_SEGMENTS * 2 + 3 - 7
+    assert len(list((folder / "added").glob("*.npz"))) < segments.MOST_SEGMENTS
+    assert len(whole) == 200 + segments.MOST_SEGMENTS * 2 + 3 - 7
     assert (whole.rows_of(["n001", "n009", "n060"]) >= 200).tolist() == [True, True, False]
 
 

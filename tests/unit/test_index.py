@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from batch.growth import append
-from batch.index import Index, IndexUnreadable, distances, index, quality, with_local_scales
+from batch.index.lsh import Index, IndexUnreadable, distances, index, quality, with_local_scales
+from batch.index.projection import FeaturesUnfit, Space, to_unit
+from batch.index.updates import append
 from batch.registry import ModelUnusable
-from batch.space import FeaturesUnfit, Space, to_unit
 
 D = 8
 

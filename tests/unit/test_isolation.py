@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from batch.isolation import HEADROOM, Isolated, Lost, NotStarted
+from batch.audio.worker import HEADROOM, Isolated, Lost, NotStarted
 
 
 def test_a_call_gives_what_the_function_gives_and_raises_what_it_raises() -> None:
@@ -72,7 +72,7 @@ def test_a_child_that_cannot_start_says_why() -> None:
 
 
 def test_a_child_ends_with_its_caller() -> None:
-    caller = "import sys; from batch.isolation import Isolated; print(Isolated('os:getpid')(limit_s=60))"
+    caller = "import sys; from batch.audio.worker import Isolated; print(Isolated('os:getpid')(limit_s=60))"
     child = int(subprocess.run([sys.executable, "-c", caller], capture_output=True, text=True, check=True).stdout)
     for _ in range(100):
         try:

@@ -10,10 +10,11 @@ import pytest
 from deltalake import DeltaTable
 
 from conf.settings import Lake
-from streaming.landing import Landing
-from streaming.ledger import LISTENING_EVENTS, ranges
-from streaming.lists import RECOMMENDATIONS, is_list, recommendations
-from streaming.profiles import message
+from streaming.ledger import ranges
+from streaming.schemas import LISTENING_EVENTS
+from streaming.serving.microbatch import message
+from streaming.sink.delta_append import Landing
+from streaming.sink.recommendation_rows import RECOMMENDATIONS, is_list, recommendations
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.library import AudioFile, EmptyLibrary, LibraryNotFound, Unusable, library_name, library_root, scan
+from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, Unusable, library_name, library_root, scan
 
 
 def put(path: Path, content: bytes = b"x") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batch.map2d import positions
+from batch.model.map_layout import positions
 
 
 def crowds(n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

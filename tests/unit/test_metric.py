@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batch import hubness
-from batch.labels import Tags, tags
-from batch.metric import learned
-from batch.pairs import normalised_precision, rankings, scaled
-from batch.space import to_unit
+from batch.index import hubness
+from batch.index.exact import normalised_precision, rankings, scaled
+from batch.index.projection import to_unit
+from batch.library.labels import Tags, tags
+from batch.model.metric_learning import learned
 
 D = 20
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from streaming.metrics import RECENT_S, Metrics, cause
-from streaming.profiles import Outcome
+from streaming.operations.metrics import RECENT_S, Metrics, cause
+from streaming.serving.microbatch import Outcome
 
 
 def offsets(*at: int) -> str:
@@ -81,8 +81,8 @@ def test_of_an_exception_the_line_that_names_the_error_is_told() -> None:
 Traceback (most recent call last):
   File "ledger.py", line 1, in land
 pyarrow.lib.ArrowInvalid: not JSON
-streaming.profiles.Overtaken: 3 of profiles changed
+streaming.serving.microbatch.Overtaken: 3 of profiles changed
 === Streaming Query ===
 +- ~StreamingDataSourceV2ScanRelation[value#1] KafkaTable Exception"""
-    assert cause(text) == "streaming.profiles.Overtaken: 3 of profiles changed"
+    assert cause(text) == "streaming.serving.microbatch.Overtaken: 3 of profiles changed"
     assert cause("") == "no message"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from batch.labels import said, spellings
-from batch.pairs import exact, normalised_precision, precision, rankings, recalled, scaled, squared
+from batch.index.exact import exact, normalised_precision, precision, rankings, recalled, scaled, squared
+from batch.library.labels import said, spellings
 
 POINTS = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]], dtype=np.float32)
 

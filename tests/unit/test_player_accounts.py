@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conf.settings import SettingsError, settings
-from ui.accounts import PER_S, TooManyTries, Tries, why_no_password
+from ui.auth.accounts import PER_S, TooManyTries, Tries, why_no_password
 
 
 def test_failures_are_counted_by_key_and_forgotten_in_time() -> None:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from batch.library import library_name
+from batch.library.files import library_name
 from conf.settings import Lake
-from ui import lake as module
-from ui.lake import NOTHING, Rows, events_of, forget, fresh, rejected_events, rejected_tracks
+from ui.data import lake as module
+from ui.data.lake import NOTHING, Rows, events_of, forget, fresh, rejected_events, rejected_tracks
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

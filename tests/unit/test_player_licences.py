@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.licences import CC, Licence, licence
+from ui.page.licences import CC, Licence, licence
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from streaming.events import BadEvent, Event
-from ui import listens as module
-from ui.listens import Listens, ListensFull
+from ui.data import event_queue as module
+from ui.data.event_queue import Listens, ListensFull
 
 
 class Sent:

@@ -14,19 +14,20 @@ from starlette.testclient import TestClient
 from batch.mongo import EVERYONE
 from conf.settings import settings
 from streaming.events import Event
-from ui import cards, server
-from ui.accounts import Accounts, Tries
-from ui.covers import cover
-from ui.library import Item, Library, LibraryAway, Recommendations, Track
-from ui.listens import Listens, State
-from ui.mine import Mine, Taste
-from ui.nearness import Nearness
-from ui.parts import Parts
-from ui.search import Shelf as Words
-from ui.search import shelf as words_of
-from ui.secret import SecretUnusable, session_secret
-from ui.sessions import Sessions
-from ui.sound import Ear
+from ui import app
+from ui.auth.accounts import Accounts, Tries
+from ui.auth.revocations import Sessions
+from ui.auth.secret import SecretUnusable, session_secret
+from ui.data.event_queue import Listens, State
+from ui.data.history import Mine, Taste
+from ui.data.library import Item, Library, LibraryAway, Recommendations, Track
+from ui.data.search import Shelf as Words
+from ui.data.search import shelf as words_of
+from ui.dependencies import Parts
+from ui.media.analysis import Ear
+from ui.media.similarity import Nearness
+from ui.page import cards
+from ui.page.covers import cover
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -160,7 +161,7 @@ def client(shelf: Shelf, kept: Kept) -> TestClient:
         tries_of_name=Tries(),
         sign_ups=Tries(),
     )
-    return TestClient(server.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
+    return TestClient(app.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
 
 
 def event(**more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from ui.search import Shelf, Shelves, shelf
+from ui.data.search import Shelf, Shelves, shelf
 
 TRACKS = [
     {"_id": "1", "title": "Food", "artist": "AWOL", "album": "A Way Of Life", "genre": "Hip-Hop"},
@@ -68,7 +68,7 @@ def test_an_empty_library_has_no_words() -> None:
 
 
 def test_a_changed_library_is_read_again_and_an_unchanged_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.search.CHECK_S", 0.0)
+    monkeypatch.setattr("ui.data.search.CHECK_S", 0.0)
     tracks, reads, mark = [{"_id": "1", "title": "Old"}], [], ["a"]
 
     def read() -> Shelf:

@@ -14,10 +14,10 @@ import soundfile
 from PIL import Image
 
 from batch import registry
-from batch.audio import track
-from batch.index import Index, Space, index
-from ui.nearness import Nearness, NoModel, between
-from ui.sound import PEAKS, PICTURE_WIDTH, Ear, NotHeard
+from batch.audio.features import track
+from batch.index.lsh import Index, Space, index
+from ui.media.analysis import PEAKS, PICTURE_WIDTH, Ear, NotHeard
+from ui.media.similarity import Nearness, NoModel, between
 
 RATE = 22_050
 

@@ -11,9 +11,9 @@ from fastapi import FastAPI, Request
 from pyarrow import fs
 from starlette.testclient import TestClient
 
-from ui.sending import piece, sound_of
-from ui.session import Refused, refusal
-from ui.sound import PEAKS, Ear, NotHeard
+from ui.auth.session import Refused, refusal
+from ui.media.analysis import PEAKS, Ear, NotHeard
+from ui.media.streaming import piece, sound_of
 
 SONG = "s3://music/Ana/Ein Lied ü.flac"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from ui.library import Item, Recommendations, Track
+from ui.data.library import Item, Recommendations, Track
 from ui.recommendations import NoList, rows, then, write_csv, write_json, write_table
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)

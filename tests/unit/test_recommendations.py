@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from batch.index import Index, index, with_local_scales
-from batch.space import Space
+from batch.index.lsh import Index, index, with_local_scales
+from batch.index.projection import Space
 from conf.settings import Taste
-from streaming.candidates import Catalogue
-from streaming.candidates import alike as likeness
-from streaming.diversity import TOGETHER
 from streaming.events import Event
-from streaming.liking import liking
-from streaming.recommendations import Asked, Item, items, lists
-from streaming.taste import Profile
+from streaming.profile.profile import Profile
+from streaming.ranking.mmr import TOGETHER
+from streaming.ranking.neighbour_cache import Catalogue
+from streaming.ranking.neighbour_cache import alike as likeness
+from streaming.ranking.ranker import Asked, Item, items, lists
+from streaming.ranking.user_vector import liking
 
 TASTE = Taste(
     play=0.2,

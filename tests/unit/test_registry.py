@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from batch import registry
-from batch.growth import append
-from batch.index import Index, index
-from batch.network import Ensemble
+from batch.index.lsh import Index, index
+from batch.index.projection import Space
+from batch.index.updates import append
+from batch.model.mlp_inference import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
-from batch.space import Space
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAVED = PROJECT / "tests" / "data" / "models"

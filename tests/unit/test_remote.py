@@ -9,9 +9,10 @@ import pytest
 import soundfile
 from pyarrow import fs
 
-from batch.features import outcome
-from batch.library import AudioFile, EmptyLibrary, LibraryNotFound, library_name, scanned
-from batch.remote import Copies
+from batch.library.extraction import outcome
+from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, library_name
+from batch.library.listing import scanned
+from batch.library.object_store import Copies
 
 
 def put(store: fs.S3FileSystem, name: str, content: bytes) -> None:

@@ -14,17 +14,18 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from batch import registry, report_measures, report_pictures, train
+from batch import registry, train
 from batch.evaluate import fits, headline, main, of_model
-from batch.genre import SHARED_TRACKS, Shape
-from batch.index import index, with_local_scales
-from batch.labels import tags
+from batch.index.lsh import index, with_local_scales
+from batch.index.projection import FeaturesUnfit
+from batch.index.tuning import Banding, default_banding, drawn
+from batch.library.labels import tags
+from batch.model.genre_mlp import SHARED_TRACKS, Shape
+from batch.model.training_set import Known, fingerprint
 from batch.registry import Model
-from batch.report_measures import Library, genre_precision, hubness, index_quality, simulated_lists
-from batch.report_page import page
-from batch.space import FeaturesUnfit
-from batch.training_set import Known, fingerprint
-from batch.tuning import Banding, default_banding, drawn
+from batch.report import figures, measures
+from batch.report.html import page
+from batch.report.measures import Library, genre_precision, hubness, index_quality, simulated_lists
 
 D = 6
 
@@ -94,7 +95,7 @@ def test_hubs_before_and_after_are_of_lists_among_the_same_tracks(monkeypatch: p
     some = library()
     whole = hubness(some, lists_of(some))
     assert (whole["before"]["way"], whole["after"]["way"]) == ("plain Euclidean", "as served")
-    monkeypatch.setattr(report_measures, "MOST_COMPARED", 50)
+    monkeypatch.setattr(measures, "MOST_COMPARED", 50)
     part = hubness(some, lists_of(some))
     assert part["before"]["tracks"] == part["after"]["tracks"] == 50
     assert part["after"]["way"] == "learned space, local scaling" and part["ways"][-1]["tracks"] == 120
@@ -185,14 +186,14 @@ def test_a_genre_is_drawn_as_it_is_written(name: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Figure, "savefig", savefig)
     genre = np.array([0, 1, 0, 1], dtype=np.int32)
-    report_pictures.plane(np.random.default_rng(1).random((4, 2)).astype(np.float32), genre, [name, "Folk"])
-    report_pictures.confusion([name, "Folk"], np.eye(2, dtype=np.int64))
+    figures.plane(np.random.default_rng(1).random((4, 2)).astype(np.float32), genre, [name, "Folk"])
+    figures.confusion([name, "Folk"], np.eye(2, dtype=np.int64))
     assert sorted(text.replace(r"\$", "$") for text in legends[0]) == sorted([name, "Folk"])
 
 
 def test_a_map_without_genres_can_be_seen() -> None:
     places = np.random.default_rng(1).uniform(-1, 1, (300, 2)).astype(np.float32)
-    drawn = report_pictures.plane(places, np.full(300, -1, dtype=np.int32), [])
+    drawn = figures.plane(places, np.full(300, -1, dtype=np.int32), [])
     pixels = imread(io.BytesIO(base64.b64decode(drawn)))[:, :, :3]
     assert (pixels.min(axis=2) < 0.3).mean() > 0.002, "dark dots"
 

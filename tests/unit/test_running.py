@@ -9,8 +9,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Settings, settings
-from streaming import running, topics
-from streaming.running import FAILURES, Running
+from streaming.operations import supervisor
+from streaming.operations.supervisor import FAILURES, Running
+from streaming.source import topics
 
 
 class Query:
@@ -38,8 +39,8 @@ class Starts:
 def away(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """What does not answer, in the order of the questions; nothing when the list is used up."""
     answers: list[str | None] = []
-    monkeypatch.setattr(running, "who_is_away", lambda _: answers.pop(0) if answers else None)
-    monkeypatch.setattr(running, "RETRY_S", 0.0)
+    monkeypatch.setattr(supervisor, "who_is_away", lambda _: answers.pop(0) if answers else None)
+    monkeypatch.setattr(supervisor, "RETRY_S", 0.0)
     monkeypatch.setattr(topics, "ensure", lambda _: {})
     return answers
 

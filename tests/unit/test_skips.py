@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.settings import settings
-from streaming.skips import FILE, factors, frozen, write
+from streaming.profile.skip_rates import FILE, factors, frozen, write
 
 TASTE = settings().taste.model_copy(update={"skip_rate_prior": 20.0, "skip_factor_most": 2.0})
 

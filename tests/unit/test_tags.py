@@ -9,7 +9,7 @@ import mutagen
 import pytest
 from mutagen.id3 import ID3, TALB, TCOM, TCON, TDRC, TIT2, TPE1, TRCK, WCOP, WOAR
 
-from batch.tags import Tags, tags
+from batch.audio.tags import Tags, tags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutated_files import whole_file  # noqa: E402

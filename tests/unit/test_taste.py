@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import Taste
 from streaming.events import Event
-from streaming.taste import MUTINGS, Opinion, Profile, weights_of
+from streaming.profile.profile import MUTINGS, Opinion, Profile, weights_of
 
 TASTE = Taste(
     play=0.2,

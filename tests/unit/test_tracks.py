@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from batch.library import AudioFile
-from batch.tracks import TRACKS, Catalogue, FileRead, Track
+from batch.library.files import AudioFile
+from batch.library.tracks import TRACKS, Catalogue, FileRead, Track
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 TUESDAY = MONDAY + timedelta(days=1)

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from batch.bands import bands
-from batch.tuning import (
+from batch.index.hash_tables import bands
+from batch.index.tuning import (
     TARGET_RECALL,
     Banding,
     Quality,

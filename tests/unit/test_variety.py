@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch.variety import COMPARABLE
-from batch.variety import spread as spread_by_score
+from batch.model.artist_cap import COMPARABLE
+from batch.model.artist_cap import spread as spread_by_score
 
 
 def spread(artists: np.ndarray, k: int) -> np.ndarray:

@@ -54,7 +54,7 @@ export function hurry() {
 /** Puts the new list in place: cards that stay are moved, not made again, so pictures do not flicker. */
 function showForYou(news) {
   const section = one("#for-you");
-  const fresh = parsed(news.html); // escaped by the server, see ui/cards.py
+  const fresh = parsed(news.html); // escaped by the server, see ui/page/cards.py
   section.dataset.generation = news.generation ?? "";
   section.dataset.personal = news.personal ?? "";
   const list = one(".cards", section);

@@ -5,7 +5,7 @@
 import { pathTo } from "./address.js";
 import { get, make, one, parsed } from "./dom.js";
 
-// As many as the server tells genres apart (ui/tracks.py).
+// As many as the server tells genres apart (ui/routes/audio.py).
 const COLOURS = [
   ["#e8683c", "#3f9be0", "#4bb36a", "#b06fd8", "#d9a514", "#e0559b", "#37b3b0", "#8d7bea", "#9aa63a", "#c98252"],
   ["#4f74c4", "#c2454b", "#1f8f5f", "#d98ad0", "#8f7416", "#6cb9da", "#8a4f9e", "#7fc241", "#b0627a", "#5b8078"],

@@ -133,6 +133,6 @@ export async function showWhy(trackId) {
   const dialog = one("#why-dialog");
   const answer = await get(pathTo("view", "why", trackId));
   if (!answer.ok) return toast(answer.error);
-  one("#why-body").innerHTML = answer.html; // escaped by the server, see ui/pages.py
+  one("#why-body").innerHTML = answer.html; // escaped by the server, see ui/page/rendering.py
   dialog.showModal();
 }

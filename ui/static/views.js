@@ -53,7 +53,7 @@ export async function showView(again = false) {
   const isNew = shown !== path;
   shown = path;
   const opened = all("#view details[open]").map((each) => each.dataset.keep);
-  one("#view").replaceChildren(parsed(answer.html)); // escaped by the server, see ui/pages.py
+  one("#view").replaceChildren(parsed(answer.html)); // escaped by the server, see ui/page/rendering.py
   if (!isNew) for (const each of all("#view details")) each.open = opened.includes(each.dataset.keep);
   const head = one("#view h2");
   showTitle({ page: head?.textContent ?? "" });

@@ -1,0 +1,1 @@
+from batch.index.lsh import Index as Index

@@ -1,0 +1,69 @@
+"""The Delta tables of the durable lane, a row each: what was heard, what was refused, what was recommended."""
+
+from __future__ import annotations
+
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+_PLACE = [
+    StructField("topic", StringType()),
+    StructField("topic_id", StringType()),
+    StructField("partition", IntegerType()),
+    StructField("offset", LongType()),
+]
+
+LISTENING_EVENTS = StructType(
+    [
+        *_PLACE,
+        StructField("event_id", StringType()),
+        StructField("user_id", StringType()),
+        StructField("track_id", StringType()),
+        StructField("action", StringType()),
+        StructField("position_ms", LongType()),
+        StructField("duration_ms", LongType()),
+        StructField("occurred_at", TimestampType()),
+        StructField("session_id", StringType()),
+        StructField("source", StringType()),
+        StructField("model_version", StringType()),
+        StructField("target", StringType()),
+        StructField("more", StringType()),
+        StructField("received_at", TimestampType()),
+    ]
+)
+"""One row a valid event; `more` is JSON with the fields that this version does not know."""
+
+REJECTED_EVENTS = StructType(
+    [
+        *_PLACE,
+        StructField("reason", StringType()),
+        StructField("raw", BinaryType()),
+        StructField("bytes", LongType()),
+        StructField("sha256", StringType()),
+        StructField("received_at", TimestampType()),
+    ]
+)
+"""One row a refused value: the first 64 KiB of it, its length and hash, and why."""
+
+RECOMMENDATIONS = StructType(
+    [
+        StructField("user_id", StringType()),
+        StructField("generation", LongType()),
+        StructField("rank", IntegerType()),
+        StructField("track_id", StringType()),
+        StructField("score", DoubleType()),
+        StructField("generated_at", TimestampType()),
+        StructField("model_version", StringType()),
+        StructField("reason", StringType()),
+        StructField("because", ArrayType(StringType())),
+    ]
+)
+"""One row a listener, generation and rank."""

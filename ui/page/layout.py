@@ -1,0 +1,112 @@
+"""The page: search and likeness answered by Gradio, the player bar and "For you" by static/player.js.
+
+The bar and the audio element are made by the script outside of what Gradio renders, so that nothing Gradio redraws can
+interrupt the music. "For you" is fetched by the script too, because it has to change by itself; see listening.py.
+"""
+
+from __future__ import annotations
+
+import os
+from html import escape
+
+from ui.data.library import Library, LibraryAway
+from ui.data.search import MAX_QUERY
+from ui.page import cards
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+import gradio as gr
+
+HEAD = (
+    '<link rel="stylesheet" href="/ui/player.css"><link rel="stylesheet" href="/ui/bar.css">'
+    '<script type="module" src="/ui/page.js"></script>'
+    '<meta name="color-scheme" content="light dark">'
+)
+THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+"""Fonts of the listener's own machine: a named web font would be fetched from elsewhere."""
+
+BRAND = (
+    '<div class="brand"><svg viewBox="0 0 32 32" aria-hidden="true">'
+    '<path d="M4 16q3-12 6 0t6 0 6 0 6 0" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>'
+    "</svg><h1>Overtone</h1></div>"
+)
+NAV = (
+    '<nav id="nav" aria-label="Pages"><a href="#/">Home</a><a href="#/map">Map</a><a href="#/sound">By sound</a>'
+    '<a href="#/you">You</a><a href="#/status" data-operator>Service</a></nav>'
+)
+HOME = """
+<div id="view" hidden></div>
+<div id="home-view">
+  <div id="home-top"></div>
+  <div class="steered">
+  <section id="steering" aria-label="Steer the list">
+    <label for="adventure">Familiar</label>
+    <input id="adventure" type="range" min="0" max="100" step="5" value="50" aria-label="From familiar to adventurous">
+    <span aria-hidden="true">Adventurous</span>
+    <span id="muted-chips"></span>
+  </section>
+  <section id="for-you" aria-label="For you" data-complete-share="{share}"></section>
+  </div>
+  <div id="home-more"></div>
+</div>
+"""
+LISTENER = (
+    '<button type="button" id="theme" data-do="theme" aria-label="Switch between light and dark" title="Light or dark">'
+    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" '
+    'stroke="currentColor" stroke-width="2" fill-opacity=".25"/></svg></button>'
+    '<button type="button" id="listener" data-do="listener" aria-haspopup="dialog">Choose listener</button>'
+)
+
+
+def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
+    """The page. complete_share : so much of a track heard is complete, less is a skip; the script decides by it"""
+
+    def search(text: str) -> str:
+        text = text[:MAX_QUERY]  # the field's own limit holds in the browser only
+        try:
+            return cards.results(text, *library.search_counted(text))
+        except LibraryAway:
+            return cards.away("Search", "The library does not answer right now. Search again in a moment.")
+
+    def similar(track_id: str) -> str:
+        try:
+            track = library.track(track_id) if track_id else None
+            return cards.similar(track, library.similar(track_id) if track else [])
+        except LibraryAway:
+            return cards.away("More like this", "The library does not answer right now. Try again in a moment.")
+
+    page = gr.Blocks(title="Overtone", analytics_enabled=False)
+    with page:
+        with gr.Row(elem_id="top"):
+            _html(BRAND + NAV, "brand")
+            words = gr.Textbox(
+                elem_id="search",
+                label="Search title, artist, album, genre",
+                placeholder="Search title, artist, album, genre",
+                show_label=False,
+                container=False,
+                max_lines=1,
+                max_length=MAX_QUERY,
+            )
+            _html(LISTENER, "who")
+        _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")
+        found = _html("", "results")
+        neighbours = _html("", "similar")
+        _html(HOME.format(share=escape(str(complete_share))), "home")
+        # The script writes a track id here: a component of Gradio's own, so that the handler stays a plain function.
+        like_what = gr.Textbox(elem_id="similar-to", visible="hidden", label="Track id")
+        for handler, given, shown in ((search, words, found), (similar, like_what, neighbours)):
+            given.change(
+                handler,
+                given,
+                shown,
+                queue=False,
+                show_progress="hidden",
+                trigger_mode="always_last",
+                api_name=handler.__name__,
+            )
+    return page
+
+
+def _html(value: str, elem_id: str) -> gr.HTML:
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load="")
