@@ -9,7 +9,6 @@ network are swept first; later trainings of a library of about that size go on w
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -23,14 +22,14 @@ import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch import registry
+from batch import job, registry
 from batch.index.lsh import NEAR, Index
 from batch.index.tuning import TARGET_RECALL, Banding, default_banding
 from batch.lake import version as table_version
 from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
 from batch.model.artist_cap import MOST_OF_ARTIST, WINDOW
 from batch.model.training_set import MOST, Known, columns, fingerprint, is_usable, library_features
-from conf.settings import Settings, settings
+from conf.settings import Settings
 
 SIMILAR = 50
 _BANDING = frozenset(Banding.__dataclass_fields__)
@@ -39,28 +38,15 @@ NAMED = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="batch/train.py", description="Train a model version on the extracted features."
+    return job.run(
+        "batch/train.py",
+        "Train a model version on the extracted features.",
+        lambda settings, options: job.in_spark("train", lambda spark: summary(train(spark, settings, options.tune))),
+        arguments,
+        add_arguments=lambda parser: parser.add_argument(
+            "--tune", action="store_true", help="sweep the index's and the network's settings first (minutes)"
+        ),
     )
-    parser.add_argument(
-        "--tune", action="store_true", help="sweep the index's and the network's settings first (minutes)"
-    )
-    given = parser.parse_args(arguments)
-    try:
-        chosen = settings()
-    except ValueError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 2
-    spark = SparkSession.builder.appName("train").getOrCreate()
-    try:
-        model = train(spark, chosen, given.tune)
-    except ValueError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1
-    finally:
-        spark.stop()
-    print(summary(model), flush=True)
-    return 0
 
 
 def summary(model: registry.Model) -> str:

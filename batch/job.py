@@ -1,0 +1,75 @@
+"""The main() of every job: arguments, settings, the work, and an exit code that says what went wrong.
+
+0 done · 1 the work could not be done · 2 a setting or an argument is wrong
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from conf.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class WrongArgument(ValueError):
+    """An argument or setting with which the job cannot begin; it ends with 2."""
+
+
+def run(
+    path: str,
+    description: str,
+    work: Callable[[Settings, argparse.Namespace], str | None],
+    arguments: Sequence[str] | None = None,
+    add_arguments: Callable[[argparse.ArgumentParser], object] = lambda parser: None,
+    failures: tuple[type[Exception], ...] = (ValueError, OSError),
+) -> int:
+    """Runs a job from its command line to its exit code.
+
+    path : of the job's file, as in the README, such as "batch/train.py"
+    work : (settings, parsed arguments) → the line to print when all is done, None for none; raises WrongArgument for 2
+    arguments : of the command line; None: those of the process
+    add_arguments : declares the job's options on its parser
+    failures : what ends the job with 1 and its message; anything else is a fault of ours and keeps its traceback
+    """
+    name = path.rpartition("/")[2].removesuffix(".py")
+    parser = argparse.ArgumentParser(prog=path, description=description)
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        chosen = settings()
+    except ValueError as error:
+        return failed(name, error, 2)
+    try:
+        summary = work(chosen, options)
+    except WrongArgument as error:
+        return failed(name, error, 2)
+    except failures as error:
+        return failed(name, error, 1)
+    if summary is not None:
+        print(summary, flush=True)
+    return 0
+
+
+def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | None:
+    """What `work` returns, given a Spark session that is stopped afterwards.
+
+    name : of the application, as Spark's pages show it
+    """
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName(name).getOrCreate()
+    try:
+        return work(spark)
+    finally:
+        spark.stop()
+
+
+def failed(name: str, error: object, code: int) -> int:
+    """Prints `name: error` on standard error; returns the exit code."""
+    print(f"{name}: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,73 @@
+"""A job from its command line to its exit code, and files that are replaced in one step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batch import atomic, job
+
+
+def run(work: object, *arguments: str) -> int:
+    return job.run(
+        "batch/made.py",
+        "A made job.",
+        work,
+        arguments,
+        lambda parser: parser.add_argument("--tune", action="store_true"),
+    )  # type: ignore[arg-type]
+
+
+def raising(error: Exception) -> object:
+    def work(*_: object) -> str:
+        raise error
+
+    return work
+
+
+def test_a_job_prints_its_summary_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda settings, options: f"tuned {options.tune}", "--tune") == 0
+    assert capsys.readouterr() == ("tuned True\n", "")
+    assert run(lambda settings, options: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(job.WrongArgument("no such folder"), 2), (ValueError("no tracks"), 1), (OSError("disk full"), 1)],
+)
+def test_a_failure_is_one_line_and_a_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(raising(error)) == code
+    assert capsys.readouterr() == ("", f"made: {error}\n")
+
+
+def test_a_wrong_setting_ends_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OVERTONE_MONGO__DATABSE", "x")
+    assert run(raising(AssertionError("the work must not begin"))) == 2
+    assert "OVERTONE_MONGO__DATABSE is not a setting" in capsys.readouterr().err
+
+
+def test_a_wrong_argument_is_argparses_own_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(raising(AssertionError("the work must not begin")), "--tuna")
+    assert ended.value.code == 2 and "usage: batch/made.py" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(KeyError):
+        run(raising(KeyError("x")))
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, durable: bool) -> None:
+    target = tmp_path / "latest"
+    atomic.write_text(target, "one\n", durable)
+    with pytest.raises(ValueError), atomic.replacing(target) as part:
+        part.write_text("half")
+        raise ValueError
+    assert target.read_text() == "one\n" and list(tmp_path.iterdir()) == [target]
+    atomic.write_text(target, "two\n", durable)
+    assert target.read_text() == "two\n" and list(tmp_path.iterdir()) == [target]
