@@ -1,1 +1,6 @@
-"""Where things are: `settings.py` reads them once, `spark-defaults.conf` and `log4j2.properties` are Spark's."""
+"""Configuration, shared by all parts.
+
+settings      the settings, one frozen object, read from settings.toml and the environment
+
+Beside it: settings.toml, spark-defaults.conf, fairscheduler.xml, log4j2.properties, ivy.xml (the jars).
+"""

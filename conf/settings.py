@@ -7,15 +7,15 @@ in `$SPARK_CONF_DIR` or, where there is none, beside this module. A name that no
 from __future__ import annotations
 
 import os
-import pkgutil
 import tomllib
+from importlib.resources import as_file, files
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "OVERTONE_"
@@ -167,54 +167,51 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _TomlSource(settings_cls)
+        return init_settings, env_settings, _toml_source(settings_cls)
 
     @model_validator(mode="before")
     @classmethod
     def _derive_paths(cls, values: dict[str, Any]) -> dict[str, Any]:
         home = Path(values.get("home") or PROJECT / ".overtone").expanduser().absolute()
         derived = dict(values, home=home)
-        for section, folder in (("lake", "lake"), ("models", "models")):
-            given = derived.get(section) or {}
-            if isinstance(given, dict) and not given.get("root"):
-                derived[section] = {**given, "root": str(home / folder)}
+        for section in ("lake", "models"):  # HOME/lake and HOME/models, unless their root is set
+            fields = derived.get(section) or {}
+            if isinstance(fields, dict) and not fields.get("root"):
+                derived[section] = {**fields, "root": str(home / section)}
         return derived
 
 
-class _TomlSource(PydanticBaseSettingsSource):
+def _toml_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
     """`settings.toml`: in `$SPARK_CONF_DIR` if there is one, else the one that travels with this package (also in a zip)."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # pragma: no cover - not used
-        raise NotImplementedError
-
-    def __call__(self) -> dict[str, Any]:
-        elsewhere = Path(os.environ.get("SPARK_CONF_DIR") or PROJECT / "conf") / "settings.toml"
-        where = str(elsewhere)
-        if elsewhere.is_file():
-            text = elsewhere.read_bytes()
-        else:
-            text = pkgutil.get_data("conf", "settings.toml") or b""
-            where = "conf/settings.toml"
-        try:
-            return tomllib.loads(text.decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{where} is not valid TOML: {error}") from error
+    file = Path(os.environ.get("SPARK_CONF_DIR") or PROJECT / "conf") / "settings.toml"
+    if file.is_file():
+        return _read_toml(settings_cls, file)
+    with as_file(files("conf") / "settings.toml") as packaged:
+        return _read_toml(settings_cls, packaged)
 
 
-def settings(**given: Any) -> Settings:
-    """The settings that hold now; `given` are whole sections or `home` from a job's arguments.
+def _read_toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
+    try:
+        return TomlConfigSettingsSource(settings_cls, file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
 
+
+def settings(**sections: Any) -> Settings:
+    """The settings in force.
+
+    sections : whole sections, or `home`, from a job's arguments; they come before environment and file
     Raises SettingsError, with one line for each thing that is wrong.
     """
     _refuse_unknown_environment()
     try:
-        return Settings(**given)
+        return Settings(**sections)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}{_met(e)}" for e in error.errors()]
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}{_value_met(e)}" for e in error.errors()]
         raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None
 
 
-def _met(error: Any) -> str:
+def _value_met(error: Any) -> str:
     """The value that was met, unless it may be a secret."""
     value = error.get("input")
     is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
@@ -222,16 +219,17 @@ def _met(error: Any) -> str:
 
 
 def _refuse_unknown_environment() -> None:
-    """pydantic-settings passes over a misspelt section in the environment; we do not."""
-    for name in os.environ:
-        if not name.startswith(PREFIX):
+    """Raises SettingsError for a misspelt section in the environment, which pydantic-settings ignores."""
+    for variable in os.environ:
+        if not variable.startswith(PREFIX):
             continue
-        section, _, field = name.removeprefix(PREFIX).lower().partition("__")
-        known = Settings.model_fields.get(section)
-        fields = getattr(known.annotation, "model_fields", None) if known else None
-        if known is None or (fields is None) != (field == "") or (fields is not None and field not in fields):
+        section, _, field_name = variable.removeprefix(PREFIX).lower().partition("__")
+        section_field = Settings.model_fields.get(section)
+        fields = getattr(section_field.annotation, "model_fields", None) if section_field else None
+        is_section = fields is not None
+        if section_field is None or is_section != bool(field_name) or (fields is not None and field_name not in fields):
             names = ", ".join(sorted(_environment_names()))
-            raise SettingsError(f"{name} is not a setting; the settings are {names}")
+            raise SettingsError(f"{variable} is not a setting; the settings are {names}")
 
 
 def _environment_names() -> list[str]:
