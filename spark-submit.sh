@@ -46,7 +46,7 @@ case $master in
     # is left to it, as the loops of a training on a large library.
     java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)
     java_options+=(-XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000)
-    archive=$(overtone_archives "$project")/spark.jsa
+    archive=$(overtone_startup_cache_folder "$project")/spark.jsa
     if [ -n "${ARCHIVE_CLASSES_TO:-}" ]; then
       java_options+=("-XX:ArchiveClassesAtExit=\"$ARCHIVE_CLASSES_TO\"")
     elif [ -e "$archive" ] && [ -z "${SPARK_HOME:-}" ]; then

@@ -3,7 +3,7 @@
     PYTHONPATH=. .venv/bin/python bench/start.py --home DIR [--runs 5]
 
 Side by side, one run of each in turn: Java as it is; with the second compiler held back; and with the classes at hand that
-`local/archive.sh` wrote down, too, which is how `spark-submit.sh` starts jobs on one machine.
+`local/startup_cache.sh` wrote down, too, which is how `spark-submit.sh` starts jobs on one machine.
 """
 
 from __future__ import annotations

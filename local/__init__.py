@@ -1,4 +1,13 @@
-"""What makes one machine enough: embedded MongoDB and Kafka, the sample library, simulated listeners, the demo itself.
+"""What makes one machine enough: embedded MongoDB and Kafka, the sample library, the demo. Used by the scripts only.
 
-The jobs, the stream and the player know nothing of this package.
+demo                     ▶ the demo, in order: services, library, batch, queries, player
+home                       the demo's folder: made, tried, locked; the settings it exports
+services, processes        embedded MongoDB and Kafka; processes that are found and stopped again
+up_to_date                 whether the batch jobs have anything to do, without starting Spark
+batch                    ▶ extract, train and publish in one driver
+streams                  ▶ both queries, feed and catalogue in one driver
+scripted_listener          one listener for `demo.sh --once`
+simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`
+startup_cache_workload   ▶ what setup runs to build the Java startup cache
+sample_library           ▶ music made on the user's machine
 """

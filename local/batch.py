@@ -21,11 +21,11 @@ from conf.settings import settings
 
 def main() -> int:
     chosen = settings()
-    found = Found(*scanned(chosen.library.root))
+    library = Found(*scanned(chosen.library.root))
     spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
     started = time.monotonic()
     try:
-        summary = extract(spark, found, chosen)
+        summary = extract(spark, library, chosen)
         _say(f"extract: {summary} (see {chosen.lake.table('rejected_tracks')})", started)
         model = train(spark, chosen)
         _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)

@@ -20,30 +20,32 @@ from pathlib import Path
 from types import FrameType
 
 from batch import registry
+from batch.atomic import write_text
 from batch.library.files import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
-from local.home import exported, only_one, undisturbed, usable_home
+from local.home import exclusive, exported, signals_ignored, usable_home
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
 READY_S = 180.0
-REVIVALS, REVIVALS_S = 5, 600.0
-"""What ends is started again, at most so often in so many seconds."""
-FOREIGN = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
-"""Of the caller's environment; the demo runs on the Spark that it was tested with."""
+RESTARTS = 5
+"""Restarts of ended processes within RESTARTS_S; one more ends the demo."""
+RESTARTS_S = 600.0
+UNSET_VARIABLES = frozenset({"SPARK_HOME", "MASTER", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS"})
+"""Not passed on from the caller's environment: the demo runs on the Spark that it was tested with."""
 ONCE_LISTENER = "demo-listener"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _arguments(arguments)
+    options = _arguments(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means to go on
         signal.signal(signal.SIGHUP, _interrupt)
     try:
         chosen = settings()
         home = usable_home(chosen.home)
-        with only_one(home):
-            return Demo(given, home).run()
+        with exclusive(home):
+            return Demo(options, home).run()
     except (SettingsError, StepFailed, LibraryNotFound, EmptyLibrary) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -64,22 +66,22 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="listen to a few tracks, print the list that comes, and end"
     )
-    given = parser.parse_args(arguments)
-    if given.listeners < 0:
-        parser.error(f"--listeners {given.listeners}: expected 0 or more")
-    return given
+    options = parser.parse_args(arguments)
+    if options.listeners < 0:
+        parser.error(f"--listeners {options.listeners}: expected 0 or more")
+    return options
 
 
 class Demo:
     """One run. Whatever was started is stopped at its end, in the order queries, player, Kafka, MongoDB."""
 
-    def __init__(self, given: argparse.Namespace, home: Path) -> None:
-        self.given, self.home = given, home
+    def __init__(self, options: argparse.Namespace, home: Path) -> None:
+        self.options, self.home = options, home
         self.started = time.monotonic()
         self.mongo, self.kafka = MongoServer(home), KafkaServer(home)
         self.streams, self.player = Process("streams", home), Process("player", home)
         self.listeners, self.batch = Process("listeners", home), Process("batch", home)
-        self.revivals: list[float] = []
+        self.restarts: list[float] = []
         self.ready_file = home / "run" / "streams.ready"
         self.run_env = home / "run.env"
 
@@ -88,9 +90,9 @@ class Demo:
         for name in stop_leftovers(self.home):
             self._say(f"stopped {name}, left behind by an earlier demo")
         port = self._port()
-        folder = library_root(self.given.folder) if self.given.folder else None
+        folder = library_root(self.options.folder) if self.options.folder else None
         if folder is not None:
-            scan(folder)  # a folder without audio is said before anything starts
+            scan(folder)  # raises before anything starts where the folder holds no audio
         try:
             root = self._prepared(folder)
             chosen = self._settings(root, port)
@@ -98,7 +100,7 @@ class Demo:
             self._batch(root, chosen, environment)
             self._serve(chosen, environment)
             self.environment = environment
-            return self._once(chosen) if self.given.once else self._watch(chosen)
+            return self._once(chosen) if self.options.once else self._watch(chosen)
         finally:
             self.run_env.unlink(missing_ok=True)
             self._stop()
@@ -139,18 +141,18 @@ class Demo:
         )
 
     def _environment(self, chosen: Settings) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        inherited = {name: value for name, value in os.environ.items() if name not in UNSET_VARIABLES}
         player = {f"{PREFIX}PLAYER__HOST": chosen.player.host, f"{PREFIX}PLAYER__PORT": str(chosen.player.port)}
-        return {**kept, **exported(chosen), **player}
+        return {**inherited, **exported(chosen), **player}
 
     def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
-        from local.state import is_up_to_date
+        from local.up_to_date import is_up_to_date
 
         files, unusable = scan(root)
         if is_up_to_date(root, files, unusable, chosen):
             self._say(f"library: {len(files):,} files, nothing has changed since the last run")
             return
-        self._say_if_another(root, chosen)
+        self._say_if_other_library(root, chosen)
         self._say(f"library: {len(files):,} files in {root}; extract, train, publish …")
         self.batch.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"], environment)
         shown = 0
@@ -164,7 +166,7 @@ class Demo:
             raise StepFailed(f"batch failed: {why}\n{self.batch.tail()}")
         self.batch.stop()
 
-    def _say_if_another(self, root: Path, chosen: Settings) -> None:
+    def _say_if_other_library(self, root: Path, chosen: Settings) -> None:
         try:
             last = registry.latest(chosen.models.root).manifest.get("library")
         except (registry.ModelNotFound, registry.ModelUnusable):
@@ -178,38 +180,36 @@ class Demo:
         return self.batch.log.read_text(errors="replace").splitlines()
 
     def _show_batch(self, shown: int) -> int:
-        said = [
+        lines = [
             line
             for line in self._batch_lines()
             if line.startswith(("extract: ", "train: ", "publish: ", "  ")) and "\tat" not in line
         ]
-        said = [line for line in said if line[:2] != "  " or " files, " in line]
-        for line in said[shown:]:
+        lines = [line for line in lines if line[:2] != "  " or " files, " in line]
+        for line in lines[shown:]:
             self._say(line.strip())
-        return len(said)
+        return len(lines)
 
     def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
         """Starts queries and player, and writes run.env when both are ready."""
         self.ready_file.unlink(missing_ok=True)
         self._start_streams(environment)
-        if not self.given.once:
+        if not self.options.once:
             self._start_player(environment)
         deadline = time.monotonic() + READY_S
-        while not (self.ready_file.exists() and (self.given.once or "Overtone is at" in self.player.log.read_text())):
+        while not (self.ready_file.exists() and (self.options.once or "Overtone is at" in self.player.log.read_text())):
             self.streams.require_running("starting the queries")
-            if not self.given.once:
+            if not self.options.once:
                 self.player.require_running("starting the player")
             self._require_services()
             if time.monotonic() > deadline:
                 raise StepFailed(f"the queries were not ready within {READY_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.1)
-        part = self.run_env.with_suffix(".part")
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exported(chosen).items())
-        part.write_text(exports)
-        part.replace(self.run_env)
-        if self.given.listeners:
+        write_text(self.run_env, exports)
+        if self.options.listeners:
             self._start_listeners(environment)
-            self._say(f"{self.given.listeners} simulated listeners are listening")
+            self._say(f"{self.options.listeners} simulated listeners are listening")
         self._say("queries are running")
 
     def _start_streams(self, environment: dict[str, str]) -> None:
@@ -220,25 +220,28 @@ class Demo:
         self.player.start([sys.executable, "-m", "ui"], environment, cwd=PROJECT)
 
     def _start_listeners(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "local.listeners", "--listeners", str(self.given.listeners)]
+        command = [sys.executable, "-m", "local.simulated_listeners", "--listeners", str(self.options.listeners)]
         self.listeners.start(command, environment, cwd=PROJECT)
 
-    def _revive(self) -> None:
-        """Starts again what has ended; the queries and the player wait meanwhile. Raises StepFailed where it keeps ending."""
+    def _restart_ended(self) -> None:
+        """Restarts processes that have ended; queries and player wait meanwhile. Raises StepFailed after too many restarts."""
         parts: list[tuple[Process, Callable[[], object]]] = [
             (self.mongo.process, lambda: self.mongo.start().wait()),
             (self.kafka.process, lambda: self.kafka.start().wait()),
             (self.streams, lambda: self._start_streams(self.environment)),
             (self.player, lambda: self._start_player(self.environment)),
         ]
-        if self.given.listeners:
+        if self.options.listeners:
             parts.append((self.listeners, lambda: self._start_listeners(self.environment)))
         for process, start in parts:
             if process.returncode is None:
                 continue
-            self.revivals = [*(at for at in self.revivals if at > time.monotonic() - REVIVALS_S), time.monotonic()]
-            if len(self.revivals) > REVIVALS:
-                process.require_running("serving, as often before")
+            self.restarts = [
+                *(restart for restart in self.restarts if restart > time.monotonic() - RESTARTS_S),
+                time.monotonic(),
+            ]
+            if len(self.restarts) > RESTARTS:
+                process.require_running(f"serving; restarted {RESTARTS} times within {RESTARTS_S / 60:.0f} minutes")
             self._say(f"{process.name} ended with code {process.returncode}; starting it again")
             process.stop()  # what is left of its group
             start()
@@ -249,17 +252,17 @@ class Demo:
         self._say(f"memory of all processes: {self._memory():.1f} GiB")
         print(f"\n  Overtone is at {address}\n  Ctrl-C stops everything; data stays in {self.home}\n", flush=True)
         has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-        if not self.given.no_browser and has_screen:  # a text browser would take the terminal over
+        if not self.options.no_browser and has_screen:  # a text browser would take the terminal over
             webbrowser.open(address)
         while True:
-            self._revive()
+            self._restart_ended()
             time.sleep(0.5)
 
     def _once(self, chosen: Settings) -> int:
         from kafka.errors import KafkaError
         from pymongo.errors import PyMongoError
 
-        from local.once import listen
+        from local.scripted_listener import listen
 
         try:
             listen(chosen, ONCE_LISTENER, self._say, self.started)
@@ -271,7 +274,12 @@ class Demo:
     def _memory(self) -> float:
         everything = (self.mongo.process, self.kafka.process, self.streams, self.player, self.listeners)
         return (
-            resident_bytes([os.getpid(), *[one.pid for one in everything if one.returncode is None and one.started]])
+            resident_bytes(
+                [
+                    os.getpid(),
+                    *[process.pid for process in everything if process.returncode is None and process.started],
+                ]
+            )
             / 2**30
         )
 
@@ -280,14 +288,14 @@ class Demo:
         self.kafka.process.require_running("serving")
 
     def _stop(self) -> None:
-        with undisturbed():
+        with signals_ignored():
             for stop in (
                 self.listeners.stop, self.batch.stop, self.streams.stop, self.player.stop, self.kafka.stop, self.mongo.stop
             ):  # fmt: skip
                 stop()
 
     def _port(self) -> int:
-        wanted = self.given.port
+        wanted = self.options.port
         if wanted is not None and not 1 <= wanted <= 65535:
             raise StepFailed(f"--port {wanted} is no port, expected 1 to 65535")
         preferred = wanted or settings().player.port

@@ -48,8 +48,8 @@ def usable_home(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def only_one(home: Path) -> Iterator[None]:
-    """One demo a home. The lock goes with the process, however it ends."""
+def exclusive(home: Path) -> Iterator[None]:
+    """Holds the home's lock: one demo a home. The kernel releases it however the process ends."""
     with (home / "run" / "demo.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,8 +60,8 @@ def only_one(home: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave processes behind."""
+def signals_ignored() -> Iterator[None]:
+    """Ignores signals meanwhile, so that a second Ctrl-C leaves no process behind."""
     before = [
         (number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     ]

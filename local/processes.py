@@ -1,7 +1,7 @@
 """Processes that a demo owns: started in a group of their own, remembered in a pid file, stopped with all their children.
 
-The pid file holds the process's start time as the kernel tells it, so that a number that was given to another program
-meanwhile is never mistaken for ours.
+The pid file holds the process's start time as the kernel tells it, so that a pid that another program
+got since is never mistaken for ours.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+from batch.atomic import write_text
 
 
 class StepFailed(RuntimeError):
@@ -49,9 +51,7 @@ class Process:
             )
         record = {"pid": self._popen.pid, "started": _kernel_start(self._popen.pid), "name": self.name}
         record["boot"] = _boot()
-        part = self.pid_file.with_suffix(".part")
-        part.write_text(json.dumps(record))
-        part.replace(self.pid_file)
+        write_text(self.pid_file, json.dumps(record))
         return self
 
     @property
@@ -83,7 +83,7 @@ class Process:
         return "\n".join([f"  the last lines of {self.log}:", *(f"    {line[:300]}" for line in text[-lines:])])
 
     def stop(self, patience_s: float = 15.0) -> None:
-        """SIGTERM, then SIGKILL, to the whole group; returns when nobody of it is left."""
+        """SIGTERM, then SIGKILL, to the whole group; returns when all its processes have ended."""
         if self._popen is not None:
             stop_group(self._popen.pid, patience_s)
             self._popen.wait()
@@ -92,23 +92,23 @@ class Process:
 
 def leftovers(folder: Path) -> list[tuple[str, int]]:
     """(name, pid) of processes that an earlier demo in this folder left behind and that still run."""
-    found = []
+    running = []
     for file in sorted((folder / "run").glob("*.pid")):
         try:
             record = json.loads(file.read_text())
             name, pid, started = str(record["name"]), int(record["pid"]), int(record["started"])
-            if record["boot"] != _boot():  # nothing outlives a boot, and the kernel's clock began anew
+            if record["boot"] != _boot():  # no process outlives a boot, and start times count from it
                 raise ValueError("of an earlier boot")
         except (ValueError, KeyError, TypeError, OSError):
             file.unlink(missing_ok=True)
             continue
         leader = _kernel_start(pid)
-        # The leader may be gone and its children not; a number in use by a later process is not ours.
+        # The leader may have ended while its children run; a pid reused by a later process is not ours.
         if leader == started or (leader is None and _group_members(pid)):
-            found.append((name, pid))
+            running.append((name, pid))
         else:
             file.unlink(missing_ok=True)
-    return found
+    return running
 
 
 def stop_leftovers(folder: Path) -> list[str]:
@@ -122,7 +122,7 @@ def stop_leftovers(folder: Path) -> list[str]:
 
 
 def stop_group(group: int, patience_s: float) -> None:
-    """Ends a process group: SIGTERM first, SIGKILL for who is left after `patience_s` seconds."""
+    """Ends a process group: SIGTERM first, SIGKILL for what is left after `patience_s` seconds."""
     for number, patience in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
         if not _group_members(group):
             return
@@ -151,25 +151,25 @@ def cpu_by_program(pids: Iterable[int]) -> dict[str, float]:
 
 
 def _by_program(pids: Iterable[int], measured: Callable[[int], float]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    total_by_program: dict[str, float] = {}
     for pid in _family(pids):
         name = _program(pid)
-        found[name] = found.get(name, 0) + measured(pid)
-    return found
+        total_by_program[name] = total_by_program.get(name, 0) + measured(pid)
+    return total_by_program
 
 
 def _family(pids: Iterable[int]) -> list[int]:
     """The processes and all their descendants."""
     wanted = set(pids)
     parents = {pid: stat[1] for pid, stat in _processes()}
-    found = []
+    family = []
     for pid in parents:
         ancestor: int | None = pid
         while ancestor is not None and ancestor not in wanted:
             ancestor = parents.get(ancestor)
         if ancestor is not None:
-            found.append(pid)
-    return found
+            family.append(pid)
+    return family
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -186,7 +186,7 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def _boot() -> str:
-    """Tells this boot of the machine from all others."""
+    """Id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -197,7 +197,7 @@ def _stat(pid: int) -> tuple[str, int, int, int] | None:
 
 
 def _fields(pid: int) -> list[str]:
-    """What the kernel's `stat` of a process says behind its name; nothing where there is no such process."""
+    """Fields of /proc/PID/stat after the name; empty where there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
@@ -215,7 +215,7 @@ def _kernel_start(pid: int) -> int | None:
 
 
 def _group_members(group: int) -> list[int]:
-    """Processes of the group that still run; a zombie has only its parent left to tell."""
+    """Processes of the group that still run; zombies do not count."""
     return [pid for pid, (state, _, its_group, _) in _processes() if its_group == group and state != "Z"]
 
 

@@ -1,6 +1,6 @@
 """The embedded MongoDB and Kafka: real servers on free ports of 127.0.0.1, with their data under one folder.
 
-Both keep their port with their data and ask for it again at the next start. MongoDB runs as a replica set of one, which
+Both store their port beside their data and use it again at the next start. MongoDB runs as a replica set of one, which
 gives it transactions and change streams; Kafka runs as broker and controller in one process (KRaft).
 """
 
@@ -46,7 +46,7 @@ class MongoServer:
         """Starts the server and returns at once; `wait` for it."""
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        self.port = _kept_port(self.folder)
+        self.port = _stored_port(self.folder)
         place: list[str | Path] = [
             _mongod(),
             "--dbpath",
@@ -88,7 +88,7 @@ class MongoServer:
         raise StepFailed(f"MongoDB did not become writable within {START_S:.0f} s\n{self.process.tail()}")
 
     def _join_replica_set(self, client: MongoClient[dict[str, Any]], member: str) -> None:
-        """Makes the server a replica set of one, or tells it of its new port: a replica set remembers the old one."""
+        """Makes the server a replica set of one, or tells an existing one its new port (it stores its members' addresses)."""
         from pymongo.errors import OperationFailure
 
         try:
@@ -111,7 +111,7 @@ class KafkaServer:
     """A Kafka broker, from the jars that `local/setup.sh` fetched.
 
     folder : where `kafka/` with data and port, `logs/` and `run/` go
-    archive : where the broker, at its end, writes the classes that it loaded
+    archive : file to which the broker dumps its classes when it ends; None: no dump
     """
 
     def __init__(self, folder: Path, archive: Path | None = None) -> None:
@@ -127,7 +127,7 @@ class KafkaServer:
     def start(self) -> KafkaServer:
         """Starts the broker, after formatting its folder the first time, and returns at once; `wait` for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = _kept_port(self.folder)
+        self.port = _stored_port(self.folder)
         properties = self.folder / "server.properties"
         properties.write_text(self._properties(controller_port=free_port()))
         if not (self.folder / "data" / "meta.properties").exists():
@@ -149,7 +149,7 @@ class KafkaServer:
                 f"starting; if its data is damaged, move {self.folder} away: only events not yet in the lake are lost"
             )
             try:
-                # A client that finds nobody takes its time to ask again; a port does not.
+                # Kafka's client retries slowly; a refused connection is known at once.
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=2000)
                 try:
@@ -216,18 +216,18 @@ class KafkaServer:
 
 
 def archived_classes(program: str) -> list[Path]:
-    """Of "spark" or "kafka", the classes written down last (`local/archive.sh`), where there are any.
+    """The newest CDS archive of "spark" or "kafka" (`local/startup_cache.sh`), at most one.
 
-    Those of another Java than runs are passed over by it.
+    Java ignores an archive of another Java.
     """
-    found = Path(sys.prefix, "jars").glob(f"classes-*/{program}.jsa")
-    return sorted(found, key=lambda file: file.stat().st_mtime)[-1:]
+    archives = Path(sys.prefix, "jars").glob(f"classes-*/{program}.jsa")
+    return sorted(archives, key=lambda file: file.stat().st_mtime)[-1:]
 
 
-def archive_kafkas_classes(file: str) -> None:
-    """Runs a broker once, and writes down the classes that it loaded (`local/archive.sh`). Raises StepFailed."""
+def archive_kafka_classes(file: str) -> None:
+    """Runs a broker once and dumps the classes that it loaded as a CDS archive (`local/startup_cache.sh`). Raises StepFailed."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))  # not without the broker, which nobody would look for
+        signal.signal(number, lambda *_: sys.exit(1))  # unwinds, so that the broker is stopped too
     with TemporaryDirectory() as folder:
         server = KafkaServer(Path(folder), archive=Path(file)).start()
         try:
@@ -236,8 +236,8 @@ def archive_kafkas_classes(file: str) -> None:
             server.stop()
 
 
-def _kept_port(folder: Path) -> int:
-    """The port of the last start where it is free, else a new one, which is kept."""
+def _stored_port(folder: Path) -> int:
+    """The port of the last start where it is free, else a new one, which is stored."""
     file = folder / "port"
     try:
         last = int(file.read_text())

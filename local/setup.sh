@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sets up what the commands need, once: .venv from requirements.txt, the jars, and Java's classes. Quick when all is there.
+# Sets up what the commands need, once: .venv from requirements.txt, the jars, and the Java startup cache. Quick when all is there.
 # Sourced by demo.sh, test.sh and spark-submit.sh.
-# shellcheck source=local/archive.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/archive.sh"
+# shellcheck source=local/startup_cache.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/startup_cache.sh"
 
 overtone_fail() {
   echo "overtone: $*" >&2
@@ -22,15 +22,15 @@ overtone_python() {
 }
 
 overtone_require_java() {
-  local said version
-  # Spark takes JAVA_HOME before the path; what is checked here must be what it takes.
+  local banner version
+  # Spark prefers JAVA_HOME to the PATH; check the Java that it will use.
   if [ -n "${JAVA_HOME:-}" ]; then
     if [ -x "$JAVA_HOME/bin/java" ]; then PATH=$JAVA_HOME/bin:$PATH; else unset JAVA_HOME; fi
   fi
   command -v java >/dev/null || overtone_fail "no Java; install Java 17, for example: apt install openjdk-17-jre-headless"
-  said=$(java -version 2>&1 || true)
-  version=$(sed -n 's/.*version "\([0-9]*\).*/\1/p' <<<"$said" | head -n 1)
-  overtone_java=${version:-0}-$(cksum <<<"$said" | cut -d ' ' -f 1) # this very build
+  banner=$(java -version 2>&1 || true)
+  version=$(sed -n 's/.*version "\([0-9]*\).*/\1/p' <<<"$banner" | head -n 1)
+  overtone_java=${version:-0}-$(cksum <<<"$banner" | cut -d ' ' -f 1) # identifies this build
   [ "${version:-0}" -ge 17 ] ||
     overtone_fail "Java ${version:-of unknown version} found, 17 or newer needed, for example: apt install openjdk-17-jre-headless"
 }
@@ -39,14 +39,14 @@ overtone_require_java() {
 overtone_setup() {
   overtone_require_java
   overtone_install "$@"
-  overtone_has_archives "$1" || overtone_archive "$1"
+  overtone_has_startup_cache "$1" || overtone_build_startup_cache "$1"
 }
 
 overtone_install() {
   local project=$1 kind=${2:-run} venv=$1/.venv python wanted requirements lock
   requirements=$project/requirements.txt
   [ "$kind" = run ] || requirements=$project/requirements-dev.txt
-  # What is installed is remembered by the content of what was asked for.
+  # The stamp is a checksum of the requirement files: a change installs anew.
   wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
   if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"

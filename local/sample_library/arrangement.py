@@ -85,8 +85,10 @@ def arrangement(score: Score, style: Style, artist: Artist, *, tempo: float, see
         ]
 
     tune = score.parts[0]
-    found = chords(tune, score)
-    harmony = [tuple((pitch + transposed) % 12 for pitch in found[(bar - INTRO) % len(found)]) for bar in range(bars)]
+    bar_chords = chords(tune, score)
+    harmony = [
+        tuple((pitch + transposed) % 12 for pitch in bar_chords[(bar - INTRO) % len(bar_chords)]) for bar in range(bars)
+    ]
     key_note = (score.scale[0] + transposed) % 12
     voices = [voice(program, played(tune, INTRO * score.bar), CENTRE) for program in artist.leads]
     for accompanist, pan in zip(style.accompanists, cycle((LEFT, RIGHT)), strict=False):
@@ -103,14 +105,14 @@ def chords(tune: Iterable[Note], score: Score) -> list[Chord]:
     stacked = {degree: tuple(score.scale[(degree + third) % 7] for third in (0, 2, 4, 6)) for degree in HARMONY}
     # A triad without a perfect fifth (7 semitones) is no resting place.
     usable = [(chord, HARMONY[degree]) for degree, chord in stacked.items() if (chord[2] - chord[0]) % 12 == 7]
-    found: list[Chord] = []
+    bar_chords: list[Chord] = []
     for bar in range(round(score.length / score.bar)):
         begin, end = bar * score.bar, (bar + 1) * score.bar
         heard = [0.0] * 12
         for note in tune:
             heard[note.pitch % 12] += max(0.0, min(end, note.start + note.length) - max(begin, note.start))
-        found.append(max(usable, key=lambda option: sum(heard[pitch] for pitch in option[0][:3]) + option[1])[0])
-    return found
+        bar_chords.append(max(usable, key=lambda option: sum(heard[pitch] for pitch in option[0][:3]) + option[1])[0])
+    return bar_chords
 
 
 def _repeated(

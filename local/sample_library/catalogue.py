@@ -118,13 +118,15 @@ def title_of(printed: str) -> str:
 @cache
 def _tunes() -> dict[str, list[Piece]]:
     """Usable tunes by kind of metre, in the order of their titles' digests, which mixes the books."""
-    found: dict[str, dict[str, Piece]] = {kind: {} for kind in METRES}
+    piece_by_title: dict[str, dict[str, Piece]] = {kind: {} for kind in METRES}
     for book in BOOKS:
         for file in sorted((corpus() / book.folder).glob("*.abc")):
             for position, text in enumerate(tune_texts(file)):
                 for kind, piece in _usable(book, file, position, text):
-                    found[kind].setdefault(piece.title.casefold(), piece)
-    return {kind: [by_title[title] for title in sorted(by_title, key=_digest)] for kind, by_title in found.items()}
+                    piece_by_title[kind].setdefault(piece.title.casefold(), piece)
+    return {
+        kind: [by_title[title] for title in sorted(by_title, key=_digest)] for kind, by_title in piece_by_title.items()
+    }
 
 
 def _usable(book: Book, file: Path, position: int, text: str) -> Iterator[tuple[str, Piece]]:
@@ -162,7 +164,7 @@ def _capitalised(word: str, *, may_be_small: bool) -> str:
     if not (word.isupper() or word.islower() or re.fullmatch("Mc[A-Z']+", word)):
         return word
     # "O'NEILL" and "McLEOD" have two capitals, "DEVIL'S" has one.
-    return re.sub("^(o'|mc)?(.)", lambda found: (found[1] or "").capitalize() + found[2].upper(), word.lower())
+    return re.sub("^(o'|mc)?(.)", lambda match: (match[1] or "").capitalize() + match[2].upper(), word.lower())
 
 
 def _digest(title: str) -> bytes:

@@ -122,8 +122,8 @@ def _starts(part: stream.Part, bar: float) -> list[float]:
 
 def _notes(part: stream.Part, starts: list[float]) -> tuple[Note, ...]:
     """The notes of a part whose measures begin at `starts`, tied ones as one, grace notes (of no length) left out."""
-    found: list[Note] = []
-    tied: dict[int, int] = {}  # where in `found` a note is that goes on, by its pitch
+    notes: list[Note] = []
+    tied: dict[int, int] = {}  # index in `notes` of a tied note that goes on, by its pitch
     for measure, start in zip(part.getElementsByClass(stream.Measure), starts, strict=False):
         for sounding in measure.flatten().notes:
             begin, length = start + float(sounding.offset), float(sounding.quarterLength)
@@ -131,13 +131,13 @@ def _notes(part: stream.Part, starts: list[float]) -> tuple[Note, ...]:
             for pitch in sounding.pitches if length else ():
                 held = tied.pop(pitch.midi, None) if tie in ("stop", "continue") else None
                 if held is None:
-                    held = len(found)
-                    found.append(Note(begin, length, pitch.midi))
+                    held = len(notes)
+                    notes.append(Note(begin, length, pitch.midi))
                 else:
-                    found[held] = Note(found[held].start, begin + length - found[held].start, pitch.midi)
+                    notes[held] = Note(notes[held].start, begin + length - notes[held].start, pitch.midi)
                 if tie in ("start", "continue"):
                     tied[pitch.midi] = held
-    return tuple(sorted(found))
+    return tuple(sorted(notes))
 
 
 def _first(read: stream.Score, default: Element) -> Element:

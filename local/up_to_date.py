@@ -1,4 +1,4 @@
-"""Whether batch has anything to do, told without Spark: the lake is read with delta-rs, the database asked."""
+"""Whether the batch jobs have anything to do, without starting Spark: reads the lake by delta-rs, and MongoDB."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[Unusable], 
     tracks = _rows(settings.lake.table("tracks"), ["track_id", "library", "files", "gone_at"])
     refused = _rows(settings.lake.table("rejected_tracks"), ["library", "path", "size", "mtime_ns", "reason"])
     here = [track for track in tracks if track["library"] == library and track["gone_at"] is None]
-    known = {_key(file) for track in here for file in track["files"]}
-    known |= {_key(row) for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] > 0}
-    blind = {row["path"] for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] == 0}
-    if known != {(file.path, file.size, file.mtime_ns) for file in files} or blind != {one.path for one in unusable}:
+    recorded_files = {_key(file) for track in here for file in track["files"]}
+    recorded_files |= {_key(row) for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] > 0}
+    recorded_unusable = {
+        row["path"] for row in refused if row["library"] == library and row["size"] + row["mtime_ns"] == 0
+    }
+    scanned_files = {(file.path, file.size, file.mtime_ns) for file in files}
+    if recorded_files != scanned_files or recorded_unusable != {entry.path for entry in unusable}:
         return False
     # a file that could not be read may be readable by now
     if any(row["reason"] == "unreadable" for row in refused if row["library"] == library):

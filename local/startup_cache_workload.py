@@ -1,9 +1,9 @@
-"""Uses, once and small, what our jobs use of Spark, so that Java can write down the classes that it loaded.
+"""Exercises the Spark features that our jobs use, so that Java can dump a CDS archive of the classes loaded.
 
-    spark-submit.sh local/classes.py FOLDER
+    spark-submit.sh local/startup_cache_workload.py FOLDER
 
-Called when .venv is set up (local/archive.sh). Later jobs have these classes at hand in one file, and start sooner. Needs no
-service; a job that uses other classes too loads those as ever.
+Run when .venv is set up (local/startup_cache.sh). Later jobs map these classes from one file and start sooner. Needs no service;
+classes that it does not load are loaded by jobs as usual.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main(folder: str) -> int:
-    spark = SparkSession.builder.appName("classes").getOrCreate()
+    spark = SparkSession.builder.appName("startup-cache").getOrCreate()
     table = delta(spark, f"{folder}/table")
     models(table)
     streams(spark, f"{folder}/table", folder)

@@ -1,4 +1,4 @@
-"""One listener, once: plays, likes and skips a few tracks through Kafka, and waits for the list to follow."""
+"""A scripted listener for `demo.sh --once`: plays, likes and skips a few tracks through Kafka, and waits for each new list."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from local.processes import StepFailed
 from streaming.events import Event, encode
 
 EVENTS = 12
-PATIENCE_S = 60.0
-SHOWN = 10
+LIST_TIMEOUT_S = 60.0
+ITEMS_SHOWN = 10
 
 
 def listen(settings: Settings, user_id: str, say: Callable[[str], None], started: float) -> None:
@@ -40,13 +40,13 @@ def listen(settings: Settings, user_id: str, say: Callable[[str], None], started
             time.sleep(max(0.0, 1.0 - waits[-1]))
         producer.close()
         waits.sort()
-        at = [waits[min(len(waits) - 1, int(share * len(waits)))] for share in (0.5, 0.95)]
-        say(f"event → list in MongoDB, {len(waits)} events, one a second: p50 {at[0]:.2f} s, p95 {at[1]:.2f} s")
+        p50, p95 = [waits[min(len(waits) - 1, int(share * len(waits)))] for share in (0.5, 0.95)]
+        say(f"event → list in MongoDB, {len(waits)} events, one a second: p50 {p50:.2f} s, p95 {p95:.2f} s")
         _show(database, user_id)
 
 
 def _plan(database: Any, user_id: str) -> list[Event]:
-    """Plays and likes of one genre, skips of others, so that the list has something to follow."""
+    """Plays and likes of one genre, skips of others, so that the list has a taste to follow."""
     heads = list(database.tracks.find({}, {"genre": 1}).sort("_id", 1))
     if not heads:
         raise StepFailed("MongoDB has no tracks; publish did not finish")
@@ -66,15 +66,15 @@ def _plan(database: Any, user_id: str) -> list[Event]:
 
 
 def _wait_for(database: Any, user_id: str, events: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + LIST_TIMEOUT_S
     while True:
-        found = database.recommendations.find_one({"_id": user_id}, {"events_applied": 1}) or {}
-        if found.get("events_applied", 0) >= events:
+        document = database.recommendations.find_one({"_id": user_id}, {"events_applied": 1}) or {}
+        if document.get("events_applied", 0) >= events:
             return
         if time.monotonic() > deadline:
             raise StepFailed(
-                f"stream: no list with {events} events within {PATIENCE_S:.0f} s (last had "
-                f"{found.get('events_applied', 0)}); see logs/streams.log in the home"
+                f"stream: no list with {events} events within {LIST_TIMEOUT_S:.0f} s (last had "
+                f"{document.get('events_applied', 0)}); see logs/streams.log in the home"
             )
         time.sleep(0.01)
 
@@ -86,7 +86,7 @@ def _show(database: Any, user_id: str) -> None:
         track["_id"]: track for track in database.tracks.find({"_id": {"$in": ids}}, {"features": 0, "similar": 0})
     }
     print(f"\nThe list of {user_id} after {document['events_applied']} events (generation {document['generation']}):\n")
-    for item in document["items"][:SHOWN]:
+    for item in document["items"][:ITEMS_SHOWN]:
         track = tracks.get(item["track_id"], {})
         name = f"{track.get('title', item['track_id'])} – {track.get('artist') or 'unknown artist'}"
         genre = track.get("genre") or "no genre"
