@@ -116,9 +116,9 @@ def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: A
 
 def test_more_like_this_shows_the_neighbours(visit: Any) -> None:
     ana = visit("ana")
-    ana.cards.first.locator("[data-do=similar]").click()
+    ana.cards.first.locator("[data-action=similar]").click()
     expect(ana.page.locator("#similar .card")).to_have_count(len(TITLES) - 1)
-    ana.page.click("[data-do=close-similar]")
+    ana.page.click("[data-action=close-similar]")
     expect(ana.page.locator("#similar .card")).to_have_count(0)
 
 
@@ -129,7 +129,7 @@ def test_markup_in_tags_shows_as_text(visit: Any) -> None:
     expect(card.locator(".title")).to_have_text(EVIL)
     ana.play(IDS[4])
     assert ana.page.inner_text("#now-title") == ana.page.inner_text("#now-artist") == EVIL
-    card.locator("[data-do=similar]").click()
+    card.locator("[data-action=similar]").click()
     expect(ana.page.locator("#similar h2")).to_have_text(f"More like {EVIL}")
     ana.page.locator("#search textarea, #search input").fill(EVIL)
     expect(ana.page.locator("#results")).to_contain_text("<script>")
@@ -151,7 +151,7 @@ def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) 
 def test_without_a_listener_music_plays_and_nothing_is_told(visit: Any, settings: Settings) -> None:
     nobody = visit()
     assert nobody.order == IDS[:6]
-    nobody.cards.first.locator("[data-do=like]").click()
+    nobody.cards.first.locator("[data-action=like]").click()
     expect(nobody.page.locator("#listener-dialog")).to_be_visible()
     nobody.page.keyboard.press("Escape")
     nobody.play(IDS[0])
@@ -163,10 +163,10 @@ def test_without_a_listener_music_plays_and_nothing_is_told(visit: Any, settings
 def test_reload_keeps_listener_and_likes(visit: Any) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
-    ana.cards.first.locator("[data-do=like]").click()
+    ana.cards.first.locator("[data-action=like]").click()
     ana.page.reload()
     expect(ana.page.locator("#listener")).to_have_text("ana", timeout=15_000)
-    expect(ana.cards.first.locator("[data-do=like]")).to_have_attribute("aria-pressed", "true")
+    expect(ana.cards.first.locator("[data-action=like]")).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_keyboard_is_enough(visit: Any) -> None:
@@ -215,8 +215,8 @@ def test_space_plays_and_pauses_wherever_one_has_clicked(visit: Any) -> None:
 def test_the_focus_stays_in_the_list_when_its_card_leaves(visit: Any, put: Lists) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
-    focused = "(one => [one.dataset.do, one.closest('.card')?.dataset.trackId])(document.activeElement)"
-    ana.cards.nth(2).locator("[data-do=like]").focus()
+    focused = "(one => [one.dataset.action, one.closest('.card')?.dataset.trackId])(document.activeElement)"
+    ana.cards.nth(2).locator("[data-action=like]").focus()
     put("ana", [*IDS[2:4], *IDS[5:8]], 2)
     ana.wait_for(lambda: ana.order == [*IDS[2:4], *IDS[5:8]])
     assert ana.page.evaluate(focused) == ["like", IDS[5]]
@@ -276,7 +276,7 @@ def test_of_more_than_a_page_search_says_how_many_there_are(visit: Any, db: Any,
 def test_a_phone_shows_everything_within_its_width(visit: Any, scheme: str) -> None:
     phone = visit("ana", viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone.play(IDS[3])
-    phone.cards.first.locator("[data-do=similar]").click()
+    phone.cards.first.locator("[data-action=similar]").click()
     expect(phone.page.locator("#similar .card").first).to_be_visible()
     assert phone.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     for needed in ("#play-pause", "#next", "#seek", "#search", "#listener", "#now-title", "#now-licence"):
@@ -315,7 +315,7 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
                 client[mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})
             ana = Visit(browser, site)
             ana.listen_as("ana")
-            ana.cards.first.locator("[data-do=like]").click()
+            ana.cards.first.locator("[data-action=like]").click()
             expect(ana.page.locator("#notice")).to_contain_text("Kafka is away. 1 event is kept", timeout=10_000)
             own.stop()
             expect(ana.page.locator("#notice")).to_contain_text("does not answer", timeout=10_000)

@@ -30,7 +30,7 @@ def ana(visit: Any, db: Any, request: pytest.FixtureRequest) -> Visit:
     ana: Visit = visit("ana", **request.param)
     ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.play(IDS[2])
-    ana.page.locator("#for-you .card").nth(2).locator("[data-do=menu]").click()
+    ana.page.locator("#for-you .card").nth(2).locator("[data-action=menu]").click()
     ana.page.get_by_role("menuitem", name="Add to queue").click()
     ana.page.evaluate("document.getElementById('toast').classList.remove('is-shown')")
     return ana
@@ -67,10 +67,10 @@ def test_axe_finds_nothing_serious_on_any_page(ana: Visit) -> None:
     said["search and queue"] = found(ana)
     ana.page.click("#queue-close")
     ana.page.click("#search-clear")
-    ana.cards.first.locator("[data-do=menu]").click()
+    ana.cards.first.locator("[data-action=menu]").click()
     said["menu"] = found(ana)
     ana.page.keyboard.press("Escape")
-    ana.cards.first.locator("[data-do=why]").click()
+    ana.cards.first.locator("[data-action=why]").click()
     expect(ana.page.locator("#why-dialog")).to_be_visible()
     said["why"] = found(ana)
     ana.page.keyboard.press("Escape")
@@ -126,7 +126,7 @@ def test_a_phone_has_all_of_the_player_on_a_sheet(ana: Visit) -> None:
 @pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
 def test_a_message_on_a_phone_leaves_the_queue_free_and_can_be_closed(ana: Visit) -> None:
     page = ana.page
-    ana.cards.first.locator("[data-do=like]").tap()
+    ana.cards.first.locator("[data-action=like]").tap()
     expect(page.locator("#undo")).to_be_visible()
     page.locator("#queue-toggle").tap()
     boxes = [page.locator(place).bounding_box() for place in ("#toast", "#queue-panel")]
@@ -176,19 +176,19 @@ def test_the_keyboard_alone_reaches_everything(ana: Visit) -> None:
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate(
-                "(one => one.id || one.dataset.do || one.closest('[id]')?.id || one.tagName)(document.activeElement)"
+                "(one => one.id || one.dataset.action || one.closest('[id]')?.id || one.tagName)(document.activeElement)"
             )
         )
     needed = {"theme", "listener", "adventure", "like", "dislike", "similar", "why", "menu", "nav", "play-pause"}
     assert needed <= reached | {"seek"}, needed - reached
     first = ana.cards.first
-    first.locator("[data-do=menu]").focus()
+    first.locator("[data-action=menu]").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.textContent") == "Add to playlist …"
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.dataset.do") == "menu", "the focus goes back"
+    assert page.evaluate("document.activeElement.dataset.action") == "menu", "the focus goes back"
     page.locator("#queue-toggle").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")

@@ -17,7 +17,7 @@ def ana(visit: Any) -> Visit:
 
 
 def menu(visit: Visit, number: int, entry: str) -> None:
-    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-do=menu]').click()
+    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-action=menu]').click()
     visit.page.get_by_role("menuitem", name=entry).click()
 
 

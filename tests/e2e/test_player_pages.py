@@ -65,7 +65,7 @@ def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
     other = visit("ana")  # on another device
     expect(other.page.locator("#continue p").first).to_contain_text(f"{TITLES[3]}, left at 0:09")
     assert other.page.locator("#continue .card").first.get_attribute("data-track-id") == IDS[3]
-    other.page.click("[data-do=resume]")
+    other.page.click("[data-action=resume]")
     other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
 
 
@@ -83,7 +83,7 @@ def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: An
     )
     expect(ana.page.locator(".bars li span")).to_have_text(["Ambient", EVIL])
     assert ana.page.locator(".track-page .block .card").count() == len(IDS) - 1
-    ana.page.click("[data-do=play-page]")
+    ana.page.click("[data-action=play-page]")
     ana.wait_for(lambda: ana.seconds > 0.2 and ana.page.inner_text("#now-title") == TITLES[2])
     ana.page.locator(".track-head .by a").click()
     expect(ana.page.locator("#page-head")).to_have_text("Band 2")
@@ -111,7 +111,7 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.play(IDS[2])
     ana.page.click("#like-now")
-    ana.cards.nth(3).locator("[data-do=menu]").click()
+    ana.cards.nth(3).locator("[data-action=menu]").click()
     ana.page.get_by_role("menuitem", name="Add to playlist").click()
     ana.page.fill("#playlist-name", EVIL)
     ana.page.click("#playlist-form button[type=submit]")
@@ -123,16 +123,16 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     ana.page.locator("#playlists li a").click()
     expect(ana.page.locator("#page-head")).to_have_text(EVIL)
     assert ana.page.locator("#view .card").get_attribute("data-track-id") == IDS[5]
-    ana.page.click("[data-do=play-all]")
+    ana.page.click("[data-action=play-all]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
-    ana.page.locator("#view .card [data-do=menu]").click()
+    ana.page.locator("#view .card [data-action=menu]").click()
     ana.page.get_by_role("menuitem", name="Take out of the playlist").click()
     expect(ana.page.locator("#view .card")).to_have_count(0)
-    ana.page.click("[data-do=drop-playlist]")
+    ana.page.click("[data-action=drop-playlist]")
     expect(ana.page.locator("#drop-name")).to_contain_text(EVIL)
     ana.page.get_by_role("button", name="Keep it").click()
     expect(ana.page.locator("#page-head")).to_have_text(EVIL)
-    ana.page.click("[data-do=drop-playlist]")
+    ana.page.click("[data-action=drop-playlist]")
     ana.page.get_by_role("button", name="Delete it").click()
     expect(ana.page.locator("#playlists li")).to_contain_text("None yet")
     bob = visit("bob")
@@ -155,19 +155,19 @@ def test_likes_are_the_servers_not_the_browsers(visit: Any, db: Any) -> None:
         "verdict_at": at,
     }
     db.profiles.insert_one({"_id": "ana", "opinions": [opinion], "events_applied": 1, "updated_at": datetime.now(UTC)})
-    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[4]}"] [data-do=like]')
+    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[4]}"] [data-action=like]')
     expect(heart).to_have_attribute("aria-pressed", "true")
     heart.click()
     expect(heart).to_have_attribute("aria-pressed", "false")
     other = visit("ana")
     other.wait_for(lambda: other.order == IDS[2:8])
-    expect(other.cards.nth(2).locator("[data-do=like]")).to_have_attribute("aria-pressed", "false")
+    expect(other.cards.nth(2).locator("[data-action=like]")).to_have_attribute("aria-pressed", "false")
 
 
 def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
-    ana.cards.first.locator("[data-do=why]").click()
+    ana.cards.first.locator("[data-action=why]").click()
     dialog = ana.page.locator("#why-dialog")
     expect(dialog).to_contain_text(TITLES[0])  # the heard track
     expect(dialog).to_contain_text("close, 1")
@@ -175,7 +175,7 @@ def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -
     dialog.get_by_role("button", name="Close").click()
     parts = {"similarity": 0.75, "rejection": -0.25}
     db.recommendations.update_one({"_id": "ana"}, {"$set": {"items.0.parts": parts, "items.0.percentile": 99.5}})
-    ana.cards.first.locator("[data-do=why]").click()
+    ana.cards.first.locator("[data-action=why]").click()
     expect(dialog).to_contain_text("Nearer to what you heard than 99.5 % of all tracks")
     expect(dialog.locator(".score th")).to_have_text(["similarity", "rejection", "Score"])
     expect(dialog.locator(".score .number")).to_have_text(["+0.750", "-0.250", "+1.000"])
@@ -209,14 +209,14 @@ def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index)
     expect(ana.page.locator("#path-found .card").first).to_be_visible()
     ids = ana.page.locator("#path-found .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
     assert (ids[0], ids[-1]) == (IDS[0], IDS[11]) and len(ids) == len(set(ids)) <= 5
-    ana.page.click("[data-do=play-path]")
+    ana.page.click("[data-action=play-path]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0])
 
 
 def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
     ana = visit("ana")
     go(ana, "artist/Band%202", "Band 2")
-    ana.page.click("[data-do=radio]")
+    ana.page.click("[data-action=radio]")
     ana.wait_for(lambda: ana.seconds > 0.2)
     ana.page.click("#queue-toggle")
     titles = ana.page.locator("#queue-items b").all_inner_texts()

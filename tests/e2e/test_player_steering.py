@@ -36,7 +36,7 @@ def said(events: Any) -> Any:
 
 
 def menu(visit: Visit, number: int, entry: str) -> None:
-    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-do=menu]').click()
+    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-action=menu]').click()
     visit.page.locator("#menu button", has_text=entry).click()
 
 
@@ -51,17 +51,17 @@ def test_more_and_less_are_said_and_undone(ana: Visit, said: Any) -> None:
     menu(ana, 3, "Less like this")
     menu(ana, 3, "More like this")  # instead of less
     card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]')
-    expect(card).to_have_attribute("data-said", "more")
+    expect(card).to_have_attribute("data-wish", "more")
     menu(ana, 3, "More like this")  # saying it again takes it back
-    expect(card).to_have_attribute("data-said", "")
+    expect(card).to_have_attribute("data-wish", "")
     assert said(5) == [("more", 3), ("neutral", 3), ("less", 3), ("more", 3), ("neutral", 3)]
 
 
 def test_a_wish_that_is_taken_back_leaves_the_like(ana: Visit, said: Any) -> None:
-    ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-do=like]').click()
+    ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=like]').click()
     menu(ana, 3, "More like this")
     undo(ana)
-    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-do=like]')
+    heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=like]')
     expect(heart).to_have_attribute("aria-pressed", "true")
     assert said(4) == [("like", 3), ("more", 3), ("neutral", 3), ("like", 3)]
     ana.page.reload()
@@ -96,7 +96,7 @@ def test_artists_and_genres_are_muted_and_heard_again(ana: Visit, said: Any, db:
     expect(chip).to_have_text(["Ambient ×"])
     assert said(4)[3] == ("unmute", "genre:Polka")
     ana.page.evaluate("location.hash = '#/you'")
-    ana.page.locator("[data-do=unmute]").first.click()
+    ana.page.locator("[data-action=unmute]").first.click()
     assert said(5)[4] == ("unmute", "genre:Ambient")
 
 

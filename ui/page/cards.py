@@ -98,7 +98,7 @@ def similar(track: Track | None, tracks: list[Track]) -> str:
     """What sounds like a track."""
     if track is None:
         return ""
-    close = '<button type="button" class="quiet" data-do="close-similar">Close</button>'
+    close = '<button type="button" class="quiet" data-action="close-similar">Close</button>'
     if not tracks:
         return _head(f"More like {track.title or 'this'}", "Nothing yet: neighbours come with the next model.", close)
     return _head(f"More like {track.title or 'this'}", track.artist, close) + cards(tracks, "similar")
@@ -151,13 +151,13 @@ def _card(track: Track, reason: str, has_why: bool) -> str:
     shown_artist = f'<a href="{band}">{escape(artist)}</a>' if track.artist else escape(artist)
     return (
         f'<li class="card" {attributes}>'
-        f'<button type="button" class="cover" data-do="play" aria-label="Play {what}">'
+        f'<button type="button" class="cover" data-action="play" aria-label="Play {what}">'
         f'<img src="/cover/{escape(quote(track.track_id, safe=""))}" alt="" width="240" height="240" loading="lazy">'
         f'<span class="badge">{icon("play")}</span></button>'
         f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{page}">{escape(title)}</a></h3>'
         f'<p class="artist" title="{escape(artist)}">{shown_artist}</p>{_kind(track)}'
         f'<p class="reason">{escape(reason)}</p></div>'
-        f'<div class="doings">'
+        f'<div class="card-actions">'
         f"{_button('like', f'Like {what}', 'Like', PRESSABLE)}"
         f"{_button('dislike', f'Dislike {what}', 'Not for me', PRESSABLE)}"
         f"{_button('similar', f'What sounds like {what}', 'What sounds like it')}{why}"
@@ -167,7 +167,7 @@ def _card(track: Track, reason: str, has_why: bool) -> str:
 
 def _button(does: str, label: str, title: str, more: str = "") -> str:
     """label : escaped already, since it names a track"""
-    return f'<button type="button" data-do="{does}" aria-label="{label}" title="{title}"{more}>{icon(does)}</button>'
+    return f'<button type="button" data-action="{does}" aria-label="{label}" title="{title}"{more}>{icon(does)}</button>'
 
 
 def _kind(track: Track) -> str:

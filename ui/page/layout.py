@@ -51,10 +51,10 @@ HOME = """
 </div>
 """
 LISTENER = (
-    '<button type="button" id="theme" data-do="theme" aria-label="Switch between light and dark" title="Light or dark">'
+    '<button type="button" id="theme" data-action="theme" aria-label="Switch between light and dark" title="Light or dark">'
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" '
     'stroke="currentColor" stroke-width="2" fill-opacity=".25"/></svg></button>'
-    '<button type="button" id="listener" data-do="listener" aria-haspopup="dialog">Choose listener</button>'
+    '<button type="button" id="listener" data-action="listener" aria-haspopup="dialog">Choose listener</button>'
 )
 
 

@@ -88,14 +88,14 @@ function arrange(list, cards, isFirst) {
 function bringUpToDate(kept, card) {
   Object.assign(kept.dataset, card.dataset);
   if (one(".words", kept).innerHTML !== one(".words", card).innerHTML) one(".words", kept).replaceWith(one(".words", card));
-  const [held, fresh] = [one(".doings", kept), one(".doings", card)];
+  const [held, fresh] = [one(".card-actions", kept), one(".card-actions", card)];
   if (held.childElementCount !== fresh.childElementCount) held.replaceWith(fresh);
 }
 
 /** What had the focus keeps it; where it went, the same button of the card that is at its place now gets it. */
 function focusAgain(focused, card) {
   if (focused.isConnected) return focused.focus({ preventScroll: true });
-  if (card) (one(`[data-do="${focused.dataset.do ?? "play"}"]`, card) ?? one(".cover", card)).focus({ preventScroll: true });
+  if (card) (one(`[data-action="${focused.dataset.action ?? "play"}"]`, card) ?? one(".cover", card)).focus({ preventScroll: true });
 }
 
 /** Cards that moved are seen to move. */

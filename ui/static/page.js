@@ -137,11 +137,11 @@ function paint() {
     const isCurrent = player.track?.id === id;
     card.classList.toggle("is-current", isCurrent);
     card.classList.toggle("is-playing", isCurrent && player.isPlaying);
-    card.dataset.said = ["more", "less"].find((word) => opinions.has(id, word)) ?? "";
+    card.dataset.wish = ["more", "less"].find((word) => opinions.has(id, word)) ?? "";
     const label = `${isCurrent && player.isPlaying ? "Pause" : "Play"} ${card.dataset.title} by ${card.dataset.artist}`;
     if (one(".cover", card).getAttribute("aria-label") !== label) one(".cover", card).setAttribute("aria-label", label);
-    press(one("[data-do=like]", card), opinions.has(id, "like"));
-    press(one("[data-do=dislike]", card), opinions.has(id, "dislike"));
+    press(one("[data-action=like]", card), opinions.has(id, "like"));
+    press(one("[data-action=dislike]", card), opinions.has(id, "dislike"));
   }
   if (!player.track) return;
   press(one("#like-now"), opinions.has(player.track.id, "like"));
@@ -236,8 +236,8 @@ const DOES = {
 
 function wire() {
   document.addEventListener("click", (event) => {
-    const pressed = event.target.closest?.("[data-do]");
-    if (pressed) DOES[pressed.dataset.do]?.(pressed, pressed.closest(".card"));
+    const pressed = event.target.closest?.("[data-action]");
+    if (pressed) DOES[pressed.dataset.action]?.(pressed, pressed.closest(".card"));
   });
   wireKeys(player);
   wireSearch();

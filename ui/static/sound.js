@@ -159,7 +159,7 @@ async function findPath(event) {
   const answer = await get(`/path?start=${encodeURIComponent(start)}&end=${encodeURIComponent(end)}&steps=${steps}`);
   one("#path-found").replaceChildren();
   if (!answer.ok) return say(answer.error);
-  const play = make("button", { type: "button", className: "pill primary", "data-do": "play-path" }, "Play the path");
+  const play = make("button", { type: "button", className: "pill primary", "data-action": "play-path" }, "Play the path");
   one("#path-found").replaceChildren(parsed(answer.html), play);
   say(`${one("#path-found").querySelectorAll(".card").length} tracks.`);
   changed();
