@@ -88,7 +88,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=_port, help="port to listen on (settings: player.port)")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what Listens says once
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what EventQueue says once
     try:
         found = settings()
         chosen = {name: value for name, value in vars(given).items() if value is not None}

@@ -19,10 +19,10 @@ from starlette.staticfiles import StaticFiles
 
 from ui.auth.security import Guard
 from ui.auth.session import Refused, refusal
-from ui.data.lake import LakeAway
-from ui.data.library import LibraryAway
+from ui.data.lake import LakeUnavailable
+from ui.data.library import LibraryUnavailable
 from ui.dependencies import Parts
-from ui.media.analysis import Busy, NotHeard
+from ui.media.analysis import AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
 from ui.routes import accounts, audio, events, pages
@@ -38,8 +38,8 @@ def app(parts: Parts) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm, args=(parts,), name="warm", daemon=True).start()
         yield
-        await asyncio.to_thread(parts.ear.close)
-        await asyncio.to_thread(parts.listens.close, 0.7)
+        await asyncio.to_thread(parts.analyzer.close)
+        await asyncio.to_thread(parts.event_queue.close, 0.7)
 
     site = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     for router in (events.routes, accounts.routes, audio.routes, pages.routes, pages.report):
@@ -54,24 +54,24 @@ def app(parts: Parts) -> FastAPI:
     async def say_no(_: Request, error: Refused) -> Response:
         return refusal(error.status, str(error), error.headers)
 
-    @site.exception_handler(LibraryAway)
-    async def say_that_the_library_is_away(_: Request, error: LibraryAway) -> Response:
+    @site.exception_handler(LibraryUnavailable)
+    async def say_that_the_library_is_away(_: Request, error: LibraryUnavailable) -> Response:
         return refusal(503, f"The library is away. {error}")
 
-    @site.exception_handler(LakeAway)
-    async def say_that_the_lake_is_away(_: Request, error: LakeAway) -> Response:
+    @site.exception_handler(LakeUnavailable)
+    async def say_that_the_lake_is_away(_: Request, error: LakeUnavailable) -> Response:
         return refusal(503, f"The lake cannot be read. {error}")
 
-    @site.exception_handler(Busy)
-    async def say_that_it_is_busy(_: Request, error: Busy) -> Response:
+    @site.exception_handler(AnalyzerBusy)
+    async def say_that_it_is_busy(_: Request, error: AnalyzerBusy) -> Response:
         return refusal(503, str(error), {"Retry-After": "5"})
 
     @site.exception_handler(NoModel)
     async def say_that_there_is_no_model(_: Request, error: NoModel) -> Response:
         return refusal(409, str(error))
 
-    @site.exception_handler(NotHeard)
-    async def say_that_it_cannot_be_heard(_: Request, error: NotHeard) -> Response:
+    @site.exception_handler(AudioUnreadable)
+    async def say_that_it_cannot_be_heard(_: Request, error: AudioUnreadable) -> Response:
         return refusal(422, f"The file {error}")
 
     site.add_middleware(Guard, parts=parts)
@@ -121,7 +121,7 @@ def _warm(parts: Parts) -> None:
     """Reads the words of the library, so that the first search need not wait."""
     try:
         parts.library.shelf()
-    except LibraryAway:
+    except LibraryUnavailable:
         pass  # the first search tries again
 
 

@@ -10,11 +10,11 @@ from conf.settings import Player, Settings
 from ui.auth.accounts import Accounts, Tries
 from ui.auth.revocations import Sessions
 from ui.auth.secret import session_secret
-from ui.data.event_queue import Listens, producer
-from ui.data.history import Mine
+from ui.data.event_queue import EventQueue, producer
+from ui.data.history import ListenerData
 from ui.data.library import Document, Library, database
-from ui.media.analysis import Ear
-from ui.media.similarity import Nearness
+from ui.media.analysis import AudioAnalyzer
+from ui.media.similarity import SimilaritySearch
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -34,12 +34,12 @@ class Parts:
     settings: Settings
     db: Database[Document]
     library: Library
-    listens: Listens
-    mine: Mine
+    event_queue: EventQueue
+    listener_data: ListenerData
     accounts: Accounts
     sessions: Sessions
-    nearness: Nearness
-    ear: Ear
+    similarity: SimilaritySearch
+    analyzer: AudioAnalyzer
     secret: str
     tries: Tries
     tries_of_name: Tries
@@ -70,16 +70,16 @@ def parts(settings: Settings) -> Parts:
         settings=settings,
         db=db,
         library=Library(db, settings.library.root),
-        listens=Listens(
+        event_queue=EventQueue(
             functools.partial(producer, settings.kafka),
             settings.kafka.listening_topic,
             file=settings.home / "player" / "waiting-events.jsonl",
         ),
-        mine=Mine(db),
+        listener_data=ListenerData(db),
         accounts=Accounts(db),
         sessions=Sessions(db),
-        nearness=Nearness(settings.models.root),
-        ear=Ear(),
+        similarity=SimilaritySearch(settings.models.root),
+        analyzer=AudioAnalyzer(),
         secret=secret,
         tries=Tries(),
         tries_of_name=Tries(TRIES_OF_A_NAME),

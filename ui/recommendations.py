@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import Settings, SettingsError, settings
-from streaming.events import why_no_identifier
+from streaming.events import identifier_problem
 from ui.data.lake import rows_of
-from ui.data.library import Item, Library, LibraryAway, LibraryUnusable, Recommendations, Track, database
+from ui.data.library import Item, Library, LibraryUnavailable, LibraryUnusable, Recommendations, Track, database
 
 
 class NoList(LookupError):
@@ -50,12 +50,12 @@ def main(settings: Settings, user_id: str, form: str, as_of: datetime | None) ->
         return _failed(str(error), code=2)
     except NoList as error:
         return _failed(str(error))
-    except LibraryAway as error:
+    except LibraryUnavailable as error:
         if as_of is None:
             return _failed(f"{error}; start MongoDB at {settings.mongo.place}, or set OVERTONE_MONGO__URI")
         print(f"recommendations: no titles: {error}", file=sys.stderr)
         tracks = {}
-    if not found.is_personal and user_id != EVERYONE:
+    if not found.is_personal and user_id != NEW_LISTENERS:
         print(f"recommendations: {user_id} has no list yet; this is the one for everyone", file=sys.stderr)
     WRITERS[form](found, user_id, rows(found, tracks), sys.stdout)
     return 0
@@ -190,7 +190,7 @@ def _failed(why: str, code: int = 1) -> int:
 
 
 def _user(text: str) -> str:
-    if (wrong := why_no_identifier(text)) is not None:
+    if (wrong := identifier_problem(text)) is not None:
         raise argparse.ArgumentTypeError(f"the user id {wrong}")
     return text
 

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from conf.settings import Mongo, Settings
 from local.processes import free_port
-from ui.data.library import Library, LibraryAway, LibraryUnusable, database
+from ui.data.library import Library, LibraryUnavailable, LibraryUnusable, database
 
 
 @pytest.fixture
@@ -123,14 +123,14 @@ def test_where_a_sound_is_stays_known_while_mongodb_is_away(
     assert library.audio("1") == str(first)
 
     def away(*_: Any) -> Any:
-        raise LibraryAway("nobody at home")
+        raise LibraryUnavailable("nobody at home")
 
     with monkeypatch.context() as patch:
         patch.setattr(Library, "_document", away)
         assert library.audio("1") == str(first)
         patch.setattr("ui.data.library.PLACE_S", 0.0)
         assert library.audio("1") == str(first), "asked again, and not answered"
-        with pytest.raises(LibraryAway):
+        with pytest.raises(LibraryUnavailable):
             library.audio("2")
     first.rename(moved)
     db.tracks.update_one({"_id": "1"}, {"$set": {"path": str(moved)}})
@@ -139,7 +139,7 @@ def test_where_a_sound_is_stays_known_while_mongodb_is_away(
 
 def test_a_server_that_is_away_is_said_within_seconds() -> None:
     library = Library(database(Mongo(uri=SecretStr(f"mongodb://ana:secret@127.0.0.1:{free_port()}"), database="x")))
-    with pytest.raises(LibraryAway, match="does not answer") as met:
+    with pytest.raises(LibraryUnavailable, match="does not answer") as met:
         library.recommendations("ana")
     assert "secret" not in str(met.value)
 

@@ -80,9 +80,9 @@ def test_events_that_wait_for_kafka_are_deleted_too(settings: Settings, catalogu
         for name, each in (("ana", ana), ("bob", bob)):
             each.post("/listener", json={"name": name})
             assert each.post("/events", json={"action": "like", "track_id": IDS[3]}).status_code == 202
-        assert made.listens.state.waiting == 2
+        assert made.event_queue.state.waiting == 2
         assert ana.post("/me/forget", json={"name": "ana"}).status_code == 200
-        assert made.listens.state.waiting == 1
+        assert made.event_queue.state.waiting == 1
 
 
 def test_what_could_not_be_deleted_can_be_deleted_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from streaming.events import BadEvent, Event
 from ui.data import event_queue as module
-from ui.data.event_queue import Listens, ListensFull
+from ui.data.event_queue import EventQueue, QueueFull
 
 
 class Sent:
@@ -69,13 +69,13 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
 
 
 @pytest.fixture
-def listens(topic: Topic) -> Iterator[Listens]:
-    made = Listens(topic.connect, "listens", kept=100)
+def listens(topic: Topic) -> Iterator[EventQueue]:
+    made = EventQueue(topic.connect, "listens", kept=100)
     yield made
     made.close(0.1)
 
 
-def test_events_are_keyed_by_listener_and_keep_their_order(listens: Listens, topic: Topic) -> None:
+def test_events_are_keyed_by_listener_and_keep_their_order(listens: EventQueue, topic: Topic) -> None:
     for number in range(20):
         listens.publish(listen("ana", str(number)))
     assert listens.flush(2)
@@ -83,7 +83,7 @@ def test_events_are_keyed_by_listener_and_keep_their_order(listens: Listens, top
     assert {key for key, _ in topic.records} == {b"ana"}
 
 
-def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(listens: Listens, topic: Topic) -> None:
+def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(listens: EventQueue, topic: Topic) -> None:
     topic.is_away = True
     for number in range(5):
         listens.publish(listen("ana", str(number)))
@@ -95,7 +95,7 @@ def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(listens: Li
     assert listens.state.connected
 
 
-def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(listens: Listens, topic: Topic) -> None:
+def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(listens: EventQueue, topic: Topic) -> None:
     topic.lost = {"1"}
     for number in range(4):
         listens.publish(listen("ana", str(number)))
@@ -107,10 +107,10 @@ def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(listens
 
 def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
     topic.is_away = True
-    listens = Listens(topic.connect, "listens", kept=2)
+    listens = EventQueue(topic.connect, "listens", kept=2)
     listens.publish(listen("ana", "0"))
     listens.publish(listen("ana", "1"))
-    with pytest.raises(ListensFull, match="2 events wait"):
+    with pytest.raises(QueueFull, match="2 events wait"):
         listens.publish(listen("ana", "2"))
     assert listens.close(0.1) == 2
 
@@ -118,12 +118,12 @@ def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
 def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, tmp_path: Path) -> None:
     file = tmp_path / "player" / "waiting.jsonl"
     topic.is_away = True
-    first = Listens(topic.connect, "listens", file=file)
+    first = EventQueue(topic.connect, "listens", file=file)
     for number in range(3):
         first.publish(listen("ana", str(number)))
     assert first.close(0.1) == 3 and file.stat().st_mode & 0o077 == 0
     topic.is_away = False
-    second = Listens(topic.connect, "listens", file=file)
+    second = EventQueue(topic.connect, "listens", file=file)
     second.publish(listen("ana", "3"))
     assert second.flush(2) and topic.tracks == ["0", "1", "2", "3"]
     assert second.close() == 0 and not file.exists()
@@ -132,17 +132,17 @@ def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, tmp_pat
 def test_a_damaged_file_of_an_earlier_run_is_said_and_kept(topic: Topic, tmp_path: Path, caplog: Any) -> None:
     file = tmp_path / "waiting.jsonl"
     file.write_text("no JSON\n")
-    Listens(topic.connect, "listens", file=file).close()
+    EventQueue(topic.connect, "listens", file=file).close()
     assert "cannot be read" in caplog.text and file.read_text() == "no JSON\n"
 
 
-def test_a_bad_event_is_refused_at_once(listens: Listens) -> None:
+def test_a_bad_event_is_refused_at_once(listens: EventQueue) -> None:
     with pytest.raises(BadEvent, match="unknown action"):
         listens.publish(Event(user_id="ana", track_id="a", action="buy", occurred_at=datetime.now(UTC)))
     assert listens.state.waiting == 0
 
 
-def test_a_listener_who_is_deleted_has_no_events_waiting(listens: Listens, topic: Topic) -> None:
+def test_a_listener_who_is_deleted_has_no_events_waiting(listens: EventQueue, topic: Topic) -> None:
     topic.is_away = True
     for number in range(3):
         listens.publish(listen("ana", str(number)))
@@ -160,7 +160,7 @@ def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:
         released.wait(5)
         return topic
 
-    listens = Listens(connect, "listens")
+    listens = EventQueue(connect, "listens")
     started = time.monotonic()
     listens.publish(listen("ana", "0"))
     assert time.monotonic() - started < 0.2

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import settings
 from streaming.events import Event
 from ui import app
 from ui.auth.accounts import Accounts, Tries
 from ui.auth.revocations import Sessions
 from ui.auth.secret import SecretUnusable, session_secret
-from ui.data.event_queue import Listens, State
-from ui.data.history import Mine, Taste
-from ui.data.library import Item, Library, LibraryAway, Recommendations, Track
+from ui.data.event_queue import EventQueue, QueueState
+from ui.data.history import ListenerData, TasteSummary
+from ui.data.library import Item, Library, LibraryUnavailable, Recommendations, Track
 from ui.data.search import Shelf as Words
 from ui.data.search import shelf as words_of
 from ui.dependencies import Parts
-from ui.media.analysis import Ear
-from ui.media.similarity import Nearness
+from ui.media.analysis import AudioAnalyzer
+from ui.media.similarity import SimilaritySearch
 from ui.page import cards
 from ui.page.covers import cover
 
@@ -46,7 +46,7 @@ class Shelf(Library):
 
     def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
         if self.is_away:
-            raise LibraryAway("nobody at home")
+            raise LibraryUnavailable("nobody at home")
         return {track_id: self.tracks[track_id] for track_id in track_ids if track_id in self.tracks}
 
     def page(self, after: str = "", limit: int = 40) -> list[Track]:
@@ -54,8 +54,8 @@ class Shelf(Library):
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
         if self.is_away:
-            raise LibraryAway("nobody at home")
-        return self.lists.get(user_id or EVERYONE) or self.lists.get(EVERYONE)
+            raise LibraryUnavailable("nobody at home")
+        return self.lists.get(user_id or NEW_LISTENERS) or self.lists.get(NEW_LISTENERS)
 
     def mark(self, user_id: str | None) -> str | None:
         found = self.recommendations(user_id)
@@ -68,7 +68,7 @@ class Shelf(Library):
         return str(self.files[track_id]) if track_id in self.files else None
 
 
-class Notes(Mine):
+class Notes(ListenerData):
     """A listener's own things, in a list."""
 
     def __init__(self) -> None:
@@ -83,8 +83,8 @@ class Notes(Mine):
     def opinions(self, user_id: str) -> dict[str, str]:
         return {each.track_id: each.action for each in self.noted if each.user_id == user_id and each.action == "like"}
 
-    def taste(self, user_id: str) -> Taste:
-        return Taste()
+    def taste(self, user_id: str) -> TasteSummary:
+        return TasteSummary()
 
 
 class Open(Accounts):
@@ -108,15 +108,15 @@ class Endless(Sessions):
         return False
 
 
-class Kept(Listens):
-    """Listens that is a list."""
+class Kept(EventQueue):
+    """EventQueue that is a list."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     @property
-    def state(self) -> State:
-        return State(connected=True, waiting=0)
+    def state(self) -> QueueState:
+        return QueueState(connected=True, waiting=0)
 
     def publish(self, event: Event) -> None:
         self.events.append(event)
@@ -135,7 +135,7 @@ def shelf(tmp_path: Path) -> Shelf:
     file = tmp_path / "a.mp3"
     file.write_bytes(bytes(range(200)))
     tracks = [Track("a", "Food", "AWOL"), Track("b", "Toggle", "Black Elk"), Track("c", EVIL, EVIL, genre=EVIL)]
-    lists = [recommended(EVERYONE, "a", "b"), recommended("ana", "b", "c")]
+    lists = [recommended(NEW_LISTENERS, "a", "b"), recommended("ana", "b", "c")]
     return Shelf(tracks, lists, files={"a": file})
 
 
@@ -150,12 +150,12 @@ def client(shelf: Shelf, kept: Kept) -> TestClient:
         settings=settings(),
         db=None,  # type: ignore[arg-type]
         library=shelf,
-        listens=kept,
-        mine=Notes(),
+        event_queue=kept,
+        listener_data=Notes(),
         accounts=Open(),
         sessions=Endless(),
-        nearness=Nearness("/nowhere"),
-        ear=Ear(),
+        similarity=SimilaritySearch("/nowhere"),
+        analyzer=AudioAnalyzer(),
         secret="s" * 40,
         tries=Tries(),
         tries_of_name=Tries(),
@@ -327,7 +327,7 @@ def test_likes_come_from_the_server(client: TestClient) -> None:
 def test_an_unchanged_list_is_not_sent_again(client: TestClient, shelf: Shelf) -> None:
     mark = client.get("/for-you").json()["mark"]
     assert "html" not in client.get("/for-you", params={"seen": mark}).json()
-    shelf.lists[EVERYONE] = recommended(EVERYONE, "b", "a", generation=2)
+    shelf.lists[NEW_LISTENERS] = recommended(NEW_LISTENERS, "b", "a", generation=2)
     assert "html" in client.get("/for-you", params={"seen": mark}).json()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from ui.data.search import Shelf, Shelves, shelf
+from ui.data.search import Shelf, LiveSearchIndex, shelf
 
 TRACKS = [
     {"_id": "1", "title": "Food", "artist": "AWOL", "album": "A Way Of Life", "genre": "Hip-Hop"},
@@ -78,7 +78,7 @@ def test_a_changed_library_is_read_again_and_an_unchanged_one_is_not(monkeypatch
     def marked() -> Hashable:
         return mark[0]
 
-    shelves = Shelves(read, marked)
+    shelves = LiveSearchIndex(read, marked)
     assert shelves.now().found("old", 1) == ["1"]
     tracks[0] = {"_id": "2", "title": "New"}
     for _ in range(5):
@@ -98,4 +98,4 @@ def test_the_first_reading_says_that_the_library_is_away() -> None:
         raise ConnectionError("nobody at home")
 
     with pytest.raises(ConnectionError):
-        Shelves(away, lambda: 1).now()
+        LiveSearchIndex(away, lambda: 1).now()

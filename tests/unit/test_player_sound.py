@@ -16,17 +16,17 @@ from PIL import Image
 from batch import registry
 from batch.audio.features import track
 from batch.index.lsh import Index, Space, index
-from ui.media.analysis import PEAKS, PICTURE_WIDTH, Ear, NotHeard
-from ui.media.similarity import Nearness, NoModel, between
+from ui.media.analysis import PEAKS, PICTURE_WIDTH, AudioAnalyzer, AudioUnreadable
+from ui.media.similarity import SimilaritySearch, NoModel, between
 
 RATE = 22_050
 
 
 @pytest.fixture(scope="module")
-def ear() -> Iterator[Ear]:
-    ear = Ear()
-    yield ear
-    ear.close()
+def analyzer() -> Iterator[AudioAnalyzer]:
+    analyzer = AudioAnalyzer()
+    yield analyzer
+    analyzer.close()
 
 
 @pytest.fixture(scope="module")
@@ -38,45 +38,45 @@ def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_peaks_follow_the_loudness(ear: Ear, swell: Path) -> None:
-    peaks = ear.peaks(str(swell))
+def test_peaks_follow_the_loudness(analyzer: AudioAnalyzer, swell: Path) -> None:
+    peaks = analyzer.peaks(str(swell))
     assert len(peaks) == PEAKS and peaks[-1] == 100 and peaks[0] <= 1
     assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
 
 
-def test_pictures_show_the_tone_where_it_is(ear: Ear, swell: Path) -> None:
-    mel = np.asarray(Image.open(io.BytesIO(ear.picture(str(swell), "mel"))).convert("L"), dtype=float)
+def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path) -> None:
+    mel = np.asarray(Image.open(io.BytesIO(analyzer.picture(str(swell), "mel"))).convert("L"), dtype=float)
     assert mel.shape[1] == PICTURE_WIDTH
     loudest = int(mel[:, -100:].mean(axis=1).argmax()) / len(mel)
     assert 0.8 < loudest < 0.95, "440 Hz lies near the bottom"
     assert mel[:, -50:].mean() > mel[:, :50].mean(), "and grows"
     for which in ("waveform", "mfcc"):
-        assert Image.open(io.BytesIO(ear.picture(str(swell), which))).width == PICTURE_WIDTH
+        assert Image.open(io.BytesIO(analyzer.picture(str(swell), which))).width == PICTURE_WIDTH
 
 
-def test_a_clip_has_the_numbers_that_extract_gives(ear: Ear, swell: Path) -> None:
-    np.testing.assert_allclose(ear.vector(swell.read_bytes()), track(swell)[0], rtol=1e-5)
+def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
+    np.testing.assert_allclose(analyzer.vector(swell.read_bytes()), track(swell)[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("content", [b"this is text", b"RIFF\x00\x00", bytes(5000)])
-def test_what_is_no_sound_is_said_and_the_ear_goes_on(ear: Ear, swell: Path, content: bytes) -> None:
-    with pytest.raises(NotHeard):
-        ear.vector(content)
-    assert len(ear.peaks(str(swell))) == PEAKS
+def test_what_is_no_sound_is_said_and_the_ear_goes_on(analyzer: AudioAnalyzer, swell: Path, content: bytes) -> None:
+    with pytest.raises(AudioUnreadable):
+        analyzer.vector(content)
+    assert len(analyzer.peaks(str(swell))) == PEAKS
 
 
 def test_a_decoder_that_hangs_is_ended_and_the_next_sound_is_heard(tmp_path: Path, swell: Path) -> None:
     hanging = tmp_path / "hanging.wav"
     os.mkfifo(hanging)  # nobody ever writes to it
-    ear = Ear(patience_s=3)
-    with pytest.raises(NotHeard, match="not done after 3 s"):
-        ear.peaks(str(hanging))
-    assert ear.peaks(str(swell))[-1] == 100
-    ear.close()
+    analyzer = AudioAnalyzer(patience_s=3)
+    with pytest.raises(AudioUnreadable, match="not done after 3 s"):
+        analyzer.peaks(str(hanging))
+    assert analyzer.peaks(str(swell))[-1] == 100
+    analyzer.close()
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Nearness:
+def line(tmp_path: Path) -> SimilaritySearch:
     """Nine tracks on a line, 0 to 8, and one far beside it."""
     vectors = np.zeros((10, 4), dtype=np.float32)
     vectors[:9, 0] = np.arange(9)
@@ -93,10 +93,10 @@ def line(tmp_path: Path) -> Nearness:
     with registry.new_version(str(tmp_path), datetime.now(UTC)) as (_, folder):
         made.save(folder / "index")
         registry.write_manifest(folder, {})
-    return Nearness(str(tmp_path))
+    return SimilaritySearch(str(tmp_path))
 
 
-def test_a_path_goes_evenly_from_one_to_the_other(line: Nearness) -> None:
+def test_a_path_goes_evenly_from_one_to_the_other(line: SimilaritySearch) -> None:
     assert line.path("t0", "t8", 5) == ["t0", "t2", "t4", "t6", "t8"]
     assert line.path("t8", "t0", 3) == ["t8", "t4", "t0"]
     assert line.path("t0", "t1", 10) == ["t0", "t1"], "none lies between"
@@ -105,7 +105,7 @@ def test_a_path_goes_evenly_from_one_to_the_other(line: Nearness) -> None:
         line.path("t0", "nobody", 5)
 
 
-def test_a_new_model_is_taken_up(line: Nearness, tmp_path: Path) -> None:
+def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None:
     assert [track_id for track_id, _ in line.like([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index
     smaller = index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.space)
@@ -117,7 +117,7 @@ def test_a_new_model_is_taken_up(line: Nearness, tmp_path: Path) -> None:
 
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoModel, match="no model yet"):
-        Nearness(str(tmp_path)).like([0.0] * 189)
+        SimilaritySearch(str(tmp_path)).like([0.0] * 189)
 
 
 def test_the_middle_of_places_leaves_unknown_ones_out() -> None:

@@ -12,7 +12,7 @@ from pyarrow import fs
 from starlette.testclient import TestClient
 
 from ui.auth.session import Refused, refusal
-from ui.media.analysis import PEAKS, Ear, NotHeard
+from ui.media.analysis import PEAKS, AudioAnalyzer, AudioUnreadable
 from ui.media.streaming import piece, sound_of
 
 SONG = "s3://music/Ana/Ein Lied ü.flac"
@@ -86,10 +86,10 @@ def test_what_the_store_does_not_have_is_said(client: TestClient, place: str) ->
 
 
 def test_a_song_in_a_store_is_listened_to(client: TestClient) -> None:
-    ear = Ear()
+    analyzer = AudioAnalyzer()
     try:
-        assert len(ear.peaks(SONG)) == PEAKS and ear.picture(SONG, "mel").startswith(b"\x89PNG")
-        with pytest.raises(NotHeard, match="cannot be fetched"):
-            ear.peaks("s3://music/gone.flac")
+        assert len(analyzer.peaks(SONG)) == PEAKS and analyzer.picture(SONG, "mel").startswith(b"\x89PNG")
+        with pytest.raises(AudioUnreadable, match="cannot be fetched"):
+            analyzer.peaks("s3://music/gone.flac")
     finally:
-        ear.close()
+        analyzer.close()

@@ -19,7 +19,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from ui.data.library import Document, LibraryAway
+from ui.data.library import Document, LibraryUnavailable
 
 SHORTEST = 8
 LONGEST = 256
@@ -144,7 +144,7 @@ class Accounts:
         if now - at > BELIEVED_S:
             try:
                 known = self.key(user_id)
-            except LibraryAway:
+            except LibraryUnavailable:
                 if at == float("-inf"):
                     return True
                 # From now on, so that not every request waits for who is away.
@@ -167,4 +167,4 @@ class Accounts:
         except DuplicateKeyError:
             raise
         except PyMongoError as error:
-            raise LibraryAway(f"MongoDB does not answer ({type(error).__name__})") from error
+            raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error

@@ -16,7 +16,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from streaming.admission.rules import DELETIONS
-from ui.data.library import Document, LibraryAway
+from ui.data.library import Document, LibraryUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ class Sessions:
             log.warning("the end of a session is not written down: %s", error)
 
     def delete(self, user_id: str) -> None:
-        """Ends all sessions of a listener, and what was done until now counts nowhere any more. Raises LibraryAway."""
+        """Ends all sessions of a listener, and what was done until now counts nowhere any more. Raises LibraryUnavailable."""
         try:
             self._db[DELETIONS].replace_one({"_id": user_id}, {"deleted_at": datetime.now(UTC)}, upsert=True)
         except PyMongoError as error:
-            raise LibraryAway(f"MongoDB does not answer ({type(error).__name__})") from error
+            raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
         self._known = {session_id: known for session_id, known in self._known.items() if known[1]}
 
     def _ask(self, user_id: str, session_id: str, since: float) -> bool:

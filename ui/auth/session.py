@@ -13,8 +13,8 @@ from uuid import uuid4
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from batch.mongo import EVERYONE
-from streaming.events import why_no_identifier
+from batch.mongo import NEW_LISTENERS
+from streaming.events import identifier_problem
 from ui.auth.accounts import NameTaken, TooManyTries, WrongPassword, why_no_password
 from ui.dependencies import Parts
 
@@ -88,7 +88,7 @@ def enter_as_guest(request: Request, parts: Parts) -> None:
 
 
 def enter(request: Request, parts: Parts, name: str, password: str) -> None:
-    """Listens under a name: with its account's password, or without where the name is open. Raises Refused, LibraryAway."""
+    """Listens under a name: with its account's password, or without where the name is open. Raises Refused, LibraryUnavailable."""
     user_id = _name(name)
     if not password:
         if not parts.open_names or parts.accounts.key(user_id) is not None:
@@ -100,7 +100,7 @@ def enter(request: Request, parts: Parts, name: str, password: str) -> None:
 
 
 def verify(request: Request, parts: Parts, user_id: str, password: str) -> str:
-    """The key of the account, where the password is its own. Raises Refused, LibraryAway."""
+    """The key of the account, where the password is its own. Raises Refused, LibraryUnavailable."""
     place = f"{_place(request)} {user_id}"
     try:
         parts.tries.check(place)
@@ -115,7 +115,7 @@ def verify(request: Request, parts: Parts, user_id: str, password: str) -> str:
 
 
 def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
-    """Makes an account and listens under it. Raises Refused, LibraryAway."""
+    """Makes an account and listens under it. Raises Refused, LibraryUnavailable."""
     if not parts.player.sign_up:
         raise Refused(403, "This player makes no new accounts.")
     user_id = _name(name)
@@ -131,7 +131,7 @@ def sign_up(request: Request, parts: Parts, name: str, password: str) -> None:
         raise _wait(error) from error
     parts.sign_ups.fail(place)
     is_own = listener(request, parts) == user_id
-    if not (parts.open_names or is_own) and parts.mine.is_anyone(user_id):
+    if not (parts.open_names or is_own) and parts.listener_data.is_anyone(user_id):
         raise Refused(409, "Somebody listens under this name already. Choose another.")
     try:
         key = parts.accounts.make(user_id, password)
@@ -168,7 +168,7 @@ def _wait(error: TooManyTries) -> Refused:
 
 def _name(text: str) -> str:
     name = text.strip()
-    wrong = f"{EVERYONE!r} is taken" if name == EVERYONE else why_no_identifier(name)
+    wrong = f"{NEW_LISTENERS!r} is taken" if name == NEW_LISTENERS else identifier_problem(name)
     if wrong is None and name.startswith(GUEST):
         wrong = f"begins with {GUEST!r}, which only guests' do"
     if wrong is not None:

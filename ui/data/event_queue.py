@@ -33,7 +33,7 @@ DELIVERY_S = 10.0
 AT_ONCE = 500
 
 
-class ListensFull(BufferError):
+class QueueFull(BufferError):
     """So many events wait for Kafka that no further one can be kept."""
 
 
@@ -46,7 +46,7 @@ class Producer(Protocol):
 
 
 @dataclass(frozen=True)
-class State:
+class QueueState:
     """Whether Kafka takes events, as far as is known, and how many wait to be sent."""
 
     connected: bool
@@ -76,7 +76,7 @@ Record = tuple[bytes, bytes, float]
 """Key, value, and when it was taken (monotonic seconds)."""
 
 
-class Listens:
+class EventQueue:
     """A queue of listening events that empties itself into a topic.
 
     connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
@@ -102,18 +102,18 @@ class Listens:
         self._thread.start()
 
     @property
-    def state(self) -> State:
+    def state(self) -> QueueState:
         with self._changed:
             oldest = next(iter(self._waiting.values()), None)
             is_stuck = oldest is not None and time.monotonic() - oldest[2] > SLOW_S
-            return State(connected=self._connected and not is_stuck, waiting=len(self._waiting))
+            return QueueState(connected=self._connected and not is_stuck, waiting=len(self._waiting))
 
     def publish(self, event: Event) -> None:
-        """Takes an event for sending and returns at once. Raises BadEvent or ListensFull."""
+        """Takes an event for sending and returns at once. Raises BadEvent or QueueFull."""
         record = (event.user_id.encode(), encode(event), time.monotonic())
         with self._changed:
             if len(self._waiting) >= self._kept:
-                raise ListensFull(f"{self._kept} events wait for Kafka already; start Kafka and try again")
+                raise QueueFull(f"{self._kept} events wait for Kafka already; start Kafka and try again")
             self._number += 1
             self._waiting[self._number] = record
             self._changed.notify_all()

@@ -21,7 +21,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from streaming.events import Event
-from ui.data.library import Document, LibraryAway
+from ui.data.library import Document, LibraryUnavailable
 
 VERDICTS = {"like": "like", "dislike": "dislike", "unlike": "", "neutral": ""}
 WISHES = {"more": "more", "less": "less", "neutral": ""}
@@ -35,12 +35,12 @@ OWN = ("listens", "playlists")
 BY_ID = ("places", "profiles", "recommendations")
 
 
-class TooMuch(ValueError):
+class LimitExceeded(ValueError):
     """More playlists or tracks than one listener may have; the message says how many."""
 
 
 @dataclass(frozen=True)
-class Heard:
+class HistoryEntry:
     """A track that a listener has done something with. at : when last;  position_ms : where it was left"""
 
     track_id: str
@@ -51,7 +51,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Taste:
+class TasteSummary:
     """The listener as the stream sees it; fields that it does not write yet are empty.
 
     centres : each (weight, ids of the tracks nearest to it);  path : ids of heard tracks, oldest first
@@ -71,7 +71,7 @@ class Playlist:
     tracks: tuple[str, ...]
 
 
-class Mine:
+class ListenerData:
     """A listener's own things in a database. Every method takes the listener's id, which only the session knows."""
 
     def __init__(self, db: Database[Document]) -> None:
@@ -127,7 +127,7 @@ class Mine:
                 held.setdefault(track_id, []).append(word)
         return {track_id: " ".join(words) for track_id, words in held.items()}
 
-    def history(self, user_id: str, limit: int = 100) -> list[Heard]:
+    def history(self, user_id: str, limit: int = 100) -> list[HistoryEntry]:
         """What was heard, latest first, each track once."""
         with self._answers():
             self._index()
@@ -139,7 +139,7 @@ class Mine:
             if opinion.get("session") or opinion.get("lasting"):  # a mere like is no listening
                 at = datetime.fromtimestamp(float(opinion.get("at") or 0), UTC)
                 if str(opinion["track_id"]) not in known:
-                    heard.append(Heard(str(opinion["track_id"]), at))
+                    heard.append(HistoryEntry(str(opinion["track_id"]), at))
         return sorted(heard, key=lambda each: each.at, reverse=True)[:limit]
 
     def leave(self, user_id: str, track_id: str, position_ms: int, duration_ms: int | None) -> None:
@@ -148,23 +148,23 @@ class Mine:
         with self._answers():
             self._places.replace_one({"_id": user_id}, place, upsert=True)
 
-    def place(self, user_id: str) -> Heard | None:
+    def place(self, user_id: str) -> HistoryEntry | None:
         """Where the listener left off, if anywhere."""
         with self._answers():
             found = self._places.find_one({"_id": user_id})
         if found is None:
             return None
-        return Heard(found["track_id"], found["at"], "left", found["position_ms"], found.get("duration_ms"))
+        return HistoryEntry(found["track_id"], found["at"], "left", found["position_ms"], found.get("duration_ms"))
 
     # ---- how the stream sees it
 
-    def taste(self, user_id: str) -> Taste:
+    def taste(self, user_id: str) -> TasteSummary:
         fields = dict.fromkeys(("centres", "rejected", "muted", "adventure", "opinions"), 1)
         with self._answers():
             profile = self._db.profiles.find_one({"_id": user_id}, fields) or {}
         opinions = [each for each in profile.get("opinions") or () if each.get("session") or each.get("lasting")]
         adventure = profile.get("adventure")
-        return Taste(
+        return TasteSummary(
             centres=tuple(
                 (float(centre.get("weight") or 0), tuple(str(one) for one in centre.get("tracks") or ()))
                 for centre in profile.get("centres") or ()
@@ -196,18 +196,18 @@ class Mine:
         return None if found is None else _playlist(found)
 
     def make_playlist(self, user_id: str, name: str, tracks: Iterable[str] = ()) -> Playlist:
-        """Raises TooMuch."""
+        """Raises LimitExceeded."""
         made = {"_id": uuid4().hex, "user_id": user_id, "name": name[:MAX_NAME], "tracks": list(tracks)[:MAX_TRACKS]}
         with self._answers():
             if self._db.playlists.count_documents({"user_id": user_id}, limit=MAX_PLAYLISTS) >= MAX_PLAYLISTS:
-                raise TooMuch(f"{MAX_PLAYLISTS} playlists are the most that one listener can have")
+                raise LimitExceeded(f"{MAX_PLAYLISTS} playlists are the most that one listener can have")
             self._db.playlists.insert_one({**made, "made_at": datetime.now(UTC)})
         return _playlist(made)
 
     def change_playlist(self, user_id: str, playlist_id: str, name: str | None, tracks: list[str] | None) -> bool:
-        """Whether there was one of this listener's to change. Raises TooMuch."""
+        """Whether there was one of this listener's to change. Raises LimitExceeded."""
         if tracks is not None and len(tracks) > MAX_TRACKS:
-            raise TooMuch(f"{len(tracks)} tracks; a playlist holds at most {MAX_TRACKS}")
+            raise LimitExceeded(f"{len(tracks)} tracks; a playlist holds at most {MAX_TRACKS}")
         change = {"name": name and name[:MAX_NAME], "tracks": tracks}
         given = {field: value for field, value in change.items() if value is not None}
         with self._answers():
@@ -252,11 +252,11 @@ class Mine:
         try:
             yield
         except PyMongoError as error:
-            raise LibraryAway(f"MongoDB does not answer ({type(error).__name__})") from error
+            raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
 
 
-def _heard(document: Document) -> Heard:
-    return Heard(
+def _heard(document: Document) -> HistoryEntry:
+    return HistoryEntry(
         document["_id"]["track"],
         document["at"],
         document.get("action") or "",

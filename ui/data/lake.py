@@ -23,7 +23,7 @@ PERSONAL = ("listening_events", "recommendations")
 TRIES = 5
 
 
-class LakeAway(ConnectionError):
+class LakeUnavailable(ConnectionError):
     """A table is there and cannot be read; the message says which and why."""
 
 
@@ -148,7 +148,7 @@ def _counted(rows: pa.Table, at: str, shown: tuple[str, ...], latest: int) -> Re
 
 
 def _table(lake: Lake, name: str) -> DeltaTable | None:
-    """The table, None where it has not been written yet. Raises LakeAway."""
+    """The table, None where it has not been written yet. Raises LakeUnavailable."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -157,4 +157,4 @@ def _table(lake: Lake, name: str) -> DeltaTable | None:
     except (TableNotFoundError, FileNotFoundError):
         return None
     except (DeltaError, OSError) as error:
-        raise LakeAway(f"{lake.table(name)}: {(str(error).splitlines() or [''])[0][:200]}") from error
+        raise LakeUnavailable(f"{lake.table(name)}: {(str(error).splitlines() or [''])[0][:200]}") from error

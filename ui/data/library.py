@@ -20,10 +20,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.library.files import library_name
 from batch.library.object_store import is_remote
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import Mongo
-from streaming.events import why_no_identifier
-from ui.data.search import SEARCHED, Shelf, Shelves, shelf
+from streaming.events import identifier_problem
+from ui.data.search import SEARCHED, Shelf, LiveSearchIndex, shelf
 
 Document = dict[str, Any]
 
@@ -42,7 +42,7 @@ class LibraryUnusable(ValueError):
     """The settings name no MongoDB that could be asked."""
 
 
-class LibraryAway(ConnectionError):
+class LibraryUnavailable(ConnectionError):
     """MongoDB does not answer; the message says where it was looked for."""
 
 
@@ -90,7 +90,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Recommendations:
-    """A ranked list. user_id : whose it is, which is EVERYONE for a listener without one of their own"""
+    """A ranked list. user_id : whose it is, which is NEW_LISTENERS for a listener without one of their own"""
 
     user_id: str
     items: tuple[Item, ...]
@@ -101,7 +101,7 @@ class Recommendations:
 
     @property
     def is_personal(self) -> bool:
-        return self.user_id != EVERYONE
+        return self.user_id != NEW_LISTENERS
 
     @property
     def mark(self) -> str:
@@ -139,7 +139,7 @@ class Library:
         self._db = db
         self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
         self._places: dict[str, tuple[float, str]] = {}
-        self._shelves = Shelves(self._read_shelf, self._writes)
+        self._shelves = LiveSearchIndex(self._read_shelf, self._writes)
 
     def shelf(self) -> Shelf:
         """All tracks by their words, in memory; some seconds behind what is published."""
@@ -165,7 +165,7 @@ class Library:
 
     def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
         """The known ones of these ids."""
-        wanted = {"_id": {"$in": [track_id for track_id in track_ids if why_no_identifier(track_id) is None]}}
+        wanted = {"_id": {"$in": [track_id for track_id in track_ids if identifier_problem(track_id) is None]}}
         with self._answers():
             found = [_track(document) for document in self._db.tracks.find({**wanted, **self._scope}, SHOWN)]
         return {track.track_id: track for track in found}
@@ -193,7 +193,7 @@ class Library:
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
         """The listener's list, or everyone's for a listener without one; None before anything has been published."""
-        wanted = [EVERYONE] if user_id is None else [str(user_id), EVERYONE]
+        wanted = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
         with self._answers():
             lists = {document["_id"]: document for document in self._db.recommendations.find({"_id": {"$in": wanted}})}
         found = next((lists[owner] for owner in wanted if owner in lists), None)
@@ -201,7 +201,7 @@ class Library:
 
     def mark(self, user_id: str | None) -> str | None:
         """Differs as soon as `recommendations` would; a small question that every open page asks every second."""
-        wanted = [EVERYONE] if user_id is None else [str(user_id), EVERYONE]
+        wanted = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
         fields = {"generation": 1, "generated_at": 1, "model_version": 1}
         with self._answers():
             found = {one["_id"]: one for one in self._db.recommendations.find({"_id": {"$in": wanted}}, fields)}
@@ -217,7 +217,7 @@ class Library:
         if place is None or time.monotonic() - asked_at > PLACE_S or not _is_there(place):
             try:
                 place = _place(str(self._document(track_id, {"path": 1}).get("path") or ""))
-            except LibraryAway:
+            except LibraryUnavailable:
                 if place is None:
                     raise
             if len(self._places) >= PLACES:
@@ -228,7 +228,7 @@ class Library:
 
     def _document(self, track_id: str, fields: Document) -> Document:
         """The fields of a track, none where it is unknown."""
-        if why_no_identifier(track_id) is not None:
+        if identifier_problem(track_id) is not None:
             return {}
         with self._answers():
             return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
@@ -243,7 +243,7 @@ class Library:
         try:
             with self._answers():
                 (stats,) = self._db.tracks.aggregate([{"$collStats": {"storageStats": {}}}])
-        except LibraryAway as error:
+        except LibraryUnavailable as error:
             if isinstance(error.__cause__, OperationFailure):
                 return None  # no such collection yet, or not for us to know
             raise
@@ -257,7 +257,7 @@ class Library:
         try:
             yield
         except PyMongoError as error:
-            raise LibraryAway(f"MongoDB does not answer: {_first_line(error)}") from error
+            raise LibraryUnavailable(f"MongoDB does not answer: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

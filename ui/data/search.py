@@ -2,7 +2,7 @@
 
 Every word of a track points to its row; the words that begin with what was typed lie next to each other, so their rows are
 one slice of an array. Rows are in the order of titles: "the title begins with …" is a range. For 100,000 tracks a search
-takes about a millisecond and the dictionary some 40 MB; the price is that it has to follow what is published (`Shelves`).
+takes about a millisecond and the dictionary some 40 MB; the price is that it has to follow what is published (`LiveSearchIndex`).
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def shelf(documents: Iterable[Document]) -> Shelf:
     )
 
 
-class Shelves:
+class LiveSearchIndex:
     """The shelf as it is now: read once, and again in the background when the library has changed.
 
     read : reads a shelf;  mark : anything that differs once the library has changed, None where that cannot be told, and

@@ -12,7 +12,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from batch import registry
-from ui.data.library import Document, LibraryAway
+from ui.data.library import Document, LibraryUnavailable
 
 STALE_S = 60.0
 """A query that has said nothing for so long is taken for stopped."""
@@ -49,11 +49,11 @@ class ModelCard:
 
 
 def queries(db: Database[Document], now: datetime) -> list[Query]:
-    """What the streaming queries wrote into `status`, by name. Raises LibraryAway."""
+    """What the streaming queries wrote into `status`, by name. Raises LibraryUnavailable."""
     try:
         found = list(db.status.find().sort("_id", 1))
     except PyMongoError as error:
-        raise LibraryAway(f"MongoDB does not answer ({type(error).__name__})") from error
+        raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
     said = []
     for document in found:
         at = document.get("at")

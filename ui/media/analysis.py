@@ -41,15 +41,15 @@ HEAT = ((0, (8, 6, 24)), (64, (79, 18, 104)), (128, (182, 54, 91)), (192, (251, 
 """Colours from quiet to loud: dark to light, so that they can be told apart without hues."""
 
 
-class NotHeard(ValueError):
+class AudioUnreadable(ValueError):
     """The sound cannot be had or decoded; the message says why."""
 
 
-class Busy(RuntimeError):
+class AnalyzerBusy(RuntimeError):
     """So much waits already that this would take too long."""
 
 
-class Ear:
+class AudioAnalyzer:
     """Asks the other process, once for the same thing, and remembers the answer. A track is a path or a URI."""
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
@@ -61,18 +61,18 @@ class Ear:
         self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
 
     def peaks(self, track: str) -> list[int]:
-        """Loudness along a file, PEAKS numbers from 0 to 100. Raises NotHeard or Busy."""
+        """Loudness along a file, PEAKS numbers from 0 to 100. Raises AudioUnreadable or AnalyzerBusy."""
         return self._asked("peaks", track)
 
     def picture(self, track: str, which: str) -> bytes:
-        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises NotHeard or Busy."""
+        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises AudioUnreadable or AnalyzerBusy."""
         found: bytes = self._asked("pictures", track)[which]
         return found
 
     def vector(self, clip: bytes) -> list[float]:
-        """Features of a clip (the content of an audio file), as extract gives them. Raises NotHeard or Busy."""
+        """Features of a clip (the content of an audio file), as extract gives them. Raises AudioUnreadable or AnalyzerBusy."""
         if not self._room.acquire(blocking=False):
-            raise Busy(BUSY)
+            raise AnalyzerBusy(BUSY)
         try:
             return self._answer(self._submitted("vector", clip))
         finally:
@@ -97,7 +97,7 @@ class Ear:
                 self._known.popitem(last=False)
         try:
             return self._answer(known)
-        except Busy:
+        except AnalyzerBusy:
             raise
         except Exception:
             with self._lock:
@@ -108,27 +108,27 @@ class Ear:
         try:
             return future.result(WAIT_S)
         except TimeoutError as error:
-            raise Busy(BUSY) from error
+            raise AnalyzerBusy(BUSY) from error
         except MemoryError as error:
-            raise NotHeard("takes more memory than a sound is given") from error
+            raise AudioUnreadable("takes more memory than a sound is given") from error
         except CancelledError as error:
-            raise NotHeard("was not listened to: the player is ending") from error
+            raise AudioUnreadable("was not listened to: the player is ending") from error
         except (Lost, NotStarted) as error:
-            raise NotHeard(f"was not listened to: {error}") from error
+            raise AudioUnreadable(f"was not listened to: {error}") from error
 
 
 def heard(what: str, given: str | bytes) -> Any:
-    """What the other process is asked: the `peaks` or `pictures` of a track, the `vector` of a clip. Raises NotHeard."""
+    """What the other process is asked: the `peaks` or `pictures` of a track, the `vector` of a clip. Raises AudioUnreadable."""
     hearing: dict[str, Callable[[Any], Any]] = {"peaks": _peaks, "pictures": _pictures, "vector": _vector}
     return hearing[what](given)
 
 
 def _here(track: str) -> Path:
-    """A file on this machine with a track's sound. Raises NotHeard."""
+    """A file on this machine with a track's sound. Raises AudioUnreadable."""
     try:
         return _copies().of(track)
     except OSError as error:
-        raise NotHeard(f"cannot be fetched: {(str(error).splitlines() or [''])[0][:200]}") from error
+        raise AudioUnreadable(f"cannot be fetched: {(str(error).splitlines() or [''])[0][:200]}") from error
 
 
 @functools.cache
@@ -152,7 +152,7 @@ def _peaks(path: str) -> list[int]:
                 count += np.bincount(places, minlength=PEAKS)
                 seen += len(block)
     except (UnreadableAudio, OSError) as error:
-        raise NotHeard(f"cannot be decoded: {error}") from error
+        raise AudioUnreadable(f"cannot be decoded: {error}") from error
     loud = np.sqrt(power / np.maximum(count, 1))
     return [round(float(value)) for value in 100 * loud / max(float(loud.max()), 1e-9)]
 
@@ -186,7 +186,7 @@ def _vector(clip: bytes) -> list[float]:
         try:
             return [float(value) for value in features.track(file.name)[0]]
         except UnreadableAudio as error:
-            raise NotHeard(str(error)) from error
+            raise AudioUnreadable(str(error)) from error
 
 
 def _clip(path: Path) -> NDArray[np.float32]:
@@ -196,9 +196,9 @@ def _clip(path: Path) -> NDArray[np.float32]:
     try:
         return features.clip(path)[0]
     except UnreadableAudio as error:
-        raise NotHeard(str(error)) from error
+        raise AudioUnreadable(str(error)) from error
     except OSError as error:
-        raise NotHeard(f"cannot be read: {error.strerror or error}") from error
+        raise AudioUnreadable(f"cannot be read: {error.strerror or error}") from error
 
 
 def _drawn(y: NDArray[np.float32], height: int = 120) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ class NoModel(LookupError):
     """There is no model to ask yet."""
 
 
-class Nearness:
+class SimilaritySearch:
     """root : the folder of model versions"""
 
     def __init__(self, root: str) -> None:

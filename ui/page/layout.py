@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from html import escape
 
-from ui.data.library import Library, LibraryAway
+from ui.data.library import Library, LibraryUnavailable
 from ui.data.search import MAX_QUERY
 from ui.page import cards
 
@@ -65,14 +65,14 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
         text = text[:MAX_QUERY]  # the field's own limit holds in the browser only
         try:
             return cards.results(text, *library.search_counted(text))
-        except LibraryAway:
+        except LibraryUnavailable:
             return cards.away("Search", "The library does not answer right now. Search again in a moment.")
 
     def similar(track_id: str) -> str:
         try:
             track = library.track(track_id) if track_id else None
             return cards.similar(track, library.similar(track_id) if track else [])
-        except LibraryAway:
+        except LibraryUnavailable:
             return cards.away("More like this", "The library does not answer right now. Try again in a moment.")
 
     page = gr.Blocks(title="Overtone", analytics_enabled=False)

@@ -12,16 +12,16 @@ from fastapi.responses import JSONResponse, Response
 from ui.auth import session
 from ui.auth.session import refusal, require_listener
 from ui.data import lake
-from ui.data.history import TooMuch
-from ui.data.lake import LakeAway
-from ui.data.library import LibraryAway
+from ui.data.history import LimitExceeded
+from ui.data.lake import LakeUnavailable
+from ui.data.library import LibraryUnavailable
 from ui.dependencies import Parts
 from ui.routes.schemas import Change, Named, Sure, Who
 
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter()
-    mine = parts.mine
+    mine = parts.listener_data
 
     @router.get("/listener")
     def listener(request: Request) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def routes(parts: Parts) -> APIRouter:
         user_id = require_listener(request, parts)
         try:
             made = mine.make_playlist(user_id, named.name.strip() or "Playlist", named.tracks)
-        except TooMuch as error:
+        except LimitExceeded as error:
             return refusal(409, str(error))
         return JSONResponse({"id": made.playlist_id, "name": made.name}, status_code=201)
 
@@ -71,7 +71,7 @@ def routes(parts: Parts) -> APIRouter:
             tracks = [each for each in (known.tracks if tracks is None else tracks) if each != change.remove]
         try:
             mine.change_playlist(user_id, playlist_id, change.name, tracks)
-        except TooMuch as error:
+        except LimitExceeded as error:
             return refusal(409, str(error))
         return JSONResponse({"id": playlist_id, "name": change.name or known.name})
 
@@ -105,13 +105,13 @@ def routes(parts: Parts) -> APIRouter:
         if parts.accounts.key(user_id) is not None:
             session.verify(request, parts, user_id, sure.password)
         parts.sessions.delete(user_id)
-        parts.listens.drop(user_id)
+        parts.event_queue.drop(user_id)
         parts.sessions.delete(user_id)  # again: by now no event of before can come later than this
         try:
             lake.forget(parts.settings.lake, user_id)
             mine.forget(user_id)
             parts.accounts.drop(user_id)
-        except (LakeAway, LibraryAway, OSError) as error:
+        except (LakeUnavailable, LibraryUnavailable, OSError) as error:
             session.renew(request)  # to try again
             return refusal(503, f"Not everything is deleted yet: {error}. Try again.")
         session.leave(request, parts)

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from ui.auth.session import listener, refusal
 from ui.data.library import Library, Track
 from ui.dependencies import Parts
-from ui.media.analysis import PICTURES, NotHeard
+from ui.media.analysis import PICTURES, AudioUnreadable
 from ui.media.similarity import between
 from ui.media.streaming import sound_of
 from ui.page import cards
@@ -46,8 +46,8 @@ def routes(parts: Parts) -> APIRouter:
         if file is None:
             return refusal(404, NO_TRACK)
         try:
-            return JSONResponse({"peaks": parts.ear.peaks(file)}, headers=A_DAY)
-        except NotHeard:
+            return JSONResponse({"peaks": parts.analyzer.peaks(file)}, headers=A_DAY)
+        except AudioUnreadable:
             return JSONResponse({"peaks": []})  # the browser may well play what libsndfile cannot read
 
     @router.get("/picture/{track_id}/{which}")
@@ -55,7 +55,7 @@ def routes(parts: Parts) -> APIRouter:
         file = library.audio(track_id) if which in PICTURES else None
         if file is None:
             return refusal(404, NO_TRACK)
-        return Response(parts.ear.picture(file, which), media_type="image/png", headers=A_DAY)
+        return Response(parts.analyzer.picture(file, which), media_type="image/png", headers=A_DAY)
 
     @router.get("/cover/{track_id:path}")
     def cover_picture(track_id: str) -> Response:
@@ -88,7 +88,7 @@ def routes(parts: Parts) -> APIRouter:
             if library.track(track_id) is None:
                 return refusal(404, NO_TRACK)
         try:
-            ids = parts.nearness.path(start, end, max(3, min(steps, 30)))
+            ids = parts.similarity.path(start, end, max(3, min(steps, 30)))
         except KeyError:
             return refusal(409, "The model does not know one of the two tracks yet.")
         return JSONResponse({"html": cards.cards(library.in_order(ids), "path")})
@@ -115,9 +115,9 @@ def routes(parts: Parts) -> APIRouter:
 
 def _nearest(parts: Parts, clip: bytes) -> Response:
     try:
-        parts.nearness.index  # noqa: B018 - before the work: without a model it is for nothing
-        near = parts.nearness.like(parts.ear.vector(clip))
-    except NotHeard as error:
+        parts.similarity.index  # noqa: B018 - before the work: without a model it is for nothing
+        near = parts.similarity.like(parts.analyzer.vector(clip))
+    except AudioUnreadable as error:
         return refusal(422, f"The clip {error}")
     found = parts.library.in_order(track_id for track_id, _ in near)
     reasons = {track_id: f"Distance {distance:.1f}" for track_id, distance in near}
@@ -172,7 +172,7 @@ def _map(parts: Parts, user_id: str | None) -> dict[str, Any]:
     }
     if user_id is None:
         return told
-    taste = parts.mine.taste(user_id)
+    taste = parts.listener_data.taste(user_id)
 
     def where(ids: tuple[str, ...]) -> list[list[int]]:
         known = [shelf.row_of[each] for each in ids if each in shelf.row_of]

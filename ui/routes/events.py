@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 
 from streaming.events import EARLIEST, BadEvent, Event
 from ui.auth.session import listener, refusal, require_listener
-from ui.data.event_queue import ListensFull
-from ui.data.library import Library, LibraryAway
+from ui.data.event_queue import QueueFull
+from ui.data.library import Library, LibraryUnavailable
 from ui.dependencies import Parts
 from ui.page import cards
 from ui.routes.schemas import Done, Place
@@ -31,19 +31,19 @@ def routes(parts: Parts) -> APIRouter:
             try:
                 if parts.library.track(done.track_id) is None:
                     return refusal(404, "This track is not in the library.")
-            except LibraryAway:
+            except LibraryUnavailable:
                 is_away = True  # it may be in the library; the stream asks again
         event = _event(done, user_id, request.session.get("session_id"))
         try:
-            parts.listens.publish(event)
+            parts.event_queue.publish(event)
         except BadEvent as error:
             return refusal(422, str(error))
-        except ListensFull as error:
+        except QueueFull as error:
             return refusal(503, str(error))
         if not is_away:
             try:
-                parts.mine.note(event)
-            except LibraryAway:
+                parts.listener_data.note(event)
+            except LibraryUnavailable:
                 pass  # the stream's profile will tell
         return JSONResponse({"event_id": event.event_id}, status_code=202)
 
@@ -51,8 +51,8 @@ def routes(parts: Parts) -> APIRouter:
     def remember_place(place: Place, request: Request) -> Response:
         user_id = require_listener(request, parts)
         try:
-            parts.mine.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
-        except LibraryAway:
+            parts.listener_data.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
+        except LibraryUnavailable:
             pass  # it is told again in some seconds
         return JSONResponse({}, status_code=202)
 
@@ -60,7 +60,7 @@ def routes(parts: Parts) -> APIRouter:
     def for_you(request: Request, seen: str = "", mine: str = "") -> Response:
         """The listener's list as HTML and opinions, or only that they are still the ones that the page has seen."""
         user_id = listener(request, parts)
-        events = parts.listens.state
+        events = parts.event_queue.state
         news: dict[str, Any] = {"listener": user_id, "connected": events.connected, "waiting": events.waiting}
         try:
             list_mark = parts.library.mark(user_id)
@@ -68,15 +68,15 @@ def routes(parts: Parts) -> APIRouter:
             if list_mark is None or news["mark"] != seen:
                 news |= _list(parts.library, user_id, seen)
             if user_id is not None:
-                news["mine"] = f"{user_id}:{parts.mine.mark(user_id)}"
+                news["mine"] = f"{user_id}:{parts.listener_data.mark(user_id)}"
                 if news["mine"] != mine:
-                    taste = parts.mine.taste(user_id)
+                    taste = parts.listener_data.taste(user_id)
                     news |= {
-                        "opinions": parts.mine.opinions(user_id),
+                        "opinions": parts.listener_data.opinions(user_id),
                         "muted": taste.muted,
                         "adventure": taste.adventure,
                     }
-        except LibraryAway as error:
+        except LibraryUnavailable as error:
             news["away"] = f"The library is away. {error}"  # no failure of the request: that it is away is the news
         return JSONResponse(news)
 

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from ui.auth.session import Refused, about, listener, require_listener
 from ui.data import lake
-from ui.data.history import Heard
+from ui.data.history import HistoryEntry
 from ui.data.library import Item, Track
 from ui.data.status import flat, headlines, model_card, queries
 from ui.dependencies import Parts
@@ -30,7 +30,7 @@ LAKE_S = 30.0
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
-    library, mine = parts.library, parts.mine
+    library, mine = parts.library, parts.listener_data
     found_last = _Kept(lambda: lake.fresh(parts.settings.lake, parts.settings.library.root))
 
     @router.get("/home")
@@ -139,9 +139,9 @@ def routes(parts: Parts) -> APIRouter:
         try:
             tracks = lake.rejected_tracks(settings.lake, settings.library.root)
             refused = lake.rejected_events(settings.lake)
-        except lake.LakeAway as error:
+        except lake.LakeUnavailable as error:
             away = str(error)
-        said, events = queries(parts.db, datetime.now(UTC)), parts.listens.state
+        said, events = queries(parts.db, datetime.now(UTC)), parts.event_queue.state
         return page(
             "status",
             headlines=headlines(said, model, events.waiting),
@@ -186,7 +186,7 @@ class _Kept:
             self._at = time.monotonic()
             try:
                 self._value = self._read()
-            except lake.LakeAway as error:
+            except lake.LakeUnavailable as error:
                 log.warning("the freshest tracks are not known: %s", error)
         return self._value
 
@@ -208,7 +208,7 @@ def _listed(title: str, tracks: list[Track], source: str, count: int = 0, **more
     return page("tracks", title=title, note=how_many(len(tracks), count), tracks=tracks, source=source, **values)
 
 
-def _gladly(heard: list[Heard]) -> list[Heard]:
+def _gladly(heard: list[HistoryEntry]) -> list[HistoryEntry]:
     """Without what was skipped before half of it was heard."""
     return [
         each
@@ -217,7 +217,7 @@ def _gladly(heard: list[Heard]) -> list[Heard]:
     ]
 
 
-def _genres(parts: Parts, heard: list[Heard]) -> list[tuple[str, int, list[Track]]]:
+def _genres(parts: Parts, heard: list[HistoryEntry]) -> list[tuple[str, int, list[Track]]]:
     """A few genres with some of their tracks: those heard most lately, then the largest. Every day brings other tracks."""
     shelf = parts.library.shelf()
     sizes = dict(shelf.genre_sizes())

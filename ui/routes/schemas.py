@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from streaming.events import MAX_ID_LENGTH, MAX_MS, why_no_identifier
+from streaming.events import MAX_ID_LENGTH, MAX_MS, identifier_problem
 from ui.data.history import MAX_NAME, MAX_TRACKS
 
 SOURCES = Literal[
@@ -30,7 +30,7 @@ MAX_TARGET = 300
 
 
 def _identifier(value: str) -> str:
-    if (wrong := why_no_identifier(value)) is not None:
+    if (wrong := identifier_problem(value)) is not None:
         raise ValueError(f"the id {wrong}")
     return value
 
