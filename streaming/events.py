@@ -1,7 +1,7 @@
-"""The listening event: what producers encode and both queries read.
+"""The listening event: `Event`, `encode` for producers, `parse` for consumers.
 
-One function, `parse`, decides what is a valid event, for the fast lane and for the ledger alike; whether its track is known
-needs the catalogue and is asked by the caller. No Spark here: the player imports this module too.
+`parse` alone decides which values are valid events, for the fast lane and the ledger alike. Whether the track exists is checked
+afterwards, by `streaming.admission.rules`. No Spark here: the player imports this module too.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 
 TRACK_ACTIONS = ("play", "skip", "complete", "like", "unlike", "dislike", "more", "less", "neutral")
-"""Done with a track. `more` and `less` ask for its like; `neutral` takes like, dislike, more and less of it back."""
+"""Actions on a track. `more` and `less` ask for more or fewer similar tracks; `neutral` cancels like, dislike, more and less."""
 MUTING_ACTIONS = ("mute", "unmute")
-"""Done with a `target`, "artist:NAME" or "genre:NAME", and no track."""
+"""Their `target` is "artist:NAME" or "genre:NAME"; they have no track."""
 ADVENTURE = "adventure"
-"""Its `target` is how far from the familiar the listener wants to be led, "0.00" to "1.00"; no track."""
+"""Its `target` is how far lists may lead from familiar music, "0.00" to "1.00"; it has no track."""
 STEERING_ACTIONS = (*MUTING_ACTIONS, ADVENTURE)
 ACTIONS = (*TRACK_ACTIONS, *STEERING_ACTIONS)
 REQUIRED = ("event_id", "user_id", "action", "occurred_at")
 MUTED_KINDS = ("artist", "genre")
 
 MAX_BYTES = 64 * 1024
-"""A value beyond this is no listening event, whatever it holds."""
+"""Longer values are refused unread."""
 MAX_ID_LENGTH = 128
 MAX_TARGET_LENGTH = 512
 MAX_DEPTH = 32
-"""Objects and lists within one another. Python's own limit depends on who calls, and so would what is an event."""
-MAX_REASON = 500
+"""Nesting of objects and lists. Python's recursion limit depends on the caller's stack; this one does not."""
+MAX_REASON_LENGTH = 500
 MAX_MS = 7 * 24 * 3600 * 1000
+"""Largest position or duration: a week."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
-"""Clocks differ; an event dated further ahead of its arrival is wrong."""
-
+"""Clock skew allowed: an event dated further ahead of its arrival is refused."""
 
 _NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?", re.ASCII)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class BadEvent(ValueError):
-    """The value is not a listening event; the message is the reason kept in `rejected_events`."""
+    """The value is not a valid event; the message is the reason written to `rejected_events`."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """A listener did something with a track, or steered with a `target`. Times in UTC, positions in milliseconds.
+    """One action of a listener, on a track or on a `target`. Times in UTC, positions in milliseconds.
 
-    track_id : None where the action has a target and no track
-    `more` holds the fields that this version does not know; they travel on unchanged.
+    track_id : None where the action has a target
+    more : fields that this version does not know; they are passed on unchanged
     """
 
     user_id: str
@@ -71,14 +71,14 @@ class Event:
 
     @property
     def share_heard(self) -> float | None:
-        """How much of the track was heard, 0 to 1; None where position or duration is missing."""
+        """The share of the track that was heard, 0 to 1; None where position or duration is missing."""
         if self.position_ms is None or not self.duration_ms:
             return None
         return min(1.0, self.position_ms / self.duration_ms)
 
 
 def encode(event: Event) -> bytes:
-    """The event as it travels on the topic. Raises BadEvent for one that nobody would accept."""
+    """The event as UTF-8 JSON for the topic. Raises BadEvent where `parse` would refuse it."""
     fields: dict[str, Any] = dict(event.more)
     fields.update(
         event_id=event.event_id,
@@ -93,44 +93,44 @@ def encode(event: Event) -> bytes:
         value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         raise BadEvent(
-            f"holds half a character (U+{ord(error.object[error.start]):X}), which no UTF-8 can carry"
+            f"holds a lone surrogate (U+{ord(error.object[error.start]):X}), which UTF-8 cannot encode"
         ) from error
     parse(value, received_at=datetime.now(UTC))
     return value
 
 
 def parse(value: bytes | None, received_at: datetime, length: int | None = None) -> Event:
-    """The event that a Kafka value holds. Raises BadEvent with the reason.
+    """Returns the event in a Kafka value. Raises BadEvent with the reason.
 
-    received_at : the record's timestamp in Kafka, so that a replay next year decides as today
-    length : of the whole value, where `value` is only its beginning
+    received_at : the record's timestamp in Kafka (not the present time, so that a later replay decides alike)
+    length : of the whole value in bytes, where `value` is only its beginning
     """
     if value is None:
         _refuse("empty value")
     if (length := len(value) if length is None else length) > MAX_BYTES:
-        _refuse(f"{length} bytes; at most {MAX_BYTES} are an event")
+        _refuse(f"{length} bytes; at most {MAX_BYTES} are allowed")
     fields = _json_object(value)
-    steers = str(fields.get("action")) in STEERING_ACTIONS
-    missing = [name for name in (*REQUIRED, "target" if steers else "track_id") if fields.get(name) is None]
+    has_target = str(fields.get("action")) in STEERING_ACTIONS
+    missing = [name for name in (*REQUIRED, "target" if has_target else "track_id") if fields.get(name) is None]
     if missing:
         _refuse(f"missing: {', '.join(missing)}")
     action = _text(fields, "action")
     if action not in ACTIONS:
-        _refuse(f"unknown action {action[:64]!r}; known are {', '.join(ACTIONS)}")
+        _refuse(f"unknown action {action[:64]!r}; expected one of {', '.join(ACTIONS)}")
     user_id = _identifier(fields, "user_id")
-    if user_id == EVERYONE:
-        _refuse(f"user_id {EVERYONE!r} is reserved for listeners without events")
-    known = {name: fields.pop(name, None) for name in (*REQUIRED, "track_id", "position_ms", "duration_ms")}
+    if user_id == NEW_LISTENERS:
+        _refuse(f"user_id {NEW_LISTENERS!r} is reserved for listeners without events")
+    values = {name: fields.pop(name, None) for name in (*REQUIRED, "track_id", "position_ms", "duration_ms")}
     target = _target(fields, action)
     optional = {name: _optional_text(fields, name) for name in ("session_id", "source", "model_version")}
     return Event(
         user_id=user_id,
-        track_id=_track_id(known, action),
+        track_id=_track_id(values, action),
         action=action,
-        occurred_at=_time(known, received_at),
-        event_id=_identifier(known, "event_id"),
-        position_ms=_milliseconds(known, "position_ms"),
-        duration_ms=_milliseconds(known, "duration_ms"),
+        occurred_at=_time(values, received_at),
+        event_id=_identifier(values, "event_id"),
+        position_ms=_milliseconds(values, "position_ms"),
+        duration_ms=_milliseconds(values, "duration_ms"),
         **optional,
         target=target,
         more=fields,
@@ -138,18 +138,18 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
 
 
 def received_at(milliseconds: int) -> datetime:
-    """When Kafka got a value, from milliseconds since 1970; a producer may claim any, so it is kept within our calendar."""
+    """A Kafka timestamp in milliseconds since 1970 as a time, clamped to the years 2000 to 9998: a producer may send any."""
     latest = datetime(9999, 1, 1, tzinfo=UTC)
-    within = min(max(milliseconds / 1000, EARLIEST.timestamp()), latest.timestamp())
-    return datetime.fromtimestamp(within, UTC)
+    clamped_s = min(max(milliseconds / 1000, EARLIEST.timestamp()), latest.timestamp())
+    return datetime.fromtimestamp(clamped_s, UTC)
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise BadEvent(reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]}…")
+    raise BadEvent(reason if len(reason) <= MAX_REASON_LENGTH else f"{reason[:MAX_REASON_LENGTH]}…")
 
 
 def _depth(text: str) -> int:
-    """How deeply brackets stand within one another, outside of strings."""
+    """The nesting depth of brackets outside of strings."""
     depth = deepest = 0
     for character in _STRING.sub("", text):
         if character in "[{":
@@ -166,49 +166,57 @@ def _json_object(value: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadEvent(f"not UTF-8: {error.reason} at byte {error.start}") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and (depth := _depth(text)) > MAX_DEPTH:
-        _refuse(f"nested {depth} deep; at most {MAX_DEPTH} are allowed")
+        _refuse(f"nested {depth} levels deep; at most {MAX_DEPTH} are allowed")
     try:
         fields = json.loads(
             text,
             parse_constant=lambda name: _refuse(f"not JSON: {name}"),
             parse_float=_finite,
-            object_pairs_hook=_without_doubles,
+            object_pairs_hook=_object,
         )
     except RecursionError as error:
-        raise BadEvent("not JSON that can be read: nested too deeply") from error
+        raise BadEvent(f"nested too deeply; at most {MAX_DEPTH} levels are allowed") from error
     except BadEvent:
         raise
     except ValueError as error:
         raise BadEvent(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
-        _refuse(f"a JSON {type(fields).__name__}, expected an object")
-    if "\\ud" in text.lower():  # an escaped half of a surrogate pair is JSON, but no table can hold it
+        _refuse(f"expected a JSON object, got {_json_type(fields)}")
+    if "\\ud" in text.lower():  # an escaped lone surrogate is valid JSON, but neither Delta nor MongoDB can store it
         try:
             json.dumps(fields, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise BadEvent("holds half a character, which no UTF-8 can carry") from error
+            raise BadEvent("holds a lone surrogate, which UTF-8 cannot encode") from error
     return fields
 
 
 def _finite(number: str) -> float:
     value = float(number)
     if value in (float("inf"), float("-inf")):
-        _refuse(f"not a number that fits: {number[:32]}")
+        _refuse(f"number out of range: {number[:32]}")
     return value
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a name that comes twice would be one listener here and another where Spark reads it."""
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with each name once: of duplicates Python takes the last value, and other JSON readers the first."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        _refuse("a name comes twice in an object")
+        _refuse("duplicate field name in a JSON object")
     return fields
+
+
+def _json_type(value: Any) -> str:
+    """What JSON calls the type of a parsed value."""
+    if value is None:
+        return "null"
+    names = ((bool, "a boolean"), (int | float, "a number"), (str, "a string"), (list, "a list"))
+    return next((name for types, name in names if isinstance(value, types)), "an object")
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields[name]
     if not isinstance(value, str):
-        _refuse(f"{name} is a {type(value).__name__}, expected a string")
+        _refuse(f"{name}: expected a string, got {_json_type(value)}")
     return value
 
 
@@ -227,30 +235,30 @@ def _track_id(fields: dict[str, Any], action: str) -> str | None:
     if action in TRACK_ACTIONS:
         return _identifier(fields, "track_id")
     if fields["track_id"] is not None:
-        _refuse(f"{action} has a track_id, expected a target alone")
+        _refuse(f"{action} takes a target and no track_id")
     return None
 
 
 def _target(fields: dict[str, Any], action: str) -> str | None:
-    """What is muted or how adventurous; an action with a track keeps a `target` among the fields that we do not know."""
+    """The target of a steering action; None for actions on a track, whose field `target` is left among the unknown ones."""
     if action in TRACK_ACTIONS:
         return None
     target = _text(fields, "target")
     del fields["target"]
     if action == ADVENTURE:
-        if adventure_of(target) is None:
-            _refuse(f"target {target[:64]!r} of adventure, expected 0.00 to 1.00")
+        if adventure_value(target) is None:
+            _refuse(f"adventure: expected a target from 0.00 to 1.00, got {target[:64]!r}")
         return target
     kind, _, name = target.partition(":")
     if kind not in MUTED_KINDS or not name or len(target) > MAX_TARGET_LENGTH:
-        _refuse(f"target {target[:64]!r} of {action}, expected artist:NAME or genre:NAME")
+        _refuse(f"{action}: expected a target artist:NAME or genre:NAME, got {target[:64]!r}")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in target):
         _refuse("target holds control characters")
     return target
 
 
-def adventure_of(target: str) -> float | None:
-    """The number that a target of `adventure` gives; None where it is none from 0 to 1."""
+def adventure_value(target: str) -> float | None:
+    """The target of `adventure` as a number from 0 to 1; None where it is none."""
     if not _NUMBER.fullmatch(target):
         return None
     value = float(target)
@@ -259,13 +267,13 @@ def adventure_of(target: str) -> float | None:
 
 def _identifier(fields: dict[str, Any], name: str) -> str:
     value = _text(fields, name)
-    if (wrong := why_no_identifier(value)) is not None:
-        _refuse(f"{name} {wrong}")
+    if (problem := identifier_problem(value)) is not None:
+        _refuse(f"{name} {problem}")
     return value
 
 
-def why_no_identifier(value: str) -> str | None:
-    """What keeps a string from being a user, track or event id; None if nothing does."""
+def identifier_problem(value: str) -> str | None:
+    """Why a string cannot be a user, track or event id; None if it can."""
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"has {len(value)} characters, expected 1 to {MAX_ID_LENGTH}"
     # Cc: control characters; Cs: lone surrogates, which no UTF-8 database can store
@@ -279,9 +287,9 @@ def _milliseconds(fields: dict[str, Any], name: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        _refuse(f"{name} is a {type(value).__name__}, expected a number")
+        _refuse(f"{name}: expected a number, got {_json_type(value)}")
     if not 0 <= value <= MAX_MS:
-        _refuse(f"{name} is {str(value)[:32]}, expected 0 to {MAX_MS}")
+        _refuse(f"{name}: expected 0 to {MAX_MS}, got {str(value)[:32]}")
     return int(value)
 
 
