@@ -11,9 +11,9 @@ overtone_fail() {
 
 overtone_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.11 python3.12 python3; do
+  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
     [ -n "$candidate" ] || continue
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
@@ -51,7 +51,7 @@ overtone_install() {
   if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   python=$(overtone_python) ||
-    overtone_fail "no Python 3.11 or 3.12 with venv; install one, for example: apt install python3.11 python3.11-venv"
+    overtone_fail "no Python 3.11, 3.12 or 3.13 with venv; install one, for example: apt install python3 python3-venv"
   exec {lock}>"$project/.venv.lock"
   command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
   if ! grep -qsxF "$wanted" "$venv/.overtone-$kind"; then
