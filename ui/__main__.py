@@ -1,7 +1,6 @@
 """python -m ui: the player, on settings.player.host and .port.
 
-Prints its address on stdout when it accepts requests. MongoDB or Kafka may be away: the page comes
-up, says so, and recovers.
+Prints its address on stdout when it accepts requests. MongoDB and Kafka may be away: the page loads, says so, and recovers.
 """
 
 from __future__ import annotations
@@ -13,86 +12,95 @@ import logging
 import socket
 import sys
 
+from batch.job import failed
 from conf.settings import Settings, SettingsError, settings
+
+NAME = "ui"
+LISTEN_BACKLOG = 256
+MAX_PORT = 65535
 
 
 def main(settings: Settings) -> int:
+    """Serves the player until it is stopped; returns the exit code: 1 cannot be served, 2 a setting is wrong."""
     host, port = settings.player.host, settings.player.port
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    # Taken before anything slow is imported, so that a port in use is said at once and stays ours until it is served.
+    # Bound before the slow imports, so that a port in use is reported at once and this one stays reserved.
     try:
-        listening = _listen(host, port)
+        server_socket = _listen(host, port)
     except OSError as error:
-        return _failed(_why_not(error, address))
+        return failed(NAME, _listen_problem(error, address), 1)
 
     import uvicorn
 
-    from ui import app
+    from ui.app import create_app, server_config
     from ui.auth.secret import SecretUnusable
-    from ui.data.library import LibraryUnusable
-    from ui.dependencies import parts
+    from ui.data.mongo import LibraryUnusable
+    from ui.dependencies import build_services
 
     try:
-        made = parts(settings)
+        services = build_services(settings)
     except SecretUnusable as error:
-        return _failed(str(error))
+        return failed(NAME, error, 1)
     except LibraryUnusable as error:
-        return _failed(str(error), code=2)
-    config = app.config(app.app(made))
+        return failed(NAME, error, 2)
 
-    class Announced(uvicorn.Server):
+    class AnnouncedServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 print(f"Overtone is at http://{address}/", flush=True)
 
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it, not a failure
-        Announced(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop the player
+        AnnouncedServer(server_config(create_app(services))).run(sockets=[server_socket])
     return 0
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named, asyncio sends small answers at once (TCP_NODELAY) instead of 40 ms later.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # With the protocol given, asyncio sets TCP_NODELAY: small responses are sent at once instead of 40 ms later.
+    server_socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(256)
+        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server_socket.bind((host, port))
+        server_socket.listen(LISTEN_BACKLOG)
     except OSError:
-        listening.close()
+        server_socket.close()
         raise
-    return listening
+    return server_socket
 
 
-def _why_not(error: OSError, address: str) -> str:
+def _listen_problem(error: OSError, address: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {address.rpartition(':')[2]} is in use; stop what uses it, or choose another with --port N"
+        return f"port {address.rpartition(':')[2]} is in use; stop the program that uses it, or choose another with --port N"
     return f"cannot listen on {address}: {error.strerror or error}; choose another with --host H and --port N"
 
 
-def _failed(why: str, code: int = 1) -> int:
-    print(f"ui: {why}", file=sys.stderr)
-    return code
-
-
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, expected 1 to 65535")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to {MAX_PORT}, got {text!r}")
     return int(text)
 
 
-if __name__ == "__main__":
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ui", description="The player.")
     parser.add_argument("--host", help="address to listen on (settings: player.host)")
     parser.add_argument("--port", type=_port, help="port to listen on (settings: player.port)")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The settings, with host and port from the command line. Raises SettingsError."""
+    from_file = settings()
+    overrides = {name: value for name, value in vars(arguments).items() if value is not None}
+    return from_file.model_copy(update={"player": from_file.player.model_copy(update=overrides)})
+
+
+if __name__ == "__main__":
+    chosen_arguments = _arguments()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what EventQueue says once
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what EventQueue logs once
     try:
-        found = settings()
-        chosen = {name: value for name, value in vars(given).items() if value is not None}
-        found = found.model_copy(update={"player": found.player.model_copy(update=chosen)})
+        chosen_settings = _settings(chosen_arguments)
     except SettingsError as error:
-        sys.exit(_failed(str(error), code=2))
-    sys.exit(main(found))
+        sys.exit(failed(NAME, error, 2))
+    sys.exit(main(chosen_settings))

@@ -1,13 +1,14 @@
-"""The player over HTTP: Gradio's page at "/", and the routes of what it plays, shows and says, put together."""
+"""The player's web application: Gradio's page at "/", the routes around it, and what every request passes through."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import uvicorn
@@ -17,78 +18,80 @@ from fastapi.responses import Response
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from ui.auth.security import Guard
-from ui.auth.session import Refused, refusal
+from streaming.events import BadEvent
+from ui.auth.security import SecurityMiddleware
+from ui.data.event_queue import QueueFull
 from ui.data.lake import LakeUnavailable
-from ui.data.library import LibraryUnavailable
-from ui.dependencies import Parts
+from ui.data.mongo import LibraryUnavailable
+from ui.data.playlists import LimitExceeded
+from ui.dependencies import Services
 from ui.media.analysis import AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
-from ui.routes import accounts, audio, events, pages
+from ui.responses import Refused, refusal
+from ui.routes import accounts, audio, discover, events, operator, pages, playlists, taste_map
 
-SESSION_S = 30 * 24 * 3600
-SHUTDOWN_S = 1
+COOKIE_LIFETIME_S = 30 * 24 * 3600
+"""Each response renews the cookie; revocations.MAX_SESSION_AGE_S limits the session itself."""
+SHUTDOWN_TIMEOUT_S = 1
+QUEUE_CLOSE_TIMEOUT_S = 0.7
+
+ROUTERS = (
+    events.router,
+    accounts.router,
+    playlists.router,
+    audio.router,
+    discover.router,
+    taste_map.router,
+    pages.router,
+    operator.router,
+)
+
+RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
+    Refused: lambda error: refusal(error.status, str(error), error.headers),
+    RequestValidationError: lambda error: refusal(422, _first_problem(error)),
+    BadEvent: lambda error: refusal(422, str(error)),
+    AudioUnreadable: lambda error: refusal(422, f"The file {error}"),
+    LimitExceeded: lambda error: refusal(409, str(error)),
+    NoModel: lambda error: refusal(409, str(error)),
+    LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
+    LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
+    QueueFull: lambda error: refusal(503, str(error)),
+    AnalyzerBusy: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
+}
+"""The response to each exception that a route or a dependency may raise."""
 
 
-def app(parts: Parts) -> FastAPI:
-    """The application."""
+def create_app(services: Services) -> FastAPI:
+    """The application of one player."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(parts,), name="warm", daemon=True).start()
+        threading.Thread(target=_load_search_index, args=(services,), name="load-search-index", daemon=True).start()
         yield
-        await asyncio.to_thread(parts.analyzer.close)
-        await asyncio.to_thread(parts.event_queue.close, 0.7)
+        await asyncio.to_thread(services.analyzer.close)
+        await asyncio.to_thread(services.event_queue.close, QUEUE_CLOSE_TIMEOUT_S)
 
-    site = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    for router in (events.routes, accounts.routes, audio.routes, pages.routes, pages.report):
-        site.include_router(router(parts))
-
-    @site.exception_handler(RequestValidationError)
-    async def say_what_is_wrong(_: Request, error: RequestValidationError) -> Response:
-        wrong = error.errors()[0]
-        return refusal(422, f"{'.'.join(str(part) for part in wrong['loc'][1:])}: {wrong['msg']}")
-
-    @site.exception_handler(Refused)
-    async def say_no(_: Request, error: Refused) -> Response:
-        return refusal(error.status, str(error), error.headers)
-
-    @site.exception_handler(LibraryUnavailable)
-    async def say_that_the_library_is_away(_: Request, error: LibraryUnavailable) -> Response:
-        return refusal(503, f"The library is away. {error}")
-
-    @site.exception_handler(LakeUnavailable)
-    async def say_that_the_lake_is_away(_: Request, error: LakeUnavailable) -> Response:
-        return refusal(503, f"The lake cannot be read. {error}")
-
-    @site.exception_handler(AnalyzerBusy)
-    async def say_that_it_is_busy(_: Request, error: AnalyzerBusy) -> Response:
-        return refusal(503, str(error), {"Retry-After": "5"})
-
-    @site.exception_handler(NoModel)
-    async def say_that_there_is_no_model(_: Request, error: NoModel) -> Response:
-        return refusal(409, str(error))
-
-    @site.exception_handler(AudioUnreadable)
-    async def say_that_it_cannot_be_heard(_: Request, error: AudioUnreadable) -> Response:
-        return refusal(422, f"The file {error}")
-
-    site.add_middleware(Guard, parts=parts)
-    # Added last, so outermost: every route, Gradio's too, sees the session.
-    site.add_middleware(
+    app = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    for error_class, respond in RESPONSES.items():
+        app.add_exception_handler(error_class, _handler(respond))
+    app.add_middleware(SecurityMiddleware, policy=services.policy, listener=services.sessions.listener)
+    # Added last, so it runs first: every route, Gradio's too, has the session.
+    app.add_middleware(
         SessionMiddleware,
-        secret_key=parts.secret,
-        session_cookie=_cookie(parts.secret),
+        secret_key=services.secret,
+        session_cookie=_cookie_name(services.secret),
         same_site="strict",
-        max_age=SESSION_S,
-        https_only=bool(parts.player.trusted_proxies),
+        max_age=COOKIE_LIFETIME_S,
+        https_only=bool(services.player.trusted_proxies),
     )
-    site.state.trusted_proxies = parts.player.trusted_proxies
-    site.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
+    app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
     gr.mount_gradio_app(
-        site,
-        layout.build(parts.library, parts.player.complete_share),
+        app,
+        layout.build(services.library, services.player.complete_share),
         path="/",
         head=layout.HEAD,
         theme=layout.THEME,
@@ -101,30 +104,44 @@ def app(parts: Parts) -> FastAPI:
         show_error=False,
         max_file_size=1,
     )
-    return site
+    return app
 
 
-def config(site: FastAPI) -> uvicorn.Config:
-    """How the application is served. Only a proxy that the settings name can say from where a request comes."""
-    trusted = list(site.state.trusted_proxies)
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the application. Forwarded addresses are taken from the proxies that the settings name only."""
+    services: Services = app.state.services
+    trusted_proxies = list(services.player.trusted_proxies)
     return uvicorn.Config(
-        site,
+        app,
         log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         server_header=False,
-        proxy_headers=bool(trusted),
-        forwarded_allow_ips=trusted,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
     )
 
 
-def _warm(parts: Parts) -> None:
-    """Reads the words of the library, so that the first search need not wait."""
+def _handler(respond: Callable[[Any], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_: Request, error: Exception) -> Response:
+        return respond(error)
+
+    return handle
+
+
+def _first_problem(error: RequestValidationError) -> str:
+    """The first invalid field and its problem."""
+    problem = error.errors()[0]
+    return f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
+
+
+def _load_search_index(services: Services) -> None:
+    """Loads the search index at the start, so that the first search need not wait for it."""
     try:
-        parts.library.shelf()
+        services.library.search_index()
     except LibraryUnavailable:
         pass  # the first search tries again
 
 
-def _cookie(secret: str) -> str:
-    """The cookie's name: browsers share cookies among ports, and two players must not log each other out."""
+def _cookie_name(secret: str) -> str:
+    """A name for this secret: browsers share cookies among ports, and two players must not sign each other out."""
     return f"overtone-{hashlib.sha256(b'name' + secret.encode()).hexdigest()[:8]}"

@@ -1,87 +1,115 @@
-"""What the player is made of, put together once: every route takes what it needs from here."""
+"""What the routes work with: the services of one player, built once, and FastAPI's Depends for them and for the listener."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
 
 from conf.settings import Player, Settings
-from ui.auth.accounts import Accounts, Tries
-from ui.auth.revocations import Sessions
+from ui.auth.accounts import Accounts
+from ui.auth.policy import AccessPolicy
+from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
-from ui.data.event_queue import EventQueue, producer
-from ui.data.history import ListenerData
-from ui.data.library import Document, Library, database
+from ui.auth.session import Sessions
+from ui.data.event_queue import EventQueue, connect
+from ui.data.library import Library
+from ui.data.listener_data import ListenerData
+from ui.data.mongo import Document, database
+from ui.data.recently_added import RecentlyAdded
 from ui.media.analysis import AudioAnalyzer
 from ui.media.similarity import SimilaritySearch
+from ui.responses import Refused
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
-TRIES_OF_A_NAME = 50
-SIGN_UPS = 20
-
 
 @dataclass(frozen=True)
-class Parts:
-    """secret : signs the session cookie
-
-    tries : failed sign-ins from a place, tries_of_name : of a name from anywhere;  sign_ups : new accounts from a place
-    """
+class Services:
+    """The services of one player. secret : signs the session cookies"""
 
     settings: Settings
+    secret: str
     db: Database[Document]
     library: Library
     event_queue: EventQueue
     listener_data: ListenerData
     accounts: Accounts
-    sessions: Sessions
-    similarity: SimilaritySearch
+    revocations: Revocations
     analyzer: AudioAnalyzer
-    secret: str
-    tries: Tries
-    tries_of_name: Tries
-    sign_ups: Tries
+    similarity: SimilaritySearch
 
     @property
     def player(self) -> Player:
         return self.settings.player
 
     @property
-    def is_local(self) -> bool:
-        """Whether only this machine is served: behind a proxy, whoever it lets in comes from here too."""
-        return self.player.host in LOCAL_HOSTS and not self.player.trusted_proxies
+    def policy(self) -> AccessPolicy:
+        return AccessPolicy(self.player)
 
-    @property
-    def open_names(self) -> bool:
-        return self.player.open_names and self.is_local
+    @functools.cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self.policy, self.accounts, self.revocations, has_data=self.listener_data.exists)
 
-    def is_operator(self, user_id: str | None) -> bool:
-        return self.is_local or user_id in self.player.operators
+    @functools.cached_property
+    def recently_added(self) -> RecentlyAdded:
+        return RecentlyAdded(self.settings.lake, self.settings.library.root)
 
 
-def parts(settings: Settings) -> Parts:
-    """The parts by these settings. Raises SecretUnusable or LibraryUnusable; MongoDB and Kafka may be away."""
+def build_services(settings: Settings) -> Services:
+    """The services by these settings; MongoDB and Kafka may be away. Raises SecretUnusable or LibraryUnusable."""
     secret = session_secret(settings.home)
     db = database(settings.mongo)
-    return Parts(
+    return Services(
         settings=settings,
+        secret=secret,
         db=db,
         library=Library(db, settings.library.root),
         event_queue=EventQueue(
-            functools.partial(producer, settings.kafka),
+            functools.partial(connect, settings.kafka),
             settings.kafka.listening_topic,
             file=settings.home / "player" / "waiting-events.jsonl",
         ),
         listener_data=ListenerData(db),
         accounts=Accounts(db),
-        sessions=Sessions(db),
-        similarity=SimilaritySearch(settings.models.root),
+        revocations=Revocations(db),
         analyzer=AudioAnalyzer(),
-        secret=secret,
-        tries=Tries(),
-        tries_of_name=Tries(TRIES_OF_A_NAME),
-        sign_ups=Tries(SIGN_UPS),
+        similarity=SimilaritySearch(settings.models.root),
     )
+
+
+async def services_of_app(request: Request) -> Services:
+    """The services of the application that answers the request; app.create_app puts them there."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(services_of_app)]
+
+
+def current_listener(request: Request, services: ServicesDep) -> str | None:
+    """The listener's id, None without a valid session."""
+    return services.sessions.listener(request)
+
+
+CurrentListener = Annotated[str | None, Depends(current_listener)]
+
+
+def require_listener(user_id: CurrentListener) -> str:
+    """The listener's id. Raises Refused without a valid session."""
+    if user_id is None:
+        raise Refused(401, "Choose who is listening first.")
+    return user_id
+
+
+RequiredListener = Annotated[str, Depends(require_listener)]
+
+
+def require_operator(user_id: CurrentListener, services: ServicesDep) -> None:
+    """Raises Refused for a listener who may not see the service page."""
+    if not services.policy.is_operator(user_id):
+        raise Refused(403, "Only operators can see this page.")

@@ -1,4 +1,4 @@
-"""python -m ui.recommendations: a listener's list, from MongoDB, or as it was at a time, from the lake. No Spark.
+"""python -m ui.recommendations: a listener's list from MongoDB, or as it was at an earlier time, from the lake. No Spark.
 
 Rows have the same fields in every format; the table is for people, JSON and CSV are for programs.
 """
@@ -15,11 +15,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
+from batch.job import failed
 from batch.mongo import NEW_LISTENERS
 from conf.settings import Settings, SettingsError, settings
 from streaming.events import identifier_problem
 from ui.data.lake import rows_of
-from ui.data.library import Item, Library, LibraryUnavailable, LibraryUnusable, Recommendations, Track, database
+from ui.data.library import Library, Track
+from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
+from ui.data.recommendation_list import Item, Recommendations
+
+NAME = "recommendations"
+REQUIRED_COLUMNS = ["generation", "rank", "track_id", "score", "generated_at", "model_version"]
+OPTIONAL_COLUMNS = ["reason", "because"]
+"""Columns that tables of earlier versions lack."""
+TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
+"""Columns of the table for people, and their widths in characters."""
 
 
 class NoList(LookupError):
@@ -28,7 +38,7 @@ class NoList(LookupError):
 
 @dataclass(frozen=True)
 class Row:
-    """A place of the list with its track; title, artist, album and genre are empty where the track is gone."""
+    """A rank of the list with its track; title, artist, album and genre are empty for a track that was removed."""
 
     rank: int
     track_id: str
@@ -41,55 +51,65 @@ class Row:
     because: list[str]
 
 
-def main(settings: Settings, user_id: str, form: str, as_of: datetime | None) -> int:
+def main(settings: Settings, user_id: str, output_format: str, as_of: datetime | None) -> int:
+    """Prints the list; returns the exit code.
+
+    output_format : a key of WRITERS
+    as_of : None for the current list
+    """
     try:
         library = Library(database(settings.mongo))
-        found = then(settings.lake.table("recommendations"), user_id, as_of) if as_of else now(library, user_id)
-        tracks = library.tracks_of(each.track_id for each in found.items)
+        if as_of is None:
+            recommendations = current_list(library, user_id)
+        else:
+            recommendations = list_as_of(settings.lake.table("recommendations"), user_id, as_of)
+        track_by_id = library.tracks_of(item.track_id for item in recommendations.items)
     except LibraryUnusable as error:
-        return _failed(str(error), code=2)
+        return failed(NAME, error, 2)
     except NoList as error:
-        return _failed(str(error))
+        return failed(NAME, error, 1)
     except LibraryUnavailable as error:
         if as_of is None:
-            return _failed(f"{error}; start MongoDB at {settings.mongo.place}, or set OVERTONE_MONGO__URI")
-        print(f"recommendations: no titles: {error}", file=sys.stderr)
-        tracks = {}
-    if not found.is_personal and user_id != NEW_LISTENERS:
-        print(f"recommendations: {user_id} has no list yet; this is the one for everyone", file=sys.stderr)
-    WRITERS[form](found, user_id, rows(found, tracks), sys.stdout)
+            return failed(NAME, f"{error}; start MongoDB at {settings.mongo.place}, or set OVERTONE_MONGO__URI", 1)
+        print(f"{NAME}: no titles: {error}", file=sys.stderr)
+        track_by_id = {}
+    if not recommendations.is_personal and user_id != NEW_LISTENERS:
+        print(f"{NAME}: {user_id} has no list yet; this is the list for new listeners", file=sys.stderr)
+    WRITERS[output_format](recommendations, user_id, titled_rows(recommendations, track_by_id), sys.stdout)
     return 0
 
 
-def now(library: Library, user_id: str) -> Recommendations:
-    """The listener's list, else everyone's. Raises NoList."""
-    found = library.recommendations(user_id)
-    if found is None:
-        raise NoList(f"no list for {user_id} and none for everyone; run ./spark-submit.sh batch/publish.py first")
-    return found
+def current_list(library: Library, user_id: str) -> Recommendations:
+    """The listener's list, else the list for new listeners. Raises NoList, LibraryUnavailable."""
+    recommendations = library.recommendations(user_id)
+    if recommendations is None:
+        raise NoList(f"no list for {user_id} and none for new listeners; run ./spark-submit.sh batch/publish.py first")
+    return recommendations
 
 
-def then(table: str, user_id: str, as_of: datetime) -> Recommendations:
-    """The list that the listener had at a time: the highest generation made until then. Raises NoList."""
+def list_as_of(table: str, user_id: str, as_of: datetime) -> Recommendations:
+    """The listener's list at a time: the highest generation made until then. Raises NoList.
+
+    table : path or URI of the Delta table `recommendations`
+    """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    columns = ["generation", "rank", "track_id", "score", "generated_at", "model_version"]
     try:
-        stored = DeltaTable(table)
-        explained = [field.name for field in stored.schema().fields if field.name in ("reason", "because")]
-        rows = rows_of(stored, user_id, [*columns, *explained])
-        lists = rows.to_pylist()
+        delta_table = DeltaTable(table)
+        columns = {field.name for field in delta_table.schema().fields}
+        optional = [name for name in OPTIONAL_COLUMNS if name in columns]
+        rows = rows_of(delta_table, user_id, [*REQUIRED_COLUMNS, *optional]).to_pylist()
     except (DeltaError, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise NoList(f"{table} is no readable Delta table ({reason}); streaming/ledger.py writes it") from error
-    made = [row for row in lists if _utc(row["generated_at"]) <= as_of]
-    if not made:
-        first = min((_utc(row["generated_at"]) for row in lists), default=None)
-        rest = f"the first is of {first.isoformat()}" if first else "the lake has none of this listener"
-        raise NoList(f"{user_id} had no list at {as_of.isoformat()}; {rest}")
-    generation = max(row["generation"] for row in made)
-    listed = sorted((row for row in made if row["generation"] == generation), key=lambda row: row["rank"])
+        raise NoList(f"{table} is not a readable Delta table ({reason}); streaming/ledger.py writes it") from error
+    rows_until_then = [row for row in rows if _utc(row["generated_at"]) <= as_of]
+    if not rows_until_then:
+        first = min((_utc(row["generated_at"]) for row in rows), default=None)
+        hint = f"the first is of {first.isoformat()}" if first else "the lake has no list of this listener"
+        raise NoList(f"{user_id} had no list at {as_of.isoformat()}; {hint}")
+    generation = max(row["generation"] for row in rows_until_then)
+    list_rows = sorted((row for row in rows_until_then if row["generation"] == generation), key=lambda row: row["rank"])
     return Recommendations(
         user_id=user_id,
         items=tuple(
@@ -100,79 +120,80 @@ def then(table: str, user_id: str, as_of: datetime) -> Recommendations:
                 reason=row.get("reason") or "",
                 because=tuple(row.get("because") or ()),
             )
-            for row in listed
+            for row in list_rows
         ),
         generation=generation,
-        generated_at=_utc(listed[0]["generated_at"]),
-        model_version=listed[0]["model_version"] or "",
+        generated_at=_utc(list_rows[0]["generated_at"]),
+        model_version=list_rows[0]["model_version"] or "",
     )
 
 
-def rows(found: Recommendations, tracks: Mapping[str, Track]) -> list[Row]:
-    """The list with its titles."""
-    return [
-        Row(
-            rank=item.rank,
-            track_id=item.track_id,
-            title=(track := tracks.get(item.track_id) or Track(item.track_id)).title,
-            artist=track.artist,
-            album=track.album,
-            genre=track.genre,
-            score=item.score,
-            reason=item.reason,
-            because=list(item.because),
-        )
-        for item in found.items
-    ]
+def titled_rows(recommendations: Recommendations, track_by_id: Mapping[str, Track]) -> list[Row]:
+    """The items of the list with title, artist, album and genre of their tracks."""
+    return [_row(item, track_by_id.get(item.track_id) or Track(item.track_id)) for item in recommendations.items]
 
 
-def write_json(found: Recommendations, user_id: str, listed: list[Row], out: TextIO) -> None:
-    """One object; `list` says whose it is: the listener's id, or "*" for everyone's."""
+def _row(item: Item, track: Track) -> Row:
+    return Row(
+        rank=item.rank,
+        track_id=item.track_id,
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        genre=track.genre,
+        score=item.score,
+        reason=item.reason,
+        because=list(item.because),
+    )
+
+
+def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
+    """One object; `list` says whose list it is: the listener's id, or "*" for the list for new listeners."""
+    generated_at = recommendations.generated_at
     document = {
         "user_id": user_id,
-        "list": found.user_id,
-        "generation": found.generation,
-        "generated_at": None if found.generated_at is None else _text(found.generated_at),
-        "model_version": found.model_version or None,
-        "events_applied": found.events_applied,
-        "items": [asdict(row) for row in listed],
+        "list": recommendations.user_id,
+        "generation": recommendations.generation,
+        "generated_at": None if generated_at is None else _text(generated_at),
+        "model_version": recommendations.model_version or None,
+        "events_applied": recommendations.events_applied,
+        "items": [asdict(row) for row in rows],
     }
     json.dump(document, out, ensure_ascii=False, indent=2)
     out.write("\n")
 
 
-def write_csv(_: Recommendations, __: str, listed: list[Row], out: TextIO) -> None:
-    """A header and a line for each place; the ids of `because` are parted by blanks."""
+def write_csv(_: Recommendations, __: str, rows: list[Row], out: TextIO) -> None:
+    """A header and a line for each row; the ids in `because` are separated by blanks."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(Row.__dataclass_fields__)
-    for row in listed:
+    for row in rows:
         writer.writerow((asdict(row) | {"because": " ".join(row.because)}).values())
 
 
-def write_table(found: Recommendations, user_id: str, listed: list[Row], out: TextIO) -> None:
-    """For people: what fits a terminal."""
-    made = f", made {_text(found.generated_at)}" if found.generated_at else ""
-    whose = f"List {found.generation or '?'} of {user_id}" if found.is_personal else "The list for everyone"
-    out.write(f"{_plain(whose)}{made}\n")
-    widths = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
-    head = "  ".join(name.ljust(width) for name, width in widths.items())
-    out.write(f"{'rank':>4}  {head}".rstrip() + "\n")
-    for row in listed:
-        shown = {"title": row.title or row.track_id, "artist": row.artist, "genre": row.genre, "reason": row.reason}
-        line = "  ".join(_fit(shown[name], width) for name, width in widths.items())
+def write_table(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
+    """A table for people, cut to the width of a terminal."""
+    made = f", made {_text(recommendations.generated_at)}" if recommendations.generated_at else ""
+    personal = f"List {recommendations.generation or '?'} of {user_id}"
+    out.write(f"{_printable(personal if recommendations.is_personal else 'The list for new listeners')}{made}\n")
+    header = "  ".join(name.ljust(width) for name, width in TABLE_WIDTHS.items())
+    out.write(f"{'rank':>4}  {header}".rstrip() + "\n")
+    for row in rows:
+        cells = {"title": row.title or row.track_id, "artist": row.artist, "genre": row.genre, "reason": row.reason}
+        line = "  ".join(_fitted(cells[name], width) for name, width in TABLE_WIDTHS.items())
         out.write(f"{row.rank:>4}  {line}".rstrip() + "\n")
 
 
 WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
 
 
-def _fit(text: str, width: int) -> str:
-    text = _plain(text)
+def _fitted(text: str, width: int) -> str:
+    text = _printable(text)
     return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
 
 
-def _plain(text: str) -> str:
-    """Without control characters: a tag must not be able to command a terminal."""
+def _printable(text: str) -> str:
+    """The text with blanks for control characters, so that a tag cannot send commands to the terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -184,39 +205,42 @@ def _utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def _failed(why: str, code: int = 1) -> int:
-    print(f"recommendations: {why}", file=sys.stderr)
-    return code
-
-
-def _user(text: str) -> str:
-    if (wrong := identifier_problem(text)) is not None:
-        raise argparse.ArgumentTypeError(f"the user id {wrong}")
+def _user_id(text: str) -> str:
+    if (problem := identifier_problem(text)) is not None:
+        raise argparse.ArgumentTypeError(f"the user id {problem}")
     return text
 
 
 def _time(text: str) -> datetime:
-    """Without a zone, UTC is meant."""
+    """An ISO 8601 time; without a zone, UTC."""
     try:
         return _utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time such as 2026-11-23T09:00:00Z") from error
+        raise argparse.ArgumentTypeError(
+            f"expected an ISO 8601 time such as 2026-11-23T09:00:00Z, got {text!r}"
+        ) from error
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m ui.recommendations", description="A listener's list.")
+    parser.add_argument("--user", required=True, type=_user_id, metavar="U", help="the listener's id")
+    parser.add_argument(
+        "--format", choices=WRITERS, default="table", help="table for people, json and csv for programs"
+    )
+    parser.add_argument("--as-of", type=_time, metavar="TIME", help="the list at this time: ISO 8601, UTC if no zone")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m ui.recommendations", description="A listener's list.")
-    parser.add_argument("--user", required=True, type=_user, metavar="U", help="the listener's id")
-    parser.add_argument("--format", choices=WRITERS, default="table", help="for people, or for programs")
-    parser.add_argument("--as-of", type=_time, metavar="TIME", help="the list that held then: ISO 8601, UTC if no zone")
-    given = parser.parse_args()
+    arguments = _arguments()
     try:
-        found_settings = settings()
+        chosen_settings = settings()
     except SettingsError as error:
-        sys.exit(_failed(str(error), code=2))
+        sys.exit(failed(NAME, error, 2))
     try:
-        code = main(found_settings, given.user, given.format, given.as_of)
+        code = main(chosen_settings, arguments.user, arguments.format, arguments.as_of)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,21 +14,26 @@ from starlette.testclient import TestClient
 
 from batch.mongo import NEW_LISTENERS
 from conf.settings import settings
-from streaming.events import Event
+from streaming.events import BadEvent, Event
 from ui import app
-from ui.auth.accounts import Accounts, Tries
-from ui.auth.revocations import Sessions
+from ui.auth.accounts import Accounts
+from ui.auth.revocations import Revocations
 from ui.auth.secret import SecretUnusable, session_secret
-from ui.data.event_queue import EventQueue, QueueState
-from ui.data.history import ListenerData, TasteSummary
-from ui.data.library import Item, Library, LibraryUnavailable, Recommendations, Track
-from ui.data.search import Shelf as Words
-from ui.data.search import shelf as words_of
-from ui.dependencies import Parts
-from ui.media.analysis import AudioAnalyzer
-from ui.media.similarity import SimilaritySearch
+from ui.data.event_queue import EventQueue, QueueFull, QueueState
+from ui.data.history import History
+from ui.data.lake import LakeUnavailable
+from ui.data.library import Library, Track
+from ui.data.listener_data import ListenerData, TasteSummary
+from ui.data.mongo import LibraryUnavailable
+from ui.data.playlists import LimitExceeded
+from ui.data.recommendation_list import Item, Recommendations
+from ui.data.search import SearchIndex, build_index
+from ui.dependencies import Services
+from ui.media.analysis import AnalyzerBusy, AudioAnalyzer, AudioUnreadable
+from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
 from ui.page.covers import cover
+from ui.responses import Refused
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -57,31 +63,38 @@ class Shelf(Library):
             raise LibraryUnavailable("nobody at home")
         return self.lists.get(user_id or NEW_LISTENERS) or self.lists.get(NEW_LISTENERS)
 
-    def mark(self, user_id: str | None) -> str | None:
-        found = self.recommendations(user_id)
-        return found.mark if found else None
+    def change_token(self, user_id: str | None) -> str | None:
+        recommendations = self.recommendations(user_id)
+        return recommendations.change_token if recommendations else None
 
-    def shelf(self) -> Words:
-        return words_of({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
+    def search_index(self) -> SearchIndex:
+        return build_index({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
 
     def audio(self, track_id: str) -> str | None:
         return str(self.files[track_id]) if track_id in self.files else None
 
 
-class Notes(ListenerData):
-    """A listener's own things, in a list."""
+class RecordedHistory(History):
+    """A history that is a list of events."""
 
     def __init__(self) -> None:
-        self.noted: list[Event] = []
+        self.events: list[Event] = []
 
-    def note(self, event: Event) -> None:
-        self.noted.append(event)
-
-    def mark(self, user_id: str) -> str:
-        return str(len(self.noted))
+    def record(self, event: Event) -> None:
+        self.events.append(event)
 
     def opinions(self, user_id: str) -> dict[str, str]:
-        return {each.track_id: each.action for each in self.noted if each.user_id == user_id and each.action == "like"}
+        return {each.track_id: each.action for each in self.events if (each.user_id, each.action) == (user_id, "like")}
+
+
+class NoProfile(ListenerData):
+    """A listener of whom the stream has counted nothing."""
+
+    def __init__(self) -> None:
+        self.history = RecordedHistory()
+
+    def change_token(self, user_id: str) -> str:
+        return str(len(self.history.events))
 
     def taste(self, user_id: str) -> TasteSummary:
         return TasteSummary()
@@ -99,12 +112,12 @@ class Open(Accounts):
         return key is None
 
 
-class Endless(Sessions):
+class NoRevocations(Revocations):
     """No session ends."""
 
     def __init__(self) -> None: ...
 
-    def is_over(self, user_id: str, session_id: str, since: float) -> bool:
+    def is_revoked(self, user_id: str, session_id: str, started_at: float) -> bool:
         return False
 
 
@@ -146,22 +159,19 @@ def kept() -> Kept:
 
 @pytest.fixture
 def client(shelf: Shelf, kept: Kept) -> TestClient:
-    made = Parts(
+    services = Services(
         settings=settings(),
+        secret="s" * 40,
         db=None,  # type: ignore[arg-type]
         library=shelf,
         event_queue=kept,
-        listener_data=Notes(),
+        listener_data=NoProfile(),
         accounts=Open(),
-        sessions=Endless(),
-        similarity=SimilaritySearch("/nowhere"),
+        revocations=NoRevocations(),
         analyzer=AudioAnalyzer(),
-        secret="s" * 40,
-        tries=Tries(),
-        tries_of_name=Tries(),
-        sign_ups=Tries(),
+        similarity=SimilaritySearch("/nowhere"),
     )
-    return TestClient(app.app(made), base_url="http://127.0.0.1:7860", headers=OURS)
+    return TestClient(app.create_app(services), base_url="http://127.0.0.1:7860", headers=OURS)
 
 
 def event(**more: Any) -> dict[str, Any]:
@@ -191,7 +201,9 @@ def test_a_list_without_some_of_its_tracks_shows_the_others() -> None:
 
 def test_a_reason_is_made_of_the_heard_titles_where_the_list_gives_none() -> None:
     listed = Recommendations("ana", (Item("a", 1, because=("b",)),))
-    assert "Because of Toggle" in cards.for_you(listed, {"a": Track("a", "Food"), "b": Track("b", "Toggle")})
+    assert "Because you listened to Toggle" in cards.for_you(
+        listed, {"a": Track("a", "Food"), "b": Track("b", "Toggle")}
+    )
 
 
 def test_events_without_a_listener_are_refused(client: TestClient, kept: Kept) -> None:
@@ -380,3 +392,24 @@ def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
     (tmp_path / "session-secret").write_text("short")
     with pytest.raises(SecretUnusable, match=r"session-secret holds 5 characters.*delete it"):
         session_secret(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (Refused(429, "Too many attempts.", {"Retry-After": "7"}), 429, "Too many attempts."),
+        (BadEvent("no such action"), 422, "no such action"),
+        (AudioUnreadable("cannot be decoded"), 422, "The file cannot be decoded"),
+        (LimitExceeded("200 playlists"), 409, "200 playlists"),
+        (NoModel("no model"), 409, "no model"),
+        (LibraryUnavailable("No server."), 503, "The library is unavailable. No server."),
+        (LakeUnavailable("no table"), 503, "The lake cannot be read. no table"),
+        (QueueFull("20,000 events"), 503, "20,000 events"),
+        (AnalyzerBusy("wait"), 503, "wait"),
+    ],
+)
+def test_each_error_of_a_route_has_its_status_and_message(error: Exception, status: int, message: str) -> None:
+    response = app.RESPONSES[type(error)](error)
+    assert (response.status_code, json.loads(bytes(response.body))) == (status, {"error": message})
+    waits = isinstance(error, (Refused, AnalyzerBusy))
+    assert ("retry-after" in response.headers) is waits

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from ui.data.library import Item, Recommendations, Track
-from ui.recommendations import NoList, rows, then, write_csv, write_json, write_table
+from ui.data.library import Track
+from ui.data.recommendation_list import Item, Recommendations
+from ui.recommendations import NoList, list_as_of, titled_rows, write_csv, write_json, write_table
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -46,30 +47,30 @@ def table(tmp_path: Path) -> str:
         (TEN, 2, ["c", "a"]),
     ],
 )
-def test_the_list_of_a_time_is_the_last_one_made_until_then(
+def test_the_list_of_a_time_is_the_last_one_made_until_list_as_of(
     table: str, as_of: datetime, generation: int, tracks: list[str]
 ) -> None:
-    found = then(table, "ana", as_of)
-    assert (found.generation, [item.track_id for item in found.items]) == (generation, tracks)
+    listed = list_as_of(table, "ana", as_of)
+    assert (listed.generation, [item.track_id for item in listed.items]) == (generation, tracks)
 
 
 def test_any_user_id_can_be_asked_for(table: str) -> None:
-    assert [item.track_id for item in then(table, "bob'; --", TEN).items] == ["d"]
+    assert [item.track_id for item in list_as_of(table, "bob'; --", TEN).items] == ["d"]
 
 
 def test_a_time_before_the_first_list_names_the_first(table: str) -> None:
     with pytest.raises(NoList, match="the first is of 2026-11-23T09:00:00"):
-        then(table, "ana", datetime(2026, 1, 1, tzinfo=UTC))
+        list_as_of(table, "ana", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_lake_without_the_table_says_who_writes_it(tmp_path: Path) -> None:
     with pytest.raises(NoList, match=r"streaming/ledger\.py"):
-        then(str(tmp_path / "recommendations"), "ana", TEN)
+        list_as_of(str(tmp_path / "recommendations"), "ana", TEN)
 
 
 def test_json_has_the_list_and_its_rows() -> None:
     out = io.StringIO()
-    write_json(LISTED, "ana", rows(LISTED, TRACKS), out)
+    write_json(LISTED, "ana", titled_rows(LISTED, TRACKS), out)
     document = json.loads(out.getvalue())
     assert document | {"items": []} == {
         "user_id": "ana",
@@ -95,7 +96,7 @@ def test_json_has_the_list_and_its_rows() -> None:
 
 def test_csv_quotes_what_needs_it() -> None:
     out = io.StringIO()
-    write_csv(LISTED, "ana", rows(LISTED, TRACKS), out)
+    write_csv(LISTED, "ana", titled_rows(LISTED, TRACKS), out)
     assert out.getvalue().startswith(
         "rank,track_id,title,artist,album,genre,score,reason,because\n"
         '1,a,"Fóod, or\nnot",AWOL,Album,Hip-Hop,0.9,near Food,x y\n'
@@ -104,7 +105,7 @@ def test_csv_quotes_what_needs_it() -> None:
 
 def test_the_table_has_a_line_for_each_track_even_one_that_is_gone() -> None:
     out = io.StringIO()
-    write_table(LISTED, "ana", rows(LISTED, TRACKS), out)
+    write_table(LISTED, "ana", titled_rows(LISTED, TRACKS), out)
     lines = out.getvalue().splitlines()
     assert lines[0] == "List 4 of ana, made 2026-11-23T09:00:00.000Z"
     assert "Fóod, or not" in lines[2] and "near Food" in lines[2]

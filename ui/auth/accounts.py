@@ -1,7 +1,10 @@
-"""Accounts: who may listen under a name. Passwords are kept as Argon2id hashes (RFC 9106) in the collection `accounts`.
+"""Accounts: names with a password, stored as an Argon2id hash (RFC 9106) in the collection `accounts`.
 
 A name without an account is open: on a machine of one's own, a household needs no passwords (`player.open_names`). An
 account closes its name to everyone else.
+
+Fields: `_id` = user id, hash, key, made_at, version (of the code that wrote the document; absent means 1). Changes set single
+fields, so fields of a later version are kept; readers give missing ones a default.
 """
 
 from __future__ import annotations
@@ -9,162 +12,154 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
-from ui.data.library import Document, LibraryUnavailable
+from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 
-SHORTEST = 8
-LONGEST = 256
-TRIES = 5
-PER_S = 60.0
-HASHED_AT_ONCE = 2
-"""A hash takes 64 MiB and a core: that is its purpose, and why not everybody's is computed at the same time."""
-BELIEVED_S = 10.0
-"""So long an answer about a session's account holds; every request of every page asks."""
+ACCOUNT_VERSION = 1
+MIN_PASSWORD_LENGTH = 8
+MAX_PASSWORD_LENGTH = 256
+MAX_PARALLEL_HASHES = 2
+"""Argon2id takes 64 MiB and a core for each hash, by design."""
+KEY_CACHE_S = 10.0
+"""Cache account look-ups this long; every request of every page needs one."""
+MAX_CACHED_KEYS = 10_000
 
 
 class NameTaken(ValueError):
-    """There is an account of this name."""
+    """There is already an account with this name."""
 
 
 class WrongPassword(PermissionError):
-    """Name and password do not belong together."""
+    """The password is not the account's, or there is no such account."""
+
+    def __init__(self) -> None:
+        super().__init__("Wrong name or password.")
 
 
-class TooManyTries(PermissionError):
-    """wait_s : seconds until the next try"""
+@dataclass(frozen=True)
+class Account:
+    """A document of `accounts`. key : random, carried by the account's sessions"""
 
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(f"Too many tries. Wait {wait_s:.0f} seconds and try again.")
-        self.wait_s = wait_s
+    user_id: str
+    password_hash: str
+    key: str
+    made_at: datetime | None
 
 
-def why_no_password(password: str) -> str | None:
-    """What keeps a text from being a password; None if nothing does."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        return f"has {len(password)} characters, expected {SHORTEST} to {LONGEST}"
+def account_document(account: Account) -> Document:
+    """The account as it is stored."""
+    return {
+        "_id": account.user_id,
+        "hash": account.password_hash,
+        "key": account.key,
+        "made_at": account.made_at,
+        "version": ACCOUNT_VERSION,
+    }
+
+
+def read_account(document: Document) -> Account:
+    """The account in a document of any version. An empty hash or key, as where the field is missing, matches nothing."""
+    made_at = document.get("made_at")
+    return Account(
+        user_id=str(document["_id"]),
+        password_hash=str(document.get("hash") or ""),
+        key=str(document.get("key") or ""),
+        made_at=made_at if isinstance(made_at, datetime) else None,
+    )
+
+
+def password_problem(password: str) -> str | None:
+    """Why the text cannot be a password, None where it can."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        return f"has {len(password)} characters, expected {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}"
     return None
 
 
-class Tries:
-    """At most so many failures in PER_S seconds for each key. Success clears nothing: it must not reset a guesser's count."""
-
-    MAX_KEYS = 10_000
-
-    def __init__(self, most: int = TRIES, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._clock = clock
-        self._failed: dict[str, deque[float]] = {}
-        self._lock = threading.Lock()
-
-    def check(self, key: str) -> None:
-        """Raises TooManyTries where the key has used its tries."""
-        now = self._clock()
-        with self._lock:
-            failed = self._failed.get(key, deque())
-            while failed and failed[0] <= now - PER_S:
-                failed.popleft()
-            if len(failed) >= self._most:
-                raise TooManyTries(failed[0] + PER_S - now)
-
-    def fail(self, key: str) -> None:
-        now = self._clock()
-        with self._lock:
-            if len(self._failed) > self.MAX_KEYS:
-                self._failed = {key: times for key, times in self._failed.items() if times and times[-1] > now - PER_S}
-            self._failed.setdefault(key, deque(maxlen=self._most)).append(now)
-
-
 class Accounts:
-    """Each account has a random key, which its sessions carry: a session of a deleted account, or from before the name was
-    closed, is nobody's.
+    """The accounts of one database.
+
+    Each account has a random key that its sessions carry, so a session of a deleted account, or from before the name had one,
+    is not valid.
     """
 
     def __init__(self, db: Database[Document]) -> None:
         self._db = db
         self._hasher = PasswordHasher()
-        self._room = threading.BoundedSemaphore(HASHED_AT_ONCE)
-        # Checked where there is no account, so that a name that exists takes as long to refuse as one that does not.
-        self._nobodys = self._hasher.hash(secrets.token_hex(16))
-        self._believed: dict[str, tuple[float, str | None]] = {}
+        self._hashing_slots = threading.BoundedSemaphore(MAX_PARALLEL_HASHES)
+        # Verified where there is no account, so that unknown and existing names take equally long to refuse.
+        self._decoy_hash = self._hasher.hash(secrets.token_hex(16))
+        self._key_cache: dict[str, tuple[float, str | None]] = {}
 
-    def make(self, user_id: str, password: str) -> str:
-        """The new account's key. Raises NameTaken."""
-        key = secrets.token_urlsafe(12)
-        with self._room:
-            hashed = self._hasher.hash(password)
-        document = {"_id": user_id, "hash": hashed, "key": key, "made_at": datetime.now(UTC)}
-        try:
-            with self._answers():
-                self._db.accounts.insert_one(document)
-        except DuplicateKeyError as error:
-            raise NameTaken("There is an account of this name. Sign in with its password.") from error
-        self._believed.pop(user_id, None)
-        return key
+    def create(self, user_id: str, password: str) -> str:
+        """Stores a new account and returns its key. Raises NameTaken, LibraryUnavailable."""
+        with self._hashing_slots:
+            password_hash = self._hasher.hash(password)
+        account = Account(user_id, password_hash, secrets.token_urlsafe(12), datetime.now(UTC))
+        with unavailable_on_error():
+            try:
+                self._db.accounts.insert_one(account_document(account))
+            except DuplicateKeyError as error:
+                raise NameTaken("This name already has an account. Sign in with its password.") from error
+        self._key_cache.pop(user_id, None)
+        return account.key
 
     def verify(self, user_id: str, password: str) -> str:
-        """The key of the account, where the password is its own. Raises WrongPassword."""
-        with self._answers():
-            found = self._db.accounts.find_one({"_id": user_id})
+        """The account's key, if the password is right. Raises WrongPassword, LibraryUnavailable."""
+        account = self._find(user_id)
         try:
-            with self._room:
-                self._hasher.verify(found["hash"] if found else self._nobodys, password)
+            with self._hashing_slots:
+                self._hasher.verify(account.password_hash if account else self._decoy_hash, password)
         except (Argon2Error, InvalidHashError) as error:
-            raise WrongPassword("Name and password do not belong together.") from error
-        if found is None:
-            raise WrongPassword("Name and password do not belong together.")
-        if self._hasher.check_needs_rehash(found["hash"]):
-            with self._answers():
+            raise WrongPassword from error
+        if account is None:
+            raise WrongPassword
+        if self._hasher.check_needs_rehash(account.password_hash):
+            with unavailable_on_error():
                 self._db.accounts.update_one({"_id": user_id}, {"$set": {"hash": self._hasher.hash(password)}})
-        return str(found["key"])
+        return account.key
 
     def key(self, user_id: str) -> str | None:
-        """The key of the name's account; None where the name is open."""
-        with self._answers():
-            found = self._db.accounts.find_one({"_id": user_id}, {"key": 1})
-        return None if found is None else str(found["key"])
+        """The key of the name's account, None for a name without one. Raises LibraryUnavailable."""
+        account = self._find(user_id)
+        return None if account is None else account.key
 
     def made_at(self, user_id: str) -> datetime | None:
-        with self._answers():
-            found = self._db.accounts.find_one({"_id": user_id}, {"made_at": 1})
-        return None if found is None else found["made_at"]
+        """When the account was created, None for a name without one. Raises LibraryUnavailable."""
+        account = self._find(user_id)
+        return None if account is None else account.made_at
 
     def is_current(self, user_id: str, key: str | None) -> bool:
-        """Whether a session of this name with this key may go on. While MongoDB is away, it may."""
+        """Whether a session of this name with this key is still valid. While MongoDB is away, the last answer holds."""
         now = time.monotonic()
-        at, known = self._believed.get(user_id, (float("-inf"), None))
-        if now - at > BELIEVED_S:
+        checked_at, current_key = self._key_cache.get(user_id, (float("-inf"), None))
+        if now - checked_at > KEY_CACHE_S:
             try:
-                known = self.key(user_id)
+                current_key = self.key(user_id)
             except LibraryUnavailable:
-                if at == float("-inf"):
+                if checked_at == float("-inf"):
                     return True
-                # From now on, so that not every request waits for who is away.
-                self._believed[user_id] = (time.monotonic(), known)
-                return known == key
-            if len(self._believed) > 10_000:
-                self._believed.clear()
-            self._believed[user_id] = (now, known)
-        return known == key
+                # Cached from now on, so that only one request in KEY_CACHE_S waits for MongoDB.
+                self._key_cache[user_id] = (time.monotonic(), current_key)
+                return current_key == key
+            if len(self._key_cache) > MAX_CACHED_KEYS:
+                self._key_cache.clear()
+            self._key_cache[user_id] = (now, current_key)
+        return current_key == key
 
-    def drop(self, user_id: str) -> None:
-        with self._answers():
+    def delete(self, user_id: str) -> None:
+        """Removes the name's account, if there is one. Raises LibraryUnavailable."""
+        with unavailable_on_error():
             self._db.accounts.delete_one({"_id": user_id})
-        self._believed.pop(user_id, None)
+        self._key_cache.pop(user_id, None)
 
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
-        try:
-            yield
-        except DuplicateKeyError:
-            raise
-        except PyMongoError as error:
-            raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
+    def _find(self, user_id: str) -> Account | None:
+        with unavailable_on_error():
+            document = self._db.accounts.find_one({"_id": user_id})
+        return None if document is None else read_account(document)

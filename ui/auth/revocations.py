@@ -1,9 +1,10 @@
-"""Sessions that are over before their cookie is: signed out, grown old, or of a listener whose data were deleted.
+"""Sessions that ended before their cookie expired: signed out, too old, or of a listener who deleted their data.
 
-A cookie cannot be taken back from whoever has copied it, so its end is kept here, and every request asks for it.
+A copied cookie cannot be taken back, so its end is stored, and every request checks it.
 
-Collections: `sessions` (`_id` = id of a session that was signed out, ended_at), `deletions` (`_id` = user id, deleted_at): the
-streaming queries, too, pass over what that listener did until then.
+Collections: `sessions` (`_id` = id of a signed-out session; ended_at, version), and `deletions` of streaming.documents: the
+streaming queries refuse events from before the deletion too. `version` is that of the code that wrote the document last; absent
+means 1.
 """
 
 from __future__ import annotations
@@ -15,66 +16,75 @@ from datetime import UTC, datetime
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from streaming.admission.rules import DELETIONS
-from ui.data.library import Document, LibraryUnavailable
+from streaming.documents import DELETIONS, deleted_at_from, deletion_fields
+from ui.data.mongo import Document, unavailable_on_error
 
 log = logging.getLogger(__name__)
 
-LASTS_S = 180 * 24 * 3600
-"""No session is older; so long an end has to be remembered."""
-BELIEVED_S = 10.0
-"""So long an answer holds; an end that this player wrote itself holds at once."""
-REMEMBERED = 10_000
+REVOCATION_VERSION = 1
+MAX_SESSION_AGE_S = 180 * 24 * 3600
+"""Maximum session age; revocations are kept this long."""
+REVOCATION_CACHE_S = 10.0
+"""Cache look-ups this long; a session that this player revoked itself is refused at once."""
+MAX_CACHED_SESSIONS = 10_000
 
 
-class Sessions:
+class Revocations:
+    """The ended sessions of one database."""
+
     def __init__(self, db: Database[Document]) -> None:
         self._db = db
-        self._known: dict[str, tuple[float, bool]] = {}
+        self._cache: dict[str, tuple[float, bool]] = {}
         self._is_indexed = False
 
-    def is_over(self, user_id: str, session_id: str, since: float) -> bool:
-        """Whether a session of this listener that began at `since` (seconds since 1970) has ended. While MongoDB is away, it
-        goes on as it was known last.
-        """
-        if time.time() - since > LASTS_S:
-            return True
-        asked_at, is_over = self._known.get(session_id, (float("-inf"), False))
-        if is_over or time.monotonic() - asked_at <= BELIEVED_S:
-            return is_over
-        try:
-            is_over = self._ask(user_id, session_id, since)
-        except PyMongoError as error:
-            log.debug("a session is taken as it was: %s", error)
-        self._know(session_id, is_over)
-        return is_over
+    def is_revoked(self, user_id: str, session_id: str, started_at: float) -> bool:
+        """Whether a listener's session has ended. While MongoDB is away, the last answer holds.
 
-    def end(self, session_id: str) -> None:
-        """Nobody listens by this session any more. While MongoDB is away, only this process knows."""
-        self._know(session_id, True)
+        started_at : seconds since 1970
+        """
+        if time.time() - started_at > MAX_SESSION_AGE_S:
+            return True
+        checked_at, is_revoked = self._cache.get(session_id, (float("-inf"), False))
+        if is_revoked or time.monotonic() - checked_at <= REVOCATION_CACHE_S:
+            return is_revoked
+        try:
+            is_revoked = self._look_up(user_id, session_id, started_at)
+        except PyMongoError as error:
+            log.debug("MongoDB is away, the session keeps its state: %s", error)
+        self._remember(session_id, is_revoked)
+        return is_revoked
+
+    def revoke(self, session_id: str) -> None:
+        """Ends one session. While MongoDB is away, only this process refuses it."""
+        self._remember(session_id, True)
         try:
             if not self._is_indexed:
-                self._db.sessions.create_index("ended_at", expireAfterSeconds=LASTS_S)
+                self._db.sessions.create_index("ended_at", expireAfterSeconds=MAX_SESSION_AGE_S)
                 self._is_indexed = True
-            self._db.sessions.replace_one({"_id": session_id}, {"ended_at": datetime.now(UTC)}, upsert=True)
+            self._db.sessions.update_one(
+                {"_id": session_id}, {"$set": revocation_fields(datetime.now(UTC))}, upsert=True
+            )
         except PyMongoError as error:
-            log.warning("the end of a session is not written down: %s", error)
+            log.warning("MongoDB is away, the end of a session is not stored: %s", error)
 
-    def delete(self, user_id: str) -> None:
-        """Ends all sessions of a listener, and what was done until now counts nowhere any more. Raises LibraryUnavailable."""
-        try:
-            self._db[DELETIONS].replace_one({"_id": user_id}, {"deleted_at": datetime.now(UTC)}, upsert=True)
-        except PyMongoError as error:
-            raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
-        self._known = {session_id: known for session_id, known in self._known.items() if known[1]}
+    def revoke_all(self, user_id: str) -> None:
+        """Ends all sessions of a listener, and their events up to now count no longer. Raises LibraryUnavailable."""
+        with unavailable_on_error():
+            self._db[DELETIONS].update_one({"_id": user_id}, {"$set": deletion_fields(datetime.now(UTC))}, upsert=True)
+        self._cache = {session_id: cached for session_id, cached in self._cache.items() if cached[1]}
 
-    def _ask(self, user_id: str, session_id: str, since: float) -> bool:
+    def _look_up(self, user_id: str, session_id: str, started_at: float) -> bool:
         if self._db.sessions.find_one({"_id": session_id}, {"_id": 1}) is not None:
             return True
-        deletion = self._db[DELETIONS].find_one({"_id": user_id})
-        return deletion is not None and since <= deletion["deleted_at"].timestamp()
+        deleted_at = deleted_at_from(self._db[DELETIONS].find_one({"_id": user_id}))
+        return deleted_at is not None and started_at <= deleted_at.timestamp()
 
-    def _know(self, session_id: str, is_over: bool) -> None:
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        self._known[session_id] = (time.monotonic(), is_over)
+    def _remember(self, session_id: str, is_revoked: bool) -> None:
+        if len(self._cache) > MAX_CACHED_SESSIONS:
+            self._cache.clear()
+        self._cache[session_id] = (time.monotonic(), is_revoked)
+
+
+def revocation_fields(ended_at: datetime) -> Document:
+    """Fields to set in `sessions` under the session's id. Readers only ask whether there is such a document."""
+    return {"ended_at": ended_at, "version": REVOCATION_VERSION}

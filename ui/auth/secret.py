@@ -1,4 +1,4 @@
-"""The secret that signs session cookies: made once, kept where only its owner can read it."""
+"""The key that signs session cookies: created once, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import secrets
 from pathlib import Path
 
+MIN_LENGTH = 32
+
 
 class SecretUnusable(OSError):
-    """The session secret can be neither read nor made."""
+    """The session secret can be neither read nor created."""
 
 
 def session_secret(home: Path) -> str:
@@ -16,18 +18,20 @@ def session_secret(home: Path) -> str:
     file = home / "session-secret"
     try:
         if not file.exists():
-            _make(file)
+            _create(file)
         file.chmod(0o600)
-        kept = file.read_text().strip()
+        secret = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretUnusable(f"{file} cannot be used: {error}; make {home} writable, or set OVERTONE_HOME") from error
-    if len(kept) < 32:
-        raise SecretUnusable(f"{file} holds {len(kept)} characters, expected 32 or more; delete it to get a new one")
-    return kept
+    if len(secret) < MIN_LENGTH:
+        raise SecretUnusable(
+            f"{file} holds {len(secret)} characters, expected {MIN_LENGTH} or more; delete it to get a new one"
+        )
+    return secret
 
 
-def _make(file: Path) -> None:
-    """Written aside and linked into place: whoever starts first wins, and nobody reads half of it."""
+def _create(file: Path) -> None:
+    """Writes beside and links into place: of two processes that start at once, the first wins and both read its secret."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)

@@ -1,85 +1,139 @@
-"""What stands before every route: requests that no page of ours makes are refused, and answers carry their policy."""
+"""Security middleware: refuses requests that no page of this player makes, and adds the security headers to every response."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.auth.session import listener
-from ui.dependencies import LOCAL_HOSTS, Parts
+from ui.auth.policy import LOCAL_HOSTS, AccessPolicy
+from ui.responses import Refused, refusal
 
-CLIPS = "/sound"
-MAX_BODY = 128 * 1024
-SHELL = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
-SHELL_FILES = ("/ui/", "/assets/", "/static/")
-"""The empty page and the door: all that a player for accounts alone shows to others."""
+CLIP_PATH = "/sound"
+MAX_JSON_BYTES = 128 * 1024
+PUBLIC_PATHS = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
+PUBLIC_PREFIXES = ("/ui/", "/assets/", "/static/")
+"""The empty page and the sign-in: all that a player for accounts alone serves without a session."""
 
-API = "/gradio_api/"
-CLOSED = ("upload", "proxy=", "file=", "file/", "stream/", "process_recording", "vibe-", "undo-vibe-", "dev/")
-"""Doors of Gradio's API that this page does not use: files in, files out, requests to elsewhere."""
+GRADIO_API = "/gradio_api/"
+DISABLED_GRADIO_ROUTES = (
+    "upload",
+    "proxy=",
+    "file=",
+    "file/",
+    "stream/",
+    "process_recording",
+    "vibe-",
+    "undo-vibe-",
+    "dev/",
+)
+"""Routes of Gradio's API that this page does not use: uploads, downloads, requests to other servers."""
 
-FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+PROXY_HEADERS = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' {nonce}'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
-"""Nothing from elsewhere, and no script in the markup but those that Gradio's page came with: they carry the nonce."""
+"""Nothing from other origins, and no inline script but those of Gradio's page, which carry the nonce."""
 
 
-class Guard:
-    """ASGI middleware. A player served to this machine answers to local names only; one without guests and open names shows
-    nothing of the library to who has not signed in.
+class SecurityMiddleware:
+    """ASGI middleware; needs the session, so it stands inside the session middleware.
+
+    policy : a local player answers to local host names only; one without guests and open names needs a session
+    listener : of a request, None without a valid session; called in a thread
     """
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+    def __init__(self, app: ASGIApp, policy: AccessPolicy, listener: Callable[[Request], str | None]) -> None:
         self.app = app
-        self.parts = parts
-        self.is_closed = not (parts.open_names or parts.player.guests)
+        self._policy = policy
+        self._listener = listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        is_page = path == "/"
-        nonce = secrets.token_urlsafe(16) if is_page else ""
-        page = _Marked(send, nonce) if is_page else send
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name in [name for name in headers if name.lower().startswith("access-control-")]:
-                    del headers[name]  # Gradio lets pages of other local addresses read its answers
-                headers.setdefault("Content-Security-Policy", POLICY.format(nonce=f"'nonce-{nonce}' " if nonce else ""))
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                # The names of Gradio's assets change with their content; everything else is asked for again.
-                headers.setdefault("Cache-Control", "max-age=31536000" if path.startswith("/assets/") else "no-cache")
-            await page(message)
-
-        refused = _refusal(scope["method"], path, Headers(scope=scope), self.parts.is_local)
-        if refused is None and self.parts.is_local and _is_forwarded(scope):
-            refused = 403, "This comes through a proxy; name its address in player.trusted_proxies first."
-        is_open = not self.is_closed or path in SHELL or path.startswith(SHELL_FILES)
-        if refused is None and not is_open and await run_in_threadpool(listener, Request(scope), self.parts) is None:
-            refused = 401, "Sign in first."
-        if refused is None:
-            await self.app(scope, receive, send_with_policy)
-        else:
-            status, why = refused
-            await JSONResponse({"error": why}, status_code=status)(scope, receive, send_with_policy)
+        send = _with_security_headers(scope["path"], send)
+        try:
+            check_request(scope, self._policy.is_local)
+            is_open = not self._policy.needs_sign_in or _is_public(scope["path"])
+            if not is_open and await run_in_threadpool(self._listener, Request(scope)) is None:
+                raise Refused(401, "Sign in first.")
+        except Refused as error:
+            await refusal(error.status, str(error))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
-class _Marked:
-    """Sends Gradio's page with the nonce in each of its script tags."""
+def check_request(scope: Scope, is_local: bool) -> None:
+    """Raises Refused for a request that no page of this player makes.
+
+    is_local : whether the player serves this machine only
+    """
+    method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
+    if is_local and _host_name(headers.get("host", "")) not in LOCAL_HOSTS:
+        # DNS rebinding: a page of another site has pointed its own host name at this machine.
+        raise Refused(403, f"This player only answers requests to {', '.join(LOCAL_HOSTS)}.")
+    if path.startswith(GRADIO_API) and path.removeprefix(GRADIO_API).startswith(DISABLED_GRADIO_ROUTES):
+        raise Refused(404, "Page not found.")
+    if method not in ("GET", "HEAD"):
+        _check_post(method, path, headers)
+    if is_local and _is_forwarded(scope):
+        raise Refused(
+            403, "This request came through a proxy. Add the proxy's address to player.trusted_proxies first."
+        )
+
+
+def _check_post(method: str, path: str, headers: Headers) -> None:
+    if method != "POST" or not _is_same_origin(headers):
+        raise Refused(403, "Only pages of this player may send this request.")
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if path == CLIP_PATH:
+        # A form of another site can send text and form types without a preflight; only a script can send these.
+        if not content_type.startswith(("audio/", "application/octet-stream")):
+            raise Refused(415, f"Expected audio, got {content_type or 'no content type'}.")
+        return
+    if content_type != "application/json":
+        raise Refused(415, f"Expected application/json, got {content_type or 'no content type'}.")
+    length = headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > MAX_JSON_BYTES or "transfer-encoding" in headers:
+        raise Refused(
+            413, f"Expected a Content-Length of at most {MAX_JSON_BYTES} bytes, got {length or 'none'} for the body."
+        )
+
+
+def _with_security_headers(path: str, send: Send) -> Send:
+    """`send`, with the security headers added to the response; Gradio's page also gets the nonce in its scripts."""
+    nonce = secrets.token_urlsafe(16) if path == "/" else ""
+    if nonce:
+        send = _NonceSend(send, nonce)
+    content_security_policy = CONTENT_SECURITY_POLICY.format(nonce=f"'nonce-{nonce}' " if nonce else "")
+    # The names of Gradio's assets change with their content; everything else is revalidated.
+    cache_control = "max-age=31536000" if path.startswith("/assets/") else "no-cache"
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name in [name for name in headers if name.lower().startswith("access-control-")]:
+                del headers[name]  # Gradio lets pages of other local origins read its responses
+            headers.setdefault("Content-Security-Policy", content_security_policy)
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Referrer-Policy", "no-referrer")
+            headers.setdefault("Cache-Control", cache_control)
+        await send(message)
+
+    return send_with_headers
+
+
+class _NonceSend:
+    """Sends an HTML page with the nonce added to each of its script tags."""
 
     def __init__(self, send: Send, nonce: str) -> None:
         self._send, self._nonce = send, nonce
@@ -102,35 +156,15 @@ class _Marked:
         await self._send({"type": "http.response.body", "body": self._body})
 
 
-def _refusal(method: str, path: str, headers: Headers, is_local: bool) -> tuple[int, str] | None:
-    """Status and reason for a request that no page of ours makes; None for all others."""
-    if is_local and _host_name(headers.get("host", "")) not in LOCAL_HOSTS:
-        # A foreign name that leads to this machine is somebody else's page trying to read ours.
-        return 403, f"This player answers to {', '.join(LOCAL_HOSTS)} only."
-    if path.startswith(API) and path.removeprefix(API).startswith(CLOSED):
-        return 404, "No such page."
-    if method in ("GET", "HEAD"):
-        return None
-    if method != "POST" or not _is_same_origin(headers):
-        return 403, "Only pages of this player may do that."
-    if path == CLIPS:
-        # A form could send text or a form's own types to us without asking; only a script sends these.
-        if not headers.get("content-type", "").startswith(("audio/", "application/octet-stream")):
-            return 415, "Expected audio."
-        return None
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return 415, "Expected application/json."
-    length = headers.get("content-length", "")
-    if not length.isdecimal() or int(length) > MAX_BODY or "transfer-encoding" in headers:
-        return 413, f"Expected a body of at most {MAX_BODY} bytes with its length, met {length or 'none'}."
-    return None
+def _is_public(path: str) -> bool:
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
 
 
 def _is_forwarded(scope: Scope) -> bool:
-    """Whether a proxy hands this on. One that gives us a local host name would make everybody seem to sit at this machine."""
+    """Whether a proxy sent the request. Through one that sets a local Host, every visitor would pass as local."""
     names = {name for name, _ in scope["headers"]}
-    # No browser speaks HTTP/1.0 any more; nginx does, where its configuration says nothing.
-    return not names.isdisjoint(FORWARDED) or scope.get("http_version") == "1.0"
+    # No browser speaks HTTP/1.0 any more; nginx does, where its configuration sets nothing else.
+    return not names.isdisjoint(PROXY_HEADERS) or scope.get("http_version") == "1.0"
 
 
 def _host_name(host: str) -> str | None:
@@ -141,9 +175,9 @@ def _host_name(host: str) -> str | None:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Whether a page of ours sends this: browsers add one of the two headers to every POST."""
+    """Whether a page of this player sent the request: browsers add Origin or Sec-Fetch-Site to every POST."""
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site") == "same-origin"
-    scheme, _, place = origin.partition("://")
-    return scheme in ("http", "https") and place != "" and place == headers.get("host")
+    scheme, _, host = origin.partition("://")
+    return scheme in ("http", "https") and host != "" and host == headers.get("host")

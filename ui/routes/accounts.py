@@ -1,4 +1,4 @@
-"""Routes of who listens and what is theirs: the session, accounts, playlists, export and deletion of one's data."""
+"""Routes of the listener: sign-in and sign-out, export and deletion of one's data."""
 
 from __future__ import annotations
 
@@ -7,117 +7,83 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from ui.auth import session
-from ui.auth.session import refusal, require_listener
 from ui.data import lake
-from ui.data.history import LimitExceeded
 from ui.data.lake import LakeUnavailable
-from ui.data.library import LibraryUnavailable
-from ui.dependencies import Parts
-from ui.routes.schemas import Change, Named, Sure, Who
+from ui.data.mongo import LibraryUnavailable
+from ui.dependencies import RequiredListener, ServicesDep
+from ui.responses import Refused
+from ui.routes.schemas import Confirmation, SignIn
+
+router = APIRouter()
 
 
-def routes(parts: Parts) -> APIRouter:
-    router = APIRouter()
-    mine = parts.listener_data
+@router.get("/listener")
+def get_listener(request: Request, services: ServicesDep) -> dict[str, Any]:
+    """Who is listening, and how one can sign in."""
+    return services.sessions.describe(request)
 
-    @router.get("/listener")
-    def listener(request: Request) -> dict[str, Any]:
-        return session.about(request, parts)
 
-    @router.post("/listener")
-    def choose_listener(who: Who, request: Request) -> dict[str, Any]:
-        if who.guest:
-            session.enter_as_guest(request, parts)
-        elif not (who.name or "").strip():
-            session.leave(request, parts)
-        elif who.create:
-            session.sign_up(request, parts, who.name or "", who.password)
-        else:
-            session.enter(request, parts, who.name or "", who.password)
-        return session.about(request, parts)
+@router.post("/listener")
+def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) -> dict[str, Any]:
+    """Signs in, signs up or signs out, and answers as `get_listener` does."""
+    sessions, name = services.sessions, sign_in.name or ""
+    if sign_in.guest:
+        sessions.enter_as_guest(request)
+    elif not name.strip():
+        sessions.sign_out(request)
+    elif sign_in.create:
+        sessions.sign_up(request, name, sign_in.password)
+    else:
+        sessions.sign_in(request, name, sign_in.password)
+    return sessions.describe(request)
 
-    @router.get("/playlists")
-    def playlists(request: Request) -> list[dict[str, Any]]:
-        user_id = require_listener(request, parts)
-        return [
-            {"id": each.playlist_id, "name": each.name, "count": len(each.tracks)} for each in mine.playlists(user_id)
-        ]
 
-    @router.post("/playlists", status_code=201)
-    def make_playlist(named: Named, request: Request) -> Response:
-        user_id = require_listener(request, parts)
-        try:
-            made = mine.make_playlist(user_id, named.name.strip() or "Playlist", named.tracks)
-        except LimitExceeded as error:
-            return refusal(409, str(error))
-        return JSONResponse({"id": made.playlist_id, "name": made.name}, status_code=201)
+@router.get("/me/export")
+def export_data(user_id: RequiredListener, services: ServicesDep) -> Response:
+    """All data stored about the listener: documents of MongoDB, events and lists of the lake.
 
-    @router.post("/playlists/{playlist_id}")
-    def change_playlist(playlist_id: str, change: Change, request: Request) -> Response:
-        user_id = require_listener(request, parts)
-        known = mine.playlist(user_id, playlist_id)
-        if known is None:
-            return refusal(404, "No such playlist of yours.")
-        if change.drop:
-            mine.drop_playlist(user_id, playlist_id)
-            return JSONResponse({"id": playlist_id})
-        tracks = change.tracks
-        if change.add is not None:
-            tracks = list(dict.fromkeys([*(known.tracks if tracks is None else tracks), change.add]))
-        if change.remove is not None:
-            tracks = [each for each in (known.tracks if tracks is None else tracks) if each != change.remove]
-        try:
-            mine.change_playlist(user_id, playlist_id, change.name, tracks)
-        except LimitExceeded as error:
-            return refusal(409, str(error))
-        return JSONResponse({"id": playlist_id, "name": change.name or known.name})
+    `left_out` says how many of the oldest rows did not fit into one file.
+    """
+    lake_settings = services.settings.lake
+    events, lists = lake.events_of(lake_settings, user_id), lake.lists_of(lake_settings, user_id)
+    made_at = services.accounts.made_at(user_id)
+    data = {
+        "user_id": user_id,
+        "exported_at": datetime.now(UTC),
+        "left_out": {"listening_events": events.left_out, "past_recommendations": lists.left_out},
+        "account": {"made_at": made_at} if made_at else None,
+        **services.listener_data.export(user_id),
+        "listening_events": events.rows,
+        "past_recommendations": lists.rows,
+    }
+    text = json.dumps(data, ensure_ascii=False, indent=1, default=_plain)
+    headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
+    return Response(text, media_type="application/json", headers=headers)
 
-    @router.get("/me/export")
-    def export(request: Request) -> Response:
-        """All that is known of the listener: MongoDB's documents, and the lake's events and lists.
 
-        `left_out` says how many of the oldest rows were too many for one file.
-        """
-        user_id = require_listener(request, parts)
-        events, lists = (read(parts.settings.lake, user_id) for read in (lake.events_of, lake.lists_of))
-        known = {
-            "user_id": user_id,
-            "exported_at": datetime.now(UTC),
-            "left_out": {"listening_events": events.left_out, "past_recommendations": lists.left_out},
-            "account": {"made_at": made} if (made := parts.accounts.made_at(user_id)) else None,
-            **mine.everything(user_id),
-            "listening_events": events.rows,
-            "past_recommendations": lists.rows,
-        }
-        text = json.dumps(known, ensure_ascii=False, indent=1, default=_plain)
-        named = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
-        return Response(text, media_type="application/json", headers=named)
-
-    @router.post("/me/forget")
-    def forget(sure: Sure, request: Request) -> Response:
-        """Deletes what the lake and MongoDB hold of the listener, account included, and ends all their sessions."""
-        user_id = require_listener(request, parts)
-        if sure.name.strip() != user_id:
-            return refusal(422, "Enter your name to confirm.")
-        if parts.accounts.key(user_id) is not None:
-            session.verify(request, parts, user_id, sure.password)
-        parts.sessions.delete(user_id)
-        parts.event_queue.drop(user_id)
-        parts.sessions.delete(user_id)  # again: by now no event of before can come later than this
-        try:
-            lake.forget(parts.settings.lake, user_id)
-            mine.forget(user_id)
-            parts.accounts.drop(user_id)
-        except (LakeUnavailable, LibraryUnavailable, OSError) as error:
-            session.renew(request)  # to try again
-            return refusal(503, f"Not everything is deleted yet: {error}. Try again.")
-        session.leave(request, parts)
-        return JSONResponse({"user_id": None})
-
-    return router
+@router.post("/me/forget")
+def delete_data(
+    confirmation: Confirmation, request: Request, user_id: RequiredListener, services: ServicesDep
+) -> dict[str, None]:
+    """Deletes what lake and MongoDB hold of the listener, account included, and ends all their sessions."""
+    if confirmation.name.strip() != user_id:
+        raise Refused(422, "Enter your name to confirm.")
+    if services.accounts.key(user_id) is not None:
+        services.sessions.check_password(request, user_id, confirmation.password)
+    services.revocations.revoke_all(user_id)
+    services.event_queue.discard(user_id)
+    services.revocations.revoke_all(user_id)  # again: from here on, no earlier event can reach Kafka with a later time
+    try:
+        lake.delete_rows(services.settings.lake, user_id)
+        services.listener_data.delete(user_id)
+        services.accounts.delete(user_id)
+    except (LakeUnavailable, LibraryUnavailable, OSError) as error:
+        services.sessions.renew(request)  # so that the listener can try again
+        raise Refused(503, f"Not everything has been deleted: {error}. Try again.") from error
+    services.sessions.sign_out(request)
+    return {"user_id": None}
 
 
 def _plain(value: Any) -> str:

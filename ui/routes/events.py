@@ -1,111 +1,116 @@
-"""Routes of what listeners do, and of the list that follows: the ones that every open page asks all the time."""
+"""Routes of listening: events, the position in a track, and the news of the list that every open page asks for each second."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from streaming.events import EARLIEST, BadEvent, Event
-from ui.auth.session import listener, refusal, require_listener
-from ui.data.event_queue import QueueFull
-from ui.data.library import Library, LibraryUnavailable
-from ui.dependencies import Parts
+from streaming.events import EARLIEST, Event
+from ui.data.library import Library
+from ui.data.mongo import LibraryUnavailable
+from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
 from ui.page import cards
-from ui.routes.schemas import Done, Place
+from ui.responses import Refused
+from ui.routes.schemas import ListeningAction, PlaybackPosition
+
+router = APIRouter()
 
 
-def routes(parts: Parts) -> APIRouter:
-    router = APIRouter()
-
-    @router.post("/events", status_code=202)
-    def take_event(done: Done, request: Request) -> Response:
-        user_id = require_listener(request, parts)
-        if done.listener is not None and done.listener != user_id:
-            return refusal(409, "Somebody else listens by now.")
-        is_away = False
-        if done.track_id is not None:
-            try:
-                if parts.library.track(done.track_id) is None:
-                    return refusal(404, "This track is not in the library.")
-            except LibraryUnavailable:
-                is_away = True  # it may be in the library; the stream asks again
-        event = _event(done, user_id, request.session.get("session_id"))
+@router.post("/events", status_code=202)
+def post_event(
+    action: ListeningAction, request: Request, user_id: RequiredListener, services: ServicesDep
+) -> dict[str, str | None]:
+    """Queues the event for Kafka, and notes it for the listener's own history at once."""
+    if action.listener is not None and action.listener != user_id:
+        raise Refused(409, "Someone else is listening now.")
+    is_library_available = True
+    if action.track_id is not None:
         try:
-            parts.event_queue.publish(event)
-        except BadEvent as error:
-            return refusal(422, str(error))
-        except QueueFull as error:
-            return refusal(503, str(error))
-        if not is_away:
-            try:
-                parts.listener_data.note(event)
-            except LibraryUnavailable:
-                pass  # the stream's profile will tell
-        return JSONResponse({"event_id": event.event_id}, status_code=202)
-
-    @router.post("/place", status_code=202)
-    def remember_place(place: Place, request: Request) -> Response:
-        user_id = require_listener(request, parts)
-        try:
-            parts.listener_data.leave(user_id, place.track_id, place.position_ms, place.duration_ms)
+            if services.library.track(action.track_id) is None:
+                raise Refused(404, "This track is not in the library.")
         except LibraryUnavailable:
-            pass  # it is told again in some seconds
-        return JSONResponse({}, status_code=202)
-
-    @router.get("/for-you")
-    def for_you(request: Request, seen: str = "", mine: str = "") -> Response:
-        """The listener's list as HTML and opinions, or only that they are still the ones that the page has seen."""
-        user_id = listener(request, parts)
-        events = parts.event_queue.state
-        news: dict[str, Any] = {"listener": user_id, "connected": events.connected, "waiting": events.waiting}
+            is_library_available = False  # the stream checks the track again
+    event = _event(action, user_id, request.session.get("session_id"))
+    services.event_queue.publish(event)
+    if is_library_available:
         try:
-            list_mark = parts.library.mark(user_id)
-            news["mark"] = f"{user_id}:{list_mark}"
-            if list_mark is None or news["mark"] != seen:
-                news |= _list(parts.library, user_id, seen)
-            if user_id is not None:
-                news["mine"] = f"{user_id}:{parts.listener_data.mark(user_id)}"
-                if news["mine"] != mine:
-                    taste = parts.listener_data.taste(user_id)
-                    news |= {
-                        "opinions": parts.listener_data.opinions(user_id),
-                        "muted": taste.muted,
-                        "adventure": taste.adventure,
-                    }
-        except LibraryUnavailable as error:
-            news["away"] = f"The library is away. {error}"  # no failure of the request: that it is away is the news
-        return JSONResponse(news)
-
-    return router
+            services.listener_data.history.record(event)
+        except LibraryUnavailable:
+            pass  # the stream's profile will have it
+    return {"event_id": event.event_id}
 
 
-def _event(done: Done, user_id: str, session_id: str | None) -> Event:
+@router.post("/place", status_code=202)
+def post_position(position: PlaybackPosition, user_id: RequiredListener, services: ServicesDep) -> dict[str, str]:
+    """Stores where the listener is in a track, to resume there."""
+    try:
+        services.listener_data.history.save_position(
+            user_id, position.track_id, position.position_ms, position.duration_ms
+        )
+    except LibraryUnavailable:
+        pass  # the page sends the next position in some seconds
+    return {}
+
+
+@router.get("/for-you")
+def get_news(
+    user_id: CurrentListener,
+    services: ServicesDep,
+    shown_list: Annotated[str, Query(alias="seen")] = "",
+    shown_data: Annotated[str, Query(alias="mine")] = "",
+) -> Response:
+    """The listener's list as HTML, and their opinions; each only where it has changed.
+
+    shown_list, shown_data : the change tokens `mark` and `mine` of the answer that the page shows
+    """
+    queue = services.event_queue.state
+    news: dict[str, Any] = {"listener": user_id, "connected": queue.connected, "waiting": queue.waiting}
+    try:
+        change_token = services.library.change_token(user_id)
+        news["mark"] = f"{user_id}:{change_token}"
+        if change_token is None or news["mark"] != shown_list:
+            news |= _list_news(services.library, user_id, shown_list)
+        if user_id is not None:
+            news["mine"] = f"{user_id}:{services.listener_data.change_token(user_id)}"
+            if news["mine"] != shown_data:
+                taste = services.listener_data.taste(user_id)
+                news |= {
+                    "opinions": services.listener_data.history.opinions(user_id),
+                    "muted": taste.muted,
+                    "adventure": taste.adventure,
+                }
+    except LibraryUnavailable as error:
+        news["away"] = f"The library is unavailable. {error}"  # news for the page, not a failure of this request
+    return JSONResponse(news)
+
+
+def _event(action: ListeningAction, user_id: str, session_id: str | None) -> Event:
     now = datetime.now(UTC)
     return Event(
         user_id=user_id,
         session_id=session_id,
-        event_id=str(done.event_id or uuid4()),
-        occurred_at=max(EARLIEST, min(done.occurred_at or now, now)),
-        **done.model_dump(exclude={"event_id", "occurred_at", "listener"}),
+        event_id=str(action.event_id or uuid4()),
+        occurred_at=max(EARLIEST, min(action.occurred_at or now, now)),
+        **action.model_dump(exclude={"event_id", "occurred_at", "listener"}),
     )
 
 
-def _list(library: Library, user_id: str | None, seen: str) -> dict[str, Any]:
-    """The list as the page shows it, with its mark; no HTML where the page has it already."""
-    recommended = library.recommendations(user_id)
-    fresh = [] if recommended else library.page()
-    mark = f"{user_id}:{recommended.mark if recommended else hash(tuple(fresh))}"
-    if mark == seen:
+def _list_news(library: Library, user_id: str | None, shown_list: str) -> dict[str, Any]:
+    """The list as HTML with its change token `mark`; the token alone where the page has this list already."""
+    recommendations = library.recommendations(user_id)
+    sample = [] if recommendations else library.page()
+    mark = f"{user_id}:{recommendations.change_token if recommendations else hash(tuple(sample))}"
+    if mark == shown_list:
         return {"mark": mark}
-    ids = [each for item in recommended.items for each in (item.track_id, *item.because)] if recommended else []
-    html = cards.for_you(recommended, library.tracks_of(ids), fresh, is_known=user_id is not None)
+    items = recommendations.items if recommendations else ()
+    track_by_id = library.tracks_of(track_id for item in items for track_id in (item.track_id, *item.because))
     return {
         "mark": mark,
-        "html": html,
-        "generation": recommended.generation if recommended else None,
-        "personal": recommended is not None and recommended.is_personal,
+        "html": cards.for_you(recommendations, track_by_id, sample, has_listener=user_id is not None),
+        "generation": recommendations.generation if recommendations else None,
+        "personal": recommendations is not None and recommendations.is_personal,
     }

@@ -1,4 +1,4 @@
-"""What pages may send: the fields of each request, and nothing else."""
+"""The JSON bodies that pages may send; unknown fields and other types are refused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from streaming.events import MAX_ID_LENGTH, MAX_MS, identifier_problem
-from ui.data.history import MAX_NAME, MAX_TRACKS
+from ui.data.playlists import MAX_NAME_LENGTH, MAX_TRACKS
 
-SOURCES = Literal[
+MAX_TARGET_LENGTH = 300
+MAX_PASSWORD_LENGTH = 1024
+"""Of what is sent; accounts.MAX_PASSWORD_LENGTH is the limit of a new password."""
+ACTIONS_WITH_TARGET = ("mute", "unmute", "adventure")
+
+Source = Literal[
     "search",
     "for-you",
     "similar",
@@ -25,28 +30,30 @@ SOURCES = Literal[
     "artist",
     "track",
 ]
-WITHOUT_TRACK = ("mute", "unmute", "adventure")
-MAX_TARGET = 300
 
 
-def _identifier(value: str) -> str:
-    if (wrong := identifier_problem(value)) is not None:
-        raise ValueError(f"the id {wrong}")
+def _check_identifier(value: str) -> str:
+    if (problem := identifier_problem(value)) is not None:
+        raise ValueError(f"the id {problem}")
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
+Identifier = Annotated[str, AfterValidator(_check_identifier)]
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
+Password = Annotated[str, Field(max_length=MAX_PASSWORD_LENGTH)]
 
 
 class Strict(BaseModel):
+    """A body without type conversion and without unknown fields."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Done(Strict):
-    """What a page says was done: with a track, or, for steering without one, about a target.
+class ListeningAction(Strict):
+    """What a listener did: with a track, or, to steer the list, about a target such as "genre:Polka".
 
-    occurred_at : when, where the page has kept it for a while;  listener : whose page it was then, to be refused where another
-    one listens by now
+    occurred_at : where the page has kept the action while the server was away
+    listener : expected listener; a mismatch is 409
     """
 
     action: Literal[
@@ -64,62 +71,64 @@ class Done(Strict):
         "adventure",
     ]
     track_id: Identifier | None = None
-    target: Annotated[str | None, Field(max_length=MAX_TARGET)] = None
-    position_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
-    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
-    source: SOURCES | None = None
+    target: Annotated[str | None, Field(max_length=MAX_TARGET_LENGTH)] = None
+    position_ms: Milliseconds | None = None
+    duration_ms: Milliseconds | None = None
+    source: Source | None = None
     model_version: Annotated[str | None, Field(max_length=MAX_ID_LENGTH)] = None
     event_id: Annotated[UUID | None, Field(strict=False)] = None
     occurred_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
     listener: Annotated[str | None, Field(max_length=MAX_ID_LENGTH)] = None
 
     @model_validator(mode="after")
-    def _is_about_one_thing(self) -> Done:
-        if self.action in WITHOUT_TRACK:
+    def _check_object(self) -> ListeningAction:
+        if self.action in ACTIONS_WITH_TARGET:
             if self.target is None or self.track_id is not None:
-                raise ValueError(f"{self.action} has a target and no track")
+                raise ValueError(f"{self.action} needs a target and no track")
         elif self.track_id is None or self.target is not None:
-            raise ValueError(f"{self.action} has a track and no target")
+            raise ValueError(f"{self.action} needs a track and no target")
         return self
 
 
-class Place(Strict):
-    """Where a listener is in a track."""
+class PlaybackPosition(Strict):
+    """Where playback of a track is."""
 
     track_id: Identifier
-    position_ms: Annotated[int, Field(ge=0, le=MAX_MS)]
-    duration_ms: Annotated[int | None, Field(ge=0, le=MAX_MS)] = None
+    position_ms: Milliseconds
+    duration_ms: Milliseconds | None = None
 
 
-PASSWORD = Annotated[str, Field(max_length=1024)]
-
-
-class Who(Strict):
-    """Who wants to listen. name None and no guest: nobody any more;  create : make an account of name and password"""
+class SignIn(Strict):
+    """Who wants to listen. Neither name nor guest: sign out;  create : a new account of name and password"""
 
     name: str | None = None
-    password: PASSWORD = ""
+    password: Password = ""
     create: bool = False
     guest: bool = False
 
 
-class Named(Strict):
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+class NewPlaylist(Strict):
+    """A playlist to create."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
     tracks: Annotated[list[Identifier], Field(max_length=MAX_TRACKS)] = []
 
 
-class Change(Strict):
-    """Of a playlist; None leaves a part as it is."""
+class PlaylistChange(Strict):
+    """A change of a playlist; None leaves a part as it is.
 
-    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME)] = None
+    tracks : replaces all tracks;  add, remove : one track, after that;  drop : delete the playlist
+    """
+
+    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME_LENGTH)] = None
     tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
     add: Identifier | None = None
     remove: Identifier | None = None
     drop: bool = False
 
 
-class Sure(Strict):
-    """Deletion is confirmed by the listener's own name, and with an account by its password."""
+class Confirmation(Strict):
+    """Confirms the deletion of one's data: one's own name, and the password where there is an account."""
 
     name: str
-    password: PASSWORD = ""
+    password: Password = ""

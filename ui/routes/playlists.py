@@ -1,0 +1,50 @@
+"""Routes of a listener's playlists. Another listener's playlist is answered like one that does not exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from ui.dependencies import RequiredListener, ServicesDep
+from ui.responses import Refused
+from ui.routes.schemas import NewPlaylist, PlaylistChange
+
+NO_PLAYLIST = "Playlist not found."
+DEFAULT_NAME = "Playlist"
+
+router = APIRouter(prefix="/playlists")
+
+
+@router.get("")
+def get_playlists(user_id: RequiredListener, services: ServicesDep) -> list[dict[str, Any]]:
+    return [
+        {"id": playlist.playlist_id, "name": playlist.name, "count": len(playlist.tracks)}
+        for playlist in services.listener_data.playlists.of(user_id)
+    ]
+
+
+@router.post("", status_code=201)
+def create_playlist(new: NewPlaylist, user_id: RequiredListener, services: ServicesDep) -> dict[str, str]:
+    playlist = services.listener_data.playlists.create(user_id, new.name.strip() or DEFAULT_NAME, new.tracks)
+    return {"id": playlist.playlist_id, "name": playlist.name}
+
+
+@router.post("/{playlist_id}")
+def change_playlist(
+    playlist_id: str, change: PlaylistChange, user_id: RequiredListener, services: ServicesDep
+) -> dict[str, str]:
+    """Renames, replaces, adds, removes, or deletes the playlist."""
+    playlist = services.listener_data.playlists.get(user_id, playlist_id)
+    if playlist is None:
+        raise Refused(404, NO_PLAYLIST)
+    if change.drop:
+        services.listener_data.playlists.delete(user_id, playlist_id)
+        return {"id": playlist_id}
+    tracks = change.tracks
+    if change.add is not None:
+        tracks = list(dict.fromkeys([*(playlist.tracks if tracks is None else tracks), change.add]))
+    if change.remove is not None:
+        tracks = [track_id for track_id in (playlist.tracks if tracks is None else tracks) if track_id != change.remove]
+    services.listener_data.playlists.update(user_id, playlist_id, change.name, tracks)
+    return {"id": playlist_id, "name": change.name or playlist.name}

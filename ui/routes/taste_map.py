@@ -1,0 +1,81 @@
+"""The map's data: every track's place in two dimensions, and where the listener's taste is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+
+from ui.data.listener_data import TasteSummary
+from ui.data.search import SearchIndex
+from ui.dependencies import CurrentListener, ServicesDep
+from ui.media.similarity import centroid
+
+MAX_TRACKS_ON_MAP = 20_000
+"""Of a larger library, a sample that stays the same is drawn."""
+MAP_UNITS = 1000
+GENRE_COLOURS = 20
+"""Number of genres with a colour of their own, as in the map's script in ui/static."""
+MAX_PATH_TRACKS = 60
+
+router = APIRouter()
+
+
+@router.get("/map.json")
+def get_map(user_id: CurrentListener, services: ServicesDep) -> Response:
+    """Coordinates of the tracks from 0 to MAP_UNITS, genre codes, and the listener's interests, rejections and path."""
+    index = services.library.search_index()
+    scaled = _scaled(index.map_positions)
+    if scaled is None:
+        return JSONResponse({"tracks": [], "genres": []})
+    tracks = _tracks(index, scaled)
+    if user_id is None:
+        return JSONResponse(tracks)
+    return JSONResponse(tracks | _taste(index, scaled, services.listener_data.taste(user_id)))
+
+
+def _scaled(places: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The places in MAP_UNITS, NaN for tracks without one [shape=(n, 2)]; None where no track has a place."""
+    has_place = ~np.isnan(places).any(axis=1)
+    if not has_place.any():
+        return None
+    low, high = places[has_place].min(axis=0), places[has_place].max(axis=0)
+    scaled: NDArray[np.float32] = (places - low) / np.maximum(high - low, 1e-9) * MAP_UNITS
+    return scaled
+
+
+def _tracks(index: SearchIndex, scaled: NDArray[np.float32]) -> dict[str, Any]:
+    rows = np.flatnonzero(~np.isnan(scaled).any(axis=1))
+    if len(rows) > MAX_TRACKS_ON_MAP:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_TRACKS_ON_MAP, replace=False))
+    points = scaled[rows].round().astype(int)
+    colour_by_genre = {genre: colour for colour, (genre, _) in enumerate(index.genre_sizes()[:GENRE_COLOURS])}
+    # The last entry is for tracks without a genre, whose code is -1.
+    colours = np.array([colour_by_genre.get(genre, -1) for genre in index.genre_names] + [-1])
+    return {
+        "tracks": [index.ids[row] for row in rows],
+        "x": points[:, 0].tolist(),
+        "y": points[:, 1].tolist(),
+        "genre": colours[index.genre_codes[rows]].tolist(),
+        "genres": list(colour_by_genre),
+    }
+
+
+def _taste(index: SearchIndex, scaled: NDArray[np.float32], taste: TasteSummary) -> dict[str, Any]:
+    def places(track_ids: Iterable[str]) -> NDArray[np.float32]:
+        rows = [index.row_by_id[track_id] for track_id in track_ids if track_id in index.row_by_id]
+        return scaled[rows][~np.isnan(scaled[rows]).any(axis=1)] if rows else np.empty((0, 2), np.float32)
+
+    centres = []
+    for weight, track_ids in taste.interests:
+        if middle := centroid(places(track_ids)):
+            centres.append({"weight": weight, "x": round(middle[0]), "y": round(middle[1])})
+    return {
+        "centres": centres,
+        "rejected": places(taste.rejected).round().astype(int).tolist(),
+        "path": places(taste.path[-MAX_PATH_TRACKS:]).round().astype(int).tolist(),
+    }
