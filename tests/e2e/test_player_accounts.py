@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from conf.settings import Settings
 from ui import app
-from ui.dependencies import parts
+from ui.dependencies import build_services
 
 PASSWORD = "a long enough one"
 Client = Callable[[], httpx.Client]
@@ -62,7 +62,7 @@ def test_an_account_closes_its_name(client: Client, db: Any) -> None:
 def test_sessions_from_before_the_account_and_after_it_are_nobodys(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ui.auth.accounts.BELIEVED_S", 0.0)
+    monkeypatch.setattr("ui.auth.accounts.KEY_CACHE_S", 0.0)
     early, ana = client(), client()
     enter(early, name="ana")
     assert early.get("/listener").json()["user_id"] == "ana"
@@ -103,9 +103,9 @@ def strict(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Ite
     put("ana", IDS[2:8])
     changed = {"open_names": False, "sign_up": False, "guests": False}
     chosen = with_library(settings, sounds)
-    made = parts(chosen.model_copy(update={"player": settings.player.model_copy(update=changed)}))
-    made.accounts.make("ana", PASSWORD)
-    with serving(app.app(made)) as at:
+    made = build_services(chosen.model_copy(update={"player": settings.player.model_copy(update=changed)}))
+    made.accounts.create("ana", PASSWORD)
+    with serving(app.create_app(made)) as at:
         yield at
 
 
@@ -146,7 +146,7 @@ def test_a_name_with_a_history_cannot_be_taken_where_names_are_closed(
     put("bob", IDS[:3])
     closed = settings.player.model_copy(update={"open_names": False})
     with (
-        serving(app.app(parts(settings.model_copy(update={"player": closed})))) as at,
+        serving(app.create_app(build_services(settings.model_copy(update={"player": closed})))) as at,
         httpx.Client(base_url=at, headers={"Origin": at}) as client,
     ):
         assert enter(client, name="bob", password=PASSWORD, create=True).status_code == 409

@@ -13,7 +13,7 @@ from player_site import IDS, serving
 
 from conf.settings import Settings
 from ui import app
-from ui.dependencies import parts
+from ui.dependencies import build_services
 
 PASSWORD = "a long enough one"
 Serve = Callable[..., str]
@@ -22,12 +22,12 @@ Serve = Callable[..., str]
 @pytest.fixture
 def serve(settings: Settings, catalogue: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serves a player with changed settings of its section; all share database and secret."""
-    monkeypatch.setattr("ui.auth.accounts.BELIEVED_S", 0.0)
+    monkeypatch.setattr("ui.auth.accounts.KEY_CACHE_S", 0.0)
     with ExitStack() as stack:
 
         def serve(**changed: Any) -> str:
             chosen = settings.model_copy(update={"player": settings.player.model_copy(update=changed)})
-            return stack.enter_context(serving(app.app(parts(chosen))))
+            return stack.enter_context(serving(app.create_app(build_services(chosen))))
 
         yield serve
 
@@ -75,8 +75,8 @@ def test_a_deleted_listeners_cookies_are_nobodys(serve: Serve, db: Any) -> None:
 
 def test_events_that_wait_for_kafka_are_deleted_too(settings: Settings, catalogue: None) -> None:
     nobody = settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
-    made = parts(settings.model_copy(update={"kafka": nobody}))
-    with serving(app.app(made)) as site, client(site) as ana, client(site) as bob:
+    made = build_services(settings.model_copy(update={"kafka": nobody}))
+    with serving(app.create_app(made)) as site, client(site) as ana, client(site) as bob:
         for name, each in (("ana", ana), ("bob", bob)):
             each.post("/listener", json={"name": name})
             assert each.post("/events", json={"action": "like", "track_id": IDS[3]}).status_code == 202
@@ -94,7 +94,7 @@ def test_what_could_not_be_deleted_can_be_deleted_again(serve: Serve, monkeypatc
     with client(site) as ana:
         ana.post("/listener", json={"name": "ana"})
         with monkeypatch.context() as patch:
-            patch.setattr("ui.data.lake.forget", busy)
+            patch.setattr("ui.data.lake.delete_rows", busy)
             refused = ana.post("/me/forget", json={"name": "ana"})
         assert refused.status_code == 503 and "is busy. Try again" in refused.json()["error"]
         assert ana.post("/me/forget", json={"name": "ana"}).status_code == 200
@@ -160,7 +160,7 @@ def test_what_was_done_while_the_server_was_away_stays_ones_own(visit: Any, even
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.page.route("**/events", lambda route: route.abort())
-    like = "id => import('/ui/events.js').then(({send}) => send({track_id: id, action: 'like'}))"
+    like = "id => void overtone.outbox.send({track_id: id, action: 'like'})"
     ana.page.evaluate(like, IDS[2])
     liked_at = datetime.now(UTC)
     ana.page.wait_for_timeout(300)
