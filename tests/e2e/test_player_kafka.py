@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from conf.settings import Kafka
 from local.services import KafkaServer
 from streaming.events import Event
-from ui.data.event_queue import EventQueue, producer
+from ui.data.event_queue import EventQueue, connect
 
 
 def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
             features_topic="f",
             partitions=2,
         )
-        listens = EventQueue(functools.partial(producer, kafka), "listens")
+        listens = EventQueue(functools.partial(connect, kafka), "listens")
 
         def publish(*numbers: int) -> None:
             for number in numbers:

@@ -13,7 +13,8 @@ from pymongo.database import Database
 
 from conf.settings import Mongo, Settings
 from local.processes import free_port
-from ui.data.library import Library, LibraryUnavailable, LibraryUnusable, database
+from ui.data.library import Library
+from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
 
 
 @pytest.fixture
@@ -94,10 +95,10 @@ def test_a_listener_without_a_list_gets_everyones(library: Library, db: Database
     assert everyones is not None and not everyones.is_personal
     db.recommendations.insert_one({"_id": "ana", "items": [{"track_id": "2", "rank": 2}, {"track_id": "3", "rank": 1}]})
     own = library.recommendations("ana")
-    assert own is not None and own.is_personal and own.mark != everyones.mark
+    assert own is not None and own.is_personal and own.change_token != everyones.change_token
     assert [item.track_id for item in own.items] == ["3", "2"]
     again = library.recommendations("ana")
-    assert again is not None and again.mark == own.mark
+    assert again is not None and again.change_token == own.change_token
 
 
 def test_only_the_chosen_library_is_offered(db: Database[dict[str, Any]], settings: Settings, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_where_a_sound_is_stays_known_while_mongodb_is_away(
     with monkeypatch.context() as patch:
         patch.setattr(Library, "_document", away)
         assert library.audio("1") == str(first)
-        patch.setattr("ui.data.library.PLACE_S", 0.0)
+        patch.setattr("ui.data.library.LOCATION_TTL_S", 0.0)
         assert library.audio("1") == str(first), "asked again, and not answered"
         with pytest.raises(LibraryUnavailable):
             library.audio("2")

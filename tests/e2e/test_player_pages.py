@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from player_site import EVIL, IDS, TITLES, Visit, serving, with_library
+from player_site import EVIL, IDS, TITLES, Visit, Windows, serving, with_library
 from playwright.sync_api import expect
 
 from batch import registry
@@ -20,7 +20,7 @@ from batch.audio.features import clip, features
 from batch.index.lsh import Index, Space, index
 from conf.settings import Settings
 from ui import app
-from ui.dependencies import parts
+from ui.dependencies import build_services
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
     ana.wait_for(lambda: ana.seconds > 9.2)
     ana.page.click("#play-pause")
     other = visit("ana")  # on another device
-    expect(other.page.locator("#continue p").first).to_contain_text(f"{TITLES[3]}, left at 0:09")
+    expect(other.page.locator("#continue p").first).to_contain_text(f"{TITLES[3]}, stopped at 0:09")
     assert other.page.locator("#continue .card").first.get_attribute("data-track-id") == IDS[3]
     other.page.click("[data-action=resume]")
     other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
@@ -134,7 +134,7 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     expect(ana.page.locator("#page-head")).to_have_text(EVIL)
     ana.page.click("[data-action=drop-playlist]")
     ana.page.get_by_role("button", name="Delete it").click()
-    expect(ana.page.locator("#playlists li")).to_contain_text("None yet")
+    expect(ana.page.locator("#playlists li")).to_contain_text("No playlists yet")
     bob = visit("bob")
     go(bob, "you", "Your music")
     assert bob.page.locator("#likes .card, #history a").count() == 0
@@ -171,19 +171,19 @@ def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -
     dialog = ana.page.locator("#why-dialog")
     expect(dialog).to_contain_text(TITLES[0])  # the heard track
     expect(dialog).to_contain_text("close, 1")
-    expect(dialog).to_contain_text("1.000, place 1 of 6")
+    expect(dialog).to_contain_text("1.000, rank 1 of 6")
     dialog.get_by_role("button", name="Close").click()
     parts = {"similarity": 0.75, "rejection": -0.25}
     db.recommendations.update_one({"_id": "ana"}, {"$set": {"items.0.parts": parts, "items.0.percentile": 99.5}})
     ana.cards.first.locator("[data-action=why]").click()
-    expect(dialog).to_contain_text("Nearer to what you heard than 99.5 % of all tracks")
+    expect(dialog).to_contain_text("More similar to what you played than 99.5 % of all tracks")
     expect(dialog.locator(".score th")).to_have_text(["similarity", "rejection", "Score"])
     expect(dialog.locator(".score .number")).to_have_text(["+0.750", "-0.250", "+1.000"])
 
 
 def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds: Path) -> None:
     ana = visit("ana")
-    go(ana, "sound", "Find by sound")
+    go(ana, "sound", "Search by sound")
     samples, rate = soundfile.read(sounds / "track 5.ogg")
     cut = io.BytesIO()
     soundfile.write(cut, samples[: 15 * rate], rate, format="WAV")
@@ -201,7 +201,7 @@ def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds
 
 def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index) -> None:
     ana = visit("ana")
-    go(ana, "sound", "Find by sound")
+    go(ana, "sound", "Search by sound")
     ana.page.fill("#path-start", "morning")
     ana.page.fill("#path-end", "sun")
     ana.page.fill("#path-steps", "5")
@@ -250,16 +250,16 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     expect(ana.page.locator("#map-tip")).to_contain_text(TITLES[7])
     ana.page.locator("#map").click(position={"x": spot[0], "y": spot[1]})
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[7] and ana.seconds > 0.1)
-    expect(ana.page.locator("#view .centre")).to_contain_text("weight 0.70")
+    expect(ana.page.locator("#view .interest")).to_contain_text("weight 0.70")
 
 
 def test_without_a_model_search_and_play_work(
-    settings: Settings, catalogue: None, db: Any, browser: Any, sounds: Path
+    settings: Settings, topics: None, catalogue: None, db: Any, windows: Windows, sounds: Path
 ) -> None:
     db.tracks.update_many({}, {"$unset": {"similar": "", "genre_posterior": "", "map": ""}})
-    with serving(app.app(parts(with_library(settings, sounds)))) as at:
-        nobody = Visit(browser, at)
-        expect(nobody.page.locator("#for-you")).to_contain_text("No recommendations are published yet")
+    player = app.create_app(build_services(with_library(settings, sounds)))
+    with serving(player) as at, windows.visit(at) as nobody:
+        expect(nobody.page.locator("#for-you")).to_contain_text("No recommendations yet")
         nobody.page.locator("#search textarea, #search input").fill("tide")
         expect(nobody.page.locator("#results .card")).to_have_count(1)
         nobody.page.locator("#results .cover").click()
@@ -269,9 +269,8 @@ def test_without_a_model_search_and_play_work(
         sound = httpx.post(f"{at}/sound", content=b"RIFF", headers={"Origin": at, "Content-Type": "audio/wav"})
         assert sound.status_code == 409 and "no model yet" in sound.json()["error"]
         go(nobody, "status", "Service")
-        expect(nobody.page.locator("#view")).to_contain_text("None yet: search and play work without")
-        assert [said for said in nobody.wrong if "401" not in said] == []
-        nobody.context.close()
+        expect(nobody.page.locator("#view")).to_contain_text("No model yet. Search and playback work without one.")
+        nobody.wrong[:] = [said for said in nobody.wrong if "401" not in said]
 
 
 def test_the_service_page_tells_of_streams_model_and_refusals(
@@ -302,9 +301,9 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     write_deltalake(settings.lake.table("rejected_events"), pa.Table.from_pylist(rows))
     ana = visit("ana")
     go(ana, "status", "Service")
-    expect(ana.page.locator("summary").first).to_contain_text("ledger silent since 5 minutes ago")
+    expect(ana.page.locator("summary").first).to_contain_text("ledger no update since 5 minutes ago")
     expect(ana.page.locator(".headlines dd")).to_have_text(
-        [re.compile(text) for text in (r"^0\.42 s · 0\.90 s", "^51.2", "^3", "^1,200 of 4,000", "^12")]
+        [re.compile(text) for text in (r"^0\.42 s · 0\.90 s", "^51.2", "^3", "^1,200 from 4,000 events", "^12")]
     )
     details = ana.page.locator("details[data-keep=recommend]")
     expect(details.locator("dl")).to_be_hidden()

@@ -13,7 +13,15 @@ from deltalake import DeltaTable, write_deltalake
 from batch.library.files import library_name
 from conf.settings import Lake
 from ui.data import lake as module
-from ui.data.lake import NOTHING, Rows, events_of, forget, fresh, rejected_events, rejected_tracks
+from ui.data.lake import (
+    NO_REJECTIONS,
+    ListenerRows,
+    delete_rows,
+    events_of,
+    recently_added,
+    rejected_events,
+    rejected_tracks,
+)
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -28,12 +36,12 @@ def write(lake: Lake, name: str, rows: list[dict[str, Any]], schema: pa.Schema |
 
 
 def test_tables_that_are_not_there_yet_are_empty(lake: Lake) -> None:
-    assert fresh(lake, "") == [] and events_of(lake, "ana") == Rows([], 0)
-    assert rejected_tracks(lake, "") == rejected_events(lake) == NOTHING
-    assert forget(lake, "ana") == 0
+    assert recently_added(lake, "") == [] and events_of(lake, "ana") == ListenerRows([], 0)
+    assert rejected_tracks(lake, "") == rejected_events(lake) == NO_REJECTIONS
+    assert delete_rows(lake, "ana") == 0
 
 
-def test_the_freshest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Path) -> None:
+def test_the_newest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Path) -> None:
     here = library_name(str(tmp_path))
     schema = pa.schema(
         {
@@ -50,8 +58,8 @@ def test_the_freshest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Pat
         {"track_id": "elsewhere", "library": "/elsewhere", "found_at": NOW, "gone_at": None},
     ]
     write(lake, "tracks", rows, schema)
-    assert fresh(lake, str(tmp_path)) == ["new", "old"]
-    assert fresh(lake, "") == ["elsewhere", "new", "old"]
+    assert recently_added(lake, str(tmp_path)) == ["new", "old"]
+    assert recently_added(lake, "") == ["elsewhere", "new", "old"]
 
 
 def test_of_too_many_rows_the_latest_are_read_and_the_others_counted(
@@ -59,9 +67,9 @@ def test_of_too_many_rows_the_latest_are_read_and_the_others_counted(
 ) -> None:
     rows = [{"user_id": "ana", "occurred_at": NOW + timedelta(hours=n), "offset": n} for n in (2, 0, 1)]
     write(lake, "listening_events", rows)
-    monkeypatch.setattr(module, "MAX_ROWS", 2)
-    found = events_of(lake, "ana")
-    assert [row["offset"] for row in found.rows] == [1, 2] and found.left_out == 1
+    monkeypatch.setattr(module, "MAX_EXPORTED_ROWS", 2)
+    exported = events_of(lake, "ana")
+    assert [row["offset"] for row in exported.rows] == [1, 2] and exported.left_out == 1
 
 
 def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
@@ -71,9 +79,9 @@ def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
         for n in range(4)
     ]
     write(lake, "rejected_events", rows)
-    found = rejected_events(lake, latest=2)
-    assert (found.count, found.reasons) == (4, (("not JSON", 3), ("empty value", 1)))
-    assert [row["offset"] for row in found.latest] == [3, 2]
+    rejections = rejected_events(lake, latest=2)
+    assert (rejections.count, rejections.reasons) == (4, (("not JSON", 3), ("empty value", 1)))
+    assert [row["offset"] for row in rejections.latest] == [3, 2]
 
 
 @pytest.mark.parametrize("user_id", ["o'brien", "x' OR '1'='1", "back\\", '*/ -- "x"'])
@@ -83,9 +91,9 @@ def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str)
     ]
     write(lake, "listening_events", rows)
     assert [row["offset"] for row in events_of(lake, user_id).rows] == [0, 2]
-    assert forget(lake, user_id) == 2
-    left = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
-    assert sorted(left) == ["ana", "x"] and events_of(lake, user_id) == Rows([], 0)
+    assert delete_rows(lake, user_id) == 2
+    remaining = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
+    assert sorted(remaining) == ["ana", "x"] and events_of(lake, user_id) == ListenerRows([], 0)
 
 
 def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(
@@ -103,8 +111,8 @@ def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(
 
     monkeypatch.setattr(DeltaTable, "delete", delete)
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
-    assert forget(lake, "ana") == 1
+    assert delete_rows(lake, "ana") == 1
     write(lake, "listening_events", [{"user_id": "ana"}])
     failures += [CommitFailedError("busy")] * 9
     with pytest.raises(OSError, match="listening_events is busy"):
-        forget(lake, "ana")
+        delete_rows(lake, "ana")

@@ -1,8 +1,8 @@
-"""Listening events on their way to Kafka.
+"""Listening events on their way to Kafka, queued while it is unavailable.
 
-`publish` only keeps the event; one thread sends what is kept, in order, and keeps what could not be sent. So a page
-never waits for a broker, and while none answers nothing is lost as long as the player's memory holds. What is left at the
-end is written to a file, and sent at the next start.
+`publish` only queues the event; one thread sends the queue in order and keeps what it could not send. So no page waits for a
+broker, and no event is lost while the queue has room. What is left when the player ends is written to a file and sent at
+the next start.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from batch.atomic import replacing
 from conf.settings import Kafka
 from streaming.events import Event, encode
 
 log = logging.getLogger(__name__)
 
-KEPT = 20_000
-"""Events kept while Kafka is away, some 10 MB."""
-RETRY_S = 1.0
-SLOW_S = 3.0
-"""An event that waits longer says that Kafka is away, before its delivery has timed out."""
-DELIVERY_S = 10.0
-AT_ONCE = 500
+MAX_QUEUED_EVENTS = 20_000
+"""Some 10 MB."""
+RETRY_INTERVAL_S = 1.0
+STUCK_AFTER_S = 3.0
+"""An event queued for longer means that Kafka is unavailable, before its delivery has timed out."""
+DELIVERY_TIMEOUT_S = 10.0
+MAX_BATCH_EVENTS = 500
+CLOSE_TIMEOUT_S = 0.2
 
 
 class QueueFull(BufferError):
-    """So many events wait for Kafka that no further one can be kept."""
+    """The queue has no room for another event."""
 
 
 class Producer(Protocol):
@@ -47,17 +48,25 @@ class Producer(Protocol):
 
 @dataclass(frozen=True)
 class QueueState:
-    """Whether Kafka takes events, as far as is known, and how many wait to be sent."""
+    """connected : whether Kafka takes events, as far as is known;  waiting : events in the queue"""
 
     connected: bool
     waiting: int
 
 
-def producer(kafka: Kafka) -> Producer:
+class Record(NamedTuple):
+    """A queued event. queued_at : monotonic seconds"""
+
+    key: bytes
+    value: bytes
+    queued_at: float
+
+
+def connect(kafka: Kafka) -> Producer:
     """A connected producer. Raises KafkaError where no broker answers within seconds."""
     from kafka import KafkaProducer
 
-    made: Producer = KafkaProducer(
+    producer: Producer = KafkaProducer(
         bootstrap_servers=kafka.bootstrap_servers.split(","),
         client_id="overtone-player",
         acks="all",
@@ -66,187 +75,193 @@ def producer(kafka: Kafka) -> Producer:
         bootstrap_timeout_ms=3000,
         max_block_ms=3000,
         request_timeout_ms=5000,
-        delivery_timeout_ms=int(DELIVERY_S * 1000),
+        delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
         reconnect_backoff_max_ms=1000,
     )
-    return made
-
-
-Record = tuple[bytes, bytes, float]
-"""Key, value, and when it was taken (monotonic seconds)."""
+    return producer
 
 
 class EventQueue:
-    """A queue of listening events that empties itself into a topic.
+    """A queue of listening events that a thread sends to a topic.
 
     connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
-    kept : events that are kept while Kafka is away; more memory, a longer absence
-    file : where those that are left at the end wait for the next start; None: nowhere, they are lost
+    capacity : events that the queue holds at most
+    file : where events that are left at the end wait for the next start; None: they are lost
     """
 
-    def __init__(self, connect: Callable[[], Producer], topic: str, kept: int = KEPT, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Producer],
+        topic: str,
+        capacity: int = MAX_QUEUED_EVENTS,
+        file: Path | None = None,
+    ) -> None:
         self._connect = connect
         self._topic = topic
-        self._kept = kept
-        self._waiting: OrderedDict[int, Record] = OrderedDict()
-        self._number = 0
+        self._capacity = capacity
+        self._queue: OrderedDict[int, Record] = OrderedDict()
+        self._last_number = 0
         self._connected = True
         self._producer: Producer | None = None
         self._changed = threading.Condition()
         self._closing = False
         self._file = file
         for key, value in _read(file):
-            self._number += 1
-            self._waiting[self._number] = (key, value, time.monotonic())
-        self._thread = threading.Thread(target=self._send_all, name="listens", daemon=True)
+            self._append(Record(key, value, time.monotonic()))
+        self._thread = threading.Thread(target=self._send_all, name="event-queue", daemon=True)
         self._thread.start()
 
     @property
     def state(self) -> QueueState:
         with self._changed:
-            oldest = next(iter(self._waiting.values()), None)
-            is_stuck = oldest is not None and time.monotonic() - oldest[2] > SLOW_S
-            return QueueState(connected=self._connected and not is_stuck, waiting=len(self._waiting))
+            oldest = next(iter(self._queue.values()), None)
+            is_stuck = oldest is not None and time.monotonic() - oldest.queued_at > STUCK_AFTER_S
+            return QueueState(connected=self._connected and not is_stuck, waiting=len(self._queue))
 
     def publish(self, event: Event) -> None:
-        """Takes an event for sending and returns at once. Raises BadEvent or QueueFull."""
-        record = (event.user_id.encode(), encode(event), time.monotonic())
+        """Queues an event and returns at once. Raises BadEvent or QueueFull."""
+        record = Record(event.user_id.encode(), encode(event), time.monotonic())
         with self._changed:
-            if len(self._waiting) >= self._kept:
-                raise QueueFull(f"{self._kept} events wait for Kafka already; start Kafka and try again")
-            self._number += 1
-            self._waiting[self._number] = record
+            if len(self._queue) >= self._capacity:
+                raise QueueFull(f"{self._capacity} events wait for Kafka already; start Kafka and try again")
+            self._append(record)
             self._changed.notify_all()
 
-    def drop(self, user_id: str) -> int:
-        """Forgets a listener's events that wait; returns how many. None of them is sent with a later time than now."""
+    def discard(self, user_id: str) -> int:
+        """Removes a listener's events and returns their number. None of them is sent with a later timestamp than now."""
         key = user_id.encode()
         with self._changed:
-            theirs = [number for number, record in self._waiting.items() if record[0] == key]
-            for number in theirs:
-                del self._waiting[number]
+            numbers = [number for number, record in self._queue.items() if record.key == key]
+            for number in numbers:
+                del self._queue[number]
             self._changed.notify_all()
-        return len(theirs)
+        return len(numbers)
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until everything is sent; False where that takes longer."""
+        """Waits until everything is sent; False where that takes longer than the timeout."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting, timeout_s)
+            return self._changed.wait_for(lambda: not self._queue, timeout_s)
 
     def close(self, timeout_s: float = 1.0) -> int:
-        """Sends what can still be sent in that time, and returns how many events are left."""
+        """Sends what can be sent within the timeout, and returns how many events are left."""
         with self._changed:
             if self._connected:
-                self._changed.wait_for(lambda: not self._waiting or not self._connected, timeout_s)
+                self._changed.wait_for(lambda: not self._queue or not self._connected, timeout_s)
             self._closing = True
             self._changed.notify_all()
-            left = list(self._waiting.values())
-        if _write(self._file, left):
-            log.warning("%d listening events wait in %s: Kafka was away until the end", len(left), self._file)
-        elif left:
-            log.warning("%d listening events are lost: Kafka was away until the end", len(left))
-        return len(left)
+            unsent = list(self._queue.values())
+        if _write(self._file, unsent):
+            log.warning(
+                "Kafka is unavailable: %d listening events wait in %s for the next start", len(unsent), self._file
+            )
+        elif unsent:
+            log.warning("Kafka is unavailable: %d listening events are lost", len(unsent))
+        return len(unsent)
+
+    def _append(self, record: Record) -> None:
+        self._last_number += 1
+        self._queue[self._last_number] = record
 
     def _send_all(self) -> None:
-        while (records := self._next()) is not None:
+        while (batch := self._next_batch()) is not None:
             try:
                 if self._producer is None:
                     self._producer = self._connect()
-                sent = self._deliver(self._producer, records)
+                delivered = self._deliver(self._producer, batch)
                 failure = None
-            except Exception as error:  # noqa: BLE001 - whatever a client library raises, the events stay and are tried again
-                sent, failure = [], error
-            self._settle(sent, failure)
+            except Exception as error:  # noqa: BLE001 - whatever the client library raises, the events are sent again
+                delivered, failure = [], error
+            self._settle(delivered, failure)
             if failure is not None:
-                self._let_go()
-                time.sleep(RETRY_S)
-        self._let_go()
+                self._close_producer()
+                time.sleep(RETRY_INTERVAL_S)
+        self._close_producer()
 
-    def _next(self) -> dict[int, Record] | None:
-        """The first waiting event of each listener; None at the end.
+    def _next_batch(self) -> dict[int, Record] | None:
+        """The first queued event of each listener, by number; None after `close`.
 
-        Only one of a listener is under way at a time: were the first of two to fail, the second would overtake it.
+        Only one of a listener is in flight: were the first of two to fail, the second would overtake it.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(lambda: self._queue or self._closing)
             if self._closing:
                 return None
-            first: dict[bytes, int] = {}
-            for number, (key, _, _) in self._waiting.items():
-                first.setdefault(key, number)
-                if len(first) >= AT_ONCE:
+            first_number_by_key: dict[bytes, int] = {}
+            for number, record in self._queue.items():
+                first_number_by_key.setdefault(record.key, number)
+                if len(first_number_by_key) >= MAX_BATCH_EVENTS:
                     break
-            return {number: self._waiting[number] for number in first.values()}
+            return {number: self._queue[number] for number in first_number_by_key.values()}
 
-    def _deliver(self, to: Producer, records: dict[int, Record]) -> list[int]:
-        """Numbers of the records that Kafka has acknowledged. Raises the first failure where there is none."""
+    def _deliver(self, producer: Producer, batch: dict[int, Record]) -> list[int]:
+        """Numbers of the records that Kafka has acknowledged. Raises the last failure where there is none."""
         futures = {}
-        for number, (key, value, _) in records.items():
-            now = (
-                time.time_ns() // 1_000_000
-            )  # before the look at what waits: what is dropped after that is older than its drop
-            if number in self._waiting:
-                futures[number] = to.send(self._topic, value=value, key=key, timestamp_ms=now)
-        to.flush(timeout=DELIVERY_S)
-        sent, failure = [], None
+        for number, record in batch.items():
+            # Taken before the look into the queue: an event that `discard` removes after it has an earlier timestamp.
+            timestamp_ms = time.time_ns() // 1_000_000
+            if number in self._queue:
+                futures[number] = producer.send(
+                    self._topic, value=record.value, key=record.key, timestamp_ms=timestamp_ms
+                )
+        producer.flush(timeout=DELIVERY_TIMEOUT_S)
+        delivered, failure = [], None
         for number, future in futures.items():
             try:
                 future.get(timeout=0.1)
-                sent.append(number)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and said
+                delivered.append(number)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the event stays in the queue
                 failure = error
-        if failure is not None and not sent:
+        if failure is not None and not delivered:
             raise failure
-        return sent
+        return delivered
 
-    def _settle(self, sent: list[int], failure: Exception | None) -> None:
+    def _settle(self, delivered: list[int], failure: Exception | None) -> None:
         with self._changed:
-            for number in sent:
-                self._waiting.pop(number, None)
+            for number in delivered:
+                self._queue.pop(number, None)
             if failure is not None and self._connected:
-                log.warning("Kafka is away, events are kept: %s", failure)
+                log.warning("Kafka is unavailable, events are queued: %s", failure)
             if failure is None and not self._connected:
-                log.warning("Kafka is back")
+                log.warning("Kafka is available again")
             self._connected = failure is None
             self._changed.notify_all()
 
-    def _let_go(self) -> None:
+    def _close_producer(self) -> None:
         if self._producer is not None:
             try:
-                self._producer.close(timeout=0.2)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and said
+                self._producer.close(timeout=CLOSE_TIMEOUT_S)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the producer is not used again
                 log.debug("closing the producer: %s", error)
             self._producer = None
 
 
 def _read(file: Path | None) -> list[tuple[bytes, bytes]]:
-    """Keys and values that an earlier run has left. The file goes with them: a second start must not send them again."""
+    """(key, value) of the events that an earlier run has left. Removes the file: another start must not send them again."""
     if file is None or not file.exists():
         return []
     try:
-        kept = [json.loads(line) for line in file.read_text().splitlines() if line]
-        records = [(base64.b64decode(each["key"]), base64.b64decode(each["value"])) for each in kept]
+        lines = [json.loads(line) for line in file.read_text().splitlines() if line]
+        records = [(base64.b64decode(line["key"]), base64.b64decode(line["value"])) for line in lines]
         file.unlink()
         return records
     except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s holds events of an earlier run that cannot be read: %s", file, error)
+        log.warning("%s holds events of an earlier run and cannot be read: %s", file, error)
         return []
 
 
-def _write(file: Path | None, left: list[Record]) -> bool:
-    """Whether the records are in the file now. One that arrived after all is sent again; the stream knows its event id."""
-    if file is None or not left:
+def _write(file: Path | None, records: list[Record]) -> bool:
+    """Whether the records are in the file now. One that reached Kafka after all is a duplicate, known by its event id."""
+    if file is None or not records:
         return False
     lines = [
-        json.dumps({"key": base64.b64encode(key).decode(), "value": base64.b64encode(value).decode()})
-        for key, value, _ in left
+        json.dumps({"key": base64.b64encode(each.key).decode(), "value": base64.b64encode(each.value).decode()})
+        for each in records
     ]
-    part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-            out.write("\n".join(lines) + "\n")
-        part.replace(file)
+        with replacing(file) as part:
+            part.touch(mode=0o600)
+            part.write_text("\n".join(lines) + "\n")
     except OSError as error:
         log.warning("%s cannot be written: %s", file, error)
         return False

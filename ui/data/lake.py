@@ -1,6 +1,6 @@
-"""What the player reads from Delta, by delta-rs: newest tracks, what was rejected, and one listener's events. No Spark.
+"""What the player reads from Delta, by delta-rs and without Spark: newest tracks, rejections, one listener's rows.
 
-It writes only to delete a listener's rows; the durable lane appends, which a deletion never stands in the way of.
+It writes only to delete a listener's rows, which never conflicts with the appends of the durable lane.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-MAX_FRESH = 200
-MAX_ROWS = 1_000_000
-"""Of a table at most so many of a listener's rows are read, the latest."""
-PERSONAL = ("listening_events", "recommendations")
-TRIES = 5
+MAX_RECENTLY_ADDED = 200
+MAX_EXPORTED_ROWS = 1_000_000
+"""At most so many of a listener's rows of a table are read, the latest."""
+LISTENER_TABLES = ("listening_events", "recommendations")
+DELETE_ATTEMPTS = 5
+DELETE_RETRY_S = 0.2
 
 
 class LakeUnavailable(ConnectionError):
-    """A table is there and cannot be read; the message says which and why."""
+    """A table exists and cannot be read; the message says which and why."""
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """How many rows there are for each reason, most first, and the latest of them."""
+class Rejections:
+    """Rows of a table of rejections: how many, (reason, count) most frequent first, and the latest rows."""
 
     count: int
     reasons: tuple[tuple[str, int], ...]
@@ -37,8 +38,8 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A listener's rows of a table, the latest of `count`."""
+class ListenerRows:
+    """The latest rows of a listener in a table, and how many there are in all."""
 
     rows: list[dict[str, Any]]
     count: int
@@ -48,107 +49,110 @@ class Rows:
         return self.count - len(self.rows)
 
 
-NOTHING = Rejected(0, (), ())
+NO_REJECTIONS = Rejections(0, (), ())
 
 
-def fresh(lake: Lake, root: str) -> list[str]:
-    """Ids of the tracks that were found last, latest first; none where there is no such table (yet)."""
+def recently_added(lake: Lake, root: str) -> list[str]:
+    """Ids of the library's newest tracks, latest first; empty where the table does not exist yet."""
     table = _table(lake, "tracks")
     if table is None:
         return []
     rows = table.to_pyarrow_table(columns=["track_id", "found_at", "gone_at", "library"])
     import pyarrow.compute as pc
 
-    is_here = pc.is_null(rows["gone_at"])
+    is_present = pc.is_null(rows["gone_at"])
     if root:
-        is_here = pc.and_(is_here, pc.equal(rows["library"], library_name(root)))
-    here = rows.filter(is_here).sort_by([("found_at", "descending"), ("track_id", "ascending")])
-    return [str(track_id) for track_id in here["track_id"].slice(0, MAX_FRESH).to_pylist()]
+        is_present = pc.and_(is_present, pc.equal(rows["library"], library_name(root)))
+    newest = rows.filter(is_present).sort_by([("found_at", "descending"), ("track_id", "ascending")])
+    return [str(track_id) for track_id in newest["track_id"].slice(0, MAX_RECENTLY_ADDED).to_pylist()]
 
 
-def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejected:
+def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejections:
     """Files that extract could not use."""
     table = _table(lake, "rejected_tracks")
     if table is None:
-        return NOTHING
+        return NO_REJECTIONS
     rows = table.to_pyarrow_table(columns=["library", "path", "reason", "detail", "rejected_at"])
     if root:
         import pyarrow.compute as pc
 
         rows = rows.filter(pc.equal(rows["library"], library_name(root)))
-    return _counted(rows, "rejected_at", ("path", "reason", "detail", "rejected_at"), latest)
+    return _rejections(rows, "rejected_at", ("path", "reason", "detail", "rejected_at"), latest)
 
 
-def rejected_events(lake: Lake, latest: int = 50) -> Rejected:
-    """Values on the listening topic that were no events, or about no track."""
+def rejected_events(lake: Lake, latest: int = 50) -> Rejections:
+    """Values on the listening topic that were not valid events, or were about no known track."""
     table = _table(lake, "rejected_events")
     if table is None:
-        return NOTHING
-    rows = table.to_pyarrow_table(columns=["reason", "bytes", "received_at", "partition", "offset"])
-    return _counted(rows, "received_at", ("reason", "bytes", "received_at", "partition", "offset"), latest)
+        return NO_REJECTIONS
+    columns = ("reason", "bytes", "received_at", "partition", "offset")
+    return _rejections(table.to_pyarrow_table(columns=list(columns)), "received_at", columns, latest)
 
 
-def events_of(lake: Lake, user_id: str) -> Rows:
-    """A listener's events as the ledger keeps them, oldest first."""
-    return _of(lake, "listening_events", user_id, [("occurred_at", "ascending"), ("offset", "ascending")])
+def events_of(lake: Lake, user_id: str) -> ListenerRows:
+    """A listener's events in the ledger, oldest first."""
+    return _listener_rows(lake, "listening_events", user_id, [("occurred_at", "ascending"), ("offset", "ascending")])
 
 
-def lists_of(lake: Lake, user_id: str) -> Rows:
-    """A listener's lists, row by row."""
-    return _of(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
+def lists_of(lake: Lake, user_id: str) -> ListenerRows:
+    """A listener's recommendations, one row for each place of each list."""
+    return _listener_rows(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
 
 
-def forget(lake: Lake, user_id: str) -> int:
-    """Deletes a listener's rows; returns how many. The files that held them go when the table is next vacuumed.
+def delete_rows(lake: Lake, user_id: str) -> int:
+    """Deletes a listener's rows and returns their number. The old files are removed when the table is next vacuumed.
 
-    Raises OSError where a table stays too busy.
+    Raises OSError where a table stays busy.
     """
     from deltalake.exceptions import CommitFailedError
 
-    quoted = user_id.replace("'", "''")  # the one sign that ends a string in SQL
+    escaped = user_id.replace("'", "''")  # in SQL the quote is the only character that ends a string
     deleted = 0
-    for name in PERSONAL:
-        for left in reversed(range(TRIES)):
+    for name in LISTENER_TABLES:
+        for remaining_attempts in reversed(range(DELETE_ATTEMPTS)):
             table = _table(lake, name)
             if table is None:
                 break
             try:
-                deleted += int(table.delete(f"user_id = '{quoted}'").get("num_deleted_rows") or 0)
+                deleted += int(table.delete(f"user_id = '{escaped}'").get("num_deleted_rows") or 0)
                 break
-            except CommitFailedError as error:  # another writer was quicker
-                if not left:
+            except CommitFailedError as error:  # another writer committed first
+                if not remaining_attempts:
                     raise OSError(f"{lake.table(name)} is busy; try again") from error
-                time.sleep(0.2)
+                time.sleep(DELETE_RETRY_S)
     return deleted
 
 
-def _of(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> Rows:
-    table = _table(lake, name)
-    if table is None:
-        return Rows([], 0)
-    rows = rows_of(table, user_id)
-    first = max(0, len(rows) - MAX_ROWS)
-    return Rows(rows.sort_by(order).slice(first).to_pylist(), len(rows))
-
-
 def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -> pa.Table:
-    """A listener's rows. Files that a deletion has written anew hold another kind of string, hence the cast."""
+    """A listener's rows of a table."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_theirs = pc.field("user_id").cast(pa.string()) == user_id
-    return table.to_pyarrow_dataset().to_table(columns=columns, filter=is_theirs)
+    # The cast: files rewritten by a deletion hold large_string.
+    is_listener = pc.field("user_id").cast(pa.string()) == user_id
+    return table.to_pyarrow_dataset().to_table(columns=columns, filter=is_listener)
 
 
-def _counted(rows: pa.Table, at: str, shown: tuple[str, ...], latest: int) -> Rejected:
+def _listener_rows(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> ListenerRows:
+    table = _table(lake, name)
+    if table is None:
+        return ListenerRows([], 0)
+    rows = rows_of(table, user_id)
+    first = max(0, len(rows) - MAX_EXPORTED_ROWS)
+    return ListenerRows(rows.sort_by(order).slice(first).to_pylist(), len(rows))
+
+
+def _rejections(rows: pa.Table, time_column: str, columns: tuple[str, ...], latest: int) -> Rejections:
     counts = rows.group_by("reason").aggregate([("reason", "count")]).sort_by([("reason_count", "descending")])
-    newest = rows.sort_by([(at, "descending")]).select(list(shown)).slice(0, latest)
-    named = zip(counts["reason"].to_pylist(), counts["reason_count"].to_pylist(), strict=True)
-    return Rejected(len(rows), tuple((str(reason), int(count)) for reason, count in named), tuple(newest.to_pylist()))
+    newest = rows.sort_by([(time_column, "descending")]).select(list(columns)).slice(0, latest)
+    reasons = zip(counts["reason"].to_pylist(), counts["reason_count"].to_pylist(), strict=True)
+    return Rejections(
+        len(rows), tuple((str(reason), int(count)) for reason, count in reasons), tuple(newest.to_pylist())
+    )
 
 
 def _table(lake: Lake, name: str) -> DeltaTable | None:
-    """The table, None where it has not been written yet. Raises LakeUnavailable."""
+    """The table; None where it has not been written yet. Raises LakeUnavailable."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 

@@ -1,49 +1,33 @@
-"""The library as MongoDB holds it: tracks, what resembles them, and each listener's list.
+"""The library in MongoDB, read only: tracks, similar tracks, and each listener's recommendations.
 
-Reads only. Documents of older or newer batches may lack fields, so everything but the id has a default.
+Documents of older or newer batches may lack fields, so everything but the id has a default.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from batch.library.files import library_name
 from batch.library.object_store import is_remote
 from batch.mongo import NEW_LISTENERS
-from conf.settings import Mongo
 from streaming.events import identifier_problem
-from ui.data.search import SEARCHED, Shelf, LiveSearchIndex, shelf
+from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
+from ui.data.recommendation_list import Recommendations, read_recommendations
+from ui.data.search import SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
 
-Document = dict[str, Any]
-
-SHOWN = dict.fromkeys((*SEARCHED, "genre_predicted", "year", "duration_s", "licence"), 1)
-"""The projection of a track: `features` alone are larger than everything that a page shows."""
-WRITES = ("insert", "modify", "update", "remove", "truncate")
-"""Beginnings of the names of the storage engine's counters that change when a collection does."""
-AWAY_MS = 1500
-SILENT_MS = 5000
-"""So long a server that took a question may think about it."""
-PLACE_S = 600.0
-PLACES = 10_000
-
-
-class LibraryUnusable(ValueError):
-    """The settings name no MongoDB that could be asked."""
-
-
-class LibraryUnavailable(ConnectionError):
-    """MongoDB does not answer; the message says where it was looked for."""
+TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence"), 1)
+"""Without `features`, which are larger than everything that a page shows."""
+WRITE_COUNTERS = ("insert", "modify", "update", "remove", "truncate")
+"""Prefixes of the storage engine's counters that change when a collection is written to."""
+LOCATION_TTL_S = 600.0
+MAX_CACHED_LOCATIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,127 +47,75 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A place in a listener's list. because : ids of heard tracks that led to it
-
-    parts : what the score is made of, by name;  percentile : how near among all tracks, 100 nearest, None where not told
-    """
-
-    track_id: str
-    rank: int
-    score: float | None = None
-    because: tuple[str, ...] = ()
-    reason: str = ""
-    explore: bool = False
-    parts: Mapping[str, float] = field(default_factory=dict)
-    percentile: float | None = None
-
-
-@dataclass(frozen=True)
 class Details:
-    """What the page of a track shows besides. posterior : (genre, probability), likeliest first"""
+    """What the model says of a track.
+
+    posterior : (genre, probability), most probable first
+    similar : (track id, similarity), most similar first
+    """
 
     posterior: tuple[tuple[str, float], ...] = ()
     similar: tuple[tuple[str, float], ...] = ()
     model_version: str = ""
 
 
-@dataclass(frozen=True)
-class Recommendations:
-    """A ranked list. user_id : whose it is, which is NEW_LISTENERS for a listener without one of their own"""
-
-    user_id: str
-    items: tuple[Item, ...]
-    generation: int | None = None
-    generated_at: datetime | None = None
-    model_version: str = ""
-    events_applied: int | None = None
-
-    @property
-    def is_personal(self) -> bool:
-        return self.user_id != NEW_LISTENERS
-
-    @property
-    def mark(self) -> str:
-        """Differs as soon as there is another list."""
-        return _mark(self.user_id, self.generation, self.generated_at, self.model_version)
-
-
-def database(mongo: Mongo) -> Database[Document]:
-    """The database, unconnected: the first query connects, and waits at most AWAY_MS for a server.
-
-    Raises LibraryUnusable where the settings name no server.
-    """
-    try:
-        client: MongoClient[Document] = MongoClient(
-            mongo.uri.get_secret_value(),
-            serverSelectionTimeoutMS=AWAY_MS,
-            connectTimeoutMS=AWAY_MS,
-            socketTimeoutMS=SILENT_MS,
-            tz_aware=True,
-            appname="overtone-ui",
-        )
-        return client[mongo.database]
-    except (PyMongoError, ValueError) as error:
-        # Without the driver's own words, which may repeat the URI and its password.
-        raise LibraryUnusable(f"mongo.uri cannot be used ({type(error).__name__}); see OVERTONE_MONGO__URI") from error
-
-
 class Library:
-    """Tracks by id, by words and by likeness, and lists by listener; a read-only view of one database.
+    """Tracks by id, by words and by similarity, and recommendations by listener. Methods raise LibraryUnavailable.
 
-    root : the library that is offered; tracks found under another root are not. Empty: all are.
+    root : only tracks found under this root are offered; "" offers all
     """
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
         self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
-        self._places: dict[str, tuple[float, str]] = {}
-        self._shelves = LiveSearchIndex(self._read_shelf, self._writes)
+        self._locations: dict[str, tuple[float, str]] = {}
+        self._search_index = LiveSearchIndex(self._read_search_index, self._write_counts)
 
-    def shelf(self) -> Shelf:
-        """All tracks by their words, in memory; some seconds behind what is published."""
-        return self._shelves.now()
+    def search_index(self) -> SearchIndex:
+        """The search index in memory; some seconds behind what is published."""
+        return self._search_index.current()
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
         """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
         return self.search_counted(text, limit)[0]
 
     def search_counted(self, text: str, limit: int = 40) -> tuple[list[Track], int]:
-        """What `search` gives, and how many tracks there are without the limit."""
-        ids, count = self.shelf().counted(text, limit)
+        """The result of `search`, and the number of matches without the limit."""
+        ids, count = self.search_index().search_counted(text, limit)
         return self.in_order(ids), count
 
     def in_order(self, track_ids: Iterable[str]) -> list[Track]:
-        """The known ones of these ids, in their order, each once."""
+        """The library's tracks among these ids, in their order, each once."""
         ids = list(dict.fromkeys(track_ids))
-        tracks = self.tracks_of(ids)
-        return [tracks[track_id] for track_id in ids if track_id in tracks]
+        track_by_id = self.tracks_of(ids)
+        return [track_by_id[track_id] for track_id in ids if track_id in track_by_id]
 
     def track(self, track_id: str) -> Track | None:
         return self.tracks_of([track_id]).get(track_id)
 
     def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
-        """The known ones of these ids."""
-        wanted = {"_id": {"$in": [track_id for track_id in track_ids if identifier_problem(track_id) is None]}}
-        with self._answers():
-            found = [_track(document) for document in self._db.tracks.find({**wanted, **self._scope}, SHOWN)]
-        return {track.track_id: track for track in found}
+        """The library's tracks among these ids, by id."""
+        ids = [track_id for track_id in track_ids if identifier_problem(track_id) is None]
+        with unavailable_on_error():
+            documents = self._db.tracks.find({"_id": {"$in": ids}, **self._scope}, TRACK_PROJECTION)
+            tracks = [_read_track(document) for document in documents]
+        return {track.track_id: track for track in tracks}
 
     def page(self, after: str = "", limit: int = 40) -> list[Track]:
-        """Tracks in the order of their ids, those behind `after`."""
-        wanted = {"_id": {"$gt": str(after)}}
-        with self._answers():
-            found = self._db.tracks.find({**wanted, **self._scope}, SHOWN).sort("_id", 1).limit(limit)
-            return [_track(document) for document in found]
+        """Tracks in the order of their ids, from the first id greater than `after`."""
+        query = {"_id": {"$gt": str(after)}, **self._scope}
+        with unavailable_on_error():
+            return [
+                _read_track(each) for each in self._db.tracks.find(query, TRACK_PROJECTION).sort("_id", 1).limit(limit)
+            ]
 
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
-        """What sounds most like a track, nearest first; nothing where no model has been published."""
+        """The tracks most similar to a track, most similar first; none before a model has been published."""
         document = self._document(track_id, {"similar": {"$slice": limit}, "_id": 1, "title": 1})
-        return self.in_order(near["track_id"] for near in document.get("similar") or [] if "track_id" in near)
+        return self.in_order(each["track_id"] for each in document.get("similar") or [] if "track_id" in each)
 
     def details(self, track_id: str) -> Details:
-        """What the model says of a track; empty before there is one."""
+        """What the model says of a track; empty before a model has been published."""
         document = self._document(track_id, {"genre_posterior": 1, "similar": 1, "model_version": 1})
         return Details(
             tuple((str(each["genre"]), float(each["probability"])) for each in document.get("genre_posterior") or ()),
@@ -192,136 +124,89 @@ class Library:
         )
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
-        """The listener's list, or everyone's for a listener without one; None before anything has been published."""
-        wanted = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
-        with self._answers():
-            lists = {document["_id"]: document for document in self._db.recommendations.find({"_id": {"$in": wanted}})}
-        found = next((lists[owner] for owner in wanted if owner in lists), None)
-        return None if found is None else _recommendations(found)
+        """The listener's list, else the one for new listeners; None before anything has been published."""
+        return self._recommendations(user_id, None)
 
-    def mark(self, user_id: str | None) -> str | None:
-        """Differs as soon as `recommendations` would; a small question that every open page asks every second."""
-        wanted = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
-        fields = {"generation": 1, "generated_at": 1, "model_version": 1}
-        with self._answers():
-            found = {one["_id"]: one for one in self._db.recommendations.find({"_id": {"$in": wanted}}, fields)}
-        document = next((found[owner] for owner in wanted if owner in found), None)
-        return None if document is None else _recommendations(document).mark
+    def change_token(self, user_id: str | None) -> str | None:
+        """The `change_token` of `recommendations`, without reading the items: every open page asks for it each second."""
+        header = self._recommendations(user_id, {"generation": 1, "generated_at": 1, "model_version": 1})
+        return None if header is None else header.change_token
 
     def audio(self, track_id: str) -> str | None:
-        """Where the sound of a track of this library is: a readable file, or the URI of one in a store.
+        """Where the audio of a track is: the path of a readable file, or the URI of an object in a store; None without one.
 
-        Asked once for a while, so that a track that plays needs no MongoDB for each piece of it.
+        Cached for LOCATION_TTL_S, so that a playing track needs no query for each of its ranges, and for as long as MongoDB
+        is unavailable.
         """
-        asked_at, place = self._places.get(track_id, (float("-inf"), None))
-        if place is None or time.monotonic() - asked_at > PLACE_S or not _is_there(place):
+        cached_at, location = self._locations.get(track_id, (float("-inf"), None))
+        if location is None or time.monotonic() - cached_at > LOCATION_TTL_S or not _may_exist(location):
             try:
-                place = _place(str(self._document(track_id, {"path": 1}).get("path") or ""))
+                location = _location(str(self._document(track_id, {"path": 1}).get("path") or ""))
             except LibraryUnavailable:
-                if place is None:
+                if location is None:
                     raise
-            if len(self._places) >= PLACES:
-                self._places.clear()
-            if place is not None:
-                self._places[track_id] = (time.monotonic(), place)
-        return place if place is not None and _is_there(place) else None
+            if len(self._locations) >= MAX_CACHED_LOCATIONS:
+                self._locations.clear()
+            if location is not None:
+                self._locations[track_id] = (time.monotonic(), location)
+        return location if location is not None and _may_exist(location) else None
+
+    def _recommendations(self, user_id: str | None, fields: Document | None) -> Recommendations | None:
+        owners = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
+        with unavailable_on_error():
+            documents = self._db.recommendations.find({"_id": {"$in": owners}}, fields)
+            document_by_owner = {document["_id"]: document for document in documents}
+        document = next((document_by_owner[owner] for owner in owners if owner in document_by_owner), None)
+        return None if document is None else read_recommendations(document)
 
     def _document(self, track_id: str, fields: Document) -> Document:
-        """The fields of a track, none where it is unknown."""
+        """The fields of a track; {} where it is not in the library."""
         if identifier_problem(track_id) is not None:
             return {}
-        with self._answers():
+        with unavailable_on_error():
             return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
 
-    def _read_shelf(self) -> Shelf:
-        fields = dict.fromkeys((*SEARCHED, "map"), 1)
-        with self._answers():
-            return shelf(self._db.tracks.find(self._scope, fields).batch_size(5000))
+    def _read_search_index(self) -> SearchIndex:
+        fields = dict.fromkeys((*SEARCHED_FIELDS, "map"), 1)
+        with unavailable_on_error():
+            return build_index(self._db.tracks.find(self._scope, fields).batch_size(5000))
 
-    def _writes(self) -> Hashable:
-        """The storage engine's count of writes to `tracks`: a publish that changes nothing leaves it as it is."""
+    def _write_counts(self) -> Hashable:
+        """The storage engine's counters of writes to `tracks`, which a publish without changes leaves as they are.
+
+        None where they cannot be read: the collection does not exist yet, or the user has no right to its statistics.
+        """
         try:
-            with self._answers():
+            with unavailable_on_error():
                 (stats,) = self._db.tracks.aggregate([{"$collStats": {"storageStats": {}}}])
         except LibraryUnavailable as error:
             if isinstance(error.__cause__, OperationFailure):
-                return None  # no such collection yet, or not for us to know
+                return None
             raise
         storage = stats["storageStats"]
         counters = (storage.get("wiredTiger") or {}).get("cursor") or {}
-        written = tuple(value for name, value in sorted(counters.items()) if name.startswith(WRITES))
-        return (storage.get("count"), storage.get("size"), *written)
-
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
-        try:
-            yield
-        except PyMongoError as error:
-            raise LibraryUnavailable(f"MongoDB does not answer: {_first_line(error)}") from error
+        writes = tuple(value for name, value in sorted(counters.items()) if name.startswith(WRITE_COUNTERS))
+        return (storage.get("count"), storage.get("size"), *writes)
 
 
-def _first_line(error: Exception) -> str:
-    return (
-        (str(error).splitlines() or [type(error).__name__])[0]
-        .split(" (configured", 1)[0]
-        .split(", Timeout", 1)[0][:200]
-    )
-
-
-def _place(path: str) -> str | None:
-    """A path or URI of `tracks` as one can open it."""
+def _location(path: str) -> str | None:
+    """A path or URI of `tracks` as it can be opened; None for anything else."""
     if path.startswith("file:"):
         path = unquote(urlsplit(path).path)
     return path if (path.startswith("/") or is_remote(path)) and "\x00" not in path else None
 
 
-def _is_there(place: str) -> bool:
-    """Of a store, only opening tells."""
-    return is_remote(place) or (os.path.isfile(place) and os.access(place, os.R_OK))
+def _may_exist(location: str) -> bool:
+    """Whether a file is readable. Remote objects are assumed to exist until opened."""
+    return is_remote(location) or (os.path.isfile(location) and os.access(location, os.R_OK))
 
 
-def _track(document: Document) -> Track:
+def _read_track(document: Document) -> Track:
     duration, year = document.get("duration_s"), document.get("year")
     return Track(
         track_id=str(document["_id"]),
-        **{name: str(document.get(name) or "") for name in (*SEARCHED, "licence")},
+        **{name: str(document.get(name) or "") for name in (*SEARCHED_FIELDS, "licence")},
         genre_predicted=bool(document.get("genre_predicted")),
         year=int(year) if isinstance(year, (int, float)) and year else None,
         duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,
     )
-
-
-def _recommendations(document: Document) -> Recommendations:
-    items = [
-        Item(
-            track_id=str(item["track_id"]),
-            rank=int(item.get("rank") or position),
-            score=None if item.get("score") is None else float(item["score"]),
-            because=tuple(str(heard) for heard in item.get("because") or ()),
-            reason=str(item.get("reason") or ""),
-            explore=bool(item.get("explore")),
-            parts={str(name): float(part) for name, part in (item.get("parts") or {}).items() if _is_number(part)},
-            percentile=float(item["percentile"]) if _is_number(item.get("percentile")) else None,
-        )
-        for position, item in enumerate(document.get("items") or [], start=1)
-        if item.get("track_id") is not None
-    ]
-    generated_at = document.get("generated_at")
-    if isinstance(generated_at, datetime) and generated_at.tzinfo is None:
-        generated_at = generated_at.replace(tzinfo=UTC)
-    return Recommendations(
-        user_id=document["_id"],
-        items=tuple(sorted(items, key=lambda item: item.rank)),
-        generation=document.get("generation"),
-        generated_at=generated_at if isinstance(generated_at, datetime) else None,
-        model_version=str(document.get("model_version") or ""),
-        events_applied=document.get("events_applied"),
-    )
-
-
-def _mark(owner: str, generation: int | None, generated_at: datetime | None, model_version: str) -> str:
-    return f"{owner}:{generation}:{generated_at.isoformat() if generated_at else ''}:{model_version}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,8 +1,8 @@
-"""Search as one types, over the whole library, without asking the database: a sorted dictionary of words in memory.
+"""Prefix search over the whole library in memory: an inverted index with sorted terms.
 
-Every word of a track points to its row; the words that begin with what was typed lie next to each other, so their rows are
-one slice of an array. Rows are in the order of titles: "the title begins with …" is a range. For 100,000 tracks a search
-takes about a millisecond and the dictionary some 40 MB; the price is that it has to follow what is published (`LiveSearchIndex`).
+Terms with the same prefix are neighbours, so their postings are one slice of an array. Rows are in the order of titles, so
+"the title begins with …" is a range of rows. For 100,000 tracks a search takes about a millisecond and the index some 40 MB;
+in return it has to follow what is published (`LiveSearchIndex`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,201 +22,215 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-SEARCHED = ("title", "artist", "album", "genre", "composer")
-MAX_WORDS = 8
-MAX_QUERY = 200
-BEYOND = "\U0010ffff"
-"""Sorts behind every word with the same beginning."""
-CHECK_S = 3.0
-REREAD_S = 60.0
-_WORD = re.compile(r"[^\W_]+")
+SEARCHED_FIELDS = ("title", "artist", "album", "genre", "composer")
+MAX_QUERY_TERMS = 8
+MAX_QUERY_LENGTH = 200
+LAST_SUFFIX = "\U0010ffff"
+"""Appended to a prefix, sorts after every term with that prefix."""
+CHECK_INTERVAL_S = 3.0
+REREAD_INTERVAL_S = 60.0
+_TERM = re.compile(r"[^\W_]+")
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The tracks of a library, in the order of their titles, and the words that lead to them.
+class SearchIndex:
+    """The tracks of a library in the order of their titles, with the terms that lead to them. A row is a track's position.
 
-    ids : row to track id, and row_of back;  titles : folded, row by row
-    artists, genres : names, folded, each with the rows that have it;  artist_names : the same names, sorted
-    genre_codes : int32 [shape=(n,)], into genre_names, -1 for none
-    words : sorted;  starts : [shape=(len(words) + 1,)], where the places of a word begin
-    places : int32, 2 * row, plus 1 where the word stands in the title
-    places_on_map : float32 [shape=(n, 2)], NaN where a track has no place
+    ids : track id of each row;  row_by_id : the inverse
+    titles : folded title of each row
+    rows_by_artist, rows_by_genre : rows of each folded name;  artist_names : the folded names, sorted
+    genre_codes : int32 [shape=(n,)], index into genre_names, -1 for none
+    terms : sorted
+    posting_offsets : int64 [shape=(len(terms) + 1,)], where the postings of each term begin
+    postings : int32, 2 * row, plus 1 where the term stands in the title
+    map_positions : float32 [shape=(n, 2)], NaN where a track has no position
     """
 
     ids: list[str]
-    row_of: dict[str, int]
+    row_by_id: dict[str, int]
     titles: list[str]
-    artists: dict[str, list[int]]
+    rows_by_artist: dict[str, list[int]]
     artist_names: list[str]
-    genres: dict[str, list[int]]
+    rows_by_genre: dict[str, list[int]]
     genre_codes: NDArray[np.int32]
     genre_names: list[str]
-    words: list[str]
-    starts: NDArray[np.int64]
-    places: NDArray[np.int32]
-    places_on_map: NDArray[np.float32]
+    terms: list[str]
+    posting_offsets: NDArray[np.int64]
+    postings: NDArray[np.int32]
+    map_positions: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def found(self, text: str, limit: int) -> list[str]:
-        """Ids of the tracks in which every typed word begins a word, best first: titles that begin with the text, then
-        artists that do, then tracks with all words in the title.
+    def search(self, text: str, limit: int) -> list[str]:
+        """Ids of the tracks in which every typed term begins a word, best first: titles that begin with the text, then
+        artists that do, then tracks with all terms in the title.
         """
-        return self.counted(text, limit)[0]
+        return self.search_counted(text, limit)[0]
 
-    def counted(self, text: str, limit: int) -> tuple[list[str], int]:
-        """What `found` gives, and how many there are without the limit."""
-        words = typed(text)
-        if not words or not len(self):
+    def search_counted(self, text: str, limit: int) -> tuple[list[str], int]:
+        """The result of `search`, and the number of matches without the limit."""
+        terms = query_terms(text)
+        if not terms or not len(self):
             return [], 0
-        anywhere = np.ones(len(self), dtype=bool)
-        in_title = np.ones(len(self), dtype=bool)
-        for word in words:
-            first, last = bisect_left(self.words, word), bisect_right(self.words, word + BEYOND)
-            places = self.places[self.starts[first] : self.starts[last]]
-            has, titled = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
-            has[places >> 1] = True
-            titled[places[(places & 1) == 1] >> 1] = True
-            anywhere &= has
-            in_title &= titled
-        rows = np.flatnonzero(anywhere)
-        beginning = _plain(" ".join(text[:MAX_QUERY].split()))
-        first, last = bisect_left(self.titles, beginning), bisect_right(self.titles, beginning + BEYOND)
-        by_artist = np.zeros(len(self), dtype=bool)
-        for name in self.artist_names[
-            bisect_left(self.artist_names, beginning) : bisect_right(self.artist_names, beginning + BEYOND)
-        ]:
-            by_artist[self.artists[name]] = True
-        class_ = np.where(in_title[rows], 2, 3)
-        class_[by_artist[rows]] = 1
-        class_[(rows >= first) & (rows < last)] = 0
-        rank = class_ * len(self) + rows
+        has_all = np.ones(len(self), dtype=bool)
+        has_all_in_title = np.ones(len(self), dtype=bool)
+        for term in terms:
+            first, last = _prefix_range(self.terms, term)
+            postings = self.postings[self.posting_offsets[first] : self.posting_offsets[last]]
+            has_term, has_term_in_title = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
+            has_term[postings >> 1] = True
+            has_term_in_title[postings[(postings & 1) == 1] >> 1] = True
+            has_all &= has_term
+            has_all_in_title &= has_term_in_title
+        rows = np.flatnonzero(has_all)
+        prefix = _folded(" ".join(text[:MAX_QUERY_LENGTH].split()))
+        first_artist, last_artist = _prefix_range(self.artist_names, prefix)
+        artist_begins = np.zeros(len(self), dtype=bool)
+        for name in self.artist_names[first_artist:last_artist]:
+            artist_begins[self.rows_by_artist[name]] = True
+        first_title, last_title = _prefix_range(self.titles, prefix)
+        tier = np.where(has_all_in_title[rows], 2, 3)
+        tier[artist_begins[rows]] = 1
+        tier[(rows >= first_title) & (rows < last_title)] = 0
+        rank = tier * len(self) + rows
         best = np.argpartition(rank, limit)[:limit] if len(rank) > limit else np.arange(len(rank))
         return [self.ids[row] for row in rows[best[np.argsort(rank[best])]]], len(rows)
 
     def by_artist(self, name: str) -> list[str]:
         """Ids of an artist's tracks, by title."""
-        return [self.ids[row] for row in self.artists.get(_plain(name), ())]
+        return [self.ids[row] for row in self.rows_by_artist.get(_folded(name), ())]
 
-    def of_genre(self, name: str) -> list[str]:
+    def by_genre(self, name: str) -> list[str]:
         """Ids of a genre's tracks, by title."""
-        return [self.ids[row] for row in self.genres.get(_plain(name), ())]
+        return [self.ids[row] for row in self.rows_by_genre.get(_folded(name), ())]
 
     def genre_sizes(self) -> list[tuple[str, int]]:
-        """The genres with the number of their tracks, largest first."""
+        """Each genre with its number of tracks, largest first."""
         sizes = np.bincount(self.genre_codes[self.genre_codes >= 0], minlength=len(self.genre_names))
         named = zip(self.genre_names, (int(size) for size in sizes), strict=True)
         return sorted(named, key=lambda genre: (-genre[1], genre[0]))
 
 
-def typed(text: str) -> list[str]:
-    """The words of what was typed, as the dictionary has them. Signs part words; no sign has a meaning of its own."""
-    return _WORD.findall(unicodedata.normalize("NFC", text[:MAX_QUERY]).casefold())[:MAX_WORDS]
+def query_terms(text: str) -> list[str]:
+    """The first MAX_QUERY_TERMS terms of a query, folded. Punctuation separates terms; there are no operators."""
+    return _TERM.findall(unicodedata.normalize("NFC", text[:MAX_QUERY_LENGTH]).casefold())[:MAX_QUERY_TERMS]
 
 
-def shelf(documents: Iterable[Document]) -> Shelf:
-    """The shelf of these documents of `tracks`; other fields than SEARCHED, `_id` and `map` are not looked at."""
-    read = [(_plain(str(each.get("title") or "")), str(each["_id"]), each) for each in documents]
-    read.sort(key=lambda entry: entry[:2])
-    index: dict[str, list[int]] = {}
-    artists: dict[str, list[int]] = {}
-    genres: dict[str, list[int]] = {}
-    names: dict[str, int] = {}
-    codes = np.full(len(read), -1, dtype=np.int32)
-    on_map = np.full((len(read), 2), np.nan, dtype=np.float32)
-    for row, (_, _, document) in enumerate(read):
-        title = set(_words(str(document.get("title") or "")))
-        rest = {word for name in SEARCHED[1:] if (text := document.get(name)) for word in _words(str(text))}
-        for word in title:
-            index.setdefault(word, []).append(2 * row + 1)
-        for word in rest - title:
-            index.setdefault(word, []).append(2 * row)
+def build_index(documents: Iterable[Document]) -> SearchIndex:
+    """The index of these documents of `tracks`; only SEARCHED_FIELDS, `_id` and `map` are read."""
+    entries = [(_folded(str(each.get("title") or "")), str(each["_id"]), each) for each in documents]
+    entries.sort(key=lambda entry: entry[:2])
+    postings_by_term: dict[str, list[int]] = {}
+    rows_by_artist: dict[str, list[int]] = {}
+    rows_by_genre: dict[str, list[int]] = {}
+    code_by_genre: dict[str, int] = {}
+    genre_codes = np.full(len(entries), -1, dtype=np.int32)
+    map_positions = np.full((len(entries), 2), np.nan, dtype=np.float32)
+    for row, (_, _, document) in enumerate(entries):
+        title_terms = set(_terms(str(document.get("title") or "")))
+        other_terms = {
+            term for name in SEARCHED_FIELDS[1:] if (text := document.get(name)) for term in _terms(str(text))
+        }
+        for term in title_terms:
+            postings_by_term.setdefault(term, []).append(2 * row + 1)
+        for term in other_terms - title_terms:
+            postings_by_term.setdefault(term, []).append(2 * row)
         if artist := document.get("artist"):
-            artists.setdefault(_plain(str(artist)), []).append(row)
+            rows_by_artist.setdefault(_folded(str(artist)), []).append(row)
         if genre := document.get("genre"):
-            genres.setdefault(_plain(str(genre)), []).append(row)
-            codes[row] = names.setdefault(str(genre), len(names))
-        place = document.get("map")
-        if isinstance(place, (list, tuple)) and len(place) == 2 and all(isinstance(x, (int, float)) for x in place):
-            on_map[row] = place
-    words = sorted(index)
-    sizes = np.fromiter((len(index[word]) for word in words), dtype=np.int64, count=len(words))
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    places = np.fromiter((place for word in words for place in index[word]), dtype=np.int32, count=int(starts[-1]))
-    return Shelf(
-        ids=[track_id for _, track_id, _ in read],
-        row_of={track_id: row for row, (_, track_id, _) in enumerate(read)},
-        titles=[title for title, _, _ in read],
-        artists=artists,
-        artist_names=sorted(artists),
-        genres=genres,
-        genre_codes=codes,
-        genre_names=list(names),
-        words=words,
-        starts=starts,
-        places=places,
-        places_on_map=on_map,
+            rows_by_genre.setdefault(_folded(str(genre)), []).append(row)
+            genre_codes[row] = code_by_genre.setdefault(str(genre), len(code_by_genre))
+        position = document.get("map")
+        if (
+            isinstance(position, (list, tuple))
+            and len(position) == 2
+            and all(isinstance(x, (int, float)) for x in position)
+        ):
+            map_positions[row] = position
+    terms = sorted(postings_by_term)
+    sizes = np.fromiter((len(postings_by_term[term]) for term in terms), dtype=np.int64, count=len(terms))
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    postings = (posting for term in terms for posting in postings_by_term[term])
+    return SearchIndex(
+        ids=[track_id for _, track_id, _ in entries],
+        row_by_id={track_id: row for row, (_, track_id, _) in enumerate(entries)},
+        titles=[title for title, _, _ in entries],
+        rows_by_artist=rows_by_artist,
+        artist_names=sorted(rows_by_artist),
+        rows_by_genre=rows_by_genre,
+        genre_codes=genre_codes,
+        genre_names=list(code_by_genre),
+        terms=terms,
+        posting_offsets=offsets,
+        postings=np.fromiter(postings, dtype=np.int32, count=int(offsets[-1])),
+        map_positions=map_positions,
     )
 
 
 class LiveSearchIndex:
-    """The shelf as it is now: read once, and again in the background when the library has changed.
+    """The current search index: read at the first call, and again in the background when the library has changed.
 
-    read : reads a shelf;  mark : anything that differs once the library has changed, None where that cannot be told, and
-    then the shelf is read again every minute. Both may raise; the first shelf's error goes to the caller.
+    read : builds the index
+    change_token : returns a value that differs once the library has changed; None where that cannot be told, and then the
+        index is read again every REREAD_INTERVAL_S
+    Both may raise ConnectionError. The first reading's error reaches the caller; later the old index stays.
     """
 
-    def __init__(self, read: Callable[[], Shelf], mark: Callable[[], Hashable]) -> None:
-        self._read, self._mark = read, mark
-        self._shelf: Shelf | None = None
-        self._seen: Hashable = None
+    def __init__(self, read: Callable[[], SearchIndex], change_token: Callable[[], Hashable]) -> None:
+        self._read, self._change_token = read, change_token
+        self._index: SearchIndex | None = None
+        self._token: Hashable = None
         self._read_at = self._checked_at = float("-inf")
         self._reading = threading.Lock()
 
-    def now(self) -> Shelf:
-        if self._shelf is None:
+    def current(self) -> SearchIndex:
+        if self._index is None:
             with self._reading:
-                if self._shelf is None:
+                if self._index is None:
                     self._reread()
-        elif time.monotonic() - self._checked_at > CHECK_S and self._reading.acquire(blocking=False):
+        elif time.monotonic() - self._checked_at > CHECK_INTERVAL_S and self._reading.acquire(blocking=False):
             self._checked_at = time.monotonic()
-            threading.Thread(target=self._check, name="shelf", daemon=True).start()
-        assert self._shelf is not None
-        return self._shelf
+            threading.Thread(target=self._check, name="search-index", daemon=True).start()
+        assert self._index is not None
+        return self._index
 
     def _reread(self) -> None:
-        mark = self._mark()  # before reading: what changes meanwhile is read again
-        self._shelf, self._seen, self._read_at = self._read(), mark, time.monotonic()
+        token = self._change_token()  # before reading, so that a change during the reading is seen by the next check
+        self._index, self._token, self._read_at = self._read(), token, time.monotonic()
         self._checked_at = self._read_at
 
     def _check(self) -> None:
         try:
-            mark = self._mark()
-            if mark != self._seen or (mark is None and time.monotonic() - self._read_at > REREAD_S):
+            token = self._change_token()
+            if token != self._token or (token is None and time.monotonic() - self._read_at > REREAD_INTERVAL_S):
                 self._reread()
         except ConnectionError as error:
-            log.debug("the shelf stays as it was: %s", error)
+            log.debug("the search index is not updated: %s", error)
         finally:
             self._reading.release()
 
 
-def _words(text: str) -> list[str]:
-    """Words of a track, folded; one with accents is there without them too, so both ways of typing find it."""
+def _prefix_range(names: Sequence[str], prefix: str) -> tuple[int, int]:
+    """The range [first, last) of the sorted names that begin with the prefix."""
+    return bisect_left(names, prefix), bisect_right(names, prefix + LAST_SUFFIX)
+
+
+def _terms(text: str) -> list[str]:
+    """Folded terms of a track's field; a term with accents also stands without them, so both ways of typing match it."""
     folded = unicodedata.normalize("NFC", text).casefold()
-    words = _WORD.findall(folded)
-    return words if folded.isascii() else words + [bare for word in words if (bare := _bare(word)) != word]
+    terms = _TERM.findall(folded)
+    return terms if folded.isascii() else terms + [bare for term in terms if (bare := _without_accents(term)) != term]
 
 
-def _plain(text: str) -> str:
+def _folded(text: str) -> str:
+    """Case-folded, without accents."""
     folded = unicodedata.normalize("NFC", text).casefold()
-    return folded if folded.isascii() else _bare(folded)
+    return folded if folded.isascii() else _without_accents(folded)
 
 
-def _bare(text: str) -> str:
-    """Without accents."""
-    parts = unicodedata.normalize("NFD", text)
-    return unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
+def _without_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not unicodedata.combining(letter)))

@@ -1,4 +1,4 @@
-"""The service as its operator sees it: what the queries last said of themselves, the model and its report card."""
+"""The operator's view of the service: last reports of the streaming queries, the latest model and its report card."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
 
 from batch import registry
-from ui.data.library import Document, LibraryUnavailable
+from ui.data.mongo import Document, unavailable_on_error
 
-STALE_S = 60.0
-"""A query that has said nothing for so long is taken for stopped."""
+STALE_AFTER_S = 60.0
+"""A query without a report for this long counts as stopped."""
+MAX_FIGURE_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Query:
-    """The last words of a streaming query. figures : (name, value), nested names with a blank between;  said : as written"""
+class QueryStatus:
+    """The last report of a streaming query.
+
+    updated_at : None before the first micro-batch
+    figures : (name, value) as shown; the names of nested documents are joined by blanks
+    report : the figures as the query wrote them
+    """
 
     name: str
-    at: datetime | None
+    updated_at: datetime | None
     is_stale: bool
     figures: tuple[tuple[str, str], ...]
-    said: Document = field(default_factory=dict)
+    report: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure that is looked at first. note : what it is of"""
+    """A figure at the top of the page. note : its unit or scope"""
 
     name: str
     value: str
@@ -40,7 +45,12 @@ class Headline:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """version : of the model that counts;  figures : of its manifest;  report : the file of its report card, if written"""
+    """The latest model.
+
+    figures : of its manifest, as shown
+    report : file of its report card, None before it is evaluated
+    results : content of the report card's JSON
+    """
 
     version: str
     figures: tuple[tuple[str, str], ...]
@@ -48,51 +58,32 @@ class ModelCard:
     results: dict[str, Any] = field(default_factory=dict)
 
 
-def queries(db: Database[Document], now: datetime) -> list[Query]:
-    """What the streaming queries wrote into `status`, by name. Raises LibraryUnavailable."""
-    try:
-        found = list(db.status.find().sort("_id", 1))
-    except PyMongoError as error:
-        raise LibraryUnavailable(f"MongoDB does not answer ({type(error).__name__})") from error
-    said = []
-    for document in found:
-        at = document.get("at")
-        at = at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
-        at = at if isinstance(at, datetime) else None
-        figures = {name: value for name, value in document.items() if name not in ("_id", "at")}
-        is_stale = at is None or (now - at).total_seconds() > STALE_S
-        said.append(Query(str(document["_id"]), at, is_stale, tuple(flat(figures)), figures))
-    return said
+def query_statuses(db: Database[Document], now: datetime) -> list[QueryStatus]:
+    """The last reports of the streaming queries, from the collection `status`, by name. Raises LibraryUnavailable."""
+    with unavailable_on_error():
+        documents = list(db.status.find().sort("_id", 1))
+    return [_read_status(document, now) for document in documents]
 
 
-def headlines(queries: list[Query], model: ModelCard | None, waiting: int) -> list[Headline]:
-    """What an operator asks first. waiting : events that the player has not been able to send"""
-    said = {query.name: query.said for query in queries}
-    fast, totals = said.get("recommend", {}), said.get("recommend", {}).get("totals") or {}
-    lag = [_number(each.get("lag_events")) for each in said.values() if "lag_events" in each]
-    waits = [_seconds(fast.get(name)) for name in ("p50_s", "p95_s")]
+def headlines(queries: list[QueryStatus], model: ModelCard | None, queued_events: int) -> list[Headline]:
+    """The figures that an operator looks at first. queued_events : events that the player has not sent to Kafka yet"""
+    report_by_query = {query.name: query.report for query in queries}
+    fast_lane = report_by_query.get("recommend", {})
+    totals = fast_lane.get("totals") or {}
+    lags = [_number(report.get("lag_events")) for report in report_by_query.values() if "lag_events" in report]
+    latencies = [_seconds(fast_lane.get(name)) for name in ("p50_s", "p95_s")]
     tracks = dict(model.figures).get("tracks") if model else None
     return [
-        Headline("Event to list, p50 · p95", " · ".join(waits), "last five minutes"),
-        Headline("Events a second", _number(fast.get("events_per_second")), "into the last micro-batch"),
-        Headline("Not read yet", " · ".join(lag) or "–", f"rows in Kafka; {waiting:,} events wait in the player"),
-        Headline("Lists made", _number(totals.get("lists")), f"of {_number(totals.get('applied'))} events counted"),
+        Headline("Event-to-list latency, p50 · p95", " · ".join(latencies), "last five minutes"),
+        Headline("Events per second", _number(fast_lane.get("events_per_second")), "in the last micro-batch"),
+        Headline("Consumer lag", " · ".join(lags) or "–", f"events in Kafka; {queued_events:,} queued in the player"),
+        Headline("Lists generated", _number(totals.get("lists")), f"from {_number(totals.get('applied'))} events"),
         Headline("Tracks in the model", tracks or "–", model.version if model else "no model yet"),
     ]
 
 
-def _seconds(value: Any) -> str:
-    return f"{value:.2f} s" if isinstance(value, (int, float)) else "–"
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.1f}"
-    return f"{value:,.0f}" if isinstance(value, (int, float)) else "–"
-
-
 def model_card(root: str) -> ModelCard | None:
-    """The model that counts; None before there is one."""
+    """The latest model under `root`; None before there is one."""
     try:
         model = registry.latest(root)
     except (registry.ModelNotFound, registry.ModelUnusable):
@@ -105,29 +96,49 @@ def model_card(root: str) -> ModelCard | None:
     folder = model.folder / "report"
     results: dict[str, Any] = {}
     try:
-        read = json.loads((folder / "report.json").read_text())
-        results = read if isinstance(read, dict) else {}
+        content = json.loads((folder / "report.json").read_text())
+        results = content if isinstance(content, dict) else {}
     except (OSError, ValueError):
         pass  # not evaluated yet
     page = folder / "report.html"
-    return ModelCard(model.version, tuple(flat(figures)), page if page.is_file() else None, results)
+    return ModelCard(model.version, tuple(flattened(figures)), page if page.is_file() else None, results)
 
 
-def flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Figures by name; those of nested documents carry both names."""
-    told: list[tuple[str, str]] = []
+def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """(name, value) of each figure as shown; a nested document's name comes before its figures' names."""
+    figures: list[tuple[str, str]] = []
     for name, value in values.items():
-        called = f"{before} {name}".strip().replace("_", " ")
+        label = f"{prefix} {name}".strip().replace("_", " ")
         if isinstance(value, dict):
-            told += flat(value, called)
+            figures += flattened(value, label)
         elif isinstance(value, bool) or value is None:
-            told.append((called, {True: "yes", False: "no", None: "–"}[value]))
+            figures.append((label, {True: "yes", False: "no", None: "–"}[value]))
         elif isinstance(value, (int, float)):
-            told.append(
-                (called, f"{value:,.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}")
-            )
+            is_small = isinstance(value, float) and abs(value) < 1000
+            figures.append((label, f"{value:,.3g}" if is_small else f"{value:,.0f}"))
         elif isinstance(value, datetime):
-            told.append((called, f"{value:%Y-%m-%d %H:%M:%S}"))
+            figures.append((label, f"{value:%Y-%m-%d %H:%M:%S}"))
         elif isinstance(value, str):
-            told.append((called, str(value)[:200]))
-    return told
+            figures.append((label, value[:MAX_FIGURE_LENGTH]))
+    return figures
+
+
+def _read_status(document: Document, now: datetime) -> QueryStatus:
+    updated_at = document.get("at")
+    if not isinstance(updated_at, datetime):
+        updated_at = None
+    elif updated_at.tzinfo is None:
+        updated_at = updated_at.replace(tzinfo=UTC)
+    report = {name: value for name, value in document.items() if name not in ("_id", "at")}
+    is_stale = updated_at is None or (now - updated_at).total_seconds() > STALE_AFTER_S
+    return QueryStatus(str(document["_id"]), updated_at, is_stale, tuple(flattened(report)), report)
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:.2f} s" if isinstance(value, (int, float)) else "–"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.1f}"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else "–"

@@ -1,0 +1,7 @@
+"""Audio as the browser gets it, and what is computed from it.
+
+streaming    a track's audio over HTTP, with ranges, also from an object store
+analysis     waveform peaks, pictures and features, computed in a child process
+pictures     waveforms and spectrograms as PNG
+similarity   queries on the model's index: nearest tracks, song paths
+"""

@@ -1,13 +1,12 @@
-"""What a track sounds like, as numbers and pictures, made in a process of its own.
+"""Runs analyses of audio in a child process: waveform peaks, pictures and features.
 
-Decoding and librosa would stop every other request for their time in this one, and a file that brings a decoder down, or that
-it hangs on, takes only that process with it.
+Decoding and librosa would hold up every other request of this process, and a file that crashes a decoder, or makes it hang, ends
+only the child.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import os
 import threading
 from collections import OrderedDict
@@ -15,171 +14,173 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from batch.audio.worker import Isolated, Lost, NotStarted
-from batch.library.object_store import Copies, is_remote
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
+from batch.library.object_store import LocalCopy, is_remote
 
-PEAKS = 240
-KEPT = 300
-"""Answers kept in memory; the pictures of a track have some 60 kB."""
-CLIPS = 4
-"""Clips that may wait to be listened to."""
-PATIENCE_S = 60.0
-MEMORY = 1 << 30
-"""Bytes that a sound may take, with librosa, which is loaded for the first that needs it."""
-WAIT_S = 120.0
-"""So long a request waits for what others have asked before, and its own turn."""
-BUSY = "Other sounds are being listened to. Try again in a moment."
+PEAK_COUNT = 240
+MAX_CACHED_RESULTS = 300
+"""A track's pictures take some 60 kB."""
+MAX_WAITING_CLIPS = 4
+ANALYSIS_TIMEOUT_S = 60.0
+ANALYSIS_MEMORY_BYTES = 1 << 30
+"""Includes librosa, which is loaded for the first analysis that needs it."""
+REQUEST_TIMEOUT_S = 120.0
+"""Covers the analyses that wait before this one, and the analysis itself."""
+BUSY_MESSAGE = "Other audio is being analysed. Try again in a moment."
 PICTURES = ("waveform", "mel", "mfcc")
-PICTURE_WIDTH = 900
-HEAT = ((0, (8, 6, 24)), (64, (79, 18, 104)), (128, (182, 54, 91)), (192, (251, 136, 60)), (255, (252, 246, 190)))
-"""Colours from quiet to loud: dark to light, so that they can be told apart without hues."""
 
 
 class AudioUnreadable(ValueError):
-    """The sound cannot be had or decoded; the message says why."""
+    """The audio cannot be fetched, decoded or analysed. The message is a predicate: "cannot be decoded: …"."""
 
 
 class AnalyzerBusy(RuntimeError):
-    """So much waits already that this would take too long."""
+    """Too many analyses wait already."""
 
 
 class AudioAnalyzer:
-    """Asks the other process, once for the same thing, and remembers the answer. A track is a path or a URI."""
+    """Runs analyses in a child process, one at a time; deduplicates and caches them. A track is a path or a URI."""
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, timeout_s: float = ANALYSIS_TIMEOUT_S) -> None:
         self._lock = threading.Lock()
-        self._patience_s = patience_s
-        self._process = Isolated("ui.media.analysis:heard", headroom=MEMORY)
-        self._line = ThreadPoolExecutor(1, thread_name_prefix="sound")
-        self._room = threading.BoundedSemaphore(CLIPS)
-        self._known: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
+        self._timeout_s = timeout_s
+        self._worker = Worker("ui.media.analysis:analyze", memory=ANALYSIS_MEMORY_BYTES)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._clip_slots = threading.BoundedSemaphore(MAX_WAITING_CLIPS)
+        self._futures: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
 
     def peaks(self, track: str) -> list[int]:
-        """Loudness along a file, PEAKS numbers from 0 to 100. Raises AudioUnreadable or AnalyzerBusy."""
-        return self._asked("peaks", track)
+        """Loudness along a track: PEAK_COUNT numbers from 0 to 100. Raises AudioUnreadable or AnalyzerBusy."""
+        return self._cached("peaks", track)
 
-    def picture(self, track: str, which: str) -> bytes:
-        """A PNG: the waveform, mel spectrogram or MFCCs of the part of the file that is analysed. Raises AudioUnreadable or AnalyzerBusy."""
-        found: bytes = self._asked("pictures", track)[which]
-        return found
+    def picture(self, track: str, kind: str) -> bytes:
+        """A PNG of the analysed part of a track. kind : one of PICTURES. Raises AudioUnreadable or AnalyzerBusy."""
+        png: bytes = self._cached("pictures", track)[kind]
+        return png
 
-    def vector(self, clip: bytes) -> list[float]:
-        """Features of a clip (the content of an audio file), as extract gives them. Raises AudioUnreadable or AnalyzerBusy."""
-        if not self._room.acquire(blocking=False):
-            raise AnalyzerBusy(BUSY)
+    def features(self, clip: bytes) -> list[float]:
+        """The features of a clip (the content of an audio file), as extract computes them.
+
+        Raises AudioUnreadable or AnalyzerBusy.
+        """
+        if not self._clip_slots.acquire(blocking=False):
+            raise AnalyzerBusy(BUSY_MESSAGE)
         try:
-            return self._answer(self._submitted("vector", clip))
+            return self._result(self._submit("features", clip))
         finally:
-            self._room.release()
+            self._clip_slots.release()
 
     def close(self) -> None:
-        """Whatever is being listened to is left."""
-        self._line.shutdown(wait=False, cancel_futures=True)
-        self._process.close()
+        """Ends the child process; waiting analyses fail with AudioUnreadable."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._worker.close()
 
-    def _submitted(self, what: str, given: str | bytes) -> Future[Any]:
-        return self._line.submit(self._process, what, given, limit_s=self._patience_s)
+    def _submit(self, analysis: str, audio: str | bytes) -> Future[Any]:
+        return self._executor.submit(self._worker, analysis, audio, limit_s=self._timeout_s)
 
-    def _asked(self, what: str, track: str) -> Any:
-        key = (what, track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}")
+    def _cached(self, analysis: str, track: str) -> Any:
+        version = track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}"
+        key = (analysis, version)
         with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                known = self._known[key] = self._submitted(what, track)
-            self._known.move_to_end(key)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+            future = self._futures.get(key)
+            if future is None:
+                future = self._futures[key] = self._submit(analysis, track)
+            self._futures.move_to_end(key)
+            while len(self._futures) > MAX_CACHED_RESULTS:
+                self._futures.popitem(last=False)
         try:
-            return self._answer(known)
+            return self._result(future)
         except AnalyzerBusy:
             raise
         except Exception:
             with self._lock:
-                self._known.pop(key, None)
+                self._futures.pop(key, None)
             raise
 
-    def _answer(self, future: Future[Any]) -> Any:
+    def _result(self, future: Future[Any]) -> Any:
         try:
-            return future.result(WAIT_S)
+            return future.result(REQUEST_TIMEOUT_S)
         except TimeoutError as error:
-            raise AnalyzerBusy(BUSY) from error
+            raise AnalyzerBusy(BUSY_MESSAGE) from error
         except MemoryError as error:
-            raise AudioUnreadable("takes more memory than a sound is given") from error
+            raise AudioUnreadable("needs too much memory to be analysed") from error
         except CancelledError as error:
-            raise AudioUnreadable("was not listened to: the player is ending") from error
-        except (Lost, NotStarted) as error:
-            raise AudioUnreadable(f"was not listened to: {error}") from error
+            raise AudioUnreadable("was not analysed: the player is shutting down") from error
+        except (WorkerTerminated, WorkerNotStarted) as error:
+            raise AudioUnreadable(f"was not analysed: {error}") from error
 
 
-def heard(what: str, given: str | bytes) -> Any:
-    """What the other process is asked: the `peaks` or `pictures` of a track, the `vector` of a clip. Raises AudioUnreadable."""
-    hearing: dict[str, Callable[[Any], Any]] = {"peaks": _peaks, "pictures": _pictures, "vector": _vector}
-    return hearing[what](given)
+def analyze(analysis: str, audio: str | bytes) -> Any:
+    """The child process's entry point: the `peaks` or `pictures` of a track, or the `features` of a clip.
+
+    Raises AudioUnreadable.
+    """
+    analyses: dict[str, Callable[[Any], Any]] = {"peaks": _peaks, "pictures": _pictures, "features": _features}
+    return analyses[analysis](audio)
 
 
-def _here(track: str) -> Path:
-    """A file on this machine with a track's sound. Raises AudioUnreadable."""
+def _local_file(track: str) -> Path:
+    """A file on this machine with a track's audio. Raises AudioUnreadable."""
     try:
-        return _copies().of(track)
+        return _local_copy().fetch(track)
     except OSError as error:
         raise AudioUnreadable(f"cannot be fetched: {(str(error).splitlines() or [''])[0][:200]}") from error
 
 
 @functools.cache
-def _copies() -> Copies:
-    """Of the other process: the waveform and the pictures of a track in a store take one fetching."""
-    return Copies()
+def _local_copy() -> LocalCopy:
+    """The child process's copy of the last remote track: its waveform and its pictures need one download."""
+    return LocalCopy()
 
 
-def _peaks(path: str) -> list[int]:
-    import numpy as np
-
+def _peaks(track: str) -> list[int]:
     from batch.audio.decoding import UnreadableAudio, recording
 
-    power, count = np.zeros(PEAKS), np.zeros(PEAKS)
+    power, count = np.zeros(PEAK_COUNT), np.zeros(PEAK_COUNT)
     try:
-        with recording(_here(path), None) as file:
-            seen, length = 0, max(1.0, file.duration_s * file.rate)
+        with recording(_local_file(track), None) as file:
+            position, length = 0, max(1.0, file.duration_s * file.rate)
             for block in file.blocks:
-                places = np.minimum((PEAKS * (seen + np.arange(len(block))) / length).astype(int), PEAKS - 1)
-                power += np.bincount(places, np.square(block, dtype=np.float64), PEAKS)
-                count += np.bincount(places, minlength=PEAKS)
-                seen += len(block)
+                bins = np.minimum(
+                    (PEAK_COUNT * (position + np.arange(len(block))) / length).astype(int), PEAK_COUNT - 1
+                )
+                power += np.bincount(bins, np.square(block, dtype=np.float64), PEAK_COUNT)
+                count += np.bincount(bins, minlength=PEAK_COUNT)
+                position += len(block)
     except (UnreadableAudio, OSError) as error:
         raise AudioUnreadable(f"cannot be decoded: {error}") from error
-    loud = np.sqrt(power / np.maximum(count, 1))
-    return [round(float(value)) for value in 100 * loud / max(float(loud.max()), 1e-9)]
+    rms = np.sqrt(power / np.maximum(count, 1))
+    return [round(float(value)) for value in 100 * rms / max(float(rms.max()), 1e-9)]
 
 
-def _pictures(path: str) -> dict[str, bytes]:
+def _pictures(track: str) -> dict[str, bytes]:
     import librosa
-    import numpy as np
 
     from batch.audio import features
+    from ui.media.pictures import heatmap, png, waveform
 
-    y = _clip(_here(path))
+    y = _clip(_local_file(track))
     mel = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=features.SAMPLE_RATE), ref=np.max)
     mfcc = librosa.feature.mfcc(S=mel, n_mfcc=features.N_MFCC)
-    spread = mfcc.std(axis=1, keepdims=True)
-    each = (mfcc - mfcc.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    deviation = mfcc.std(axis=1, keepdims=True)
+    standardised = (mfcc - mfcc.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
     return {
-        "waveform": _png(_drawn(y)),
-        "mel": _png(_coloured(mel, -80.0, 0.0, height=192)),
-        "mfcc": _png(_coloured(each, -2.5, 2.5, height=200)),
+        "waveform": png(waveform(y)),
+        "mel": png(heatmap(mel, -80.0, 0.0, height=192)),
+        "mfcc": png(heatmap(standardised, -2.5, 2.5, height=200)),
     }
 
 
-def _vector(clip: bytes) -> list[float]:
+def _features(clip: bytes) -> list[float]:
     from batch.audio import features
     from batch.audio.decoding import UnreadableAudio
 
-    # A name of ours: what the sender calls the file is never used.
+    # The sender's file name is never used.
     with NamedTemporaryFile(suffix=".clip") as file:
         file.write(clip)
         file.flush()
@@ -199,35 +200,3 @@ def _clip(path: Path) -> NDArray[np.float32]:
         raise AudioUnreadable(str(error)) from error
     except OSError as error:
         raise AudioUnreadable(f"cannot be read: {error.strerror or error}") from error
-
-
-def _drawn(y: NDArray[np.float32], height: int = 120) -> NDArray[np.uint8]:
-    """The waveform as an RGBA picture, transparent around it."""
-    import numpy as np
-
-    parts = np.array_split(y, PICTURE_WIDTH)
-    reach = np.array([np.abs(part).max() if len(part) else 0.0 for part in parts])
-    reach = reach / max(float(reach.max()), 1e-9)
-    distance = np.abs(np.arange(height) - (height - 1) / 2)[:, None] / (height / 2)
-    picture = np.zeros((height, len(reach), 4), dtype=np.uint8)
-    picture[distance <= np.maximum(reach, 0.02)] = (236, 98, 58, 255)
-    return picture
-
-
-def _coloured(values: NDArray[np.floating], low: float, high: float, height: int) -> NDArray[np.uint8]:
-    """A matrix as an RGB picture, first row at the bottom, values from low to high in the colours of HEAT."""
-    import numpy as np
-
-    columns = np.linspace(0, values.shape[1] - 1, PICTURE_WIDTH).astype(int)
-    rows = np.linspace(values.shape[0] - 1, 0, height).astype(int)
-    share = np.clip((values[np.ix_(rows, columns)] - low) / (high - low), 0, 1) * 255
-    at, colours = [level for level, _ in HEAT], np.array([colour for _, colour in HEAT], dtype=float)
-    return np.stack([np.interp(share, at, colours[:, channel]) for channel in range(3)], axis=-1).astype(np.uint8)
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG", optimize=True)
-    return out.getvalue()

@@ -1,7 +1,6 @@
-"""The model's index asked from the player: what sounds like a clip, and a way from one track to another.
+"""Similarity queries on the model's index: the tracks nearest to a clip, and a path from one track to another.
 
-The index is mapped into memory, shared with the stream's workers; a new version, or tracks added to this one, are taken up at
-the next question.
+The index is memory-mapped, shared with the stream's workers; each query uses the latest version with its latest segments.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class NoModel(LookupError):
-    """There is no model to ask yet."""
+    """No model has been trained yet."""
 
 
 class SimilaritySearch:
-    """root : the folder of model versions"""
+    """Queries on the index of the latest model. root : folder of the model versions"""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -33,7 +32,7 @@ class SimilaritySearch:
 
     @property
     def index(self) -> Index:
-        """Raises NoModel."""
+        """The index of the latest model, reopened after a change. Raises NoModel."""
         from batch.index.lsh import Index
 
         try:
@@ -45,50 +44,50 @@ class SimilaritySearch:
                     self._opened = (model.version, state, Index.open(folder))
                 return self._opened[2]
         except (OSError, ValueError) as error:
-            raise NoModel("There is no model yet; this works once the library has been trained on.") from error
+            raise NoModel("There is no model yet. Train one with ./spark-submit.sh batch/train.py first.") from error
 
-    def like(self, vector: list[float], limit: int = 24) -> list[tuple[str, float]]:
-        """Tracks nearest to features as extract gives them: (track id, Euclidean distance). Raises NoModel."""
+    def nearest(self, features: list[float], limit: int = 24) -> list[tuple[str, float]]:
+        """(track id, Euclidean distance) of the tracks nearest to features as extract computes them. Raises NoModel."""
         index = self.index
-        # An index of FMA's published features has the first 140 of our 189 numbers.
-        point = index.space.points(np.asarray([vector[: len(index.space.mean)]], dtype=np.float32))
-        ((rows, distance),) = index.neighbours(point, limit)
-        return [(str(index.ids[row]), float(far)) for row, far in zip(rows, distance, strict=True)]
+        # An index of FMA's published features has the first 140 of our 189 features.
+        point = index.space.points(np.asarray([features[: len(index.space.mean)]], dtype=np.float32))
+        ((rows, distances),) = index.neighbours(point, limit)
+        return [(str(index.ids[row]), float(distance)) for row, distance in zip(rows, distances, strict=True)]
 
     def path(self, start: str, end: str, steps: int) -> list[str]:
-        """Ids of `steps` tracks from start to end, each sounding a little more like the end; fewer in a small library.
+        """Ids of `steps` tracks from start to end, each more similar to the end; fewer in a small library.
 
-        Points are placed evenly on the straight line between the two, and each takes the track that is nearest to it among
-        those that are not in the path yet and lie between its neighbours: nearer to the end than the track before.
+        Points are placed evenly on the straight line between the two tracks. Each takes its nearest track among those that are
+        not in the path yet and whose projection on the line lies between the previous track's and the end.
         Raises NoModel, or KeyError for a track that the index lacks.
         """
         index = self.index
         present = index.present
-        first, last = (int(row) for row in index.rows_of([start, end]))
-        for row, track_id in ((first, start), (last, end)):
+        start_row, end_row = (int(row) for row in index.rows_of([start, end]))
+        for row, track_id in ((start_row, start), (end_row, end)):
             if row < 0:
                 raise KeyError(track_id)
         vectors = np.asarray(index.vectors[present])
-        first, last = (int(np.searchsorted(present, row)) for row in (first, last))
+        first, last = (int(np.searchsorted(present, row)) for row in (start_row, end_row))
         a, b = vectors[first].astype(np.float64), vectors[last].astype(np.float64)
-        along = (vectors @ (b - a).astype(np.float32)).astype(np.float64)
-        along = (along - along[first]) / max(along[last] - along[first], 1e-12)
+        projection = (vectors @ (b - a).astype(np.float32)).astype(np.float64)
+        projection = (projection - projection[first]) / max(projection[last] - projection[first], 1e-12)
         # |x - p|^2 = |x|^2 - 2 x.p + |p|^2: three products with the whole library instead of one pass for each point
-        size = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
-        to_a, to_b = vectors @ a.astype(np.float32), vectors @ b.astype(np.float32)
+        squared_norm = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
+        dot_a, dot_b = vectors @ a.astype(np.float32), vectors @ b.astype(np.float32)
         rows = [first]
         for share in np.linspace(0, 1, steps)[1:-1]:
             point = (1 - share) * a + share * b
-            distance = size - 2 * ((1 - share) * to_a + share * to_b) + point @ point
-            is_between = (along > along[rows[-1]]) & (along < 1)
+            squared_distance = squared_norm - 2 * ((1 - share) * dot_a + share * dot_b) + point @ point
+            is_between = (projection > projection[rows[-1]]) & (projection < 1)
             is_between[[*rows, last]] = False
             candidates = np.flatnonzero(is_between)
             if len(candidates):
-                rows.append(int(candidates[np.argmin(distance[candidates])]))
+                rows.append(int(candidates[np.argmin(squared_distance[candidates])]))
         return [str(index.ids[present[row]]) for row in ([*rows, last] if last != first else rows)]
 
 
-def between(points: NDArray[np.float32]) -> tuple[float, float] | None:
-    """The middle of places on the map; None where none has one."""
-    known = points[~np.isnan(points).any(axis=1)] if len(points) else points
-    return (float(known[:, 0].mean()), float(known[:, 1].mean())) if len(known) else None
+def centroid(positions: NDArray[np.float32]) -> tuple[float, float] | None:
+    """The mean of positions on the map [shape=(n, 2)], NaN rows left out; None without any."""
+    positions = positions[~np.isnan(positions).any(axis=1)] if len(positions) else positions
+    return (float(positions[:, 0].mean()), float(positions[:, 1].mean())) if len(positions) else None

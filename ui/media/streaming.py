@@ -1,4 +1,4 @@
-"""A track's sound on its way to the browser: a file of this machine, or one in a store, read in pieces. Both answer ranges."""
+"""A track's audio over HTTP, with ranges: a local file, or an object in a store, read in chunks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from batch.library.object_store import is_remote, store_of
-from ui.auth.session import Refused
+from batch.library.object_store import is_remote, open_store
+from ui.responses import Refused
 
-PIECE = 256 * 1024
-TYPES = {
+CHUNK_BYTES = 256 * 1024
+MEDIA_TYPES = {
     ".mp3": "audio/mpeg",
     ".ogg": "audio/ogg",
     ".oga": "audio/ogg",
@@ -32,44 +32,47 @@ HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-"""A file of the library may hold anything; opened as a page, nothing in it runs."""
+"""A file of the library can contain anything: opened as a page, it must not run scripts."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
-def sound_of(place: str, asked: str | None, method: str) -> Response:
-    """place : a path or URI;  asked : the header Range. Raises Refused where a store does not have it or does not answer."""
-    media_type = TYPES.get(PurePosixPath(place).suffix.lower(), "application/octet-stream")
-    if not is_remote(place):
-        return FileResponse(place, media_type=media_type, headers=HEADERS)
+def audio_response(location: str, range_header: str | None, method: str) -> Response:
+    """The response to a request for a track's audio. location : path or URI;  method : GET or HEAD
+
+    Raises Refused where a store does not have the object or does not answer.
+    """
+    media_type = MEDIA_TYPES.get(PurePosixPath(location).suffix.lower(), "application/octet-stream")
+    if not is_remote(location):
+        return FileResponse(location, media_type=media_type, headers=HEADERS)
     try:
-        store, name = store_of(place)
+        store, name = open_store(location)
         file = store.open_input_file(name)
         size = file.size()
-    except FileNotFoundError as error:  # or no store of its kind
-        raise Refused(404, "The track's file is not in its store any more.") from error
+    except FileNotFoundError as error:  # also: no store of this kind
+        raise Refused(404, "The track's file is no longer in its store.") from error
     except (OSError, ValueError) as error:
-        raise Refused(503, "The store of the track's file does not answer.") from error
-    wanted = piece(asked, size)
-    if wanted is None:
+        raise Refused(503, "The store of the track's file is unavailable.") from error
+    requested = byte_range(range_header, size)
+    if requested is None:
         file.close()
         return Response(status_code=416, headers=HEADERS | {"Content-Range": f"bytes */{size}"})
-    first, end, status = wanted
+    first, end, status = requested
     headers = HEADERS | {"Content-Length": str(end - first)}
     if status == 206:
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     if method == "HEAD":
         file.close()
         return Response(status_code=status, media_type=media_type, headers=headers)
-    return StreamingResponse(_pieces(file, first, end), status, headers, media_type)
+    return StreamingResponse(_chunks(file, first, end), status, headers, media_type)
 
 
-def piece(asked: str | None, size: int) -> tuple[int, int, int] | None:
-    """The bytes [first, end) of a file that a Range header asks for, and the answer's status; None where it has none of them.
+def byte_range(range_header: str | None, size: int) -> tuple[int, int, int] | None:
+    """(first byte, end, HTTP status) of the bytes [first, end) that a Range header asks for; None where none of them exist.
 
-    Where the header is none, or none that we understand, everything.
+    Without a header, or with one that is not understood (as of several ranges), the whole file.
     """
-    met = _RANGE.fullmatch((asked or "").strip())
-    first, last = met.groups() if met else ("", "")
+    match = _RANGE.fullmatch((range_header or "").strip())
+    first, last = match.groups() if match else ("", "")
     if not first and not last:
         return 0, size, 200
     if not first:
@@ -79,9 +82,9 @@ def piece(asked: str | None, size: int) -> tuple[int, int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size, 206
 
 
-def _pieces(file: Any, at: int, end: int) -> Iterator[bytes]:
+def _chunks(file: Any, position: int, end: int) -> Iterator[bytes]:
     with file:
-        file.seek(at)
-        while at < end and (read := file.read(min(PIECE, end - at))):
-            at += len(read)
-            yield read
+        file.seek(position)
+        while position < end and (chunk := file.read(min(CHUNK_BYTES, end - position))):
+            position += len(chunk)
+            yield chunk

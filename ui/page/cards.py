@@ -1,4 +1,4 @@
-"""Tracks as HTML: the one place where what tags say becomes markup, so the one place that escapes it."""
+"""Cards of tracks as HTML. All text from tags enters markup here or in a template, and is escaped in both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
-from ui.data.library import Recommendations, Track
+from ui.data.library import Track
+from ui.data.recommendation_list import Recommendations
 from ui.page.licences import licence
 
 ICONS = {
@@ -22,8 +23,10 @@ ICONS = {
 }
 
 
-PRESSABLE = ' aria-pressed="false"'
-MENU = ' aria-haspopup="menu" aria-expanded="false"'
+TOGGLE = ' aria-pressed="false"'
+OPENS_MENU = ' aria-haspopup="menu" aria-expanded="false"'
+MAX_QUERY_SHOWN = 80
+NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
 
 
 def icon(name: str) -> str:
@@ -38,141 +41,147 @@ def cards(
     layout: str = "",
     has_why: bool = False,
 ) -> str:
-    """A list of cards. source : where a play from here is said to come from;  reasons : why, by track id
+    """A list of cards.
 
-    layout : "shelf" for one row to scroll, "" for a grid;  has_why : whether each can be asked why it is there
+    source : `source` of the events of these cards
+    reasons : text under a card, by track id
+    layout : "shelf" for one scrolling row, "tiles", "single", or "" for a grid
+    has_why : whether each card has a button "Why this track"
     """
-    shown = "".join(_card(track, (reasons or {}).get(track.track_id, ""), has_why) for track in tracks)
+    items = "".join(_card(track, (reasons or {}).get(track.track_id, ""), has_why) for track in tracks)
     return (
         f'<ol class="cards {escape(layout)}" role="list" data-source="{escape(source)}" '
-        f'data-model-version="{escape(model_version)}">{shown}</ol>'
+        f'data-model-version="{escape(model_version)}">{items}</ol>'
     )
 
 
 def for_you(
-    recommended: Recommendations | None, tracks: Mapping[str, Track], fresh: Iterable[Track] = (), is_known: bool = True
+    recommended: Recommendations | None,
+    track_by_id: Mapping[str, Track],
+    library_tracks: Iterable[Track] = (),
+    has_listener: bool = True,
 ) -> str:
-    """The section "For you": a listener's list, or everyone's, or without any some tracks to begin with.
+    """The section "For you": the listener's list, else the one for new listeners, else some tracks of the library.
 
-    is_known : whether somebody has said who is listening
+    track_by_id : the tracks of the list and of its reasons
+    library_tracks : shown where there is no list
+    has_listener : whether the session has a listener
     """
     if recommended is None:
-        start = list(fresh)
-        if not start:
-            return _head("For you", "No tracks are published yet. They appear here by themselves.")
-        return _head("For you", "No recommendations are published yet. Some of the library:") + cards(start, "for-you")
-    known = [item for item in recommended.items if item.track_id in tracks]
-    reasons = {item.track_id: item.reason or _because(item.because, tracks) for item in known}
-    listed = cards(
-        [tracks[item.track_id] for item in known],
+        tracks = list(library_tracks)
+        if not tracks:
+            return _head("For you", "No tracks yet. They appear here once the library is published.")
+        return _head("For you", "No recommendations yet. Some tracks from the library:") + cards(tracks, "for-you")
+    items = [item for item in recommended.items if item.track_id in track_by_id]
+    list_cards = cards(
+        [track_by_id[item.track_id] for item in items],
         "for-you",
         recommended.model_version,
-        reasons,
-        has_why=recommended.is_personal and is_known,
+        {item.track_id: item.reason or _because(item.because, track_by_id) for item in items},
+        has_why=recommended.is_personal and has_listener,
     )
-    return _head("For you", _about(recommended, is_known)) + listed
+    return _head("For you", _about(recommended, has_listener)) + list_cards
 
 
-def results(text: str, tracks: list[Track], count: int = 0) -> str:
-    """What search found. count : how many there are, where these are only the first"""
-    if not text.strip():
+def results(query: str, tracks: list[Track], count: int = 0) -> str:
+    """The search results. count : number of matches, of which `tracks` are the first"""
+    if not query.strip():
         return ""
     if not tracks:
-        return _head(
-            "Search",
-            f"Nothing is found for “{text.strip()[:80]}”. Every word is looked for at the beginning of a word.",
-        )
-    return _head("Search", how_many(len(tracks), count)) + cards(tracks, "search")
+        shown_query = query.strip()[:MAX_QUERY_SHOWN]
+        return _head("Search", f"No results for “{shown_query}”. Search matches the beginnings of words.")
+    return _head("Search", track_count(len(tracks), count)) + cards(tracks, "search")
 
 
-def how_many(shown: int, count: int = 0) -> str:
-    """A number of tracks; of more than are shown, that these are the first."""
-    return (
-        f"The first {shown:,} of {count:,} tracks"
-        if count > shown
-        else f"{shown:,} {'track' if shown == 1 else 'tracks'}"
-    )
+def track_count(shown: int, count: int = 0) -> str:
+    """ "3 tracks", or "The first 40 of 1,000 tracks" where there are more than shown."""
+    if count > shown:
+        return f"The first {shown:,} of {count:,} tracks"
+    return f"{shown:,} {'track' if shown == 1 else 'tracks'}"
 
 
 def similar(track: Track | None, tracks: list[Track]) -> str:
-    """What sounds like a track."""
+    """The section of tracks similar to one."""
     if track is None:
         return ""
     close = '<button type="button" class="quiet" data-action="close-similar">Close</button>'
+    title = f"More like {track.title or 'this'}"
     if not tracks:
-        return _head(f"More like {track.title or 'this'}", "Nothing yet: neighbours come with the next model.", close)
-    return _head(f"More like {track.title or 'this'}", track.artist, close) + cards(tracks, "similar")
+        return _head(title, NO_SIMILAR_TRACKS, close)
+    return _head(title, track.artist, close) + cards(tracks, "similar")
 
 
-def away(title: str, what: str) -> str:
+def unavailable(title: str, message: str) -> str:
     """A section that cannot be shown now, and why."""
-    return _head(title, what)
+    return _head(title, message)
 
 
 def _head(title: str, note: str, more: str = "") -> str:
     return f'<header class="section-head"><h2>{escape(title)}</h2><p>{escape(note)}</p>{more}</header>'
 
 
-def _about(recommended: Recommendations, is_known: bool) -> str:
-    if not is_known:
-        return "A start for everyone. Choose who is listening, and it becomes a list of your own."
+def _about(recommended: Recommendations, has_listener: bool) -> str:
+    """What the list is based on."""
+    if not has_listener:
+        return "Recommendations for new listeners. Choose who is listening to get your own."
     if not recommended.is_personal:
-        return "A start for everyone. Play, like or skip something and it becomes yours."
+        return "Recommendations for new listeners. Play, like or skip a track to get your own."
     count = recommended.events_applied
     if not isinstance(count, int) or count < 1:
-        return "Follows what you play, skip and like."
-    return f"Shaped by {count} {'thing' if count == 1 else 'things'} you did. It moves with every skip and like."
+        return "Based on what you play, skip and like."
+    return f"Based on {count:,} of your actions. Updates with every skip and like."
 
 
-def _because(heard: Iterable[str], tracks: Mapping[str, Track]) -> str:
-    titles = [tracks[track_id].title for track_id in heard if track_id in tracks and tracks[track_id].title]
-    return f"Because of {' and '.join(titles[:2])}" if titles else ""
+def _because(track_ids: Iterable[str], track_by_id: Mapping[str, Track]) -> str:
+    titles = [track_by_id[track_id].title for track_id in track_ids if track_id in track_by_id]
+    return f"Because you listened to {' and '.join([title for title in titles if title][:2])}" if any(titles) else ""
 
 
 def _card(track: Track, reason: str, has_why: bool) -> str:
     title, artist = track.title or "Untitled", track.artist or "Unknown artist"
-    stated = licence(track.licence)
+    track_licence = licence(track.licence)
     data = {
         "track-id": track.track_id,
         "title": title,
         "artist": artist,
-        "licence": stated.name,
-        "licence-url": stated.url,
+        "licence": track_licence.name,
+        "licence-url": track_licence.url,
         "muted-artist": track.artist,
         "muted-genre": track.genre,
         "duration-ms": "" if track.duration_s is None else str(round(track.duration_s * 1000)),
     }
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
-    what = escape(f"{title} by {artist}")
-    page, band = (
-        escape(f"#/{kind}/{quote(name, safe='')}") for kind, name in (("track", track.track_id), ("artist", artist))
+    name = escape(f"{title} by {artist}")
+    track_page, artist_page = (
+        escape(f"#/{kind}/{quote(key, safe='')}") for kind, key in (("track", track.track_id), ("artist", artist))
     )
-    why = _button("why", f"Why {what} is here", "Why this") if has_why else ""
-    shown_artist = f'<a href="{band}">{escape(artist)}</a>' if track.artist else escape(artist)
+    why = _button("why", f"Why {name} is recommended", "Why this track") if has_why else ""
+    artist_name = f'<a href="{artist_page}">{escape(artist)}</a>' if track.artist else escape(artist)
     return (
         f'<li class="card" {attributes}>'
-        f'<button type="button" class="cover" data-action="play" aria-label="Play {what}">'
+        f'<button type="button" class="cover" data-action="play" aria-label="Play {name}">'
         f'<img src="/cover/{escape(quote(track.track_id, safe=""))}" alt="" width="240" height="240" loading="lazy">'
         f'<span class="badge">{icon("play")}</span></button>'
-        f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{page}">{escape(title)}</a></h3>'
-        f'<p class="artist" title="{escape(artist)}">{shown_artist}</p>{_kind(track)}'
+        f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{track_page}">{escape(title)}</a></h3>'
+        f'<p class="artist" title="{escape(artist)}">{artist_name}</p>{_genre(track)}'
         f'<p class="reason">{escape(reason)}</p></div>'
         f'<div class="card-actions">'
-        f"{_button('like', f'Like {what}', 'Like', PRESSABLE)}"
-        f"{_button('dislike', f'Dislike {what}', 'Not for me', PRESSABLE)}"
-        f"{_button('similar', f'What sounds like {what}', 'What sounds like it')}{why}"
-        f"{_button('menu', f'More to do with {what}', 'More', MENU)}</div></li>"
+        f"{_button('like', f'Like {name}', 'Like', TOGGLE)}"
+        f"{_button('dislike', f'Dislike {name}', 'Dislike', TOGGLE)}"
+        f"{_button('similar', f'Tracks similar to {name}', 'Similar tracks')}{why}"
+        f"{_button('menu', f'More actions for {name}', 'More', OPENS_MENU)}</div></li>"
     )
 
 
-def _button(does: str, label: str, title: str, more: str = "") -> str:
-    """label : escaped already, since it names a track"""
-    return f'<button type="button" data-action="{does}" aria-label="{label}" title="{title}"{more}>{icon(does)}</button>'
+def _button(action: str, label: str, title: str, more: str = "") -> str:
+    """A button with an icon. label : must be escaped already"""
+    return f'<button type="button" data-action="{action}" aria-label="{label}" title="{title}"{more}>{icon(action)}</button>'
 
 
-def _kind(track: Track) -> str:
-    guessed = ' title="Heard by the genre network, not read from the tags"' if track.genre_predicted else ""
+def _genre(track: Track) -> str:
+    """Genre and composer; a predicted genre is marked by ≈."""
+    hint = ' title="Predicted by the genre network, not read from the tags"' if track.genre_predicted else ""
     mark = "≈ " if track.genre_predicted else ""
-    genre = f"<span{guessed}>{mark}{escape(track.genre)}</span>" if track.genre else ""
+    genre = f"<span{hint}>{mark}{escape(track.genre)}</span>" if track.genre else ""
     composer = f'<small title="Composer">{escape(track.composer)}</small>' if track.composer else ""
     return f'<p class="genre">{genre}{composer}</p>' if genre or composer else ""

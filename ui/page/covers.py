@@ -1,4 +1,4 @@
-"""A cover picture for every track, drawn from its id: the same track always looks the same, and no network is asked."""
+"""Generated covers: a picture for every track, drawn from its id, so that no network is needed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from math import cos, pi, sin
 
 
 def cover(track_id: str) -> str:
-    """An SVG picture, 240 x 240. Only numbers derived from the id enter it, so no id can add markup."""
+    """An SVG picture of 240 x 240, always the same for an id. Only numbers derived from the id enter it, never the id itself."""
     seed = hashlib.sha256(track_id.encode("utf-8", "replace")).digest()
-    hue, turn = seed[0] * 360 // 256, 35 + seed[1] % 70
-    light = f"hsl({(hue + 2 * turn) % 360} 75% 72%)"
+    hue, hue_shift = seed[0] * 360 // 256, 35 + seed[1] % 70
+    foreground = f"hsl({(hue + 2 * hue_shift) % 360} 75% 72%)"
     draw = (_rings, _bars, _wave, _orbits, _tiles)[seed[2] % 5]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 240" width="240" height="240">'
         f'<defs><linearGradient id="g" gradientTransform="rotate({seed[3] % 90} .5 .5)">'
         f'<stop offset="0" stop-color="hsl({hue} 58% 42%)"/>'
-        f'<stop offset="1" stop-color="hsl({(hue + turn) % 360} 62% 24%)"/></linearGradient></defs>'
+        f'<stop offset="1" stop-color="hsl({(hue + hue_shift) % 360} 62% 24%)"/></linearGradient></defs>'
         f'<rect width="240" height="240" fill="url(#g)"/>'
-        f'<g fill="{light}" stroke="{light}" stroke-width="0">'
+        f'<g fill="{foreground}" stroke="{foreground}" stroke-width="0">'
         f"{draw(seed[4:])}</g></svg>"
     )
 
@@ -43,8 +43,8 @@ def _bars(seed: bytes) -> str:
 
 def _wave(seed: bytes) -> str:
     def curve(level: int, phase: float) -> str:
-        height, often = 12 + seed[1] % 22, 1 + seed[2] % 3
-        points = [(x, level + height * sin(x * often * pi / 120 + phase)) for x in range(0, 241, 12)]
+        amplitude, cycles = 12 + seed[1] % 22, 1 + seed[2] % 3
+        points = [(x, level + amplitude * sin(x * cycles * pi / 120 + phase)) for x in range(0, 241, 12)]
         return "M0 240L" + "L".join(f"{x} {y:.0f}" for x, y in points) + "L240 240Z"
 
     return "".join(
@@ -55,9 +55,9 @@ def _wave(seed: bytes) -> str:
 def _orbits(seed: bytes) -> str:
     dots = []
     for i in range(14):
-        angle, far = 2 * pi * seed[i] / 256, 18 + seed[i + 8] * 84 / 256
+        angle, radius = 2 * pi * seed[i] / 256, 18 + seed[i + 8] * 84 / 256
         dots.append(
-            f'<circle cx="{120 + far * cos(angle):.0f}" cy="{120 + far * sin(angle):.0f}" r="{4 + seed[i + 4] % 13}" '
+            f'<circle cx="{120 + radius * cos(angle):.0f}" cy="{120 + radius * sin(angle):.0f}" r="{4 + seed[i + 4] % 13}" '
             f'opacity="{0.35 + seed[i + 2] / 500:.2f}"/>'
         )
     return "".join(dots)

@@ -1,7 +1,7 @@
-"""The page: search and likeness answered by Gradio, the player bar and "For you" by static/player.js.
+"""The page as Gradio Blocks: Gradio handles search and similar tracks, the scripts in ui/static/ do the rest.
 
-The bar and the audio element are made by the script outside of what Gradio renders, so that nothing Gradio redraws can
-interrupt the music. "For you" is fetched by the script too, because it has to change by itself; see listening.py.
+The scripts create the player bar and the audio element outside of what Gradio renders, so that nothing Gradio redraws can
+interrupt playback. They fetch "For you" too, since it changes without a user's action; see ui/routes/events.py.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from html import escape
 
-from ui.data.library import Library, LibraryUnavailable
-from ui.data.search import MAX_QUERY
+from ui.data.library import Library
+from ui.data.mongo import LibraryUnavailable
+from ui.data.search import MAX_QUERY_LENGTH
 from ui.page import cards
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -18,12 +19,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 import gradio as gr
 
 HEAD = (
-    '<link rel="stylesheet" href="/ui/player.css"><link rel="stylesheet" href="/ui/bar.css">'
-    '<script type="module" src="/ui/page.js"></script>'
+    '<link rel="stylesheet" href="/ui/css/main.css"><script type="module" src="/ui/main.js"></script>'
     '<meta name="color-scheme" content="light dark">'
 )
 THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-"""Fonts of the listener's own machine: a named web font would be fetched from elsewhere."""
+"""Fonts of the listener's machine: a named web font would be fetched from a third party."""
 
 BRAND = (
     '<div class="brand"><svg viewBox="0 0 32 32" aria-hidden="true">'
@@ -39,7 +39,7 @@ HOME = """
 <div id="home-view">
   <div id="home-top"></div>
   <div class="steered">
-  <section id="steering" aria-label="Steer the list">
+  <section id="steering" aria-label="Tune recommendations">
     <label for="adventure">Familiar</label>
     <input id="adventure" type="range" min="0" max="100" step="5" value="50" aria-label="From familiar to adventurous">
     <span aria-hidden="true">Adventurous</span>
@@ -51,55 +51,56 @@ HOME = """
 </div>
 """
 LISTENER = (
-    '<button type="button" id="theme" data-action="theme" aria-label="Switch between light and dark" title="Light or dark">'
+    '<button type="button" id="theme" data-action="theme" aria-label="Switch between light and dark theme" title="Switch theme">'
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" '
     'stroke="currentColor" stroke-width="2" fill-opacity=".25"/></svg></button>'
     '<button type="button" id="listener" data-action="listener" aria-haspopup="dialog">Choose listener</button>'
 )
+UNAVAILABLE_MESSAGE = "The library is unavailable. Try again in a moment."
 
 
 def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
-    """The page. complete_share : so much of a track heard is complete, less is a skip; the script decides by it"""
+    """The page. complete_share : share of a track from which a play counts as complete; below it is a skip"""
 
     def search(text: str) -> str:
-        text = text[:MAX_QUERY]  # the field's own limit holds in the browser only
+        text = text[:MAX_QUERY_LENGTH]  # the field's limit holds in the browser only
         try:
             return cards.results(text, *library.search_counted(text))
         except LibraryUnavailable:
-            return cards.away("Search", "The library does not answer right now. Search again in a moment.")
+            return cards.unavailable("Search", UNAVAILABLE_MESSAGE)
 
     def similar(track_id: str) -> str:
         try:
             track = library.track(track_id) if track_id else None
             return cards.similar(track, library.similar(track_id) if track else [])
         except LibraryUnavailable:
-            return cards.away("More like this", "The library does not answer right now. Try again in a moment.")
+            return cards.unavailable("More like this", UNAVAILABLE_MESSAGE)
 
     page = gr.Blocks(title="Overtone", analytics_enabled=False)
     with page:
         with gr.Row(elem_id="top"):
             _html(BRAND + NAV, "brand")
-            words = gr.Textbox(
+            query = gr.Textbox(
                 elem_id="search",
                 label="Search title, artist, album, genre",
                 placeholder="Search title, artist, album, genre",
                 show_label=False,
                 container=False,
                 max_lines=1,
-                max_length=MAX_QUERY,
+                max_length=MAX_QUERY_LENGTH,
             )
             _html(LISTENER, "who")
         _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")
-        found = _html("", "results")
-        neighbours = _html("", "similar")
+        results_html = _html("", "results")
+        similar_html = _html("", "similar")
         _html(HOME.format(share=escape(str(complete_share))), "home")
-        # The script writes a track id here: a component of Gradio's own, so that the handler stays a plain function.
-        like_what = gr.Textbox(elem_id="similar-to", visible="hidden", label="Track id")
-        for handler, given, shown in ((search, words, found), (similar, like_what, neighbours)):
-            given.change(
+        # The script writes a track id into this hidden field, so that `similar` is called as `search` is.
+        similar_to = gr.Textbox(elem_id="similar-to", visible="hidden", label="Track id")
+        for handler, textbox, output in ((search, query, results_html), (similar, similar_to, similar_html)):
+            textbox.change(
                 handler,
-                given,
-                shown,
+                textbox,
+                output,
                 queue=False,
                 show_progress="hidden",
                 trigger_mode="always_last",

@@ -1,4 +1,4 @@
-"""The pages besides the list, as HTML: templates that escape whatever is put into them."""
+"""Pages as HTML, from Jinja templates that escape all values."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ _templates = Environment(
 )
 
 
-def page(name: str, **values: Any) -> str:
-    """The template filled in. Only what `cards` made is taken for markup; everything else shows as text."""
+def render(name: str, **values: Any) -> str:
+    """The template `name` with these values. Only the result of `cards` enters as markup; all other values are escaped."""
     return _templates.get_template(f"{name}.html").render(**values)
 
 
-def _cards(*given: Any, **more: Any) -> Markup:
-    return Markup(cards.cards(*given, **more))  # noqa: S704 - cards.py escapes
+def _cards(*arguments: Any, **options: Any) -> Markup:
+    return Markup(cards.cards(*arguments, **options))  # noqa: S704 - cards.py escapes
 
 
 def _clock(seconds: float | None) -> str:
+    """Minutes and seconds, as 3:05."""
     if seconds is None:
         return "–"
     whole = int(seconds)
     return f"{whole // 60}:{whole % 60:02}"
 
 
-def _when(at: datetime | None) -> str:
-    """How long ago, for people."""
-    if at is None:
+def _when(time: datetime | None) -> str:
+    """How long ago a time is, as "2 hours ago"."""
+    if time is None:
         return ""
-    seconds = (datetime.now(UTC) - (at.replace(tzinfo=UTC) if at.tzinfo is None else at)).total_seconds()
+    seconds = (datetime.now(UTC) - (time.replace(tzinfo=UTC) if time.tzinfo is None else time)).total_seconds()
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
@@ -51,6 +52,7 @@ def _when(at: datetime | None) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """Times without fractions of a second and zone; other values as they are."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
 
 

@@ -64,55 +64,55 @@ def listen(user: str, track: str) -> Event:
 
 @pytest.fixture
 def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
-    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    monkeypatch.setattr(module, "RETRY_INTERVAL_S", 0.05)
     return Topic()
 
 
 @pytest.fixture
-def listens(topic: Topic) -> Iterator[EventQueue]:
-    made = EventQueue(topic.connect, "listens", kept=100)
+def queue(topic: Topic) -> Iterator[EventQueue]:
+    made = EventQueue(topic.connect, "listens", capacity=100)
     yield made
     made.close(0.1)
 
 
-def test_events_are_keyed_by_listener_and_keep_their_order(listens: EventQueue, topic: Topic) -> None:
+def test_events_are_keyed_by_listener_and_keep_their_order(queue: EventQueue, topic: Topic) -> None:
     for number in range(20):
-        listens.publish(listen("ana", str(number)))
-    assert listens.flush(2)
+        queue.publish(listen("ana", str(number)))
+    assert queue.flush(2)
     assert topic.tracks == [str(number) for number in range(20)]
     assert {key for key, _ in topic.records} == {b"ana"}
 
 
-def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(listens: EventQueue, topic: Topic) -> None:
+def test_events_are_kept_while_kafka_is_away_and_sent_later_in_order(queue: EventQueue, topic: Topic) -> None:
     topic.is_away = True
     for number in range(5):
-        listens.publish(listen("ana", str(number)))
-    assert not listens.flush(0.2)
-    assert (listens.state.connected, listens.state.waiting) == (False, 5)
+        queue.publish(listen("ana", str(number)))
+    assert not queue.flush(0.2)
+    assert (queue.state.connected, queue.state.waiting) == (False, 5)
     topic.is_away = False
-    assert listens.flush(2)
+    assert queue.flush(2)
     assert topic.tracks == ["0", "1", "2", "3", "4"]
-    assert listens.state.connected
+    assert queue.state.connected
 
 
-def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(listens: EventQueue, topic: Topic) -> None:
+def test_a_later_event_never_overtakes_a_failed_one_of_the_same_listener(queue: EventQueue, topic: Topic) -> None:
     topic.lost = {"1"}
     for number in range(4):
-        listens.publish(listen("ana", str(number)))
-        listens.publish(listen("bob", f"b{number}"))
-    assert listens.flush(2)
+        queue.publish(listen("ana", str(number)))
+        queue.publish(listen("bob", f"b{number}"))
+    assert queue.flush(2)
     assert [track for track in topic.tracks if not track.startswith("b")] == ["0", "1", "2", "3"]
     assert [track for track in topic.tracks if track.startswith("b")] == ["b0", "b1", "b2", "b3"]
 
 
 def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
     topic.is_away = True
-    listens = EventQueue(topic.connect, "listens", kept=2)
-    listens.publish(listen("ana", "0"))
-    listens.publish(listen("ana", "1"))
+    queue = EventQueue(topic.connect, "listens", capacity=2)
+    queue.publish(listen("ana", "0"))
+    queue.publish(listen("ana", "1"))
     with pytest.raises(QueueFull, match="2 events wait"):
-        listens.publish(listen("ana", "2"))
-    assert listens.close(0.1) == 2
+        queue.publish(listen("ana", "2"))
+    assert queue.close(0.1) == 2
 
 
 def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, tmp_path: Path) -> None:
@@ -136,20 +136,20 @@ def test_a_damaged_file_of_an_earlier_run_is_said_and_kept(topic: Topic, tmp_pat
     assert "cannot be read" in caplog.text and file.read_text() == "no JSON\n"
 
 
-def test_a_bad_event_is_refused_at_once(listens: EventQueue) -> None:
+def test_a_bad_event_is_refused_at_once(queue: EventQueue) -> None:
     with pytest.raises(BadEvent, match="unknown action"):
-        listens.publish(Event(user_id="ana", track_id="a", action="buy", occurred_at=datetime.now(UTC)))
-    assert listens.state.waiting == 0
+        queue.publish(Event(user_id="ana", track_id="a", action="buy", occurred_at=datetime.now(UTC)))
+    assert queue.state.waiting == 0
 
 
-def test_a_listener_who_is_deleted_has_no_events_waiting(listens: EventQueue, topic: Topic) -> None:
+def test_a_listener_who_is_deleted_has_no_events_waiting(queue: EventQueue, topic: Topic) -> None:
     topic.is_away = True
     for number in range(3):
-        listens.publish(listen("ana", str(number)))
-        listens.publish(listen("bob", f"b{number}"))
-    assert (listens.drop("ana"), listens.drop("nobody")) == (3, 0)
+        queue.publish(listen("ana", str(number)))
+        queue.publish(listen("bob", f"b{number}"))
+    assert (queue.discard("ana"), queue.discard("nobody")) == (3, 0)
     topic.is_away = False
-    assert listens.flush(2)
+    assert queue.flush(2)
     assert topic.tracks == ["b0", "b1", "b2"]
 
 
@@ -160,10 +160,10 @@ def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:
         released.wait(5)
         return topic
 
-    listens = EventQueue(connect, "listens")
+    queue = EventQueue(connect, "listens")
     started = time.monotonic()
-    listens.publish(listen("ana", "0"))
+    queue.publish(listen("ana", "0"))
     assert time.monotonic() - started < 0.2
     released.set()
-    assert listens.flush(2)
-    listens.close()
+    assert queue.flush(2)
+    queue.close()

@@ -11,9 +11,9 @@ from fastapi import FastAPI, Request
 from pyarrow import fs
 from starlette.testclient import TestClient
 
-from ui.auth.session import Refused, refusal
-from ui.media.analysis import PEAKS, AudioAnalyzer, AudioUnreadable
-from ui.media.streaming import piece, sound_of
+from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable
+from ui.media.streaming import audio_response, byte_range
+from ui.responses import Refused, refusal
 
 SONG = "s3://music/Ana/Ein Lied ü.flac"
 
@@ -35,14 +35,14 @@ def client(bucket: fs.S3FileSystem, content: bytes) -> TestClient:
 
     @site.api_route("/audio/{place:path}", methods=["GET", "HEAD"])
     def audio(place: str, request: Request) -> object:
-        return sound_of(place, request.headers.get("range"), request.method)
+        return audio_response(place, request.headers.get("range"), request.method)
 
     site.add_exception_handler(Refused, lambda _, error: refusal(error.status, str(error)))  # type: ignore[attr-defined]
     return TestClient(site)
 
 
 @pytest.mark.parametrize(
-    ("asked", "wanted"),
+    ("header", "expected"),
     [
         (None, (0, 100, 200)),
         ("bytes=0-", (0, 100, 206)),
@@ -60,8 +60,8 @@ def client(bucket: fs.S3FileSystem, content: bytes) -> TestClient:
         ("bytes=1-x", (0, 100, 200)),
     ],
 )
-def test_a_range_is_met_by_its_bytes(asked: str | None, wanted: tuple[int, int, int] | None) -> None:
-    assert piece(asked, 100) == wanted
+def test_a_range_is_met_by_its_bytes(header: str | None, expected: tuple[int, int, int] | None) -> None:
+    assert byte_range(header, 100) == expected
 
 
 def test_a_song_in_a_store_is_played_in_pieces(client: TestClient, content: bytes) -> None:
@@ -85,10 +85,10 @@ def test_what_the_store_does_not_have_is_said(client: TestClient, place: str) ->
     assert answer.status_code == 404 and "store" in answer.json()["error"]
 
 
-def test_a_song_in_a_store_is_listened_to(client: TestClient) -> None:
+def test_a_song_in_a_store_is_analysed(client: TestClient) -> None:
     analyzer = AudioAnalyzer()
     try:
-        assert len(analyzer.peaks(SONG)) == PEAKS and analyzer.picture(SONG, "mel").startswith(b"\x89PNG")
+        assert len(analyzer.peaks(SONG)) == PEAK_COUNT and analyzer.picture(SONG, "mel").startswith(b"\x89PNG")
         with pytest.raises(AudioUnreadable, match="cannot be fetched"):
             analyzer.peaks("s3://music/gone.flac")
     finally:

@@ -16,8 +16,9 @@ from PIL import Image
 from batch import registry
 from batch.audio.features import track
 from batch.index.lsh import Index, Space, index
-from ui.media.analysis import PEAKS, PICTURE_WIDTH, AudioAnalyzer, AudioUnreadable
-from ui.media.similarity import SimilaritySearch, NoModel, between
+from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable
+from ui.media.pictures import PICTURE_WIDTH
+from ui.media.similarity import NoModel, SimilaritySearch, centroid
 
 RATE = 22_050
 
@@ -40,7 +41,7 @@ def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_peaks_follow_the_loudness(analyzer: AudioAnalyzer, swell: Path) -> None:
     peaks = analyzer.peaks(str(swell))
-    assert len(peaks) == PEAKS and peaks[-1] == 100 and peaks[0] <= 1
+    assert len(peaks) == PEAK_COUNT and peaks[-1] == 100 and peaks[0] <= 1
     assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
 
 
@@ -55,20 +56,20 @@ def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path
 
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
-    np.testing.assert_allclose(analyzer.vector(swell.read_bytes()), track(swell)[0], rtol=1e-5)
+    np.testing.assert_allclose(analyzer.features(swell.read_bytes()), track(swell)[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("content", [b"this is text", b"RIFF\x00\x00", bytes(5000)])
-def test_what_is_no_sound_is_said_and_the_ear_goes_on(analyzer: AudioAnalyzer, swell: Path, content: bytes) -> None:
+def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(analyzer: AudioAnalyzer, swell: Path, content: bytes) -> None:
     with pytest.raises(AudioUnreadable):
-        analyzer.vector(content)
-    assert len(analyzer.peaks(str(swell))) == PEAKS
+        analyzer.features(content)
+    assert len(analyzer.peaks(str(swell))) == PEAK_COUNT
 
 
-def test_a_decoder_that_hangs_is_ended_and_the_next_sound_is_heard(tmp_path: Path, swell: Path) -> None:
+def test_a_decoder_that_hangs_is_ended_and_the_next_file_is_analysed(tmp_path: Path, swell: Path) -> None:
     hanging = tmp_path / "hanging.wav"
     os.mkfifo(hanging)  # nobody ever writes to it
-    analyzer = AudioAnalyzer(patience_s=3)
+    analyzer = AudioAnalyzer(timeout_s=3)
     with pytest.raises(AudioUnreadable, match="not done after 3 s"):
         analyzer.peaks(str(hanging))
     assert analyzer.peaks(str(swell))[-1] == 100
@@ -99,27 +100,27 @@ def line(tmp_path: Path) -> SimilaritySearch:
 def test_a_path_goes_evenly_from_one_to_the_other(line: SimilaritySearch) -> None:
     assert line.path("t0", "t8", 5) == ["t0", "t2", "t4", "t6", "t8"]
     assert line.path("t8", "t0", 3) == ["t8", "t4", "t0"]
-    assert line.path("t0", "t1", 10) == ["t0", "t1"], "none lies between"
+    assert line.path("t0", "t1", 10) == ["t0", "t1"], "no track lies between them"
     assert line.path("t3", "t3", 5) == ["t3"]
     with pytest.raises(KeyError):
         line.path("t0", "nobody", 5)
 
 
 def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None:
-    assert [track_id for track_id, _ in line.like([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
+    assert [track_id for track_id, _ in line.nearest([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index
     smaller = index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.space)
     with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
         smaller.save(folder / "index")
         registry.write_manifest(folder, {})
-    assert [track_id for track_id, _ in line.like([0, 0, 0, 0], 1)] == ["x"]
+    assert [track_id for track_id, _ in line.nearest([0, 0, 0, 0], 1)] == ["x"]
 
 
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoModel, match="no model yet"):
-        SimilaritySearch(str(tmp_path)).like([0.0] * 189)
+        SimilaritySearch(str(tmp_path)).nearest([0.0] * 189)
 
 
 def test_the_middle_of_places_leaves_unknown_ones_out() -> None:
-    assert between(np.array([[0, 0], [np.nan, 1], [1, 0.5]], dtype=np.float32)) == (0.5, 0.25)
-    assert between(np.empty((0, 2), dtype=np.float32)) is None
+    assert centroid(np.array([[0, 0], [np.nan, 1], [1, 0.5]], dtype=np.float32)) == (0.5, 0.25)
+    assert centroid(np.empty((0, 2), dtype=np.float32)) is None

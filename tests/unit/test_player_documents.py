@@ -1,0 +1,163 @@
+"""The player's documents in MongoDB: those of today are read tomorrow, and what another version wrote is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import json_util
+
+from streaming.events import Event
+from ui.data.history import (
+    HistoryEntry,
+    listen_id,
+    listen_update,
+    merged_opinions,
+    position_update,
+    read_entry,
+    read_position,
+)
+from ui.data.listener_data import TasteSummary, read_taste
+from ui.data.playlists import (
+    MAX_NAME_LENGTH,
+    MAX_TRACKS,
+    LimitExceeded,
+    Playlist,
+    Playlists,
+    playlist_document,
+    read_playlist,
+)
+from ui.data.recommendation_list import Item, read_recommendations
+
+NINE = datetime(2026, 11, 23, 9, 0, 0, 250_000, tzinfo=UTC)
+STORED = Path(__file__).parents[1] / "data" / "player-documents-v1.json"
+OPTIONS = json_util.JSONOptions(json_mode=json_util.JSONMode.RELAXED, tz_aware=True, tzinfo=UTC)
+
+
+@pytest.fixture
+def stored() -> dict[str, dict[str, Any]]:
+    documents: dict[str, dict[str, Any]] = json_util.loads(STORED.read_text(), json_options=OPTIONS)
+    return documents
+
+
+def event(action: str, occurred_at: datetime = NINE, **fields: Any) -> Event:
+    return Event(user_id="ana", track_id="folk01", action=action, occurred_at=occurred_at, **fields)
+
+
+def updated(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """What MongoDB makes of a document by $set and $inc."""
+    document = document | update["$set"]
+    for field, step in update.get("$inc", {}).items():
+        document[field] = document.get(field, 0) + step
+    return document
+
+
+def written(events: Iterable[Event]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for each in events:
+        document = updated({"_id": listen_id(each)} | document, listen_update(each))
+    return document
+
+
+def test_documents_of_version_1_are_read(stored: dict[str, dict[str, Any]]) -> None:
+    assert read_entry(stored["listens"]) == HistoryEntry("folk01", NINE, "skip", 12_000, 30_000)
+    assert merged_opinions({}, [stored["listens"]]) == {"folk01": "more like"}
+    assert read_position(stored["places"]) == HistoryEntry("folk01", NINE, "left", 12_000, None)
+    assert read_playlist(stored["playlists"]) == Playlist(stored["playlists"]["_id"], "Evening", ("folk01", "jazz03"))
+
+
+def test_the_same_events_make_the_document_of_version_1(stored: dict[str, dict[str, Any]]) -> None:
+    day_before = NINE - timedelta(days=1)
+    document = written(
+        [
+            *[event("play", day_before, position_ms=0, duration_ms=30_000)] * 3,
+            event("like", datetime(2026, 11, 22, 8, tzinfo=UTC)),
+            event("more", day_before),
+            event("skip", position_ms=12_000, duration_ms=30_000),
+        ]
+    )
+    assert document == stored["listens"] | {"version": 1}
+    position = updated({"_id": "ana"}, position_update("folk01", 12_000, None, NINE))
+    assert position == stored["places"] | {"version": 1}
+    playlist = read_playlist(stored["playlists"])
+    assert playlist_document(playlist, "ana", stored["playlists"]["made_at"]) == stored["playlists"] | {"version": 1}
+
+
+def test_neutral_takes_both_states_back() -> None:
+    document = written([event("like"), event("more"), event("neutral", NINE + timedelta(seconds=1))])
+    assert merged_opinions({}, [document]) == {}
+    assert "at" not in document, "an opinion alone is no history"
+
+
+@pytest.mark.parametrize("name", ["listens", "places", "playlists"])
+def test_fields_of_a_later_version_are_kept_and_ignored(stored: dict[str, dict[str, Any]], name: str) -> None:
+    later = stored[name] | {"version": 9, "mood": {"value": 3}}
+    update = {"listens": listen_update(event("play")), "places": position_update("jazz03", 1, 2, NINE)}
+    if name in update:
+        assert updated(later, update[name])["mood"] == {"value": 3}
+        assert not {"$unset", "mood"} & {*update[name], *update[name]["$set"]}
+    readers = {"listens": read_entry, "places": read_position, "playlists": read_playlist}
+    assert readers[name](later) == readers[name](stored[name])
+
+
+def test_missing_fields_have_defaults() -> None:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert read_entry({"_id": {"user": "ana", "track": "a"}}) == HistoryEntry("a", epoch)
+    assert merged_opinions({}, [{"_id": {"user": "ana", "track": "a"}, "verdict_at": NINE}]) == {}
+    assert read_position({"_id": "ana"}) is None
+    assert read_position({"_id": "ana", "track_id": "a"}) == HistoryEntry("a", epoch, "left", 0)
+    assert read_playlist({"_id": "p"}) == Playlist("p", "", ())
+    assert read_taste({}) == read_taste({"opinions": [{"title": "without a track"}]}) == TasteSummary()
+    assert read_recommendations({"_id": "ana", "items": [{"rank": 1}, {"track_id": "a"}]}).items == (Item("a", 2),)
+
+
+def test_the_later_of_profile_and_listens_counts_and_in_the_same_millisecond_the_page() -> None:
+    seconds = NINE.timestamp()
+    listens = [{"_id": {"user": "ana", "track": "a"}, "verdict": "like", "verdict_at": NINE}]
+
+    def profile(verdict_at: float) -> dict[str, Any]:
+        return {"opinions": [{"track_id": "a", "verdict": "dislike", "verdict_at": verdict_at}]}
+
+    assert merged_opinions(profile(seconds + 1), listens) == {"a": "dislike"}
+    assert merged_opinions(profile(seconds - 1), listens) == {"a": "like"}
+    assert merged_opinions(profile(seconds + 0.0004), listens) == {"a": "like"}
+
+
+class OneListener:
+    """The part of a collection that creates and changes playlists."""
+
+    def __init__(self, playlists: int) -> None:
+        self.playlists = self
+        self.count = playlists
+        self.updates: list[dict[str, Any]] = []
+
+    def create_index(self, _: str) -> None: ...
+
+    def count_documents(self, _: dict[str, Any], limit: int) -> int:
+        return min(self.count, limit)
+
+    def insert_one(self, document: dict[str, Any]) -> None:
+        self.updates.append(document)
+
+    def update_one(self, _: dict[str, Any], update: dict[str, Any]) -> Any:
+        self.updates.append(update)
+        return type("Result", (), {"matched_count": 1})
+
+
+def test_playlists_have_limits() -> None:
+    database = OneListener(199)
+    playlists = Playlists(database)  # type: ignore[arg-type]
+    playlist = playlists.create("ana", "x" * 200, ["a"] * 3000)
+    assert (len(playlist.name), len(playlist.tracks)) == (MAX_NAME_LENGTH, MAX_TRACKS)
+    assert read_playlist(database.updates[0]) == playlist
+    with pytest.raises(LimitExceeded, match="at most 2000 tracks, not 2001"):
+        playlists.update("ana", "p", None, ["a"] * 2001)
+    assert playlists.update("ana", "p", None, None) and len(database.updates) == 1, "nothing to change"
+    assert playlists.update("ana", "p", "New", None)
+    assert database.updates[1] == {"$set": {"name": "New", "version": 1}}
+    database.count = 200
+    with pytest.raises(LimitExceeded, match="at most 200 playlists"):
+        playlists.create("ana", "one too many")

@@ -1,0 +1,95 @@
+"""Everything that MongoDB holds of a listener: history, playlists, the stream's profile; all of it for export and deletion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pymongo.database import Database
+
+from ui.data.history import History, profile_entries
+from ui.data.mongo import Document, unavailable_on_error
+from ui.data.playlists import Playlists
+
+COLLECTIONS_BY_FIELD = ("listens", "playlists")
+"""Collections whose documents name their listener in the field `user_id`."""
+COLLECTIONS_BY_ID = ("places", "profiles", "recommendations")
+"""Collections with one document a listener, whose `_id` is the user id."""
+
+
+@dataclass(frozen=True)
+class TasteSummary:
+    """A listener's profile as the page shows it; what the stream does not write yet is empty.
+
+    interests : each (weight, ids of the tracks nearest to its medoid)
+    rejected : ids of tracks whose region lists avoid
+    muted : "artist:NAME" and "genre:NAME"
+    adventure : 0 (familiar) to 1 (adventurous); None where not set
+    path : ids of the tracks listened to, oldest first
+    """
+
+    interests: tuple[tuple[float, tuple[str, ...]], ...] = ()
+    rejected: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
+    adventure: float | None = None
+    path: tuple[str, ...] = ()
+
+
+class ListenerData:
+    """A listener's data by user id, which callers must take from the session. Methods raise LibraryUnavailable."""
+
+    def __init__(self, db: Database[Document]) -> None:
+        self._db = db
+        self.history = History(db)
+        self.playlists = Playlists(db)
+
+    def taste(self, user_id: str) -> TasteSummary:
+        """The summary of the listener's profile; empty before the stream has written one."""
+        fields = dict.fromkeys(("centres", "rejected", "muted", "adventure", "opinions"), 1)
+        with unavailable_on_error():
+            profile = self._db.profiles.find_one({"_id": user_id}, fields) or {}
+        return read_taste(profile)
+
+    def change_token(self, user_id: str) -> str:
+        """A string that differs as soon as the stream has updated the listener's profile."""
+        with unavailable_on_error():
+            profile = self._db.profiles.find_one({"_id": user_id}, {"updated_at": 1, "events_applied": 1}) or {}
+        return f"{profile.get('updated_at', '')}:{profile.get('events_applied', '')}"
+
+    def export(self, user_id: str) -> Document:
+        """All documents of a listener, by collection."""
+        with unavailable_on_error():
+            by_field: Document = {
+                name: list(self._db[name].find({"user_id": user_id})) for name in COLLECTIONS_BY_FIELD
+            }
+            return by_field | {name: self._db[name].find_one({"_id": user_id}) for name in COLLECTIONS_BY_ID}
+
+    def delete(self, user_id: str) -> None:
+        """Removes all documents of a listener."""
+        with unavailable_on_error():
+            for name in COLLECTIONS_BY_FIELD:
+                self._db[name].delete_many({"user_id": user_id})
+            for name in COLLECTIONS_BY_ID:
+                self._db[name].delete_one({"_id": user_id})
+
+    def exists(self, user_id: str) -> bool:
+        """Whether there is any document of this listener."""
+        queries = [(name, {"user_id": user_id}) for name in COLLECTIONS_BY_FIELD]
+        queries += [(name, {"_id": user_id}) for name in COLLECTIONS_BY_ID]
+        with unavailable_on_error():
+            return any(self._db[name].find_one(query, {"_id": 1}) for name, query in queries)
+
+
+def read_taste(profile: Document) -> TasteSummary:
+    """The summary of a profile document of any version."""
+    adventure = profile.get("adventure")
+    entries = sorted(profile_entries(profile), key=lambda entry: entry.listened_at)
+    return TasteSummary(
+        interests=tuple(
+            (float(centre.get("weight") or 0), tuple(str(track_id) for track_id in centre.get("tracks") or ()))
+            for centre in profile.get("centres") or ()
+        ),
+        rejected=tuple(str(track_id) for track_id in profile.get("rejected") or ()),
+        muted=tuple(str(target) for target in profile.get("muted") or ()),
+        adventure=float(adventure) if isinstance(adventure, (int, float)) else None,
+        path=tuple(entry.track_id for entry in entries),
+    )

@@ -1,0 +1,109 @@
+"""A listener's playlists, in the collection `playlists`.
+
+`_id` is the playlist's id; fields: user_id, name, tracks (ids in order), made_at, version (of the code that wrote the document;
+absent means 1). Changes set single fields, so fields of a later version are kept; readers give missing ones a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pymongo.database import Database
+
+from ui.data.mongo import Document, unavailable_on_error
+
+PLAYLIST_VERSION = 1
+MAX_PLAYLISTS = 200
+MAX_TRACKS = 2000
+MAX_NAME_LENGTH = 100
+
+
+class LimitExceeded(ValueError):
+    """More playlists or tracks than a listener may have; the message gives the limit."""
+
+
+@dataclass(frozen=True)
+class Playlist:
+    """tracks : their ids, in order"""
+
+    playlist_id: str
+    name: str
+    tracks: tuple[str, ...]
+
+
+class Playlists:
+    """Playlists by listener: no listener can read or change another's. Methods raise LibraryUnavailable."""
+
+    def __init__(self, db: Database[Document]) -> None:
+        self._playlists = db.playlists
+        self._has_index = False
+
+    def of(self, user_id: str) -> list[Playlist]:
+        """The listener's playlists, by name."""
+        with unavailable_on_error():
+            playlists = [read_playlist(document) for document in self._playlists.find({"user_id": user_id})]
+        return sorted(playlists, key=lambda playlist: (playlist.name.casefold(), playlist.playlist_id))
+
+    def get(self, user_id: str, playlist_id: str) -> Playlist | None:
+        """The listener's playlist of this id; None where there is none."""
+        with unavailable_on_error():
+            document = self._playlists.find_one({"_id": playlist_id, "user_id": user_id})
+        return None if document is None else read_playlist(document)
+
+    def create(self, user_id: str, name: str, tracks: Iterable[str] = ()) -> Playlist:
+        """A new playlist; name and tracks are cut to their limits. Raises LimitExceeded."""
+        playlist = Playlist(uuid4().hex, name[:MAX_NAME_LENGTH], tuple(tracks)[:MAX_TRACKS])
+        with unavailable_on_error():
+            self._create_index()
+            if self._playlists.count_documents({"user_id": user_id}, limit=MAX_PLAYLISTS) >= MAX_PLAYLISTS:
+                raise LimitExceeded(f"A listener can have at most {MAX_PLAYLISTS} playlists. Delete one first.")
+            self._playlists.insert_one(playlist_document(playlist, user_id, datetime.now(UTC)))
+        return playlist
+
+    def update(self, user_id: str, playlist_id: str, name: str | None, tracks: list[str] | None) -> bool:
+        """Changes name, tracks or both, None leaves them; False where the listener has no such playlist.
+
+        Raises LimitExceeded.
+        """
+        if tracks is not None and len(tracks) > MAX_TRACKS:
+            raise LimitExceeded(f"A playlist can have at most {MAX_TRACKS} tracks, not {len(tracks)}.")
+        changes = {"name": name and name[:MAX_NAME_LENGTH], "tracks": tracks}
+        fields = {field: value for field, value in changes.items() if value is not None}
+        if not fields:
+            return True
+        with unavailable_on_error():
+            result = self._playlists.update_one(
+                {"_id": playlist_id, "user_id": user_id}, {"$set": {**fields, "version": PLAYLIST_VERSION}}
+            )
+        return result.matched_count == 1
+
+    def delete(self, user_id: str, playlist_id: str) -> bool:
+        """Whether the listener had such a playlist."""
+        with unavailable_on_error():
+            return self._playlists.delete_one({"_id": playlist_id, "user_id": user_id}).deleted_count == 1
+
+    def _create_index(self) -> None:
+        if not self._has_index:
+            self._playlists.create_index("user_id")
+            self._has_index = True
+
+
+def playlist_document(playlist: Playlist, user_id: str, made_at: datetime) -> Document:
+    """The document of `playlists` for a new playlist."""
+    return {
+        "_id": playlist.playlist_id,
+        "user_id": user_id,
+        "name": playlist.name,
+        "tracks": list(playlist.tracks),
+        "made_at": made_at,
+        "version": PLAYLIST_VERSION,
+    }
+
+
+def read_playlist(document: Document) -> Playlist:
+    """The playlist in a document of any version."""
+    tracks = tuple(str(track_id) for track_id in document.get("tracks") or ())
+    return Playlist(str(document["_id"]), str(document.get("name") or ""), tracks)

@@ -1,0 +1,91 @@
+"""A listener's list of recommendations, as `publish` and the stream write it to MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from batch.mongo import NEW_LISTENERS
+from ui.data.mongo import Document
+
+
+@dataclass(frozen=True)
+class Item:
+    """A place in a list.
+
+    score : None where the list has none
+    because : ids of the listener's tracks that led to this one
+    explore : whether the place goes to a track unlike those played
+    parts : the score's terms, by name
+    percentile : share of all tracks that are less similar to what was played, 0 to 100; None where unknown
+    """
+
+    track_id: str
+    rank: int
+    score: float | None = None
+    because: tuple[str, ...] = ()
+    reason: str = ""
+    explore: bool = False
+    parts: Mapping[str, float] = field(default_factory=dict)
+    percentile: float | None = None
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """A ranked list. user_id : the listener, or NEW_LISTENERS for the list of those without their own"""
+
+    user_id: str
+    items: tuple[Item, ...]
+    generation: int | None = None
+    generated_at: datetime | None = None
+    model_version: str = ""
+    events_applied: int | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        return self.user_id != NEW_LISTENERS
+
+    @property
+    def change_token(self) -> str:
+        """A string that differs as soon as there is another list."""
+        generated_at = self.generated_at.isoformat() if self.generated_at else ""
+        return f"{self.user_id}:{self.generation}:{generated_at}:{self.model_version}"
+
+
+def read_recommendations(document: Document) -> Recommendations:
+    """The list that a document of `recommendations` holds; missing fields get defaults, unknown ones are ignored."""
+    items = [
+        _read_item(item, position)
+        for position, item in enumerate(document.get("items") or [], start=1)
+        if item.get("track_id") is not None
+    ]
+    generated_at = document.get("generated_at")
+    if isinstance(generated_at, datetime) and generated_at.tzinfo is None:
+        generated_at = generated_at.replace(tzinfo=UTC)
+    return Recommendations(
+        user_id=document["_id"],
+        items=tuple(sorted(items, key=lambda item: item.rank)),
+        generation=document.get("generation"),
+        generated_at=generated_at if isinstance(generated_at, datetime) else None,
+        model_version=str(document.get("model_version") or ""),
+        events_applied=document.get("events_applied"),
+    )
+
+
+def _read_item(item: Document, position: int) -> Item:
+    return Item(
+        track_id=str(item["track_id"]),
+        rank=int(item.get("rank") or position),
+        score=None if item.get("score") is None else float(item["score"]),
+        because=tuple(str(track_id) for track_id in item.get("because") or ()),
+        reason=str(item.get("reason") or ""),
+        explore=bool(item.get("explore")),
+        parts={str(name): float(part) for name, part in (item.get("parts") or {}).items() if _is_number(part)},
+        percentile=float(item["percentile"]) if _is_number(item.get("percentile")) else None,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
