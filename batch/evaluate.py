@@ -1,8 +1,8 @@
-"""Job: the latest model is measured on the library that it serves: report.html and report.json.
+"""Job: measures the latest model on the library that it serves and writes the report card, report.html and report.json.
 
     spark-submit.sh batch/evaluate.py [--out DIR]
 
-Without --out both go to models/<version>/report/. Nothing is taken from the training's own figures.
+Without --out both go to models/<version>/report/. All figures are measured in this run; none is taken from the training.
 """
 
 from __future__ import annotations
@@ -22,214 +22,228 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from batch import registry
+from batch import atomic, job, registry
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit
-from batch.library.labels import spellings, tags
+from batch.library.labels import spellings, track_labels
 from batch.model import genre_mlp, metric_learning
-from batch.model.training_set import Known, columns, library_features
-from batch.report.measures import TEN, Library, genre_precision, hubness, index_quality, simulated_lists
-from conf.settings import Settings, settings
+from batch.model.genre_examples import examples
+from batch.model.training_set import TrainingSet, library_features, training_set
+from batch.report.measures import (
+    LIST_LENGTH,
+    MeasuredLibrary,
+    genre_precision,
+    hubness,
+    index_quality,
+    simulated_lists,
+)
+from conf.settings import Settings
 
 
 class NothingToMeasure(ValueError):
-    """The model and the library have no tracks in common."""
+    """The model and the library have fewer than two tracks in common."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="batch/evaluate.py", description="Write the latest model's report card.")
-    parser.add_argument("--out", type=Path, help="folder for report.html and report.json; else the model version's")
-    given = parser.parse_args(arguments)
-    try:
-        chosen = settings()
-    except ValueError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
-    try:
-        model = registry.latest(chosen.models.root)
-    except (registry.ModelUnusable, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
-    spark = SparkSession.builder.appName("evaluate").getOrCreate()
-    try:
-        report, folder = evaluate(spark, chosen, model, given.out)
-    except (ValueError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
-    finally:
-        spark.stop()
-    print(f"{headline(report)}\nreport: {folder / 'report.html'}", flush=True)
-    return 0
+    return job.run(
+        "batch/evaluate.py",
+        "Write the latest model's report card.",
+        _work,
+        arguments,
+        add_arguments=lambda parser: parser.add_argument(
+            "--out", type=Path, help="folder for report.html and report.json; else the model version's"
+        ),
+    )
+
+
+def _work(settings: Settings, options: argparse.Namespace) -> str | None:
+    model = registry.latest(settings.models.root)  # before Spark starts
+
+    def evaluated(spark: SparkSession) -> str:
+        report, folder = evaluate(spark, settings, model, options.out)
+        return f"{headline(report)}\nreport: {folder / 'report.html'}"
+
+    return job.in_spark("evaluate", evaluated)
 
 
 def evaluate(
     spark: SparkSession, settings: Settings, model: registry.Model, out: Path | None = None
 ) -> tuple[dict[str, Any], Path]:
-    """(the report, the folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable."""
+    """(report, folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable.
+
+    out : the folder; None: the model version's
+    """
     started = time.monotonic()
     parameters = model.value("parameters")
-    shape = genre_mlp.Shape.read(parameters["genre"]) if parameters.get("genre") else genre_mlp.Shape()
+    stored = parameters.get("genre")
+    hyperparameters = genre_mlp.Hyperparameters.read(stored) if stored else genre_mlp.Hyperparameters()
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
-        known = columns(tracks, settings)
+        dataset = training_set(tracks, settings)
     finally:
         tracks.unpersist()
-    fits(known, model)
-    library, gone = of_model(known, model)
-    lists, places = served(model, library.index), placed(model, library.index)
+    check_features(dataset, model)
+    library, withdrawn = measured_library(dataset, model)
+    lists, positions = served_lists(model, library.index), map_positions(model, library.index)
+    metric = metric_learning.learned_metric(library.standardised, library.labels)
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "library": settings.library.root,
         "tracks": len(library.index),
-        "artists": int(len(np.unique(library.tags.artist[library.tags.artist >= 0]))),
-        "gone_since": gone,
-        "not_in_model": len(known.ids) - len(library.index),
+        "artists": int(len(np.unique(library.labels.artist[library.labels.artist >= 0]))),
+        "gone_since": withdrawn,
+        "not_in_model": len(dataset.ids) - len(library.index),
         "index": index_quality(library.index),
         "precision": genre_precision(library),
         "hubness": hubness(library, lists),
-        "genres": genres(spark, known, shape, parameters.get("genre_chosen_on")),
+        "genres": genre_scores(spark, dataset, hyperparameters, parameters.get("genre_chosen_on")),
         "space": {
             "metric": parameters.get("metric", "plain"),
-            "judged": [vars(one) for one in metric_learning.learned(library.standardised, library.tags).judged],
+            "judged": [vars(score) for score in metric.scores],
         },
         "lists": simulated_lists(library),
         "machine": {"processors": os.cpu_count()},
     }
     report["seconds"] = round(time.monotonic() - started, 1)
     folder = out.absolute() if out else model.folder / "report"
-    _write(folder, report, pictures(report, library, places))
+    _write(folder, report, drawn_figures(report, library, positions))
     return report, folder
 
 
 def headline(report: dict[str, Any]) -> str:
-    """The report in a line or two."""
-    at = [f"@{one['k']} {one['recall']:.3f} ({100 * one['candidate_share']:.1f} %)" for one in report["index"]["at"]]
-    hubs = report["hubness"]
-    before, after = hubs["before"], hubs["after"]
+    """The report's main figures, one to three lines."""
+    recalls = [
+        f"@{figures['k']} {figures['recall']:.3f} ({100 * figures['candidate_share']:.1f} %)"
+        for figures in report["index"]["at"]
+    ]
+    before, after = report["hubness"]["before"], report["hubness"]["after"]
     among = "" if before["tracks"] == report["tracks"] else f" among {before['tracks']:,} of them"
     parts = [
-        *([f"recall (and candidates) {', '.join(at)}"] if at else []),
-        f"hubs{among}: skew {before['skew']:.2f} → {after['skew']:.2f}, in nobody's list "
+        *([f"recall (and candidates) {', '.join(recalls)}"] if recalls else []),
+        f"hubness{among}: skew {before['skew']:.2f} → {after['skew']:.2f}, in no list "
         f"{100 * before['in_no_list']:.1f} % → {100 * after['in_no_list']:.1f} %",
     ]
     lines = [f"{report['tracks']:,} tracks: {'; '.join(parts)}"]
     if precision := report["precision"]:
-        shown = ", ".join(f"{way['way']} {way['artist_filtered']:.2f}" for way in precision["ways"])
-        lines.append(f"precision@10 by genre, artist-filtered: {shown}")
+        by_way = ", ".join(f"{way['way']} {way['artist_filtered']:.2f}" for way in precision["ways"])
+        lines.append(f"precision@10 by genre, artist-filtered: {by_way}")
     if score := (report["genres"] or {}).get("score"):
-        lines.append(
-            f"genres of artists not learned from: accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}"
-        )
+        lines.append(f"genres on held-out artists: accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}")
     return "\n".join(lines)
 
 
-def fits(known: Known, model: registry.Model) -> None:
+def check_features(dataset: TrainingSet, model: registry.Model) -> None:
     """Raises FeaturesUnfit where the library's features are not of the kind that the model was trained on."""
     trained = (model.value("extractor_version"), model.value("dimensions"))
-    found = (known.extractor, known.vectors.shape[1])
-    if found != trained:
+    extracted = (dataset.extractor, dataset.vectors.shape[1])
+    if extracted != trained:
         raise FeaturesUnfit(
-            f"the library has {found[1]} features a track by {found[0]}, model {model.version} was trained on {trained[1]} by "
-            f"{trained[0]}; run ./spark-submit.sh batch/train.py"
+            f"the library has {extracted[1]} features a track by {extracted[0]}, model {model.version} was trained on "
+            f"{trained[1]} by {trained[0]}; run ./spark-submit.sh batch/train.py"
         )
 
 
-def of_model(known: Known, model: registry.Model) -> tuple[Library, int]:
-    """(the tracks that are in the library and in the model as trained, tracks of the model that the library has no more).
+def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[MeasuredLibrary, int]:
+    """(tracks that are both in the library and in the model as trained, number of the model's other tracks).
 
     Raises NothingToMeasure with fewer than two, IndexUnreadable.
     """
     whole = Index.open(model.folder / "index", as_trained=True)
-    rows = whole.rows_of(known.ids)
-    here = np.flatnonzero(rows >= 0)
-    if len(here) < 2:
+    rows = whole.rows_of(dataset.ids)
+    shared = np.flatnonzero(rows >= 0)
+    if len(shared) < 2:
         raise NothingToMeasure(
-            f"model {model.version} has {len(whole)} tracks and none or one of this library's {len(known.ids)}; "
-            "run ./spark-submit.sh batch/train.py"
+            f"model {model.version} has {len(whole)} tracks, {len(shared)} of them among this library's "
+            f"{len(dataset.ids)}; run ./spark-submit.sh batch/train.py"
         )
-    # both are sorted by id, so the rows of the smaller index follow the library
-    index = whole.only(rows[here]) if len(here) < len(whole) else whole
-    artists, albums, tagged = ([column[at] for at in here] for column in (known.artists, known.albums, known.genres))
-    spelt = spellings(tagged)
-    found = tags(artists, albums, tagged)
-    names = [spelt[name] for name in sorted(spelt)]  # as `labels` numbers them
-    return Library(index, index.space.standardised(known.vectors[here]), found, names), len(whole) - len(here)
+    # Both are sorted by id, so the rows of the smaller index follow the library's order.
+    index = whole.only(rows[shared]) if len(shared) < len(whole) else whole
+    artists, albums, genres = (
+        [column[row] for row in shared] for column in (dataset.artists, dataset.albums, dataset.genres)
+    )
+    spelling_of = spellings(genres)
+    genre_names = [spelling_of[name] for name in sorted(spelling_of)]  # in the order of their codes
+    library = MeasuredLibrary(
+        index, index.space.standardised(dataset.vectors[shared]), track_labels(artists, albums, genres), genre_names
+    )
+    return library, len(whole) - len(shared)
 
 
-def genres(spark: SparkSession, known: Known, shape: genre_mlp.Shape, chosen_on: str | None) -> dict[str, Any] | None:
-    """How well genres are told of artists that were not learned from, by networks of the model's shape; None without networks.
+def genre_scores(
+    spark: SparkSession, dataset: TrainingSet, hyperparameters: genre_mlp.Hyperparameters, chosen_on: str | None
+) -> dict[str, Any] | None:
+    """Score of genre networks on held-out artists; None where there is too little to train them.
 
-    chosen_on : tracks on which the shape was tuned; None: it is the default
+    hyperparameters : the model's
+    chosen_on : tracks on which they were tuned; None: they are the default
     `score` is None where there are too few artists to measure.
     """
-    examples = genre_mlp.examples(known.vectors, known.genres, known.artists, known.splits)
-    if examples is None:
+    learned = examples(dataset.vectors, dataset.genres, dataset.artists, dataset.splits)
+    if learned is None:
         return None
-    score = genre_mlp.held_out(spark, examples, shape)
+    score = genre_mlp.held_out_score(spark, learned, hyperparameters)
     return {
-        "genres": list(examples.genres),
+        "genres": list(learned.genres),
         "score": score.document() if score else None,
         "shape_chosen_on": chosen_on,
         "shape_shares_tracks": chosen_on == genre_mlp.SHARED_TRACKS,
     }
 
 
-def served(model: registry.Model, index: Index) -> NDArray[np.int64]:
-    """The first ten of each track's `similar` that are there, by row: int64 [shape=(n, 10)], -1 where there are fewer."""
-    lists = np.full((len(index), TEN), -1, dtype=np.int64)
+def served_lists(model: registry.Model, index: Index) -> NDArray[np.int64]:
+    """Rows of the first ten of each track's `similar` that the index has, -1 where there are fewer: int64 [shape=(n, 10)]."""
+    lists = np.full((len(index), LIST_LENGTH), -1, dtype=np.int64)
     for batch in model.batches("similar", ["track_id", "similar"]):
         rows = index.rows_of(batch.column("track_id").to_pylist())
         similar = batch.column("similar")
-        ids = index.rows_of(similar.flatten().field("track_id").to_pylist())
+        similar_rows = index.rows_of(similar.flatten().field("track_id").to_pylist())
         stops = np.cumsum(pc.list_value_length(similar).to_numpy())
-        for row, near in zip(rows.tolist(), np.split(ids, stops[:-1]), strict=True):
+        for row, neighbours in zip(rows.tolist(), np.split(similar_rows, stops[:-1]), strict=True):
             if row >= 0:
-                near = near[near >= 0][:TEN]
-                lists[row, : len(near)] = near
+                present = neighbours[neighbours >= 0][:LIST_LENGTH]
+                lists[row, : len(present)] = present
     return lists
 
 
-def placed(model: registry.Model, index: Index) -> NDArray[np.float32] | None:
-    """Each track's place on the map: float32 [shape=(n, 2)]; None in a version of a format without one."""
+def map_positions(model: registry.Model, index: Index) -> NDArray[np.float32] | None:
+    """Each track's position on the map: float32 [shape=(n, 2)]; None in a version of a format without a map."""
     if not model.has("map") and model.manifest["format"] == 1:
         return None
-    places = np.zeros((len(index), 2), dtype=np.float32)
+    positions = np.zeros((len(index), 2), dtype=np.float32)
     for batch in model.batches("map", ["track_id", "x", "y"]):
         rows = index.rows_of(batch.column("track_id").to_pylist())
-        there = rows >= 0
-        places[rows[there]] = np.stack([batch.column("x").to_numpy(), batch.column("y").to_numpy()], axis=1)[there]
-    return places
+        is_present = rows >= 0
+        plane = np.stack([batch.column("x").to_numpy(), batch.column("y").to_numpy()], axis=1)
+        positions[rows[is_present]] = plane[is_present]
+    return positions
 
 
-def pictures(report: dict[str, Any], library: Library, places: NDArray[np.float32] | None) -> dict[str, str]:
-    """PNG in base64 by section."""
-    from batch.report import figures as draw
+def drawn_figures(
+    report: dict[str, Any], library: MeasuredLibrary, positions: NDArray[np.float32] | None
+) -> dict[str, str]:
+    """The page's figures, PNG in base64 by section."""
+    from batch.report import figures
 
-    found = {"hubness": draw.hubness(report["hubness"])}
+    drawn = {"hubness": figures.hubness(report["hubness"])}
     if report["index"]["at"]:
-        found["recall"] = draw.recall(report["index"])
+        drawn["recall"] = figures.recall(report["index"])
     if report["precision"]:
-        found["precision"] = draw.precision(report["precision"])
-    if (heard := report["genres"]) and heard["score"]:
-        found["confusion"] = draw.confusion(heard["genres"], np.array(heard["score"]["confusion"]))
-    if places is not None:
-        found["plane"] = draw.plane(places, library.tags.genre, library.genres)
-    return found
+        drawn["precision"] = figures.precision(report["precision"])
+    if (genres := report["genres"]) and genres["score"]:
+        drawn["confusion"] = figures.confusion(genres["genres"], np.array(genres["score"]["confusion"]))
+    if positions is not None:
+        drawn["plane"] = figures.plane(positions, library.labels.genre, library.genres)
+    return drawn
 
 
 def _write(folder: Path, report: dict[str, Any], drawn: dict[str, str]) -> None:
-    """Both files, each whole or not at all."""
     from batch.report.html import page
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
-        ("report.html", page(report, drawn)),
-    ):
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / name)
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic.write_text(folder / "report.json", text)
+    atomic.write_text(folder / "report.html", page(report, drawn))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""Delta in, Delta out, and nothing else."""
+"""Delta tables: read with a fixed schema, merge by natural key, delete by key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from delta.tables import DeltaTable
+from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 
 def table(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
-    """The table, with exactly the schema's columns in their order; no rows where it does not exist yet.
+    """The table with exactly the schema's columns in their order; no rows where it does not exist yet.
 
     A column that an older table lacks is null.
     """
@@ -27,34 +27,18 @@ def table(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
 
 
 def upsert(rows: DataFrame, path: str, key: Sequence[str]) -> None:
-    """Writes rows by their natural key, so that writing them twice changes nothing. Creates the table where it is missing."""
-    spark = rows.sparkSession
-    if not DeltaTable.isDeltaTable(spark, path):
+    """Merges rows by their natural key, so that writing them twice changes nothing. Creates the table where it is missing."""
+    if not DeltaTable.isDeltaTable(rows.sparkSession, path):
         rows.write.format("delta").mode("append").save(path)
         return
-    same = " AND ".join(f"stored.{column} = new.{column}" for column in key)
-    merge = DeltaTable.forPath(spark, path).alias("stored").merge(rows.alias("new"), same)
-    merge.withSchemaEvolution().whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-
-
-def insert_new(rows: DataFrame, path: str, key: Sequence[str]) -> None:
-    """Adds the rows whose key the table lacks and leaves the others as they are."""
-    spark = rows.sparkSession
-    if not DeltaTable.isDeltaTable(spark, path):
-        rows.dropDuplicates(list(key)).write.format("delta").mode("append").save(path)
-        return
-    same = " AND ".join(f"stored.{column} = new.{column}" for column in key)
-    merge = DeltaTable.forPath(spark, path).alias("stored").merge(rows.dropDuplicates(list(key)).alias("new"), same)
-    merge.whenNotMatchedInsertAll().execute()
+    merge = _merge(rows, path, key).withSchemaEvolution()
+    merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
 
 def remove(keys: DataFrame, path: str) -> None:
     """Deletes the rows that have one of these keys (all columns of `keys`)."""
-    spark = keys.sparkSession
-    if not DeltaTable.isDeltaTable(spark, path):
-        return
-    same = " AND ".join(f"stored.{column} = gone.{column}" for column in keys.columns)
-    DeltaTable.forPath(spark, path).alias("stored").merge(keys.alias("gone"), same).whenMatchedDelete().execute()
+    if DeltaTable.isDeltaTable(keys.sparkSession, path):
+        _merge(keys, path, keys.columns).whenMatchedDelete().execute()
 
 
 def version(spark: SparkSession, path: str) -> int | None:
@@ -62,3 +46,8 @@ def version(spark: SparkSession, path: str) -> int | None:
     if not DeltaTable.isDeltaTable(spark, path):
         return None
     return int(DeltaTable.forPath(spark, path).history(1).select("version").collect()[0][0])
+
+
+def _merge(rows: DataFrame, path: str, key: Sequence[str]) -> DeltaMergeBuilder:
+    has_same_key = " AND ".join(f"stored.{column} = new.{column}" for column in key)
+    return DeltaTable.forPath(rows.sparkSession, path).alias("stored").merge(rows.alias("new"), has_same_key)

@@ -1,10 +1,10 @@
-"""The one way into MongoDB for batch: documents upserted by `_id`, many at a time, touching only the fields given."""
+"""MongoDB for the batch jobs: a checked connection, and bulk upserts by `_id` that touch only the fields given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
     from conf.settings import Mongo
 
-BULK = 500
-"""Documents in one request; one with features and 50 similar tracks has about 6 kB."""
-PATIENCE_MS = 5000
-EVERYONE = "*"
-"""`_id` of the list for listeners without events, which publish writes; no listener may have it."""
+DOCUMENTS_PER_REQUEST = 500
+"""A track with features and 50 similar tracks has about 6 kB."""
+SERVER_TIMEOUT_MS = 5000
+NEW_LISTENERS = "*"
+"""`_id` of the list for new listeners, which publish writes; reserved, no listener may have it."""
+
+T = TypeVar("T")
 
 
 class MongoAway(ConnectionError):
@@ -24,18 +26,18 @@ class MongoAway(ConnectionError):
 
 
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
-    """A connection to the server. Raises MongoAway where it does not answer within five seconds."""
+    """A connection to the server. Raises MongoAway where it does not answer within SERVER_TIMEOUT_MS."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
     connection: MongoClient[dict[str, Any]] = MongoClient(
-        mongo.uri.get_secret_value(), serverSelectionTimeoutMS=PATIENCE_MS, tz_aware=True
+        mongo.uri.get_secret_value(), serverSelectionTimeoutMS=SERVER_TIMEOUT_MS, tz_aware=True
     )
     try:
         connection.admin.command("ping")
     except PyMongoError as error:
         connection.close()
-        reason = type(error).__name__  # the message may repeat the URI
+        reason = type(error).__name__  # the message may repeat the URI, which holds a password
         raise MongoAway(
             f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI"
         ) from error
@@ -43,28 +45,29 @@ def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
 
 
 def upsert(documents: Iterable[dict[str, Any]], collection: Collection[dict[str, Any]]) -> int:
-    """Sets the documents' fields under their `_id`, leaving other fields of theirs alone; a field of None is removed.
+    """Sets the documents' fields under their `_id` and leaves other fields as they are; a field of None is removed.
 
-    Returns how many documents there were.
+    Returns the number of documents.
     """
     from pymongo import UpdateOne
 
-    done = 0
-    for bulk in _bulks(documents):
+    count = 0
+    for chunk in chunks(documents, DOCUMENTS_PER_REQUEST):
         collection.bulk_write(
-            [UpdateOne({"_id": document["_id"]}, _change(document), upsert=True) for document in bulk], ordered=False
+            [UpdateOne({"_id": document["_id"]}, _update(document), upsert=True) for document in chunk], ordered=False
         )
-        done += len(bulk)
-    return done
+        count += len(chunk)
+    return count
 
 
-def _change(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The values in lists of `size`; the last one may be shorter."""
+    remaining = iter(values)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
+
+
+def _update(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     present = {name: value for name, value in document.items() if value is not None and name != "_id"}
     absent = {name: "" for name, value in document.items() if value is None}
     return {operator: fields for operator, fields in (("$set", present), ("$unset", absent)) if fields}
-
-
-def _bulks(documents: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    rest = iter(documents)
-    while bulk := list(islice(rest, BULK)):
-        yield bulk

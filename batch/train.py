@@ -1,10 +1,10 @@
-"""Job: the features become a model version: space, LSH index, genre network, each track's similar tracks, a map.
+"""Job: trains a model version on the features: metric, LSH index, genre networks, lists of similar tracks, map.
 
     spark-submit.sh batch/train.py [--tune]
 
-A version is trained on one library's tracks that are there. Where a whole version for exactly these features and defaults exists,
-it is made `latest` again and nothing is trained. With --tune, hashes, bands and dimensions of the index and the shape of the
-network are swept first; later trainings of a library of about that size go on with what was found.
+A version is trained on the present tracks of one library. Where a complete version with the same fingerprint exists, it becomes
+`latest` again and nothing is trained. With --tune, the settings of the hash tables and the hyperparameters of the genre networks
+are swept first; later trainings of a library of about the same size use the result.
 """
 
 from __future__ import annotations
@@ -27,14 +27,22 @@ from batch.index.lsh import NEAR, Index
 from batch.index.tuning import TARGET_RECALL, Banding, default_banding
 from batch.lake import version as table_version
 from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
-from batch.model.artist_cap import MOST_OF_ARTIST, WINDOW
-from batch.model.training_set import MOST, Known, columns, fingerprint, is_usable, library_features
+from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
+from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
+from batch.model.training_set import (
+    MAX_FEATURE,
+    TrainingSet,
+    fingerprint,
+    is_usable,
+    library_features,
+    training_set,
+)
 from conf.settings import Settings
 
-SIMILAR = 50
-_BANDING = frozenset(Banding.__dataclass_fields__)
-NAMED = 5
-"""Track ids that a message names."""
+SIMILAR_TRACKS = 50
+"""Length of each track's list of similar tracks."""
+NAMED_TRACKS_IN_MESSAGE = 5
+_BANDING_FIELDS = frozenset(Banding.__dataclass_fields__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,95 +52,104 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lambda settings, options: job.in_spark("train", lambda spark: summary(train(spark, settings, options.tune))),
         arguments,
         add_arguments=lambda parser: parser.add_argument(
-            "--tune", action="store_true", help="sweep the index's and the network's settings first (minutes)"
+            "--tune", action="store_true", help="sweep the settings of index and genre networks first (minutes)"
         ),
     )
 
 
 def summary(model: registry.Model) -> str:
-    """What a training says at its end."""
-    met = model.value("metrics")
+    """What the job prints at its end: quality of the index and of the genre networks, and tracks left out."""
+    metrics, manifest = model.value("metrics"), model.manifest
+    recall = metrics["recall_at_20"]
     lines = [
-        f"model {model.version}: {model.manifest['tracks']:,} tracks, recall@20 {met['recall_at_20']:.3f} with "
-        f"{100 * met['candidate_share']:.1f} % of the tracks as candidates; space: {model.manifest['parameters']['metric']}"
+        f"model {model.version}: {manifest['tracks']:,} tracks, recall@20 {recall:.3f} with "
+        f"{100 * metrics['candidate_share']:.1f} % of the tracks as candidates; metric: {manifest['parameters']['metric']}"
     ]
-    if met["recall_at_20"] < TARGET_RECALL:
-        advice = "no banding that was tried does better" if model.manifest["tuned"] else "--tune tries other bandings"
+    if recall < TARGET_RECALL:
+        advice = "no setting of the sweep does better" if manifest["tuned"] else "--tune tries other settings"
+        lines.append(f"the hash tables miss their target: recall@20 {recall:.3f}, target {TARGET_RECALL}; {advice}")
+    if score := metrics.get("genre"):
+        figures = f"accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}"
+        lines.append(f"genres on held-out artists: {figures} ({score['how']})")
+        if score.get("shape_shares_tracks"):
+            lines.append(
+                f"the networks' hyperparameters were chosen on {genre_mlp.SHARED_TRACKS}: the score is slightly optimistic"
+            )
+    elif manifest["genres"]:
+        lines.append("genres: too few artists to measure the networks on held-out ones")
+    if left_out := manifest["left_out"]:
+        rest = " …" if len(left_out) > NAMED_TRACKS_IN_MESSAGE else ""
         lines.append(
-            f"the bands miss their target: recall@20 {met['recall_at_20']:.3f}, aimed at {TARGET_RECALL}; {advice}"
-        )
-    if genres := met.get("genre"):
-        scores = f"accuracy {genres['accuracy']:.3f}, macro-F1 {genres['macro_f1']:.3f}"
-        lines.append(f"genres of artists not learned from: {scores} ({genres['how']})")
-        if genres.get("shape_shares_tracks"):
-            lines.append(f"the networks' shape was chosen on {genre_mlp.SHARED_TRACKS}: the score is a little too good")
-    elif model.manifest["genres"]:
-        lines.append("genres: too few artists to measure how well they are told")
-    if left_out := model.manifest["left_out"]:
-        rest = " …" if len(left_out) > NAMED else ""
-        lines.append(
-            f"{len(left_out)} tracks left out, their features are not finite numbers below {MOST:g}: "
-            f"{', '.join(left_out[:NAMED])}{rest}"
+            f"{len(left_out)} tracks left out, their features are not finite numbers below {MAX_FEATURE:g}: "
+            f"{', '.join(left_out[:NAMED_TRACKS_IN_MESSAGE])}{rest}"
         )
     return "\n".join(lines)
 
 
 def train(spark: SparkSession, settings: Settings, tune: bool = False) -> registry.Model:
-    """The model for the library's present features: an existing version, or a new one. Raises NoFeatures, TooFewTracks."""
+    """The model of the library's present features: an existing version, or a new one. Raises NoFeatures, TooFewTracks."""
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
-        known = columns(tracks, settings)
-        print_of = fingerprint(known, defaults(len(known.ids)))
-        existing = registry.whole(settings.models.root, print_of)
+        dataset = training_set(tracks, settings)
+        dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)))
+        existing = registry.whole(settings.models.root, dataset_fingerprint)
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
             return existing
-        return _new_version(spark, settings, tracks.where(is_usable()), known, print_of, tune)
+        return _new_version(spark, settings, tracks.where(is_usable()), dataset, dataset_fingerprint, tune)
     finally:
         tracks.unpersist()
 
 
 def defaults(tracks: int) -> dict[str, Any]:
-    """What a training of so many tracks starts from, in the fingerprint: an upgrade that changes it trains anew."""
+    """Settings that a training starts from; part of the fingerprint, so an upgrade that changes them trains anew.
+
+    tracks : in the library
+    """
     return {
         "banding": asdict(default_banding(tracks)),
         "target_recall": TARGET_RECALL,
-        "genre": {**asdict(genre_mlp.Shape()), "fewest": genre_mlp.FEWEST_TRACKS, "seeds": genre_mlp.SEEDS},
+        "genre": {**asdict(genre_mlp.Hyperparameters()), "fewest": MIN_GENRE_TRACKS, "seeds": genre_mlp.PAIRS},
         "metric": [
             metric_learning.ALBUM_SHRINKAGE,
             metric_learning.ALBUM_POWER,
             metric_learning.GENRE_SHRINKAGE,
             metric_learning.GENRE_LENGTH,
         ],
-        "similar": [SIMILAR, MOST_OF_ARTIST, WINDOW, NEAR],
+        "similar": [SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, NEAR],
         "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
 
 
 def _new_version(
-    spark: SparkSession, settings: Settings, tracks: DataFrame, known: Known, print_of: str, tune: bool
+    spark: SparkSession,
+    settings: Settings,
+    tracks: DataFrame,
+    dataset: TrainingSet,
+    dataset_fingerprint: str,
+    tune: bool,
 ) -> registry.Model:
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
-    earlier = last_tuned(root, known.vectors.shape)
+    earlier = last_tuned(root, dataset.vectors.shape)
     with registry.new_version(root, now) as (version, folder):
-        fitted = fit_index.fit(tracks.select("vector"), known.vectors, known.tags, earlier.banding)
+        fitted = fit_index.fit(tracks.select("vector"), dataset.vectors, dataset.labels, earlier.banding)
         if tune:
-            fitted = fit_index.rehashed(spark, fitted, sweep.tuned(spark, fitted.points, folder))
-        index = with_index(spark, known, fitted, folder)
-        similar = fit_index.similar(tracks.select("track_id"), str(folder / "index"), SIMILAR)
+            fitted = fit_index.rehashed(spark, fitted, sweep.tuned_banding(spark, fitted.points, folder))
+        index = saved_index(spark, dataset, fitted, folder)
+        similar = fit_index.similar_lists(tracks.select("track_id"), str(folder / "index"), SIMILAR_TRACKS)
         similar.write.parquet(registry.uri(folder / "similar"))
         similar = spark.read.parquet(registry.uri(folder / "similar"))
-        fit_index.keep_near(similar, folder / "index")
-        map_of(spark, index, similar).write.parquet(registry.uri(folder / "map"))
-        network, chosen_on = with_genres(spark, known, tracks, folder, None if tune else earlier)
+        fit_index.save_neighbours(similar, folder / "index")
+        library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
+        networks, chosen_on = saved_genre_networks(spark, dataset, tracks, folder, None if tune else earlier)
         described = {
             "version": version,
             "created_at": now.isoformat(),
             "library": settings.library.root,
-            "fingerprint": print_of,
+            "fingerprint": dataset_fingerprint,
             "tuned": tune,
             "tables": {name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")},
-            **manifest(known, fitted, network, chosen_on),
+            **manifest(dataset, fitted, networks, chosen_on),
         }
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)
         registry.write_manifest(folder, described)
@@ -140,105 +157,109 @@ def _new_version(
 
 
 def manifest(
-    known: Known, fitted: fit_index.Fitted, network: genre_mlp.GenreModel | None, chosen_on: str | None
+    dataset: TrainingSet, fitted: fit_index.Fitted, networks: genre_mlp.GenreModel | None, chosen_on: str | None
 ) -> dict[str, Any]:
-    """What the manifest says of the tracks, what was made of them, and how good it is.
+    """The manifest's part on the training set, the parameters, and the quality of the model.
 
-    chosen_on : tracks on which the networks' shape was tuned; None: it is the default
+    networks : None where there was too little to learn from
+    chosen_on : tracks on which the networks' hyperparameters were tuned; None: they are the default
     """
-    met, score = fitted.quality, network.score if network else None
+    quality, score = fitted.quality, networks.score if networks else None
     shares = {"shape_shares_tracks": chosen_on == genre_mlp.SHARED_TRACKS}
     return {
-        "tracks": len(known.ids),
-        "left_out": known.left_out,
-        "extractor_version": known.extractor,
-        "dimensions": int(known.vectors.shape[1]),
+        "tracks": len(dataset.ids),
+        "left_out": dataset.left_out,
+        "extractor_version": dataset.extractor,
+        "dimensions": int(dataset.vectors.shape[1]),
         "parameters": {
             **asdict(fitted.banding),
-            "bucket_length": met.width,
+            "bucket_length": quality.width,
             "seed": fit_index.SEED,
             "metric": fitted.metric.name,
-            "genre": asdict(network.shape) if network else None,
+            "genre": asdict(networks.hyperparameters) if networks else None,
             "genre_chosen_on": chosen_on,
         },
-        "genres": list(network.ensemble.genres) if network else [],
+        "genres": list(networks.ensemble.genres) if networks else [],
         "metrics": {
-            "recall_at_20": met.recall,
-            "candidate_share": met.candidates,
-            "fewer_than_20": met.short,
-            "largest_bucket": met.largest_bucket,
-            "metrics_tried": [asdict(one) for one in fitted.metric.judged],
+            "recall_at_20": quality.recall,
+            "candidate_share": quality.candidates,
+            "fewer_than_20": quality.short,
+            "largest_bucket": quality.largest_bucket,
+            "metrics_tried": [asdict(metric_score) for metric_score in fitted.metric.scores],
             "genre": {**score.document(), **shares} if score else None,
         },
         "libraries": {name: library_version(name) for name in ("pyspark", "numpy", "librosa")},
     }
 
 
-def with_index(spark: SparkSession, known: Known, fitted: fit_index.Fitted, folder: Path) -> Index:
-    """Saves the index and MLlib's models; the index with local scales."""
-    fit_index.as_index(known.ids, known.artists, fitted).save(folder / "index")
+def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fitted, folder: Path) -> Index:
+    """Saves the index and MLlib's models; returns the index, with local scales."""
+    fit_index.as_index(dataset.ids, dataset.artists, fitted).save(folder / "index")
     for name, model in fitted.models.items():
         model.write().save(registry.uri(folder / "mllib" / name))
     return fit_index.with_scales(spark, folder / "index")
 
 
-def with_genres(
-    spark: SparkSession, known: Known, tracks: DataFrame, folder: Path, earlier: Tuned | None
+def saved_genre_networks(
+    spark: SparkSession, dataset: TrainingSet, tracks: DataFrame, folder: Path, earlier: Tuned | None
 ) -> tuple[genre_mlp.GenreModel | None, str | None]:
-    """Saves the genre networks and what they say of each track: (networks, tracks on which their shape was chosen).
+    """Trains and saves the genre networks and each track's posterior.
 
-    earlier : the shape to take; None: shapes are tried out first, and the table of that is saved
-    (None, None), and nothing is saved, where there is too little to learn from.
+    earlier : has the hyperparameters to use; None: they are tuned first, and the table of that is saved
+    Returns (networks, tracks on which the hyperparameters were chosen); (None, None) where there is too little to learn from.
     """
-    examples = genre_mlp.examples(known.vectors, known.genres, known.artists, known.splits)
-    if examples is None:
+    learned = examples(dataset.vectors, dataset.genres, dataset.artists, dataset.splits)
+    if learned is None:
         return None, None
     if earlier is None:
-        shape, tried = genre_mlp.tuned(spark, examples)
-        chosen_on = genre_mlp.chosen_on(examples) if tried else None
-        if tried:
-            spark.createDataFrame(tried).coalesce(1).write.parquet(registry.uri(folder / "genre_tuning"))
+        hyperparameters, table = genre_mlp.tuned(spark, learned)
+        chosen_on = genre_mlp.chosen_on(learned) if table else None
+        if table:
+            spark.createDataFrame(table).coalesce(1).write.parquet(registry.uri(folder / "genre_tuning"))
     else:
-        shape, chosen_on = earlier.shape, earlier.chosen_on
-    network = genre_mlp.fit(spark, examples, shape)
-    network.ensemble.save(folder / "genre.npz")
-    for name, model in network.models.items():
+        hyperparameters, chosen_on = earlier.hyperparameters, earlier.chosen_on
+    networks = genre_mlp.fit(spark, learned, hyperparameters)
+    networks.ensemble.save(folder / "genre.npz")
+    for name, model in networks.models.items():
         model.write().save(registry.uri(folder / "mllib" / "genre" / name))
     genre_mlp.posteriors(tracks, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
-    return network, chosen_on
+    return networks, chosen_on
 
 
-def map_of(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
-    """MAP of all tracks.  similar : SIMILAR"""
-    pulling = F.slice("similar", 1, map_layout.PULLS)
-    stored = similar.select(
+def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
+    """MAP of all tracks.  similar : `fit_index.SIMILAR_SCHEMA`"""
+    attracting = F.slice("similar", 1, map_layout.ATTRACTING)
+    table = similar.select(
         "track_id",
-        F.transform(pulling, lambda one: one["track_id"]).alias("near"),
-        F.transform(pulling, lambda one: one["score"]).alias("score"),
+        F.transform(attracting, lambda item: item["track_id"]).alias("neighbours"),
+        F.transform(attracting, lambda item: item["score"]).alias("scores"),
     ).toArrow()
-    lists = np.full((len(index), map_layout.PULLS), -1, dtype=np.int64)
-    weights = np.zeros(lists.shape, dtype=np.float32)
-    rows = index.rows_of(stored["track_id"].to_pylist())
-    for row, near, score in zip(rows, stored["near"].to_pylist(), stored["score"].to_pylist(), strict=True):
-        lists[row, : len(near)], weights[row, : len(near)] = index.rows_of(near), score
-    plane = map_layout.positions(np.asarray(index.vectors @ index.space.components[:, :2]), lists, weights)
-    places = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
-    return spark.createDataFrame(places, map_layout.MAP).coalesce(1)
+    neighbours = np.full((len(index), map_layout.ATTRACTING), -1, dtype=np.int64)
+    weights = np.zeros(neighbours.shape, dtype=np.float32)
+    rows = index.rows_of(table["track_id"].to_pylist())
+    for row, ids, scores in zip(rows, table["neighbours"].to_pylist(), table["scores"].to_pylist(), strict=True):
+        neighbours[row, : len(ids)], weights[row, : len(ids)] = index.rows_of(ids), scores
+    start = np.asarray(index.vectors @ index.space.components[:, :2])
+    plane = map_layout.positions(start, neighbours, weights)
+    positions = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
+    return spark.createDataFrame(positions, map_layout.MAP).coalesce(1)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Settings to train with.  chosen_on : tracks on which the shape was tuned; None: it is the default"""
+    """Settings to train with.  chosen_on : tracks on which the hyperparameters were tuned; None: they are the default"""
 
     banding: Banding
-    shape: genre_mlp.Shape = field(default_factory=genre_mlp.Shape)
+    hyperparameters: genre_mlp.Hyperparameters = field(default_factory=genre_mlp.Hyperparameters)
     chosen_on: str | None = None
 
 
 def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
-    """The settings of the newest tuned version of a library of about that size and the same features; else the defaults.
+    """Settings of the newest tuned version of a similar library; the defaults where there is none.
 
-    A version whose manifest lacks them is passed over.
+    root : of the model versions
+    shape : (tracks, dimensions); similar is a third to three times as many tracks with as many dimensions
+    A version whose manifest lacks the settings is passed over.
     """
     tracks, dimensions = shape
     for model in registry.readable(root):
@@ -246,13 +267,12 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
             is_like = model.value("dimensions") == dimensions and tracks / 3 <= model.value("tracks") <= tracks * 3
             if model.manifest.get("tuned") and is_like:
                 parameters = model.value("parameters")
-                banding = Banding(**{name: parameters[name] for name in parameters if name in _BANDING})
+                banding = Banding(**{name: parameters[name] for name in parameters if name in _BANDING_FIELDS})
                 if not (stored := parameters.get("genre")):
                     return Tuned(banding)
-                # A version from before this was noted may have chosen on any tracks.
-                return Tuned(
-                    banding, genre_mlp.Shape.read(stored), parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
-                )
+                # Early versions did not store what they were chosen on: it may have been any tracks.
+                chosen_on = parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
+                return Tuned(banding, genre_mlp.Hyperparameters.read(stored), chosen_on)
         except registry.ModelUnusable:
             continue
     return Tuned(default_banding(tracks))

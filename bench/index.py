@@ -32,7 +32,7 @@ from batch.index.lsh import SHORTLIST, SHORTLISTED, SHORTLISTED_OF, Index  # noq
 from batch.index.projection import grain_of, to_unit  # noqa: E402
 from batch.index.spark_join import band_table, neighbours  # noqa: E402
 from batch.index.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
-from batch.model.sweep import principal  # noqa: E402
+from batch.model.sweep import principal_components  # noqa: E402
 from bench.features import fma, grown, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
@@ -51,7 +51,7 @@ BANDINGS = {
 
 def built(points: np.ndarray, banding: Banding) -> tuple[Index, float, dict[str, float]]:
     """(index, seconds to build it, its quality on the queries that it is tuned on)."""
-    components, variances = principal(points, 32)
+    components, variances = principal_components(points, 32)
     spread = float(np.sqrt(variances[: banding.components].mean()))
     space = replace(drawn(banding, components, spread, 1), components=components, grain=grain_of(points, components))
     started = time.monotonic()

@@ -18,7 +18,7 @@ from batch import registry
 from batch.index.lsh import NEAR, Index, index, with_local_scales
 from batch.index.projection import grain_of, to_unit
 from batch.index.tuning import default_banding, drawn, narrowest, sample
-from batch.model.sweep import principal
+from batch.model.sweep import principal_components
 
 COMPONENTS = 32
 SEED = 20
@@ -76,7 +76,7 @@ def _index(made: Catalogue) -> tuple[Index, float, float]:
     mean, deviation = made.vectors.mean(axis=0), made.vectors.std(axis=0)
     points = to_unit(((made.vectors - mean) / deviation).astype(np.float32))
     banding = default_banding(len(points))
-    components, variances = principal(points, SKETCHED)
+    components, variances = principal_components(points, SKETCHED)
     spread = float(np.sqrt(variances[: banding.components].mean()))
     tried = replace(
         drawn(banding, components, spread, SEED),

@@ -27,7 +27,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from pymongo import MongoClient
 
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from bench.made_catalogue import Catalogue, catalogue, model
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, resident_bytes
@@ -163,7 +163,7 @@ class Bench:
             self.database.tracks.insert_many(self.made.documents(), ordered=False)
         first = [{"track_id": track, "rank": at + 1} for at, track in enumerate(self.made.ids[:30])]
         opening = {"items": first, "generation": 1, "generated_at": datetime.now(UTC), "events_applied": 0}
-        self.database.recommendations.replace_one({"_id": EVERYONE}, opening, upsert=True)
+        self.database.recommendations.replace_one({"_id": NEW_LISTENERS}, opening, upsert=True)
 
     def run(self, durable: bool) -> list[Measured]:
         """Starts the queries on new topics and measures each rate in turn."""
@@ -173,7 +173,7 @@ class Bench:
         admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1) for name in topics])
         admin.close()
         for collection in ("profiles", "recommendations"):
-            self.database[collection].delete_many({"_id": {"$ne": EVERYONE}})
+            self.database[collection].delete_many({"_id": {"$ne": NEW_LISTENERS}})
         environment = {
             **os.environ,
             f"{PREFIX}STREAM__METRICS_PORT": "0",

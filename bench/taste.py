@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import Index, index, with_local_scales
 from batch.index.projection import Space
-from batch.model.cold_start import opening
+from batch.model.cold_start import list_for_new_listeners
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
@@ -128,7 +128,7 @@ def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, arti
     heads = [
         {"track_id": ids[at], "title": "", "artist": artist.iloc[at], "genre": genre.iloc[at]} for at in range(len(ids))
     ]
-    first = [item["track_id"] for item in opening(heads, built, LISTED)]
+    first = [item["track_id"] for item in list_for_new_listeners(heads, built, LISTED)]
     return Tracks(built, genre.to_numpy(dtype=np.str_)[order], first)
 
 

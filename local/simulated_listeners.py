@@ -54,7 +54,7 @@ def _one_track(
     database: Any, user_id: str, liked: set[str], genre_of: dict[str, str], rng: random.Random
 ) -> list[Event]:
     recommendations = database.recommendations.find_one({"_id": user_id}) or database.recommendations.find_one(
-        {"_id": mongo.EVERYONE}
+        {"_id": mongo.NEW_LISTENERS}
     )
     listed_tracks = [
         item["track_id"] for item in (recommendations or {}).get("items", []) if item["track_id"] in genre_of

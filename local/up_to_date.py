@@ -8,11 +8,11 @@ from typing import Any
 
 from batch import mongo, registry
 from batch.audio.features import extractor_version
-from batch.library.files import AudioFile, Unusable
+from batch.library.files import AudioFile, UnusablePath
 from conf.settings import Settings
 
 
-def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[Unusable], settings: Settings) -> bool:
+def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[UnusablePath], settings: Settings) -> bool:
     """Whether the last batch run of this home saw exactly these files, and all that it made is still there."""
     try:
         model = registry.latest(settings.models.root)
@@ -39,7 +39,7 @@ def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[Unusable], 
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
         published = {document["_id"] for document in database.tracks.find({"model_version": model.version}, {"_id": 1})}
-        everyone = database.recommendations.find_one({"_id": mongo.EVERYONE}, {"model_version": 1}) or {}
+        everyone = database.recommendations.find_one({"_id": mongo.NEW_LISTENERS}, {"model_version": 1}) or {}
     return published == {track["track_id"] for track in here} and everyone.get("model_version") == model.version
 
 

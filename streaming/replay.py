@@ -1,9 +1,9 @@
-"""Job: the time machine. Stored events once more, with another model or other settings, and how the lists would have differed.
+"""Job: replays stored events with another model version or other settings, and compares the lists with those of the time.
 
     spark-submit.sh streaming/replay.py --from 2026-11-01 --to 2026-11-24 [--model VERSION] [--half-life DAYS] [--table NAME]
 
-Reads `listening_events`, makes each listener's list as of the end, and writes it into a table of its own beside the real ones.
-Every event counts as it did: in the order of its topic, weighted by the skip rates that were frozen with the model.
+Reads `listening_events`, makes each listener's list as of the end, and writes it to a table of its own. Events are applied in the
+order of their arrival, with the skip rates that are stored with the model version.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
-from batch import mongo, registry
+from batch import job, mongo, registry
+from batch.index.lsh import Index
 from batch.lake import table
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import Settings, settings
-from streaming.admission.known_tracks import titles
-from streaming.admission.rules import not_ahead
+from streaming.admission.rules import clamped_to_arrival, title_by_track_id
+from streaming.documents import LIST_PROJECTION, stored_list_from
 from streaming.events import Event
 from streaming.profile.profile import Profile
-from streaming.profile.skip_rates import frozen
-from streaming.ranking.ranker import items
+from streaming.profile.skip_rates import frozen_skip_factors
+from streaming.ranking.ranker import ranked_list
 from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS
-from streaming.serving.clients import catalogue_of, database_of, hidden_rows
-from streaming.serving.microbatch import Serving
+from streaming.serving.clients import database_of, index_of, muted_rows
+from streaming.serving.microbatch import ServingContext
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_TABLE = "replayed_recommendations"
-RESERVED = {"tracks", "features", "rejected_tracks", "listening_events", "rejected_events", "recommendations"}
-COMPARED = 10
+RESERVED_TABLES = {"tracks", "features", "rejected_tracks", "listening_events", "rejected_events", "recommendations"}
+COMPARED_TOP_RANKS = 10
+SHOWN_LISTENERS = 20
 
 DIFFERENCE = StructType(
     [
@@ -53,47 +55,25 @@ DIFFERENCE = StructType(
         StructField("rank_shift", DoubleType()),
     ]
 )
-"""One row a listener: items in each list, in both, in the top ten of both, and the mean change of rank of what is in both."""
+"""One row a listener: items in each list, in both, in the top ten of both; mean change of rank of those in both."""
+
+
+class NoEvents(ValueError):
+    """The lake has no events of the time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _arguments(arguments)
-    try:
-        chosen = _settings(given)
-        start, end = _time(given.since, "--from"), _time(given.until, "--to")
-    except ValueError as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 2
-    try:
-        root = chosen.models.root
-        model = registry.load(root, given.model) if given.model else registry.latest(root)
-        mongo.client(chosen.mongo).close()
-    except (registry.ModelUnusable, OSError) as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 1
-    spark = SparkSession.builder.appName("replay").getOrCreate()
-    try:
-        events = heard(spark, chosen, start, end)
-        lists = replayed(events, _serving(chosen, model), end).cache()
-        if lists.isEmpty():
-            print(f"replay: no events from {start} to {end} in {chosen.lake.root}", file=sys.stderr)
-            return 1
-        lists.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
-            chosen.lake.table(given.table)
-        )
-        show(lists, last_lists(spark, chosen, start, end), given.table, model.version)
-    except PyMongoError as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 1
-    finally:
-        spark.stop()
-    return 0
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="streaming/replay.py", description="Stored events with another model or setting."
+    return job.run(
+        "streaming/replay.py",
+        "Replay stored events with another model or setting.",
+        work,
+        arguments,
+        add_arguments,
+        failures=(registry.ModelUnusable, OSError, PyMongoError, NoEvents),
     )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="since", required=True, metavar="TIME", help="first occurred_at, ISO 8601; UTC without a zone"
     )
@@ -106,21 +86,45 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--diversity", type=float)
     parser.add_argument("--rejection", type=float)
     parser.add_argument("--table", default=DEFAULT_TABLE, help="in the lake; overwritten")
-    return parser.parse_args(arguments)
 
 
-def _settings(given: argparse.Namespace) -> Settings:
-    base = settings()
-    if given.table in RESERVED or not re.fullmatch(r"[a-z][a-z0-9_]*", given.table):
-        raise ValueError(f"--table {given.table!r}: expected a name of a-z, 0-9 and _ that no table of the stream has")
-    changed = {
-        "half_life_days": given.half_life,
-        "session_half_life_minutes": given.session_half_life,
-        "diversity": given.diversity,
-        "rejection": given.rejection,
+def work(configured: Settings, options: argparse.Namespace) -> None:
+    """Replays, writes the table and prints the comparison. Raises NoEvents."""
+    try:
+        chosen = _with_options(configured, options)
+        start, end = _time(options.since, "--from"), _time(options.until, "--to")
+    except ValueError as error:
+        raise job.WrongArgument(str(error)) from error
+    root = chosen.models.root
+    model = registry.load(root, options.model) if options.model else registry.latest(root)
+    mongo.client(chosen.mongo).close()
+
+    def replay(spark: SparkSession) -> None:
+        events = stored_events(spark, chosen, start, end)
+        lists = replayed_lists(events, _context(chosen, model), end).cache()
+        if lists.isEmpty():
+            raise NoEvents(f"no events from {start} to {end} in {chosen.lake.root}")
+        table_path = chosen.lake.table(options.table)
+        lists.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(table_path)
+        show(lists, last_lists(spark, chosen, start, end), options.table, model.version)
+
+    job.in_spark("replay", replay)
+
+
+def _with_options(configured: Settings, options: argparse.Namespace) -> Settings:
+    """The settings with those of the command line. Raises ValueError for a wrong one."""
+    if options.table in RESERVED_TABLES or not re.fullmatch(r"[a-z][a-z0-9_]*", options.table):
+        raise ValueError(
+            f"--table {options.table!r}: expected a name of a-z, 0-9 and _ that no table of the stream has"
+        )
+    changes = {
+        "half_life_days": options.half_life,
+        "session_half_life_minutes": options.session_half_life,
+        "diversity": options.diversity,
+        "rejection": options.rejection,
     }
-    taste = base.taste.model_dump() | {name: value for name, value in changed.items() if value is not None}
-    return settings(taste=taste)
+    changed = {name: value for name, value in changes.items() if value is not None}
+    return settings(taste=configured.taste.model_dump() | changed)
 
 
 def _time(text: str, option: str) -> datetime:
@@ -131,58 +135,57 @@ def _time(text: str, option: str) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def heard(spark: SparkSession, settings: Settings, start: datetime, end: datetime) -> DataFrame:
-    """The stored events of the time: LISTENING_EVENTS."""
+def stored_events(spark: SparkSession, settings: Settings, start: datetime, end: datetime) -> DataFrame:
+    """LISTENING_EVENTS with `occurred_at` from start to before end."""
     stored = table(spark, settings.lake.table("listening_events"), LISTENING_EVENTS)
     return stored.where((F.col("occurred_at") >= F.lit(start)) & (F.col("occurred_at") < F.lit(end)))
 
 
 def last_lists(spark: SparkSession, settings: Settings, start: datetime, end: datetime) -> DataFrame:
-    """Each listener's last list that was made before the end: RECOMMENDATIONS."""
+    """RECOMMENDATIONS of each listener's last list that was made from start to before end."""
     stored = table(spark, settings.lake.table("recommendations"), RECOMMENDATIONS)
     stored = stored.where((F.col("generated_at") >= F.lit(start)) & (F.col("generated_at") < F.lit(end)))
     last = stored.groupBy("user_id").agg(F.max("generation").alias("generation"))
     return stored.join(F.broadcast(last), on=["user_id", "generation"], how="left_semi")
 
 
-def replayed(events: DataFrame, serving: Serving, end: datetime) -> DataFrame:
-    """Each listener's list after the events: RECOMMENDATIONS, `generation` the events counted."""
+def replayed_lists(events: DataFrame, context: ServingContext, end: datetime) -> DataFrame:
+    """RECOMMENDATIONS: each listener's list after the events; `generation` is the number of events counted."""
 
-    def lists(mine: pd.DataFrame) -> pd.DataFrame:
+    def lists(events_of_user: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
-        profile = taste_of(mine, serving)
-        catalogue = catalogue_of(serving.model, serving.grown)
-        everyone = database_of(serving.mongo).recommendations.find_one({"_id": EVERYONE}, {"items.track_id": 1}) or {}
-        opening = [item["track_id"] for item in everyone.get("items", [])]
-        muted = hidden_rows(profile.muted, serving.mongo, catalogue)
+        profile = profile_after(events_of_user, context)
+        index = index_of(context.model, context.index_state)
+        list_read = database_of(context.mongo).recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION)
+        new_listener_ids = stored_list_from(list_read or {}).track_ids
+        muted = muted_rows(profile.muted, context.mongo, index)
         rows = [
             {
                 "user_id": profile.user_id,
                 "generation": profile.events_applied,
                 "generated_at": pd.Timestamp(profile.latest_at, unit="s").floor("us"),
-                "model_version": serving.model_version,
+                "model_version": context.model_version,
                 **{name: value for name, value in item._asdict().items() if name in RECOMMENDATIONS.names},
             }
-            for item in items(profile, catalogue, opening, serving.items, serving.taste, muted)
+            for item in ranked_list(profile, index, new_listener_ids, context.items, context.taste, muted)
         ]
         return pd.DataFrame(rows, columns=RECOMMENDATIONS.names)
 
     return events.groupBy("user_id").applyInPandas(lists, RECOMMENDATIONS)
 
 
-def taste_of(mine: pd.DataFrame, serving: Serving) -> Profile:
-    """The profile of one listener after the events, in the order in which they came."""
-    factors = frozen(serving.model, serving.taste)
-    known = titles(set(mine["track_id"].dropna()), database_of(serving.mongo))
-    profile = Profile(str(mine["user_id"].iloc[0]))
-    for row in mine.sort_values(["received_at", "topic_id", "partition", "offset"]).to_dict("records"):
-        event = not_ahead(_event(row), row["received_at"].to_pydatetime().replace(tzinfo=UTC))
+def profile_after(events_of_user: pd.DataFrame, context: ServingContext) -> Profile:
+    """The profile of one listener after the events, in the order of their arrival.  events_of_user : LISTENING_EVENTS"""
+    factors = frozen_skip_factors(context.model, context.taste)
+    titles = title_by_track_id(set(events_of_user["track_id"].dropna()), database_of(context.mongo))
+    profile = Profile(str(events_of_user["user_id"].iloc[0]))
+    for row in events_of_user.sort_values(["received_at", "topic_id", "partition", "offset"]).to_dict("records"):
+        event = clamped_to_arrival(_event(row), row["received_at"].to_pydatetime().replace(tzinfo=UTC))
         track_id = event.track_id or ""
         source = f"{row['topic_id']}/{row['partition']}"
-        profile = profile.after(
-            event, known.get(track_id, ""), source, int(row["offset"]), serving.taste, factors.get(track_id, 1.0)
-        )
+        factor = factors.get(track_id, 1.0)
+        profile = profile.after(event, titles.get(track_id, ""), source, int(row["offset"]), context.taste, factor)
     return profile
 
 
@@ -202,13 +205,13 @@ def _event(row: dict[str, Any]) -> Event:
     )
 
 
-def differences(replayed: DataFrame, then: DataFrame) -> DataFrame:
-    """How the lists of each listener differ: DIFFERENCE."""
-    old = then.select("user_id", "track_id", F.col("rank").alias("rank_then"))
+def differences(replayed: DataFrame, lists_then: DataFrame) -> DataFrame:
+    """DIFFERENCE of the replayed lists and those of the time, both RECOMMENDATIONS."""
+    old = lists_then.select("user_id", "track_id", F.col("rank").alias("rank_then"))
     new = replayed.select("user_id", "track_id", F.col("rank").alias("rank_now"))
     both = old.join(new, on=["user_id", "track_id"], how="full_outer")
     is_shared = F.col("rank_then").isNotNull() & F.col("rank_now").isNotNull()
-    is_top = is_shared & (F.col("rank_then") <= COMPARED) & (F.col("rank_now") <= COMPARED)
+    is_top = is_shared & (F.col("rank_then") <= COMPARED_TOP_RANKS) & (F.col("rank_now") <= COMPARED_TOP_RANKS)
     return both.groupBy("user_id").agg(
         F.count("rank_then").alias("then"),
         F.count("rank_now").alias("now"),
@@ -218,12 +221,13 @@ def differences(replayed: DataFrame, then: DataFrame) -> DataFrame:
     )
 
 
-def show(lists: DataFrame, then: DataFrame, name: str, version: str) -> None:
-    rows = differences(lists, then).orderBy("user_id").collect()
+def show(replayed: DataFrame, lists_then: DataFrame, table_name: str, version: str) -> None:
+    """Prints `differences`.  version : of the model"""
+    rows = differences(replayed, lists_then).orderBy("user_id").collect()
     compared = [row for row in rows if row.then and row.now]
-    print(f"\n{len(rows):,} listeners replayed with model {version}; their lists are in the table {name}.")
+    print(f"\n{len(rows):,} listeners replayed with model {version}; their lists are in the table {table_name}.")
     print(f"{'listener':<24} {'in both':>8} {'top 10':>7} {'mean shift':>11}")
-    for row in compared[:20]:
+    for row in compared[:SHOWN_LISTENERS]:
         shift = "–" if row.rank_shift is None else f"{row.rank_shift:.1f}"
         print(f"{row.user_id[:24]:<24} {row.shared:>4}/{row.now:<3} {row.shared_top:>7} {shift:>11}")
     if compared:
@@ -235,10 +239,8 @@ def show(lists: DataFrame, then: DataFrame, name: str, version: str) -> None:
         )
 
 
-def _serving(settings: Settings, model: registry.Model) -> Serving:
-    from batch.index.lsh import Index
-
-    return Serving(
+def _context(settings: Settings, model: registry.Model) -> ServingContext:
+    return ServingContext(
         mongo=settings.mongo,
         kafka=settings.kafka,
         taste=settings.taste,
@@ -246,7 +248,7 @@ def _serving(settings: Settings, model: registry.Model) -> Serving:
         source="",
         model_version=model.version,
         model=Path(model.folder),
-        grown=Index.state(model.folder / "index"),
+        index_state=Index.state(model.folder / "index"),
     )
 
 

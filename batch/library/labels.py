@@ -1,7 +1,6 @@
-"""What tracks say of themselves, as numbers: who they are by, what record and what genre they are of. Numbers only.
+"""Artist, album and genre names as integer codes. No Spark.
 
-`said` decides for all of the offline path what a tag says: names are compared without regard to case and blanks, and one that
-only says that nobody knows is none.
+`normalised` decides for all batch jobs which spellings are the same name and which names are only placeholders.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
-"""One number a track, equal where the label is the same; -1 where there is none. [shape=(n,)]"""
+"""An integer code for each track, equal where the name is the same; -1 where there is none. [shape=(n,)]"""
 
-_UNSAID = frozenset(
+_PLACEHOLDERS = frozenset(
     [
         "",
         "unknown",
@@ -35,70 +34,80 @@ _UNSAID = frozenset(
 
 
 @dataclass(frozen=True)
-class Tags:
-    """What tracks say of themselves, as numbers.
+class TrackLabels:
+    """Labels of n tracks.
 
-    artist, genre : Labels;  album : Labels of the artist's album (of the artist, where a track names no album)
-    same_album : Labels of the album's title alone, by which neighbours of one record are known
+    artist, genre : Labels
+    album : Labels of artist and album title together (of the artist alone, where a track has no album)
+    album_title : Labels of the title alone: a compilation's tracks share it, whoever their artist is
     """
 
     artist: Labels
     album: Labels
     genre: Labels
-    same_album: Labels
+    album_title: Labels
 
-    def __getitem__(self, rows: NDArray[np.integer]) -> Tags:
-        return Tags(self.artist[rows], self.album[rows], self.genre[rows], self.same_album[rows])
+    def __getitem__(self, rows: NDArray[np.integer]) -> TrackLabels:
+        return TrackLabels(self.artist[rows], self.album[rows], self.genre[rows], self.album_title[rows])
 
-    def same_origin(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
-        """Which tracks are by the same artist or on the same album as each of the rows, oneself included.
+    def same_artist_or_album(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+        """Mask for the artist filter: which tracks share artist or album title with a query, the query included.
 
-        rows : of q tracks; None: all.  Returns bool [shape=(q, n)]
+        rows : of q query tracks; None: all.  Returns bool [shape=(q, n)]
         """
-        some = np.arange(len(self.artist)) if rows is None else np.asarray(rows)
-        artist, album = self.artist[some][:, None], self.same_album[some][:, None]
-        by_artist = (self.artist == artist) & (artist >= 0)
-        on_album = (self.same_album == album) & (album >= 0)
-        return by_artist | on_album | (np.arange(len(self.artist)) == some[:, None])
+        queries = np.arange(len(self.artist)) if rows is None else np.asarray(rows)
+        artist, album_title = self.artist[queries][:, None], self.album_title[queries][:, None]
+        is_same_artist = (self.artist == artist) & (artist >= 0)
+        is_same_album = (self.album_title == album_title) & (album_title >= 0)
+        return is_same_artist | is_same_album | (np.arange(len(self.artist)) == queries[:, None])
 
-    def origin(self) -> Labels:
-        """What is held out together: a track's artist, else its album, else the track itself; nowhere -1."""
+    def split_groups(self) -> Labels:
+        """Groups for an artist-grouped split: a track's artist, else its album title, else the track alone; never -1."""
         keys = [
             f"artist {artist}" if artist >= 0 else f"album {album}" if album >= 0 else f"track {row}"
-            for row, (artist, album) in enumerate(zip(self.artist.tolist(), self.same_album.tolist(), strict=True))
+            for row, (artist, album) in enumerate(zip(self.artist.tolist(), self.album_title.tolist(), strict=True))
         ]
         return labels(keys)
 
 
-def tags(artists: Sequence[str | None], albums: Sequence[str | None], genres: Sequence[str | None]) -> Tags:
-    """Names to numbers; what only says "unknown" is no name."""
-    by, on = [said(a) for a in artists], [said(a) for a in albums]
-    records = [f"{artist}\x00{album}" if artist or album else "" for artist, album in zip(by, on, strict=True)]
-    return Tags(labels(by), labels(records), labels([said(g) for g in genres]), labels(on))
+def track_labels(
+    artists: Sequence[str | None], albums: Sequence[str | None], genres: Sequence[str | None]
+) -> TrackLabels:
+    """TrackLabels of names as they stand in the tags; placeholders count as missing."""
+    artist_names, album_names = [normalised(name) for name in artists], [normalised(name) for name in albums]
+    artist_albums = [
+        f"{artist}\x00{album}" if artist or album else ""
+        for artist, album in zip(artist_names, album_names, strict=True)
+    ]
+    genre_names = [normalised(name) for name in genres]
+    return TrackLabels(labels(artist_names), labels(artist_albums), labels(genre_names), labels(album_names))
 
 
 def labels(names: Sequence[str]) -> Labels:
-    """A number for each name; -1 for ""."""
-    known = {name: number for number, name in enumerate(sorted(set(names) - {""}))}
-    return np.array([known.get(name, -1) for name in names], dtype=np.int32)
+    """Codes 0, 1, … in alphabetical order of the names; -1 for ""."""
+    code_by_name = {name: code for code, name in enumerate(sorted(set(names) - {""}))}
+    return np.array([code_by_name.get(name, -1) for name in names], dtype=np.int32)
 
 
-def said(name: str | None) -> str:
-    """A name without regard to case and blanks; "" where it only says that nobody knows."""
+def normalised(name: str | None) -> str:
+    """The name casefolded, with blanks collapsed; "" for placeholders such as "Unknown artist"."""
     folded = " ".join((name or "").casefold().split())
-    return "" if folded in _UNSAID else folded
+    return "" if folded in _PLACEHOLDERS else folded
 
 
 def spellings(names: Iterable[str | None]) -> dict[str, str]:
-    """How to write each name that is said: by what `said` makes of it, the commonest spelling, blanks tidied."""
+    """The most frequent spelling by normalised name, blanks collapsed; placeholders are left out."""
     counts: dict[str, Counter[str]] = {}
     for name in names:
-        if name and (key := said(name)):
+        if name and (key := normalised(name)):
             counts.setdefault(key, Counter())[" ".join(name.split())] += 1
-    return {key: min(found, key=lambda one: (-found[one], one)) for key, found in counts.items()}
+    return {
+        key: min(by_spelling, key=lambda spelling: (-by_spelling[spelling], spelling))
+        for key, by_spelling in counts.items()
+    }
 
 
-def with_enough(label: Labels, fewest: int) -> Labels:
-    """Labels of fewer tracks than that count as none."""
+def without_rare(label: Labels, min_tracks: int) -> Labels:
+    """The labels, those of fewer than `min_tracks` tracks replaced by -1."""
     counts = np.bincount(label[label >= 0], minlength=int(label.max(initial=0)) + 1)
-    return np.where((label >= 0) & (counts[np.maximum(label, 0)] >= fewest), label, -1).astype(np.int32)
+    return np.where((label >= 0) & (counts[np.maximum(label, 0)] >= min_tracks), label, -1).astype(np.int32)

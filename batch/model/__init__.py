@@ -1,0 +1,14 @@
+"""From features to a model version: MLlib fits, the result is stored as arrays that need no Spark.
+
+training_set      the library's tracks with usable features, on the driver; their fingerprint
+metric_learning   the linear map of the features: whitening within albums, LDA
+fit_index         MLlib's scaler, PCA and LSH → an index; lists of similar tracks
+sweep             `train --tune`: settings of the hash tables
+artist_cap        at most two tracks of an artist in any ten places of a list
+genre_examples    the tracks that the genre networks learn from
+genre_mlp         MLlib's multilayer perceptrons → genre posteriors
+mlp_inference     their inference in numpy; genre.npz
+artist_split      artist-grouped splits and scores of the genre networks
+map_layout        positions on the library's map
+cold_start        the list for new listeners
+"""

@@ -1,33 +1,46 @@
-"""No artist fills a list: at most two of one stand in any ten places, as long as others are nearly as alike. Numbers only."""
+"""Artist cap: at most two tracks of one artist in any ten places of a list, as long as others score comparably. No Spark."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_OF_ARTIST, WINDOW = 2, 10
-COMPARABLE = 0.5
-"""A track stands in for one of a capped artist when its score is at least this share of the other's."""
+MAX_PER_ARTIST = 2
+"""Tracks of one artist in any CAP_WINDOW places."""
+CAP_WINDOW = 10
+"""Places of a list."""
+MIN_SCORE_RATIO = 0.5
+"""A track may replace one of a capped artist when its score is at least this share of the other's."""
 
 
-def spread(
+def capped_ranking(
     artists: NDArray[np.integer],
     scores: NDArray[np.floating],
     k: int,
-    most: int = MOST_OF_ARTIST,
-    window: int = WINDOW,
+    max_per_artist: int = MAX_PER_ARTIST,
+    window: int = CAP_WINDOW,
 ) -> NDArray[np.int64]:
-    """Of a ranking, the places of the k tracks to show, in the order in which to show them: int64 [shape=(at most k,)].
+    """Positions of the k tracks to show, in the order to show them: int64 [shape=(at most k,)].
 
-    artists : of the ranked tracks, best first, -1 for none [shape=(n,)];  scores : theirs, 0 to 1;  window : at least 2
-    Each time the best track is taken that is left and whose artist has fewer than `most` of the `window` - 1 places before; where
-    only capped artists are left, or what else is left is far less alike, the best of all. A track without an artist never waits.
+    artists : codes of the ranked tracks' artists, best track first; -1 for none, which is never capped [shape=(n,)]
+    scores : of the ranked tracks, 0 to 1 [shape=(n,)]
+    window : places, at least 2
+    Greedy: takes the best remaining track whose artist has fewer than `max_per_artist` of the `window` - 1 places before; where
+    all are capped, or that one scores below MIN_SCORE_RATIO of the best, takes the best remaining track.
     """
-    names, alike = artists.tolist(), scores.tolist()
-    left, shown = list(range(len(names))), list[int]()
-    while left and len(shown) < k:
-        before = [names[at] for at in shown[1 - window :]]
-        free = next((at for at in left if names[at] < 0 or before.count(names[at]) < most), left[0])
-        shown.append(free if alike[free] >= COMPARABLE * alike[left[0]] else left[0])
-        left.remove(shown[-1])
-    return np.array(shown, dtype=np.int64)
+    artist_codes, similarity = artists.tolist(), scores.tolist()
+    remaining, chosen = list(range(len(artist_codes))), list[int]()
+    while remaining and len(chosen) < k:
+        recent = [artist_codes[position] for position in chosen[1 - window :]]
+        uncapped = next(
+            (
+                position
+                for position in remaining
+                if artist_codes[position] < 0 or recent.count(artist_codes[position]) < max_per_artist
+            ),
+            remaining[0],
+        )
+        is_comparable = similarity[uncapped] >= MIN_SCORE_RATIO * similarity[remaining[0]]
+        chosen.append(uncapped if is_comparable else remaining[0])
+        remaining.remove(chosen[-1])
+    return np.array(chosen, dtype=np.int64)

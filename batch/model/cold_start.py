@@ -1,4 +1,4 @@
-"""The list for listeners without events: a way into the library, not a guess at a taste."""
+"""The list for new listeners: a cross-section of the library for those without events."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from typing import Any
 
 from batch.index.lsh import Index
 
-UNKNOWN = ""
+_MISSING = ""
 
 
-def opening(tracks: list[dict[str, Any]], index: Index | None, items: int) -> list[dict[str, Any]]:
-    """A list across the library: genres in turn, the most typical track of each first, an artist once while others are left.
+def list_for_new_listeners(tracks: list[dict[str, Any]], index: Index | None, items: int) -> list[dict[str, Any]]:
+    """Round robin over the genres, most typical track first; each artist once as long as other artists remain.
 
-    tracks : {track_id, title, artist, genre};  index : tells how typical a track is, by how near its neighbours are
-    Returns items as in `recommendations`: {track_id, rank, score, because, reason}; there is no taste yet, so score is 0.
+    tracks : {track_id, title, artist, genre}
+    index : gives each track's local scale; the smaller, the more typical. None: by track id
+    items : length of the list
+    Returns items as in `recommendations`: {track_id, rank, score, because, reason}; score is 0, as there is no taste yet.
     """
-    typical = _scales(tracks, index)
-    shelves: dict[str, deque[dict[str, Any]]] = {}
-    for track in sorted(tracks, key=lambda track: (typical[track["track_id"]], track["track_id"])):
-        shelves.setdefault(track.get("genre") or UNKNOWN, deque()).append(track)
-    turn = deque(sorted(shelves, key=lambda genre: (genre == UNKNOWN, -len(shelves[genre]), genre)))
+    scale_by_id = _local_scales(tracks, index)
+    queue_by_genre: dict[str, deque[dict[str, Any]]] = {}
+    for track in sorted(tracks, key=lambda track: (scale_by_id[track["track_id"]], track["track_id"])):
+        queue_by_genre.setdefault(track.get("genre") or _MISSING, deque()).append(track)
+    turns = deque(sorted(queue_by_genre, key=lambda genre: (genre == _MISSING, -len(queue_by_genre[genre]), genre)))
     chosen: list[dict[str, Any]] = []
     passed_over: list[dict[str, Any]] = []
     artists: set[str] = set()
-    while turn and len(chosen) < items:
-        genre = turn.popleft()
-        shelf = shelves[genre]
-        while shelf and (artist := shelf[0].get("artist") or UNKNOWN) and artist in artists:
-            passed_over.append(shelf.popleft())
-        if shelf:
-            track = shelf.popleft()
-            artists.add(track.get("artist") or UNKNOWN)
+    while turns and len(chosen) < items:
+        genre = turns.popleft()
+        queue = queue_by_genre[genre]
+        while queue and (artist := queue[0].get("artist") or _MISSING) and artist in artists:
+            passed_over.append(queue.popleft())
+        if queue:
+            track = queue.popleft()
+            artists.add(track.get("artist") or _MISSING)
             chosen.append(track)
-            turn.append(genre)
+            turns.append(genre)
     chosen += passed_over[: items - len(chosen)]
     return [
         {"track_id": track["track_id"], "rank": rank, "score": 0.0, "because": [], "reason": _reason(track)}
@@ -46,7 +48,8 @@ def _reason(track: dict[str, Any]) -> str:
     return f"A way into your library: {genre}" if genre else "A way into your library"
 
 
-def _scales(tracks: list[dict[str, Any]], index: Index | None) -> dict[str, float]:
+def _local_scales(tracks: list[dict[str, Any]], index: Index | None) -> dict[str, float]:
+    """Local scale by track id; infinite for tracks that the index lacks."""
     ids = [track["track_id"] for track in tracks]
     if index is None:
         return dict.fromkeys(ids, 0.0)

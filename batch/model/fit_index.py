@@ -1,11 +1,10 @@
-"""MLlib's scaler, PCA and BucketedRandomProjectionLSH, fitted on the features and read out as the numbers of an index.
+"""MLlib's scaler, PCA and BucketedRandomProjectionLSH, fitted on the features and read out as the arrays of an index.
 
 features ─▶ scaler ─▶ learned metric (`batch.model.metric_learning`), unit length = points ─▶ PCA ─▶ LSH ─▶ index
 
-MLlib's own lookup ORs single hashes and scans the catalogue; its hash functions are what we use, ANDed into bands
-(`batch.index.hash_tables`). MLlib has no random offset, so a constant column is hashed along with the components: the
-projection of that
-constant is the offset.
+MLlib's own lookup ORs single hashes and scans all tracks. We take its hash functions and AND several of them into the key of a
+hash table (`batch.index.hash_tables`). MLlib has no random offset, so a constant column is hashed along with the components: the
+projection of that constant is the offset.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ from batch.index.hash_tables import Bands
 from batch.index.lsh import NEAR, Index, artist_codes, local_scales, positive
 from batch.index.projection import Floats, Space, grain_of, to_unit
 from batch.index.tuning import Banding, Quality, narrowest, sample
-from batch.library.labels import Tags
-from batch.model.artist_cap import spread
-from batch.model.metric_learning import Metric, learned
+from batch.library.labels import TrackLabels
+from batch.model.artist_cap import capped_ranking
+from batch.model.metric_learning import Metric, learned_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SIMILAR = StructType(
+SIMILAR_SCHEMA = StructType(
     [
         StructField("track_id", StringType()),
         StructField(
@@ -56,31 +55,34 @@ SIMILAR = StructType(
         StructField("near", ArrayType(IntegerType())),
     ]
 )
-"""One row a track: its list of up to 50 similar tracks, score 0 to 1; ranked, but for what `batch.model.artist_cap` moves back.
+"""One row a track.
 
-near : rows of the index, the ranking as it is
+similar : up to 50 tracks, most similar first, under the artist cap (`batch.model.artist_cap`); score 0 to 1
+near : rows of the index, most similar first, without the cap
 """
 
-SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
+LOCAL_SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
 SEED = 20
-SKETCHED = 32
-"""Principal components that are kept of each track, to shortlist candidates; bands may hash in fewer."""
-ON_DRIVER = 5000
-"""Up to so many tracks, local scales are found without a Spark job."""
-RANKED = 2
-"""So many times the tracks of a list are ranked, to have others where an artist has too many."""
+SKETCH_COMPONENTS = 32
+"""Principal components of a sketch, which shortlists candidates; the hash tables may use fewer."""
+MAX_TRACKS_ON_DRIVER = 5000
+"""Up to so many tracks, local scales are computed without a Spark job."""
+OVERSAMPLING = 2
+"""Tracks ranked for each place of a list, so that the artist cap has others to choose from."""
 
 
 class TooFewTracks(ValueError):
-    """A model needs tracks to compare."""
+    """Fewer than two tracks have features."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The MLlib models by name, the space and bands made of them, and how good they are.
+    """The fitted MLlib models by name, what was read out of them, and the quality of the hash tables.
 
-    points : float32 [shape=(n, m)], in the order of the vectors;  spread : root mean square of a projection
+    points : float32 [shape=(n, m)], in the order of the vectors
+    components : principal components of the points, float32 [shape=(m, p)]
+    spread : root mean square of a projection
     """
 
     models: dict[str, JavaMLWritable]
@@ -94,23 +96,26 @@ class Fitted:
     quality: Quality
 
 
-def fit(features: DataFrame, vectors: NDArray[np.float32], tags: Tags, banding: Banding) -> Fitted:
-    """Fits scaler, PCA and LSH on the cluster, and the narrowest buckets with recall@20 of at least `tuning.TARGET_RECALL`.
+def fit(features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, banding: Banding) -> Fitted:
+    """Scaler, metric, PCA and LSH, with the narrowest buckets that reach recall@20 of `tuning.TARGET_RECALL`.
 
-    features : (vector);  vectors : the same, float32 [shape=(n, d)];  tags : in the order of vectors
+    features : (vector), on which MLlib fits
+    vectors : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of vectors
     Raises TooFewTracks with fewer than two.
     """
     if len(vectors) < 2:
-        raise TooFewTracks(f"{len(vectors)} track with features, at least 2 are needed to compare; extract more first")
+        raise TooFewTracks(
+            f"{len(vectors)} track with features, a model needs at least 2; run ./spark-submit.sh batch/extract.py first"
+        )
     spark = features.sparkSession
     scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(
         features.select(array_to_vector(F.col("vector")).alias("features"))
     )
-    none = np.empty((0, 0), dtype=np.float32)
+    empty = np.empty((0, 0), dtype=np.float32)
     mean, deviation = (array.toArray().astype(np.float32) for array in (scaler.mean, scaler.std))
-    space = Space(mean, deviation, none, none, none, 1.0, unit=True)
+    space = Space(mean, deviation, empty, empty, empty, 1.0, unit=True)
     standardised = space.standardised(vectors)
-    metric = learned(standardised, tags)
+    metric = learned_metric(standardised, tracks)
     points = to_unit(standardised if metric.matrix is None else standardised @ metric.matrix)
     fitted = _hashed(spark, points, replace(space, metric=metric.matrix), banding)
     return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)
@@ -118,8 +123,8 @@ def fit(features: DataFrame, vectors: NDArray[np.float32], tags: Tags, banding: 
 
 def rehashed(spark: SparkSession, fitted: Fitted, banding: Banding) -> Fitted:
     """The same points under another banding."""
-    found = _hashed(spark, fitted.points, fitted.space, banding)
-    return replace(found, models={**fitted.models, **found.models}, metric=fitted.metric)
+    again = _hashed(spark, fitted.points, fitted.space, banding)
+    return replace(again, models={**fitted.models, **again.models}, metric=fitted.metric)
 
 
 def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding) -> Fitted:
@@ -129,21 +134,23 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
     frame = spark.createDataFrame(pa.table({"point": column})).coalesce(spark.sparkContext.defaultParallelism)
     vectors = frame.select(array_to_vector(F.col("point")).alias("point")).cache()
     try:
-        pca = PCA(k=min(max(banding.components, SKETCHED), m, n), inputCol="point", outputCol="components").fit(vectors)
+        pca = PCA(
+            k=min(max(banding.components, SKETCH_COMPONENTS), m, n), inputCol="point", outputCol="components"
+        ).fit(vectors)
         variance = float(points.var(axis=0, dtype=np.float64).sum())
         p = min(banding.components, pca.getK())
-        shares = np.nan_to_num(pca.explainedVariance.toArray()[:p])  # of tracks that are all equal: 0 / 0
+        shares = np.nan_to_num(pca.explainedVariance.toArray()[:p])  # 0 / 0 where all tracks are equal
         spread = max(float(np.sqrt(shares.mean() * variance)), 1e-6)
         constant = 10 * spread * np.sqrt(p + 1)
-        first = VectorSlicer(inputCol="components", outputCol="first", indices=list(range(p)))
-        hashed = VectorAssembler(inputCols=["first", "constant"], outputCol="hashed").transform(
-            first.transform(pca.transform(vectors)).withColumn("constant", F.lit(float(constant)))
+        hashed_components = VectorSlicer(inputCol="components", outputCol="hashed_components", indices=list(range(p)))
+        hashed = VectorAssembler(inputCols=["hashed_components", "constant"], outputCol="hashed").transform(
+            hashed_components.transform(pca.transform(vectors)).withColumn("constant", F.lit(float(constant)))
         )
         lsh = BucketedRandomProjectionLSH(
             inputCol="hashed", outputCol="hashes", numHashTables=banding.hashes * banding.bands, seed=SEED
         )
         directions = _directions(lsh.setBucketLength(spread).fit(hashed)).reshape(banding.bands, banding.hashes, -1)
-        tried = replace(
+        untuned = replace(
             space,
             components=np.nan_to_num(pca.pc.toArray()).astype(np.float32),
             directions=np.ascontiguousarray(directions[:, :, :-1]),
@@ -152,9 +159,9 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
             shared=banding.shared,
             limit=banding.limit,
         )
-        tried = replace(tried, grain=grain_of(points, tried.components))
-        chosen, bands, quality = narrowest(points, tried, sample(points), spread)
-        # The same seed gives the same directions: the model that is kept hashes as the index does.
+        untuned = replace(untuned, grain=grain_of(points, untuned.components))
+        chosen, bands, quality = narrowest(points, untuned, sample(points), spread)
+        # The same seed gives the same directions, so the MLlib model that is saved hashes as the index does.
         model = lsh.setBucketLength(chosen.width).fit(hashed)
     finally:
         vectors.unpersist()
@@ -163,9 +170,9 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
 
 
 def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index:
-    """The index of the tracks whose points were fitted, in their order; local scales of 1 until `with_scales`.
+    """The index of the fitted points; local scales are 1 until `with_scales`.
 
-    ids : sorted
+    ids : sorted, in the order of the points;  artists : of the same tracks
     """
     names, codes = artist_codes(artists)
     scales = np.ones(len(ids), dtype=np.float32)
@@ -175,19 +182,24 @@ def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index
 
 
 def with_scales(spark: SparkSession, folder: Path) -> Index:
-    """The index in the folder with each track's local scale, which is written there; by Spark where there are many tracks."""
+    """Computes each track's local scale, by Spark where there are many tracks, and saves it; returns the index with it.
+
+    folder : of the saved index
+    """
     whole = Index.open(folder, as_trained=True)
-    if len(whole) <= ON_DRIVER:
+    if len(whole) <= MAX_TRACKS_ON_DRIVER:
         scales = local_scales(whole, whole.vectors)
     else:
-        found = _scales(spark, str(folder), len(whole)).toArrow()
+        table = _local_scales(spark, str(folder), len(whole)).toArrow()
         scales = np.ones(len(whole), dtype=np.float32)
-        scales[found["row"].to_numpy()] = found["scale"].to_numpy()
+        scales[table["row"].to_numpy()] = table["scale"].to_numpy()
     np.save(folder / "scales.npy", positive(scales))
     return Index.open(folder, as_trained=True)
 
 
-def _scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
+def _local_scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
+    """LOCAL_SCALES of all rows of the index."""
+
     def measured(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
@@ -197,11 +209,11 @@ def _scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
             yield pd.DataFrame({"row": rows, "scale": local_scales(whole, whole.vectors[rows])})
 
     tasks = max(2 * spark.sparkContext.defaultParallelism, tracks // 20_000)
-    return spark.range(0, tracks, 1, tasks).mapInPandas(measured, SCALES)
+    return spark.range(0, tracks, 1, tasks).mapInPandas(measured, LOCAL_SCALES)
 
 
-def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
-    """Each track's list of the k most similar, at most two of one artist in any ten where others are near: SIMILAR.
+def similar_lists(ids: DataFrame, folder: str, k: int) -> DataFrame:
+    """Each track's list of the k most similar tracks under the artist cap: SIMILAR_SCHEMA.
 
     ids : (track_id);  folder : of the index, which every worker maps into its memory
     """
@@ -213,27 +225,35 @@ def similar(ids: DataFrame, folder: str, k: int) -> DataFrame:
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
             lists, rankings = [], []
-            for near, score in whole.similar(rows, max(NEAR, RANKED * k)):
-                shown = spread(whole.artists[near], score, k)
-                lists.append([{"track_id": str(whole.ids[near[at]]), "score": float(score[at])} for at in shown])
-                rankings.append(near[:NEAR].tolist())
+            for neighbours, scores in whole.similar(rows, max(NEAR, OVERSAMPLING * k)):
+                capped = capped_ranking(whole.artists[neighbours], scores, k)
+                lists.append(
+                    [
+                        {"track_id": str(whole.ids[row]), "score": float(score)}
+                        for row, score in zip(neighbours[capped], scores[capped], strict=True)
+                    ]
+                )
+                rankings.append(neighbours[:NEAR].tolist())
             yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists, "near": rankings})
 
-    return ids.mapInPandas(ranked, SIMILAR)
+    return ids.mapInPandas(ranked, SIMILAR_SCHEMA)
 
 
-def keep_near(similar: DataFrame, folder: Path) -> None:
-    """Writes each track's ranking into the index in the folder, where the stream finds it without asking.  similar : SIMILAR"""
+def save_neighbours(similar: DataFrame, folder: Path) -> None:
+    """Saves each track's ranking with the index, so that the stream need not search for it.
+
+    similar : SIMILAR_SCHEMA;  folder : of the index
+    """
     whole = Index.open(folder, as_trained=True)
-    stored = similar.select("track_id", "near").toArrow()
-    near = pc.list_flatten(stored["near"]).to_numpy().reshape(len(stored), -1)
-    table = np.empty_like(near)
-    table[whole.rows_of(stored["track_id"].to_pylist())] = near
-    np.save(folder / "near.npy", table)
+    table = similar.select("track_id", "near").toArrow()
+    neighbours = pc.list_flatten(table["near"]).to_numpy().reshape(len(table), -1)
+    neighbours_by_row = np.empty_like(neighbours)
+    neighbours_by_row[whole.rows_of(table["track_id"].to_pylist())] = neighbours
+    np.save(folder / "near.npy", neighbours_by_row)
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:
-    """MLlib's random unit vectors, float32 [shape=(bands * hashes, p + 1)]."""
+    """MLlib's random unit vectors, float32 [shape=(tables * hashes, p + 1)]."""
     context = SparkContext._active_spark_context
     assert context is not None and model._java_obj is not None  # a fitted model has both
     vectors = [_java2py(context, vector).toArray() for vector in model._java_obj.randUnitVectors()]

@@ -1,11 +1,11 @@
-"""MLlib's multilayer perceptrons on the features: a probability for each genre of the library, and how far it can be trusted.
+"""MLlib's multilayer perceptrons for genres: scored on an artist-grouped split, then trained on all examples.
 
-Measured on artists that were held out; then trained on all. What MLlib fits is read out as numbers (`batch.model.mlp_inference`).
+What MLlib fits is read out as arrays (`batch.model.mlp_inference`), which give each track's genre posterior.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,28 +21,32 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from batch.index.projection import Floats
-from batch.library.labels import Labels, labels, said, spellings
-from batch.model.artist_split import Score, artist_folds, learnable, own_split, rebalanced, score
-from batch.model.mlp_inference import Ensemble, Inputs, Perceptron, inputs, layers
+from batch.library.labels import Labels
+from batch.model.artist_split import Score, artist_folds, learnable, oversampled
+from batch.model.genre_examples import Examples
+from batch.model.mlp_inference import NO_FOURIER, Ensemble, Inputs, Perceptron, fitted_inputs, unflattened
 from batch.registry import ModelUnusable
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Classifiers = dict[str, MultilayerPerceptronClassificationModel]
+
 SEED = 20
-FEWEST_TRACKS = 3
-"""A genre with fewer tracks teaches nothing."""
-KEPT = 5
-"""Genres of a posterior that are kept, most likely first."""
+TOP_GENRES = 5
+"""Genres of a posterior that are stored, most likely first."""
 FOLDS = 3
-SEEDS = 5
-SEEDS_MEASURED = 2
-"""Where folds measure, each trains fewer of the pairs than the model that is kept."""
-SEEDS_OF_MANY = 2
-"""Above ON_ONE examples seeds differ less and cost more."""
-AT_ONCE = 4
-ON_ONE = 20_000
-"""Up to so many examples, a fit is one Spark task an iteration."""
+TUNING_FOLDS = 4
+"""One of them validates the hyperparameters that `tuned` tries."""
+PAIRS = 5
+"""Pairs of networks in the ensemble, each with a seed of its own."""
+PAIRS_IN_FOLDS = 2
+"""Pairs trained in each fold of the cross-validation: fewer, to save time."""
+PAIRS_ABOVE_LIMIT = 2
+"""Pairs where there are more than MAX_EXAMPLES_IN_ONE_TASK: seeds differ less then and cost more."""
+CONCURRENT_FITS = 4
+MAX_EXAMPLES_IN_ONE_TASK = 20_000
+"""Up to so many examples, an iteration of a fit is one Spark task."""
 
 POSTERIORS = StructType(
     [
@@ -55,11 +59,20 @@ POSTERIORS = StructType(
 )
 """One row a track: its most likely genres."""
 
+VALIDATION = "validation part of the library's own split"
+"""Manifest's `genre_chosen_on` where the library brings a split: the test tracks had no part in the choice."""
+SHARED_TRACKS = "a quarter of all artists, the measured ones among them"
+"""Manifest's `genre_chosen_on` where it brings none; stored models have both texts."""
+
 
 @dataclass(frozen=True)
-class Shape:
-    """hidden : units;  iterations, wave_iterations : at most, of L-BFGS: stopping early is what keeps a network from learning by
-    heart;  frequencies, gamma : of the random Fourier features, see `network.inputs`"""
+class Hyperparameters:
+    """Of the genre networks, stored in the manifest under these names.
+
+    hidden : units of the hidden layer
+    iterations, wave_iterations : of L-BFGS at most, with a hidden layer and on Fourier features; early stopping regularises
+    frequencies, gamma : of the random Fourier features, see `mlp_inference.fitted_inputs`
+    """
 
     hidden: int = 48
     iterations: int = 60
@@ -68,43 +81,33 @@ class Shape:
     wave_iterations: int = 30
 
     @classmethod
-    def read(cls, stored: Any) -> Shape:
-        """From a manifest. Raises ModelUnusable for what this version does not know."""
+    def read(cls, stored: Any) -> Hyperparameters:
+        """From a manifest. Raises ModelUnusable for a field that this version does not know."""
         if not isinstance(stored, dict):
-            raise ModelUnusable(f"the genre networks' shape is {stored!r}; train again with batch/train.py")
+            raise ModelUnusable(
+                f"expected the genre networks' hyperparameters as an object, got {stored!r}; "
+                "train again with batch/train.py"
+            )
         unknown = sorted(stored.keys() - cls.__dataclass_fields__.keys())
         if unknown:
             raise ModelUnusable(
-                f"the genre networks' shape has {', '.join(unknown)}, known are {', '.join(cls.__dataclass_fields__)}; "
-                "train again with batch/train.py"
+                f"unknown hyperparameters of the genre networks: {', '.join(unknown)}; this version knows "
+                f"{', '.join(cls.__dataclass_fields__)}; train again with batch/train.py"
             )
         return cls(**stored)
 
 
-SHAPES = [
-    Shape(h, i, 512, g, w)
-    for h, i, g, w in ((48, 30, 0.5, 15), (48, 60, 0.5, 30), (96, 60, 0.5, 30), (96, 60, 0.25, 60))
+TUNING_GRID = [
+    Hyperparameters(hidden, iterations, 512, gamma, wave_iterations)
+    for hidden, iterations, gamma, wave_iterations in (
+        (48, 30, 0.5, 15),
+        (48, 60, 0.5, 30),
+        (96, 60, 0.5, 30),
+        (96, 60, 0.25, 60),
+    )
 ]
-SHAPES += [Shape(48, 60, 1024, g, 30) for g in (0.25, 1.0)]
+TUNING_GRID += [Hyperparameters(48, 60, 1024, gamma, 30) for gamma in (0.25, 1.0)]
 """What `train --tune` tries."""
-VALIDATION = "validation part of the library's own split"
-SHARED_TRACKS = "a quarter of all artists, the measured ones among them"
-"""Where a shape was chosen: apart from the test tracks, or, where the library brings no split, not."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Tracks with a genre.
-
-    features : float32 [shape=(n, d)];  genre : of `genres`, 0 …;  artist : Labels;  split : 0 training, 1 validation, 2 test, or
-    None where the library brings none
-    """
-
-    features: Floats
-    genre: Labels
-    artist: Labels
-    genres: tuple[str, ...]
-    split: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -112,164 +115,157 @@ class GenreModel:
     """models : MLlib's own, by name, as they are saved;  score : None where there are too few artists to measure"""
 
     ensemble: Ensemble
-    models: dict[str, MultilayerPerceptronClassificationModel]
+    models: Classifiers
     score: Score | None
-    shape: Shape
+    hyperparameters: Hyperparameters
     tracks: int
 
 
-def examples(
-    features: Floats,
-    genres: Sequence[str | None],
-    artists: Sequence[str | None],
-    splits: Sequence[str | None] | None = None,
-) -> Examples | None:
-    """The tracks to learn from; None where fewer than two genres have three tracks each."""
-    folded = np.array([said(genre) for genre in genres], dtype=np.str_)
-    names, counts = np.unique(folded[folded != ""], return_counts=True)
-    known = names[counts >= FEWEST_TRACKS]
-    if len(known) < 2:
-        return None
-    rows = np.flatnonzero(np.isin(folded, known)).tolist()
-    artist = labels([said(artists[row]) for row in rows])
-    split = own_split([splits[row] for row in rows]) if splits is not None else None
-    genre = np.searchsorted(known, folded[rows]).astype(np.int32)
-    spelt = spellings(genres)
-    return Examples(features[rows], genre, artist, tuple(spelt[str(name)] for name in known), split)
+def fit(spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters) -> GenreModel:
+    """Networks trained on all examples, with their score on held-out artists."""
+    score = held_out_score(spark, dataset, hyperparameters)
+    ensemble, models = trained(spark, dataset, np.arange(len(dataset.genre)), hyperparameters, PAIRS)
+    return GenreModel(ensemble, models, score, hyperparameters, len(dataset.genre))
 
 
-def fit(spark: SparkSession, known: Examples, shape: Shape) -> GenreModel:
-    """Measured on what is held out, then trained on all examples."""
-    measured = held_out(spark, known, shape)
-    ensemble, models = trained(spark, known, np.arange(len(known.genre)), shape, SEEDS)
-    return GenreModel(ensemble, models, measured, shape, len(known.genre))
+def tuned(spark: SparkSession, dataset: Examples) -> tuple[Hyperparameters, list[dict[str, Any]]]:
+    """(hyperparameters with the best macro-F1 on validation tracks, table of all that were tried).
 
-
-def tuned(spark: SparkSession, known: Examples) -> tuple[Shape, list[dict[str, Any]]]:
-    """The shape with the best macro-F1 on validation, and the table of all; the default and no table with too few artists.
-
-    The library's own validation part decides, which the test part has no share in. Where the library brings no split, a quarter
-    of its artists decides, and `held_out` measures on them as well: see `chosen_on`.
+    The validation part of the library's own split decides. Where the library brings none, a quarter of its artists does, and
+    `held_out_score` measures on these as well: see `chosen_on`. With too few artists: the default and an empty table.
     """
-    if known.split is not None:
-        train, validate = np.flatnonzero(known.split == 0), np.flatnonzero(known.split == 1)
+    if dataset.split is not None:
+        train, validation = np.flatnonzero(dataset.split == 0), np.flatnonzero(dataset.split == 1)
     else:
-        fold = artist_folds(known.genre, known.artist, 4, SEED + 1)
-        train, validate = np.flatnonzero(fold > 0), np.flatnonzero(fold == 0)
-    validate = learnable(known.genre, train, validate)
-    if not len(validate):
-        return Shape(), []
+        fold = artist_folds(dataset.genre, dataset.artist, TUNING_FOLDS, SEED + 1)
+        train, validation = np.flatnonzero(fold > 0), np.flatnonzero(fold == 0)
+    validation = learnable(dataset.genre, train, validation)
+    if not len(validation):
+        return Hyperparameters(), []
     rows = []
-    for shape in SHAPES:
-        ensemble, _ = trained(spark, known, train, shape, 1)
-        met = _score(ensemble, known, validate, "validation")
-        rows.append({**asdict(shape), "accuracy": met.accuracy, "macro_f1": met.macro_f1})
-    best = max(range(len(SHAPES)), key=lambda at: (rows[at]["macro_f1"], -at))
-    return SHAPES[best], rows
+    for hyperparameters in TUNING_GRID:
+        ensemble, _ = trained(spark, dataset, train, hyperparameters, pairs=1)
+        score = Score(
+            dataset.genres, dataset.genre[validation], _predicted(ensemble, dataset, validation), "validation"
+        )
+        rows.append({**asdict(hyperparameters), "accuracy": score.accuracy, "macro_f1": score.macro_f1})
+    best = max(range(len(TUNING_GRID)), key=lambda number: (rows[number]["macro_f1"], -number))
+    return TUNING_GRID[best], rows
 
 
-def chosen_on(known: Examples) -> str:
-    """The tracks on which `tuned` chooses."""
-    return SHARED_TRACKS if known.split is None else VALIDATION
+def chosen_on(dataset: Examples) -> str:
+    """The tracks on which `tuned` chooses: VALIDATION or SHARED_TRACKS."""
+    return SHARED_TRACKS if dataset.split is None else VALIDATION
 
 
-def held_out(spark: SparkSession, known: Examples, shape: Shape) -> Score | None:
-    """How well genres are told on artists that were not learned from: the library's own test part, or all in turn.
+def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters) -> Score | None:
+    """Score on the test part of the library's own split, else in a cross-validation grouped by artist.
 
-    None where there are too few artists to measure: no genre has an artist to learn from and another to ask.
+    None where there are too few artists to measure: no genre has an artist to train on and another to test on.
     """
-    if known.split is not None:
-        parts = [(np.flatnonzero(known.split < 2), np.flatnonzero(known.split == 2))]
-        how, seeds = "the test part of the library's own split", SEEDS
+    if dataset.split is not None:
+        parts = [(np.flatnonzero(dataset.split < 2), np.flatnonzero(dataset.split == 2))]
+        method, pairs = "the test part of the library's own split", PAIRS
     else:
-        fold = artist_folds(known.genre, known.artist, FOLDS, SEED)
-        parts = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS)]
-        how, seeds = f"each of {FOLDS} folds of artists, learned from the others", SEEDS_MEASURED
-    confusion = np.zeros((len(known.genres), len(known.genres)), dtype=np.int64)
+        fold = artist_folds(dataset.genre, dataset.artist, FOLDS, SEED)
+        parts = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(FOLDS)]
+        method, pairs = f"{FOLDS}-fold cross-validation grouped by artist", PAIRS_IN_FOLDS
+    true: list[Labels] = []
+    predicted: list[Labels] = []
     for train, test in parts:
-        asked = learnable(known.genre, train, test)
-        if len(asked):
-            ensemble, _ = trained(spark, known, train, shape, seeds)
-            confusion += _score(ensemble, known, asked, how).confusion
-    return Score(known.genres, confusion, how) if confusion.any() else None
+        tested = learnable(dataset.genre, train, test)
+        if len(tested):
+            ensemble, _ = trained(spark, dataset, train, hyperparameters, pairs)
+            true.append(dataset.genre[tested])
+            predicted.append(_predicted(ensemble, dataset, tested))
+    return Score(dataset.genres, np.concatenate(true), np.concatenate(predicted), method) if true else None
 
 
 def posteriors(features: DataFrame, file: Path) -> DataFrame:
     """POSTERIORS of all tracks.  features : (track_id, vector);  file : of the ensemble, which every worker opens"""
-    where = str(file)
+    ensemble_path = str(file)
 
-    def likeliest(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def most_likely(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        ensemble = Ensemble.open(Path(where))
+        ensemble = Ensemble.open(Path(ensemble_path))
         for batch in batches:
-            shares = (
+            probabilities = (
                 ensemble.probabilities(np.vstack(batch["vector"]))
                 if len(batch)
                 else np.empty((0, len(ensemble.genres)))
             )
-            best = np.argsort(-shares, axis=1, kind="stable")[:, :KEPT]
-            lists = [
-                [{"genre": ensemble.genres[at], "probability": float(share[at])} for at in order]
-                for share, order in zip(shares, best, strict=True)
+            top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP_GENRES]
+            posterior_lists = [
+                [{"genre": ensemble.genres[code], "probability": float(track_probabilities[code])} for code in codes]
+                for track_probabilities, codes in zip(probabilities, top, strict=True)
             ]
-            yield pd.DataFrame({"track_id": batch["track_id"], "genre_posterior": lists})
+            yield pd.DataFrame({"track_id": batch["track_id"], "genre_posterior": posterior_lists})
 
-    return features.select("track_id", "vector").mapInPandas(likeliest, POSTERIORS)
+    return features.select("track_id", "vector").mapInPandas(most_likely, POSTERIORS)
 
 
-def _score(ensemble: Ensemble, known: Examples, rows: NDArray[np.int64], how: str) -> Score:
-    predicted = ensemble.probabilities(known.features[rows]).argmax(axis=1).astype(np.int32)
-    return score(known.genres, known.genre[rows], predicted, how)
+def _predicted(ensemble: Ensemble, dataset: Examples, rows: NDArray[np.int64]) -> Labels:
+    return ensemble.probabilities(dataset.features[rows]).argmax(axis=1).astype(np.int32)
 
 
 def trained(
-    spark: SparkSession, known: Examples, rows: NDArray[np.int64], shape: Shape, seeds: int
-) -> tuple[Ensemble, dict[str, MultilayerPerceptronClassificationModel]]:
-    """Pairs of networks on these rows, rebalanced: (as numbers, MLlib's own by name). Some are fitted at once, since small ones
-    leave a cluster idle."""
-    drawn = rows[rebalanced(known.genre[rows], SEED)]
-    seeds = seeds if len(drawn) <= ON_ONE else min(seeds, SEEDS_OF_MANY)
-    entering = inputs(known.features[rows], seeds, shape.frequencies, shape.gamma, SEED)
-    plain = entering.plain(known.features[drawn])
-    frames = {-1: _frame(spark, plain, known.genre[drawn])}
-    frames |= {block: _frame(spark, entering.waves(plain, block), known.genre[drawn]) for block in range(seeds)}
-    wanted = [(waves, seed) for seed in range(seeds) for waves in (-1, seed)]
+    spark: SparkSession, dataset: Examples, rows: NDArray[np.int64], hyperparameters: Hyperparameters, pairs: int
+) -> tuple[Ensemble, Classifiers]:
+    """(ensemble, MLlib's models by name) trained on these rows, small genres oversampled.
 
-    def one(asked: tuple[int, int]) -> MultilayerPerceptronClassificationModel:
-        waves, seed = asked
+    pairs : of networks, one with a hidden layer and one on Fourier features
+    Several are fitted at once, since small ones leave a cluster idle.
+    """
+    drawn = rows[oversampled(dataset.genre[rows], SEED)]
+    pairs = pairs if len(drawn) <= MAX_EXAMPLES_IN_ONE_TASK else min(pairs, PAIRS_ABOVE_LIMIT)
+    inputs = fitted_inputs(dataset.features[rows], pairs, hyperparameters.frequencies, hyperparameters.gamma, SEED)
+    standardised, genre = inputs.standardised(dataset.features[drawn]), dataset.genre[drawn]
+    frames = {NO_FOURIER: _frame(spark, standardised, genre)}
+    frames |= {block: _frame(spark, inputs.fourier(standardised, block), genre) for block in range(pairs)}
+    networks = [(block, seed) for seed in range(pairs) for block in (NO_FOURIER, seed)]
+
+    def fitted(network: tuple[int, int]) -> MultilayerPerceptronClassificationModel:
+        block, seed = network
         return MultilayerPerceptronClassifier(
-            layers=_sizes(entering, shape, waves, len(known.genres)),
-            maxIter=shape.iterations if waves < 0 else shape.wave_iterations,
+            layers=_layer_sizes(inputs, hyperparameters, block, len(dataset.genres)),
+            maxIter=hyperparameters.iterations if block == NO_FOURIER else hyperparameters.wave_iterations,
             seed=SEED + seed,
-        ).fit(frames[waves])
+        ).fit(frames[block])
 
     try:
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            models = list(threads.map(one, wanted))
+        with ThreadPoolExecutor(CONCURRENT_FITS) as threads:
+            models = list(threads.map(fitted, networks))
     finally:
         for frame in frames.values():
             frame.unpersist()
     members = tuple(
-        Perceptron(waves, layers(_sizes(entering, shape, waves, len(known.genres)), model.weights.toArray()))
-        for (waves, _), model in zip(wanted, models, strict=True)
+        Perceptron(
+            block,
+            unflattened(_layer_sizes(inputs, hyperparameters, block, len(dataset.genres)), model.weights.toArray()),
+        )
+        for (block, _), model in zip(networks, models, strict=True)
     )
-    names = [f"{'hidden' if waves < 0 else 'waves'}-{seed}" for waves, seed in wanted]
-    return Ensemble(entering, members, known.genres), dict(zip(names, models, strict=True))
+    names = [f"{'hidden' if block == NO_FOURIER else 'waves'}-{seed}" for block, seed in networks]
+    return Ensemble(inputs, members, dataset.genres), dict(zip(names, models, strict=True))
 
 
-def _sizes(entering: Inputs, shape: Shape, waves: int, genres: int) -> list[int]:
-    return [len(entering.mean), shape.hidden, genres] if waves < 0 else [shape.frequencies, genres]
+def _layer_sizes(inputs: Inputs, hyperparameters: Hyperparameters, block: int, genres: int) -> list[int]:
+    """Units of each layer, inputs first."""
+    if block == NO_FOURIER:
+        return [len(inputs.mean), hyperparameters.hidden, genres]
+    return [hyperparameters.frequencies, genres]
 
 
-def _frame(spark: SparkSession, entered: Floats, genre: Labels) -> DataFrame:
-    """(features, label), in memory; every genre that is learned has an output, also where these rows lack it."""
-    column = pa.FixedSizeListArray.from_arrays(pa.array(entered.reshape(-1)), entered.shape[1]).cast(
+def _frame(spark: SparkSession, inputs: Floats, genre: Labels) -> DataFrame:
+    """(features, label), cached. Every learned genre has an output, also where these rows lack it."""
+    column = pa.FixedSizeListArray.from_arrays(pa.array(inputs.reshape(-1)), inputs.shape[1]).cast(
         pa.list_(pa.float32())
     )
-    table = pa.table({"entered": column, "label": pa.array(genre.astype(np.float64))})
+    table = pa.table({"inputs": column, "label": pa.array(genre.astype(np.float64))})
     frame = spark.createDataFrame(table)
-    frame = frame.coalesce(1) if len(genre) <= ON_ONE else frame.repartition(spark.sparkContext.defaultParallelism)
-    frame = frame.select(array_to_vector(F.col("entered")).alias("features"), "label").cache()
-    frame.count()  # several fits at once would each put it into memory
+    is_small = len(genre) <= MAX_EXAMPLES_IN_ONE_TASK
+    frame = frame.coalesce(1) if is_small else frame.repartition(spark.sparkContext.defaultParallelism)
+    frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label").cache()
+    frame.count()  # fills the cache once; several fits at once would each fill it
     return frame

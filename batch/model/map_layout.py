@@ -1,7 +1,7 @@
-"""A map of the library: near tracks near each other on a plane. Numbers only.
+"""Layout of the library's map: similar tracks close together on a plane. No Spark but the schema.
 
-Starts from the first two principal components; then tracks are pulled towards those in their lists and pushed off ones drawn at
-random, by the forces of UMAP (McInnes, Healy & Melville, 2018). Seeded: the same library gives the same map.
+Starts from the first two principal components; then each track attracts those in its list and repels random ones, by the forces
+of UMAP (McInnes, Healy & Melville, 2018). Seeded: the same library gives the same map.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from pyspark.sql.types import FloatType, StringType, StructField, StructType
 from batch.index.projection import Floats
 
 MAP = StructType([StructField("track_id", StringType()), StructField("x", FloatType()), StructField("y", FloatType())])
-"""One row a track: its place on the map, -1 to 1 each way."""
+"""One row a track: its position on the map, -1 to 1 in each direction."""
 
-PULLS = 15
-"""Tracks of a list that pull."""
-PUSHES = 5
-STEPS = 200
-MOST_PULLS = 60_000_000
-"""Pulls in all: large libraries take fewer steps."""
-A, B = 1.577, 0.895
-"""Of UMAP's curve 1 / (1 + A d^(2 B)), for a least distance of 0.1."""
-FURTHEST = 4.0
+ATTRACTING = 15
+"""Neighbours of a track's list that attract it."""
+REPELLING = 5
+"""Random tracks that repel a track in each step."""
+MAX_STEPS = 200
+MIN_STEPS = 20
+MAX_ATTRACTIONS = 60_000_000
+"""Attractions in all steps together: large libraries take fewer steps."""
+CURVE_A = 1.577
+CURVE_B = 0.895
+"""UMAP's curve 1 / (1 + a d^(2 b)), fitted to a minimum distance of 0.1."""
+MAX_FORCE = 4.0
 SEED = 20
 
 
-def positions(start: Floats, lists: NDArray[np.integer], weights: Floats) -> Floats:
-    """x and y of each track, between -1 and 1: float32 [shape=(n, 2)].
+def positions(start: Floats, neighbours: NDArray[np.integer], weights: Floats) -> Floats:
+    """x and y of each track, -1 to 1: float32 [shape=(n, 2)].
 
-    start : [shape=(n, at least 1)], components, most important first;  lists : rows [shape=(n, k)], -1 for none;
-    weights : similarity of each, 0 to 1 [shape=(n, k)]
+    start : principal components, most important first [shape=(n, at least 1)]
+    neighbours : rows, most similar first; -1 for none [shape=(n, k)]
+    weights : similarity to each neighbour, 0 to 1 [shape=(n, k)]
     """
     n = len(start)
     if n < 3:
-        return (
-            np.array([[0.0, 0.0], [0.5, 0.0]], dtype=np.float32)[:n]
-            if n < 2
-            else np.array([[-0.5, 0], [0.5, 0]], np.float32)
-        )
+        return np.array([[-0.5, 0], [0.5, 0]] if n == 2 else np.zeros((n, 2)), dtype=np.float32)
     plane = np.zeros((n, 2), dtype=np.float32)
     plane[:, : min(2, start.shape[1])] = start[:, :2]
-    spread = plane.std(axis=0)
-    plane = 10 * (plane - plane.mean(axis=0)) / np.where(spread > 0, spread, 1) / 3
+    deviation = plane.std(axis=0)
+    plane = 10 * (plane - plane.mean(axis=0)) / np.where(deviation > 0, deviation, 1) / 3
     rng = np.random.default_rng(SEED)
-    plane += rng.normal(0, 1e-3, plane.shape).astype(np.float32)  # equal tracks must be able to part
-    some = lists[:, :PULLS]
-    tail, at = np.nonzero(some >= 0)
-    head, weight = some[tail, at], np.sqrt(np.clip(weights[tail, at], 1e-3, 1)).astype(np.float32)
+    plane += rng.normal(0, 1e-3, plane.shape).astype(np.float32)  # so that equal tracks can separate
+    nearest = neighbours[:, :ATTRACTING]
+    tail, place = np.nonzero(nearest >= 0)
+    head, weight = nearest[tail, place], np.sqrt(np.clip(weights[tail, place], 1e-3, 1)).astype(np.float32)
     if len(tail):
-        steps = int(np.clip(MOST_PULLS / len(tail), 20, STEPS))
+        steps = int(np.clip(MAX_ATTRACTIONS / len(tail), MIN_STEPS, MAX_STEPS))
         for step in range(steps):
             _step(plane, tail, head, weight, rng, 1.0 - step / steps)
     return _framed(plane)
@@ -64,27 +64,32 @@ def _step(
     rng: np.random.Generator,
     rate: float,
 ) -> None:
-    """One step of all forces at once, in place. A track's forces are averaged, so that no hub is torn about."""
+    """Moves all tracks once, in place.
+
+    tail, head : rows of the tracks at both ends of each attraction [shape=(e,)];  weight : of each
+    A track's forces are averaged, so that hubs do not overshoot.
+    """
     n = len(plane)
     difference = plane[tail] - plane[head]
     squared = np.square(difference).sum(axis=1) + 1e-6
-    pull = weight * (-2 * A * B * squared ** (B - 1) / (1 + A * squared**B))
-    force = np.clip(pull[:, None] * difference, -FURTHEST, FURTHEST)
+    attraction = weight * (-2 * CURVE_A * CURVE_B * squared ** (CURVE_B - 1) / (1 + CURVE_A * squared**CURVE_B))
+    force = np.clip(attraction[:, None] * difference, -MAX_FORCE, MAX_FORCE)
     total, count = np.zeros((n, 2), dtype=np.float64), np.bincount(tail, minlength=n) + np.bincount(head, minlength=n)
     for axis in range(2):
         total[:, axis] += np.bincount(tail, force[:, axis], n) - np.bincount(head, force[:, axis], n)
-    total /= np.maximum(1, count / PULLS)[:, None]
-    for _ in range(PUSHES):
+    total /= np.maximum(1, count / ATTRACTING)[:, None]
+    for _ in range(REPELLING):
         other = rng.integers(0, n, n)
         difference = plane - plane[other]
         squared = np.square(difference).sum(axis=1)
-        push = np.where(other == np.arange(n), 0, 2 * B / ((0.001 + squared) * (1 + A * squared**B)))
-        total += np.clip(push[:, None] * difference, -FURTHEST, FURTHEST) * 3
+        repulsion = 2 * CURVE_B / ((0.001 + squared) * (1 + CURVE_A * squared**CURVE_B))
+        repulsion = np.where(other == np.arange(n), 0, repulsion)
+        total += np.clip(repulsion[:, None] * difference, -MAX_FORCE, MAX_FORCE) * 3
     plane += (0.1 * rate * np.clip(total, -10, 10)).astype(np.float32)
 
 
 def _framed(plane: Floats) -> Floats:
-    """Centred, to -1 … 1 in both directions, with what lies far out brought to the edge."""
+    """Centred and scaled to -1 … 1 by the 1st and 99th percentile; outliers are clipped to the edge."""
     low, high = np.percentile(plane, [1, 99], axis=0)
     half = np.maximum((high - low) / 2, 1e-6) * 1.1
     return np.clip((plane - (high + low) / 2) / half, -1, 1).astype(np.float32)

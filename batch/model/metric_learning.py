@@ -1,12 +1,12 @@
-"""What the space should weigh: learned from albums, artists and genres, kept where it holds on artists that it has not seen.
+"""Metric learning: a linear map of the standardised features, learned from albums, artists and genres. No Spark.
 
 plain   standardised features, unit length
-album   whitened within albums (power 1/4): directions in which the tracks of one album differ say less of what music they are
-genre   discriminant directions of the genres (LDA; Fisher, 1936) beside the plain ones, at half their length
+album   whitened within albums (power 1/4): directions in which the tracks of one album differ say less about the music
+genre   discriminant directions of the genres (LDA; Fisher, 1936) beside the plain features, at half their length
 both    the two together
 
-Chosen by cross-validation over artists: a metric learned on two thirds of the artists is judged on the tracks of the others,
-whose neighbours by the same artist or album do not count. Numbers only.
+Chosen by cross-validation grouped by artist: a metric learned on two thirds of the artists is scored on the tracks of the
+others, whose neighbours by the same artist or on the same album do not count.
 """
 
 from __future__ import annotations
@@ -20,27 +20,41 @@ from numpy.typing import NDArray
 from batch.index.exact import normalised_precision, rankings, scaled
 from batch.index.hubness import occurrences, skewness
 from batch.index.projection import Floats, to_unit
-from batch.library.labels import Labels, Tags, with_enough
+from batch.library.labels import Labels, TrackLabels, without_rare
 
-ALBUM_SHRINKAGE, ALBUM_POWER = 0.2, 0.25
-GENRE_SHRINKAGE, GENRE_LENGTH = 0.3, 0.5
-FEWEST_ALBUMS, FEWEST_ON_ALBUMS = 10, 50
-FEWEST_GENRE_TRACKS = 6
-FEWEST_LABELLED = 60
-FOLDS, ROUNDS = 3, 2
-AT = 10
-MOST_JUDGED = 3000
-MOST_SKEW = 0.6
+ALBUM_SHRINKAGE = 0.2
+"""Weight of the identity in the scatter within albums, 0 to 1."""
+ALBUM_POWER = 0.25
+GENRE_SHRINKAGE = 0.3
+"""Weight of the identity in the scatter within genres, 0 to 1."""
+GENRE_LENGTH = 0.5
+"""Root mean square length of a track along the discriminant directions; along the others it is 1."""
+MIN_ALBUMS = 10
+MIN_ALBUM_TRACKS = 50
+"""Tracks on albums of two or more."""
+MIN_GENRE_TRACKS = 6
+"""A genre has to have as many to be counted in MIN_LABELLED_TRACKS."""
+MIN_LABELLED_TRACKS = 60
+FOLDS = 3
+ROUNDS = 2
+"""Of the cross-validation, each with folds of its own."""
+NEIGHBOURS = 10
+"""Scores are precision@10 and 10-occurrence."""
+MAX_TRACKS_SCORED = 3000
+"""Tracks on which a metric is scored in a round: all distances between a fold's tracks are computed."""
+MAX_SKEW = 0.6
+"""Hubness skew that a metric may always have; above it, no more than `plain` and 0.1."""
 SEED = 20
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How a metric did on artists that it had not seen; means over folds.
+class MetricScore:
+    """Scores of a metric on artists that it was not learned from, means over folds; stored in the manifest.
 
-    normalised_precision : of the ten nearest, same artist and album left out, by genre (`pairs.normalised_precision`); None
-    without genres;  gain, error : over `plain`, mean and standard error over the folds
-    skew : of the ten-occurrence;  in_no_list : share of the tracks
+    normalised_precision : at 10, artist-filtered, by genre (`exact.normalised_precision`); None without genres
+    gain, error : over `plain`, mean and standard error over the folds
+    skew : of the 10-occurrence
+    in_no_list : share of the tracks with a 10-occurrence of 0
     """
 
     name: str
@@ -53,166 +67,176 @@ class Judged:
 
 @dataclass(frozen=True)
 class Metric:
-    """The metric that was kept, and what the others did. matrix : float32 [shape=(d, m)]; None for `plain`"""
+    """matrix : float32 [shape=(d, m)]; None for `plain`;  scores : of all metrics that were tried, `plain` first"""
 
     name: str
     matrix: Floats | None
-    judged: tuple[Judged, ...]
+    scores: tuple[MetricScore, ...]
 
 
-def learned(standardised: Floats, tags: Tags) -> Metric:
-    """The metric to keep, learned on all tracks.
+def learned_metric(standardised: Floats, tracks: TrackLabels) -> Metric:
+    """The best metric, learned on all tracks; `plain` where the labels do not suffice.
 
-    standardised : [shape=(n, d)]. A library whose tags do not suffice gets `plain`. Genres decide where there are enough of them
-    by enough artists; else whitening within albums is kept as long as it makes no hubs.
+    standardised : [shape=(n, d)];  tracks : labels of the same n
     """
-    kinds = _kinds(tags)
-    if len(kinds) == 1:
+    learners = _learners(tracks)
+    if len(learners) == 1:
         return Metric("plain", None, ())
-    judged = _judged(standardised, tags, kinds)
-    name = _choice(judged)
-    return Metric(name, kinds[name](standardised, tags), judged)
+    scores = _cross_validated(standardised, tracks, learners)
+    name = _best(scores)
+    return Metric(name, learners[name](standardised, tracks), scores)
 
 
-def album_metric(standardised: Floats, tags: Tags, power: float = ALBUM_POWER) -> Floats:
+def album_metric(standardised: Floats, tracks: TrackLabels, power: float = ALBUM_POWER) -> Floats:
     """W^-power of the scatter W within albums: float32 [shape=(d, d)]."""
-    within, _ = _scatter(standardised, tags.album, ALBUM_SHRINKAGE)
+    within, _ = _scatter(standardised, tracks.album, ALBUM_SHRINKAGE)
     values, vectors = np.linalg.eigh(within)
     return ((vectors * np.maximum(values, 1e-9) ** -power) @ vectors.T).astype(np.float32)
 
 
-def genre_metric(standardised: Floats, tags: Tags, base: Floats, length: float = GENRE_LENGTH) -> Floats:
-    """The base metric with discriminant directions beside it: float32 [shape=(d, m + genres - 1)].
+def genre_metric(standardised: Floats, tracks: TrackLabels, base: Floats, length: float = GENRE_LENGTH) -> Floats:
+    """The base metric with the genres' discriminant directions beside it: float32 [shape=(d, m + genres - 1)].
 
-    Both blocks are brought to a common length before, so `length` is what the genres weigh.
+    base : [shape=(d, m)];  length : weight of the genres, both blocks being brought to the same length first
     """
+    # Not scikit-learn's LinearDiscriminantAnalysis(solver="eigen"): it shrinks the scatter between genres as well, which gives
+    # another matrix (precision 0.377 instead of 0.375 on unseen artists, within the error) and takes 2 to 3 times as long.
     from scipy.linalg import eigh
 
-    genre = with_enough(tags.genre, 3)
+    genre = without_rare(tracks.genre, 3)
     within, between = _scatter(standardised, genre, GENRE_SHRINKAGE)
-    directions = len(np.unique(genre[genre >= 0])) - 1
-    values, vectors = eigh(between, within, subset_by_index=(len(within) - directions, len(within) - 1))
-    found = vectors[:, values > 1e-9].astype(np.float32)
-    blocks = [base / _length(standardised @ base), length * found / _length(standardised @ found)]
+    count = len(np.unique(genre[genre >= 0])) - 1
+    values, vectors = eigh(between, within, subset_by_index=(len(within) - count, len(within) - 1))
+    directions = vectors[:, values > 1e-9].astype(np.float32)
+    blocks = [base / _length(standardised @ base), length * directions / _length(standardised @ directions)]
     return np.hstack(blocks).astype(np.float32)
 
 
-Learn = Callable[[Floats, Tags], Floats | None]
+Learner = Callable[[Floats, TrackLabels], Floats | None]
 
 
-def _kinds(tags: Tags) -> dict[str, Learn]:
-    """What can be learned from these tags, simplest first."""
-    kinds: dict[str, Learn] = {"plain": lambda standardised, tags: None}
-    albums = with_enough(tags.album, 2)
-    has_albums = len(np.unique(albums[albums >= 0])) >= FEWEST_ALBUMS and (albums >= 0).sum() >= FEWEST_ON_ALBUMS
+def _learners(tracks: TrackLabels) -> dict[str, Learner]:
+    """By name what can be learned from these labels, simplest first."""
+    learners: dict[str, Learner] = {"plain": lambda standardised, tracks: None}
+    albums = without_rare(tracks.album, 2)
+    has_albums = len(np.unique(albums[albums >= 0])) >= MIN_ALBUMS and (albums >= 0).sum() >= MIN_ALBUM_TRACKS
     if has_albums:
-        kinds["album"] = album_metric
-    if _has_genres(tags):
-        kinds["genre"] = lambda standardised, tags: genre_metric(standardised, tags, _identity(standardised))
+        learners["album"] = album_metric
+    if _has_genres(tracks):
+        learners["genre"] = lambda standardised, tracks: genre_metric(standardised, tracks, _identity(standardised))
         if has_albums:
-            kinds["both"] = lambda standardised, tags: genre_metric(
-                standardised, tags, album_metric(standardised, tags)
+            learners["both"] = lambda standardised, tracks: genre_metric(
+                standardised, tracks, album_metric(standardised, tracks)
             )
-    return kinds
+    return learners
 
 
-def _has_genres(tags: Tags) -> bool:
-    """Enough tracks with a genre, in two genres or more that each have as many artists as there are folds."""
-    genre = with_enough(tags.genre, FEWEST_GENRE_TRACKS)
-    by_enough = [g for g in np.unique(genre[genre >= 0]) if len(np.unique(tags.artist[genre == g])) >= FOLDS]
-    return len(by_enough) >= 2 and int(np.isin(genre, by_enough).sum()) >= FEWEST_LABELLED
+def _has_genres(tracks: TrackLabels) -> bool:
+    """Whether enough tracks have a genre, in two or more genres by at least as many artists as there are folds."""
+    genre = without_rare(tracks.genre, MIN_GENRE_TRACKS)
+    learnable = [g for g in np.unique(genre[genre >= 0]) if len(np.unique(tracks.artist[genre == g])) >= FOLDS]
+    return len(learnable) >= 2 and int(np.isin(genre, learnable).sum()) >= MIN_LABELLED_TRACKS
 
 
 @dataclass(frozen=True)
-class _Fold:
-    """How a metric did on one fold.  precision : normalised, nan where nobody there has a fellow of the genre"""
+class _FoldScore:
+    """Of a metric on one fold.  precision : normalised; nan where no track there has another artist's of its genre"""
 
     precision: float
     skew: float
     in_no_list: float
 
 
-def _judged(standardised: Floats, tags: Tags, kinds: dict[str, Learn]) -> tuple[Judged, ...]:
-    """Each metric on artists that it has not seen; one that some fold has too little for is left out."""
+def _cross_validated(
+    standardised: Floats, tracks: TrackLabels, learners: dict[str, Learner]
+) -> tuple[MetricScore, ...]:
+    """Scores of each metric; one for which some fold has too few labels is left out."""
     rng = np.random.default_rng(SEED)
-    artists, number = np.unique(tags.origin(), return_inverse=True)
-    found: dict[str, list[_Fold]] = {name: [] for name in kinds}
-    with_genres = "genre" in kinds
+    groups, group_of_track = np.unique(tracks.split_groups(), return_inverse=True)
+    scores_by_name: dict[str, list[_FoldScore]] = {name: [] for name in learners}
+    with_genres = "genre" in learners
     for _ in range(ROUNDS):
-        fold = (rng.permutation(len(artists)) % FOLDS)[number]
+        fold = (rng.permutation(len(groups)) % FOLDS)[group_of_track]
         for held_out in range(FOLDS):
-            seen, unseen = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-            unseen = np.sort(rng.permutation(unseen)[: MOST_JUDGED // FOLDS])
-            # The genres' directions need two genres, not the tracks that make them worth trying.
-            learnable = {"plain", *_kinds(tags[seen]), *({"genre"} if with_genres else ())}
-            for name in kinds.keys() & learnable:
-                matrix = kinds[name](standardised[seen], tags[seen])
-                found[name].append(_on_unseen(standardised[unseen], tags[unseen], matrix))
-    whole = {name: folds for name, folds in found.items() if len(folds) == ROUNDS * FOLDS}
-    return tuple(_summed(name, folds, whole["plain"], with_genres) for name, folds in whole.items())
+            train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+            test = np.sort(rng.permutation(test)[: MAX_TRACKS_SCORED // FOLDS])
+            # Learning the genres' directions takes two genres, not as many tracks as make them worth trying.
+            learnable = {"plain", *_learners(tracks[train]), *({"genre"} if with_genres else ())}
+            for name in learners.keys() & learnable:
+                matrix = learners[name](standardised[train], tracks[train])
+                scores_by_name[name].append(_fold_score(standardised[test], tracks[test], matrix))
+    complete = {name: scores for name, scores in scores_by_name.items() if len(scores) == ROUNDS * FOLDS}
+    return tuple(_mean_score(name, scores, complete["plain"], with_genres) for name, scores in complete.items())
 
 
-def _summed(name: str, folds: list[_Fold], plain: list[_Fold], with_genres: bool) -> Judged:
-    """Means over the folds, the gains over those in which somebody has a fellow of the genre."""
-    with_fellows = [(one, base) for one, base in zip(folds, plain, strict=True) if np.isfinite(one.precision)]
-    gains = np.array([one.precision - base.precision for one, base in with_fellows])
+def _mean_score(name: str, folds: list[_FoldScore], plain: list[_FoldScore], with_genres: bool) -> MetricScore:
+    """Means over the folds; the gain over those in which a precision could be measured."""
+    measured = [
+        (score.precision, baseline.precision)
+        for score, baseline in zip(folds, plain, strict=True)
+        if np.isfinite(score.precision)
+    ]
+    gains = np.array([precision - baseline for precision, baseline in measured])
     has_gain = with_genres and len(gains) > 1
-    return Judged(
+    return MetricScore(
         name=name,
-        normalised_precision=float(np.mean([one.precision for one, _ in with_fellows])) if has_gain else None,
+        normalised_precision=float(np.mean([precision for precision, _ in measured])) if has_gain else None,
         gain=float(gains.mean()) if has_gain else None,
         error=float(gains.std(ddof=1) / np.sqrt(len(gains))) if has_gain else None,
-        skew=float(np.mean([one.skew for one in folds])),
-        in_no_list=float(np.mean([one.in_no_list for one in folds])),
+        skew=float(np.mean([score.skew for score in folds])),
+        in_no_list=float(np.mean([score.in_no_list for score in folds])),
     )
 
 
-def _on_unseen(standardised: Floats, tags: Tags, matrix: Floats | None) -> _Fold:
+def _fold_score(standardised: Floats, tracks: TrackLabels, matrix: Floats | None) -> _FoldScore:
     """By exact lists with local scaling."""
     points = to_unit(standardised if matrix is None else standardised @ matrix)
     distance = scaled(points)
     np.fill_diagonal(distance, np.inf)
-    k = min(AT, len(points) - 1)
+    k = min(NEIGHBOURS, len(points) - 1)
     counts = occurrences(np.argpartition(distance, k - 1, axis=1)[:, :k], len(points))
-    distance[tags.same_origin()] = np.inf
-    alike = normalised_precision(rankings(distance), tags.genre, tags.genre, k)
-    return _Fold(alike, skewness(counts), float((counts == 0).mean()))
+    distance[tracks.same_artist_or_album()] = np.inf
+    precision = normalised_precision(rankings(distance), tracks.genre, tracks.genre, k)
+    return _FoldScore(precision, skewness(counts), float((counts == 0).mean()))
 
 
-def _choice(judged: tuple[Judged, ...]) -> str:
-    """The one with the most normalised precision that is surely better than `plain` and makes no more hubs.
+def _best(scores: tuple[MetricScore, ...]) -> str:
+    """The metric with the highest precision that exceeds `plain` by more than its error and makes no more hubs.
 
-    Whitening within albums is kept unless it is surely worse: on real songs it was better (docs/models.md), and few libraries
-    have the genres to prove it.
+    Whitening within albums is kept unless it is worse by more than its error: on real songs it was better (docs/models.md), and
+    few libraries have the genres to show it.
     """
-    plain = next(one for one in judged if one.name == "plain")
-    chosen = plain
-    for one in judged[1:]:
-        makes_no_hubs = one.skew <= max(MOST_SKEW, plain.skew + 0.1)
-        if one.name == "album":
-            is_better = one.gain is None or one.error is None or one.gain >= -one.error
+    plain = next(score for score in scores if score.name == "plain")
+    best = plain
+    for score in scores[1:]:
+        makes_no_hubs = score.skew <= max(MAX_SKEW, plain.skew + 0.1)
+        if score.name == "album":
+            is_better = score.gain is None or score.error is None or score.gain >= -score.error
         else:
-            is_better = one.gain is not None and one.gain > max(one.error or 0.0, chosen.gain or 0.0)
+            is_better = score.gain is not None and score.gain > max(score.error or 0.0, best.gain or 0.0)
         if is_better and makes_no_hubs:
-            chosen = one
-    return chosen.name
+            best = score
+    return best.name
 
 
 def _scatter(standardised: Floats, label: Labels, shrinkage: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(within, between) the labels' groups of two or more; `within` shrunk towards a multiple of the identity."""
-    label = with_enough(label, 2)
+    """Scatter (within, between) groups of two or more tracks of a label: float64 [shape=(d, d)] each.
+
+    shrinkage : of `within` towards a multiple of the identity, 0 to 1
+    """
+    label = without_rare(label, 2)
     rows = np.flatnonzero(label >= 0)
     _, group = np.unique(label[rows], return_inverse=True)
-    some = standardised[rows].astype(np.float64)
+    labelled = standardised[rows].astype(np.float64)
     sizes = np.bincount(group)
-    means = np.zeros((len(sizes), some.shape[1]))
-    np.add.at(means, group, some)
+    means = np.zeros((len(sizes), labelled.shape[1]))
+    np.add.at(means, group, labelled)
     means /= sizes[:, None]
-    rest = some - means[group]
-    within = rest.T @ rest / max(1, len(rows) - len(sizes))
+    residuals = labelled - means[group]
+    within = residuals.T @ residuals / max(1, len(rows) - len(sizes))
     d = within.shape[0]
     within = (1 - shrinkage) * within + (shrinkage * np.trace(within) / d + 1e-6) * np.eye(d)
-    centred = (means - some.mean(axis=0)) * np.sqrt(sizes)[:, None]
+    centred = (means - labelled.mean(axis=0)) * np.sqrt(sizes)[:, None]
     return within, centred.T @ centred / len(rows)
 
 
@@ -221,4 +245,5 @@ def _identity(standardised: Floats) -> Floats:
 
 
 def _length(points: Floats) -> float:
+    """Root mean square length of the points, at least 1e-9."""
     return max(float(np.sqrt(np.square(points).sum(axis=1).mean())), 1e-9)

@@ -1,7 +1,7 @@
-"""A trained ensemble as numbers: from a track's features to a probability for each genre. Knows nothing of Spark.
+"""Inference of the genre ensemble: from a track's features to a probability for each genre. No Spark.
 
-Two kinds of MLlib perceptron are averaged: one with a hidden layer on the standardised features, one without on random Fourier
-features (Rahimi & Recht, 2007), which sees what a support vector machine with an RBF kernel sees. They err differently.
+Two kinds of MLlib perceptron are averaged: one with a hidden layer on the standardised features, and one without on random
+Fourier features (Rahimi & Recht, 2007), which approximates a classifier with an RBF kernel. They err differently.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from numpy.typing import NDArray
 from batch.index.projection import Floats
 
 Doubles = NDArray[np.float64]
+Layers = tuple[tuple[Doubles, Doubles], ...]
+"""Of each layer (weights [shape=(in, out)], bias [shape=(out,)])."""
 
-CLIP = 5.0
-"""Deviations beyond which a feature says no more."""
-SCALE = 0.3
-"""Of the standardised features as they enter a hidden layer: its sigmoids start out unsaturated."""
+MAX_DEVIATIONS = 5.0
+"""Standard deviations at which features are clipped."""
+INPUT_SCALE = 0.3
+"""Factor on the standardised features: the hidden layer's sigmoids start out unsaturated."""
+NO_FOURIER = -1
+"""In place of a Fourier block's number: the network takes the standardised features themselves."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What enters the networks.
+    """Standardisation and random Fourier features of d features; stored in genre.npz under these names.
 
-    mean, deviation : float32 [shape=(d,)];  frequencies : float32 [shape=(blocks, d, f)];  phases : float32 [shape=(blocks, f)]
+    mean, deviation : float32 [shape=(d,)]
+    frequencies : float32 [shape=(blocks, d, f)];  phases : float32, radians [shape=(blocks, f)]
     """
 
     mean: Floats
@@ -35,29 +40,31 @@ class Inputs:
     frequencies: Floats
     phases: Floats
 
-    def plain(self, features: NDArray[np.floating]) -> Floats:
-        """Standardised, clipped and scaled: float32 [shape=(n, d)]."""
+    def standardised(self, features: NDArray[np.floating]) -> Floats:
+        """Features standardised, clipped and scaled by INPUT_SCALE: float32 [shape=(n, d)]."""
         weight = np.divide(1.0, self.deviation, out=np.zeros_like(self.deviation), where=self.deviation > 0)
-        return np.asarray(SCALE * np.clip((features - self.mean) * weight, -CLIP, CLIP), dtype=np.float32)
+        deviations = np.clip((features - self.mean) * weight, -MAX_DEVIATIONS, MAX_DEVIATIONS)
+        return np.asarray(INPUT_SCALE * deviations, dtype=np.float32)
 
-    def waves(self, plain: Floats, block: int) -> Floats:
-        """Random Fourier features of `plain`, drawn anew for each block: float32 [shape=(n, f)]."""
-        return np.asarray(np.cos(plain @ self.frequencies[block] / SCALE + self.phases[block]), dtype=np.float32)
+    def fourier(self, standardised: Floats, block: int) -> Floats:
+        """Random Fourier features of what `standardised` returns, by the block's own draw: float32 [shape=(n, f)]."""
+        angles = standardised @ self.frequencies[block] / INPUT_SCALE + self.phases[block]
+        return np.asarray(np.cos(angles), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Perceptron:
-    """Layers as MLlib's MultilayerPerceptronClassifier has them: sigmoid, and softmax at the end.
+    """A network with the layers of MLlib's MultilayerPerceptronClassifier: sigmoid, softmax at the end.
 
-    waves : the block of Fourier features that enters it; -1: the features themselves
-    layers : [(weights [shape=(in, out)], bias [shape=(out,)]), …]
+    fourier_block : number of the Fourier block that it takes, or NO_FOURIER
     """
 
-    waves: int
-    layers: tuple[tuple[Doubles, Doubles], ...]
+    fourier_block: int
+    layers: Layers
 
-    def probabilities(self, entered: NDArray[np.floating]) -> Doubles:
-        values = np.asarray(entered, dtype=np.float64)
+    def probabilities(self, inputs: NDArray[np.floating]) -> Doubles:
+        """inputs : [shape=(n, in)]; returns float64 [shape=(n, genres)], each row's sum 1."""
+        values = np.asarray(inputs, dtype=np.float64)
         for weights, bias in self.layers[:-1]:
             values = 1 / (1 + np.exp(-np.clip(values @ weights + bias, -500, 500)))
         weights, bias = self.layers[-1]
@@ -68,7 +75,7 @@ class Perceptron:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Perceptrons that are averaged, and the genres that their outputs stand for."""
+    """Perceptrons whose probabilities are averaged, and the genres of their outputs."""
 
     inputs: Inputs
     members: tuple[Perceptron, ...]
@@ -76,19 +83,23 @@ class Ensemble:
 
     def probabilities(self, features: NDArray[np.floating]) -> Doubles:
         """features : [shape=(n, d)]; returns float64 [shape=(n, genres)], each row's sum 1."""
-        plain = self.inputs.plain(np.asarray(features))
-        each = [
-            member.probabilities(plain if member.waves < 0 else self.inputs.waves(plain, member.waves))
+        standardised = self.inputs.standardised(np.asarray(features))
+        by_member = [
+            member.probabilities(
+                standardised
+                if member.fourier_block == NO_FOURIER
+                else self.inputs.fourier(standardised, member.fourier_block)
+            )
             for member in self.members
         ]
-        return np.asarray(np.mean(each, axis=0))
+        return np.asarray(np.mean(by_member, axis=0))
 
     def save(self, file: Path) -> None:
         arrays: dict[str, Any] = {**vars(self.inputs), "genres": np.array(self.genres, dtype=np.str_)}
-        arrays["waves"] = np.array([member.waves for member in self.members])
+        arrays["waves"] = np.array([member.fourier_block for member in self.members])
         for m, member in enumerate(self.members):
-            for at, (weights, bias) in enumerate(member.layers):
-                arrays |= {f"weights_{m}_{at}": weights, f"bias_{m}_{at}": bias}
+            for layer, (weights, bias) in enumerate(member.layers):
+                arrays |= {f"weights_{m}_{layer}": weights, f"bias_{m}_{layer}": bias}
         np.savez(file, **arrays)
 
     @classmethod
@@ -96,15 +107,20 @@ class Ensemble:
         with np.load(file, allow_pickle=False) as stored:
             inputs = Inputs(**{name: stored[name] for name in Inputs.__dataclass_fields__})
             members = []
-            for m, waves in enumerate(stored["waves"]):
+            for m, fourier_block in enumerate(stored["waves"]):
                 depth = sum(name.startswith(f"weights_{m}_") for name in stored.files)
-                layers = tuple((stored[f"weights_{m}_{at}"], stored[f"bias_{m}_{at}"]) for at in range(depth))
-                members.append(Perceptron(int(waves), layers))
+                layers = tuple((stored[f"weights_{m}_{layer}"], stored[f"bias_{m}_{layer}"]) for layer in range(depth))
+                members.append(Perceptron(int(fourier_block), layers))
             return cls(inputs, tuple(members), tuple(str(genre) for genre in stored["genres"]))
 
 
-def inputs(features: NDArray[np.floating], blocks: int, frequencies: int, gamma: float, seed: int) -> Inputs:
-    """Fitted on the training features.  frequencies : of each block;  gamma : of the kernel, in 1 / (d × variance)"""
+def fitted_inputs(features: NDArray[np.floating], blocks: int, frequencies: int, gamma: float, seed: int) -> Inputs:
+    """Inputs with mean and deviation of the training features, and `blocks` draws of random frequencies.
+
+    features : [shape=(n, d)];  frequencies : of each block;  gamma : of the RBF kernel, in 1 / (d × variance)
+    """
+    # Not scikit-learn's RBFSampler: its cosines are scaled by sqrt(2 / f) and drawn by RandomState, so that networks of the
+    # same fingerprint would have other weights.
     d = features.shape[1]
     rng = np.random.default_rng(seed)
     return Inputs(
@@ -115,11 +131,14 @@ def inputs(features: NDArray[np.floating], blocks: int, frequencies: int, gamma:
     )
 
 
-def layers(sizes: list[int], flat: Doubles) -> tuple[tuple[Doubles, Doubles], ...]:
-    """MLlib's flat weights by layer: of each, the matrix (column-major, outputs × inputs), then the bias."""
-    found, start = [], 0
-    for entering, leaving in zip(sizes[:-1], sizes[1:], strict=True):
-        stop = start + entering * leaving
-        found.append((flat[start:stop].reshape(entering, leaving), flat[stop : stop + leaving]))
-        start = stop + leaving
-    return tuple(found)
+def unflattened(sizes: list[int], weights: Doubles) -> Layers:
+    """MLlib's flat weight vector by layer: of each the matrix (column-major, outputs × inputs), then the bias.
+
+    sizes : units of each layer, inputs first;  weights : `MultilayerPerceptronClassificationModel.weights`
+    """
+    layers, start = [], 0
+    for units_in, units_out in zip(sizes[:-1], sizes[1:], strict=True):
+        stop = start + units_in * units_out
+        layers.append((weights[start:stop].reshape(units_in, units_out), weights[stop : stop + units_out]))
+        start = stop + units_out
+    return tuple(layers)

@@ -1,4 +1,4 @@
-"""What a model is trained on: the library's tracks that are there and whose features can be used, as columns on the driver."""
+"""The training set: the library's present tracks with usable features, as columns on the driver."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ from batch.index.projection import Floats
 from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
-from batch.library.labels import Tags, tags
+from batch.library.labels import TrackLabels, track_labels
 from batch.library.tracks import TRACKS
 from conf.settings import Lake, Settings
 
-MOST = 1e18
-"""A feature as large as that is no measurement, and its square would leave the range of the numbers that we count in."""
+MAX_FEATURE = 1e18
+"""Features must be below; the square of larger ones would overflow float32."""
+_EXTRACT = "run ./spark-submit.sh batch/extract.py"
 
 
 class NoFeatures(ValueError):
-    """There is nothing to train on."""
+    """The library has no features that a model can be trained on."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """The tracks that a model is made of, sorted by id, as columns; what could not be used is in `left_out`."""
+class TrainingSet:
+    """Columns of n tracks, sorted by id.
+
+    vectors : float32 [shape=(n, d)]
+    splits : the library's own; None where no track has one
+    extractor : version that made all of the vectors
+    left_out : ids of tracks whose features cannot be used
+    """
 
     ids: list[str]
     vectors: Floats
@@ -45,19 +52,20 @@ class Known:
     left_out: list[str]
 
     @property
-    def tags(self) -> Tags:
-        return tags(self.artists, self.albums, self.genres)
+    def labels(self) -> TrackLabels:
+        return track_labels(self.artists, self.albums, self.genres)
 
 
 def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame:
-    """(track_id, vector, extractor_version, artist, album, genre, split) of tracks that are there, of one library or of all ("").
+    """Present tracks with features: (track_id, vector, extractor_version, artist, album, genre, split).
 
-    split : null in a library that brings none of its own
+    library : root of one library; "": all of them
+    split : null in a library that brings none
     """
-    is_here = F.col("gone_at").isNull()
+    is_present = F.col("gone_at").isNull()
     if library:
-        is_here &= F.col("library") == library_name(library)
-    tracks = table(spark, lake.table("tracks"), TRACKS).where(is_here).dropDuplicates(["track_id"])
+        is_present &= F.col("library") == library_name(library)
+    tracks = table(spark, lake.table("tracks"), TRACKS).where(is_present).dropDuplicates(["track_id"])
     if "split" not in tracks.columns:
         tracks = tracks.withColumn("split", F.lit(None).cast("string"))
     features = table(spark, lake.table("features"), FEATURES)
@@ -67,81 +75,94 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
 
 
 def is_usable() -> Column:
-    """Whether a track has features, all of them finite numbers below MOST."""
+    """Whether a track has features, all of them finite and below MAX_FEATURE in absolute value."""
     return F.coalesce(
-        F.forall("vector", lambda number: F.coalesce(F.abs(number) < F.lit(MOST), F.lit(False)) & ~F.isnan(number)),
+        F.forall(
+            "vector", lambda number: F.coalesce(F.abs(number) < F.lit(MAX_FEATURE), F.lit(False)) & ~F.isnan(number)
+        ),
         F.lit(False),
     )
 
 
-def columns(tracks: DataFrame, settings: Settings) -> Known:
-    """The tracks as arrays on the driver: 100,000 of 189 features are 75 MB. Raises NoFeatures."""
+def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
+    """The tracks on the driver: 100,000 with 189 features are 75 MB. Raises NoFeatures.
+
+    tracks : as `library_features` returns them
+    """
     arrow = tracks.orderBy("track_id").toArrow()
-    where = f" of {settings.library.root}" if settings.library.root else ""
-    extract = "run ./spark-submit.sh batch/extract.py"
+    of_library = f" of {settings.library.root}" if settings.library.root else ""
     if not arrow.num_rows:
-        raise NoFeatures(f"no features{where} in {settings.lake.root}; {extract} first")
-    extractor = _one_extractor(arrow["extractor_version"].unique().to_pylist())
+        raise NoFeatures(f"no features{of_library} in {settings.lake.root}; {_EXTRACT} first")
+    extractor = _single_extractor(arrow["extractor_version"].unique().to_pylist())
     lengths = _lengths(arrow["vector"])
     if len(lengths) > 1:
         raise NoFeatures(
-            f"features of different length ({sorted(lengths)}) by one extractor version; {extract} on a new lake"
+            f"expected feature vectors of one length, got {sorted(lengths)} by one extractor version; "
+            f"{_EXTRACT} on a new lake"
         )
     vectors, usable = _matrix(arrow["vector"])
     if not usable.any():
         raise NoFeatures(
-            f"features of {len(usable)} tracks{where}, none of them finite numbers below {MOST:g}; {extract} on a new lake"
+            f"features of {len(usable)} tracks{of_library}, none of them finite numbers below {MAX_FEATURE:g}; "
+            f"{_EXTRACT} on a new lake"
         )
     ids = arrow["track_id"].to_pylist()
     left_out = [ids[row] for row in np.flatnonzero(~usable)]
-    kept = arrow.filter(usable)
-    splits = kept["split"].to_pylist()
-    return Known(
-        ids=kept["track_id"].to_pylist(),
+    columns = arrow.filter(usable)
+    splits = columns["split"].to_pylist()
+    return TrainingSet(
+        ids=columns["track_id"].to_pylist(),
         vectors=vectors,
-        artists=kept["artist"].to_pylist(),
-        albums=kept["album"].to_pylist(),
-        genres=kept["genre"].to_pylist(),
+        artists=columns["artist"].to_pylist(),
+        albums=columns["album"].to_pylist(),
+        genres=columns["genre"].to_pylist(),
         splits=splits if any(splits) else None,
         extractor=extractor,
         left_out=left_out,
     )
 
 
-def fingerprint(known: Known, parameters: Mapping[str, Any]) -> str:
-    """Changes whenever a model trained on these would be another.
+def fingerprint(dataset: TrainingSet, defaults: Mapping[str, Any]) -> str:
+    """SHA-256 of all that determines a model: another one means training anew.
 
-    parameters : the defaults of the training, as JSON has them: with others, the same features are trained on anew
+    defaults : of the training, as JSON has them
     """
-    digest = hashlib.sha256(known.extractor.encode())
-    for values in (known.ids, known.artists, known.albums, known.genres, known.splits or [], known.left_out):
+    digest = hashlib.sha256(dataset.extractor.encode())
+    for values in (
+        dataset.ids,
+        dataset.artists,
+        dataset.albums,
+        dataset.genres,
+        dataset.splits or [],
+        dataset.left_out,
+    ):
         digest.update("\x00".join(value or "" for value in values).encode())
         digest.update(b"\x01")
-    digest.update(np.ascontiguousarray(known.vectors).tobytes())
-    digest.update(json.dumps({"format": registry.FORMAT, **parameters}, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(dataset.vectors).tobytes())
+    digest.update(json.dumps({"format": registry.FORMAT, **defaults}, sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def _matrix(vectors: Any) -> tuple[Floats, NDArray[np.bool_]]:
-    """(the vectors that can be used, float32 [shape=(m, d)], which of all they are [shape=(n,)]), as `is_usable` decides."""
-    here = pc.is_valid(vectors).to_numpy(zero_copy_only=False)
-    some = vectors.filter(pc.is_valid(vectors)).to_numpy()
-    found = np.vstack(some).astype(np.float32) if len(some) else np.empty((0, 0), dtype=np.float32)
-    is_sound = (np.abs(found) < MOST).all(axis=1)  # nan is not
-    usable = here.copy()
-    usable[here] = is_sound
-    return found[is_sound], usable
+    """(usable vectors, float32 [shape=(m, d)], mask of them [shape=(n,)]); the same rule as `is_usable`."""
+    usable = pc.is_valid(vectors).to_numpy(zero_copy_only=False).copy()
+    arrays = vectors.filter(pc.is_valid(vectors)).to_numpy()
+    matrix = np.vstack(arrays).astype(np.float32) if len(arrays) else np.empty((0, 0), dtype=np.float32)
+    is_finite = (np.abs(matrix) < MAX_FEATURE).all(axis=1)  # false for nan
+    usable[usable] = is_finite
+    return matrix[is_finite], usable
 
 
 def _lengths(vectors: Any) -> set[int]:
     return set(pc.unique(pc.list_value_length(vectors)).to_pylist()) - {None}
 
 
-def _one_extractor(found: list[str]) -> str:
-    if len(found) > 1:
+def _single_extractor(versions: list[str]) -> str:
+    """The only version. Raises NoFeatures where there are several."""
+    if len(versions) > 1:
         raise NoFeatures(
-            f"features of {len(found)} extractor versions ({', '.join(sorted(found))}), one index never mixes them: "
+            f"features of {len(versions)} extractor versions ({', '.join(sorted(versions))}), expected one: "
             "choose one library by OVERTONE_LIBRARY__ROOT, give the other a home of its own by OVERTONE_HOME, or run "
             "./spark-submit.sh batch/extract.py to bring all to one"
         )
-    return found[0]
+    return versions[0]

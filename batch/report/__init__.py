@@ -1,0 +1,6 @@
+"""The report card of a model (`batch/evaluate.py`).
+
+measures    its figures: recall and cost, genre precision, hubness, simulated lists
+figures     its drawings, matplotlib
+html        the page, Jinja2; templates/ has its text and style
+"""

@@ -1,4 +1,4 @@
-"""What the report card says of a model, measured on the user's own library. Numbers only."""
+"""The report card's figures, measured on the user's own library. No Spark."""
 
 from __future__ import annotations
 
@@ -14,48 +14,61 @@ from batch.index.exact import Rows, exact, precision, recalled, scaled, squared
 from batch.index.hubness import occurrences, reachable, skewness
 from batch.index.lsh import Index
 from batch.index.projection import Floats
-from batch.library.labels import Tags
-from batch.model.artist_cap import spread
+from batch.library.labels import TrackLabels
+from batch.model.artist_cap import capped_ranking
 
-KS = (10, 20, 50)
+RECALL_AT = (10, 20, 50)
+"""Numbers of neighbours."""
 QUERIES = 500
-DEEP = 200
-"""Places of a ranking from which the filtered ten are taken."""
-TEN = 10
-MOST_COMPARED = 4000
-"""Tracks among which exact lists are compared; more would be n² distances."""
-TIMED = 100
+RANKING_DEPTH = 200
+"""Places of a ranking that the artist filter and the artist cap choose from."""
+LIST_LENGTH = 10
+"""Tracks of a list: precision@10, 10-occurrence."""
+MAX_TRACKS_COMPARED = 4000
+"""Tracks among which exact lists are compared: n² distances."""
+TIMED_QUERIES = 100
+TIMINGS = 3
+"""Runs of which the fastest counts."""
+LIKES = 3
+"""Tracks that a simulated listener likes."""
+LISTED_PER_ARTIST = 2
+"""Tracks of an artist in a simulated listener's list."""
+DISTANCE_PAIRS = 2000
+"""Random pairs of tracks that give the library's mean distance."""
 SEED = 20
 
 
 @dataclass(frozen=True)
-class Library:
-    """The tracks that are in the library and in the model, by row of an index of them alone.
+class MeasuredLibrary:
+    """The n tracks that are both in the library and in the model, by row of an index of them alone.
 
-    standardised : float32 [shape=(n, d)], the features before anything was learned;  tags : see batch.model.metric_learning
+    standardised : the features before anything was learned, float32 [shape=(n, d)]
+    genres : names by code
     """
 
     index: Index
     standardised: Floats
-    tags: Tags
+    labels: TrackLabels
     genres: list[str]
 
 
 def index_quality(index: Index) -> dict[str, Any]:
-    """Recall of the answers at each of KS beside what it costs, on up to QUERIES tracks asked for others than themselves."""
+    """Recall at each of RECALL_AT and its cost, on up to QUERIES tracks that query for others."""
     n = len(index)
     queries = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
     points, vectors = np.asarray(index.vectors[queries]), np.asarray(index.vectors)
-    true = _but(exact(vectors, points, min(max(KS) + 1, n)), queries)
-    at = [_at(index, queries, points, true, k) for k in KS if k < n]
-    alone = np.array([len(rows) for rows in index.candidates(points)]) / n
-    nearest_to_20 = min(at, key=lambda one: abs(one["k"] - 20), default={"candidate_share": float(alone.mean())})
-    timed = points[: min(TIMED, len(points))]
+    true = _without_query(exact(vectors, points, min(max(RECALL_AT) + 1, n)), queries)
+    figures = [_recall_at(index, queries, points, true, k) for k in RECALL_AT if k < n]
+    share_of_tables = np.array([len(rows) for rows in index.candidates(points)]) / n
+    nearest_to_20 = min(
+        figures, key=lambda at_k: abs(at_k["k"] - 20), default={"candidate_share": float(share_of_tables.mean())}
+    )
+    timed = points[: min(TIMED_QUERIES, len(points))]
     return {
-        "at": at,
+        "at": figures,
         "queries": len(queries),
         "candidate_share": nearest_to_20["candidate_share"],
-        "candidate_share_of_bands": float(alone.mean()),
+        "candidate_share_of_bands": float(share_of_tables.mean()),
         "bands": int(index.found.keys.shape[0]),
         "hashes": int(index.space.directions.shape[1]),
         "components": int(index.space.directions.shape[2]),
@@ -63,66 +76,70 @@ def index_quality(index: Index) -> dict[str, Any]:
         "shared": index.space.shared,
         "largest_bucket": index.found.largest() / n,
         "megabytes": index.nbytes() / 1e6,
-        "ms_index": _ms(lambda: index.neighbours(timed, TEN), len(timed)),
-        "ms_exact": _ms(lambda: [exact(vectors, one[None], min(TEN, n)) for one in timed], len(timed)),
+        "ms_index": _milliseconds(lambda: index.neighbours(timed, LIST_LENGTH), len(timed)),
+        "ms_exact": _milliseconds(
+            lambda: [exact(vectors, point[None], min(LIST_LENGTH, n)) for point in timed], len(timed)
+        ),
     }
 
 
-def _at(index: Index, queries: Rows, points: Floats, true: list[Rows], k: int) -> dict[str, Any]:
-    """Recall of k answers beside the tracks that were candidates for them: all of them, where the bands give too few."""
+def _recall_at(index: Index, queries: Rows, points: Floats, true: list[Rows], k: int) -> dict[str, Any]:
+    """Recall@k and the share of candidates; with fewer than k candidates a query is answered exactly, all tracks count then."""
     answers = [rows[rows != row][:k] for row, (rows, _) in zip(queries, index.neighbours(points, k + 1), strict=True)]
     sizes = np.array([len(rows) for rows in index.candidates(points, k + 1)])
-    is_short = sizes < k + 1
-    shares = np.where(is_short, len(index), sizes) / len(index)
+    is_exact = sizes < k + 1
+    shares = np.where(is_exact, len(index), sizes) / len(index)
     return {
         "k": k,
-        "recall": recalled(answers, [near[:k] for near in true]),
-        "fewer_than_k": float(is_short.mean()),
+        "recall": recalled(answers, [neighbours[:k] for neighbours in true]),
+        "fewer_than_k": float(is_exact.mean()),
         "candidate_share": float(shares.mean()),
         "candidate_share_p95": float(np.quantile(shares, 0.95)),
     }
 
 
-def genre_precision(library: Library) -> dict[str, Any] | None:
-    """Precision@10 by genre, of each way to choose ten, with and without the artist filter; None with fewer than two genres.
+def genre_precision(library: MeasuredLibrary) -> dict[str, Any] | None:
+    """Precision@10 by genre of six ways to choose a list, with and without the artist filter; None with fewer than two genres.
 
-    Hits by ten, mean over the tracks asked, all of which have a genre; a neighbour without one is a miss (`pairs.precision`).
+    Mean over up to QUERIES tracks with a genre; a neighbour without a genre is a miss (`exact.precision`).
     """
-    index, tags = library.index, library.tags
-    labelled = np.flatnonzero(tags.genre >= 0)
-    if len(np.unique(tags.genre[labelled])) < 2:
+    index, labels = library.index, library.labels
+    labelled = np.flatnonzero(labels.genre >= 0)
+    if len(np.unique(labels.genre[labelled])) < 2:
         return None
     rng = np.random.default_rng(SEED)
     queries = np.sort(rng.permutation(labelled)[:QUERIES])
-    deep = min(DEEP, len(index) - 1)
+    depth = min(RANKING_DEPTH, len(index) - 1)
     vectors = np.asarray(index.vectors)
-    euclidean = _but(exact(library.standardised, library.standardised[queries], deep + 1), queries)
-    shown = occurrences(np.concatenate([one[:TEN] for one in euclidean]), len(index))
-    popular = np.argsort(-shown, kind="stable")[: deep + 1]
-    everyone = np.arange(len(index))
-    similar = index.similar(queries, deep)
-    ranked = [rows for rows, _ in similar]
+    euclidean = _without_query(exact(library.standardised, library.standardised[queries], depth + 1), queries)
+    counts = occurrences(np.concatenate([ranking[:LIST_LENGTH] for ranking in euclidean]), len(index))
+    popular = np.argsort(-counts, kind="stable")[: depth + 1]
+    all_rows = np.arange(len(index))
+    similar = index.similar(queries, depth)
     rankings: dict[str, list[Rows]] = {
-        "as served": [rows[spread(index.artists[rows], score, deep)] for rows, score in similar],
-        "the index, any number of an artist": ranked,
-        "exact, same space": _but(exact(vectors, vectors[queries], deep + 1), queries),
-        "exact, plain Euclidean": euclidean,
-        "popularity": _but(np.tile(popular, (len(queries), 1)), queries),
-        "random": [rng.permutation(np.delete(everyone, row))[:deep] for row in queries],
+        "as served": [rows[capped_ranking(index.artists[rows], scores, depth)] for rows, scores in similar],
+        "index without artist cap": [rows for rows, _ in similar],
+        "exact search, learned metric": _without_query(exact(vectors, vectors[queries], depth + 1), queries),
+        "exact search, plain Euclidean": euclidean,
+        "popularity": _without_query(np.tile(popular, (len(queries), 1)), queries),
+        "random": [rng.permutation(np.delete(all_rows, row))[:depth] for row in queries],
     }
-    of = tags.genre[queries]
-    same_origin = tags.same_origin(queries)
-    has_fellow = ((of[:, None] == tags.genre) & ~same_origin).any(axis=1)
+    query_genre = labels.genre[queries]
+    is_filtered = labels.same_artist_or_album(queries)
+    has_other_artist = ((query_genre[:, None] == labels.genre) & ~is_filtered).any(axis=1)
     return {
         "queries": len(queries),
-        "queries_with_a_fellow_by_another_artist": int(has_fellow.sum()),
-        "genres": len(np.unique(tags.genre[labelled])),
+        "queries_with_a_fellow_by_another_artist": int(has_other_artist.sum()),
+        "genres": len(np.unique(labels.genre[labelled])),
         "ways": [
             {
                 "way": way,
-                "precision": precision(ranking, of, tags.genre, TEN),
+                "precision": precision(ranking, query_genre, labels.genre, LIST_LENGTH),
                 "artist_filtered": precision(
-                    [rows[~same[rows]] for rows, same in zip(ranking, same_origin, strict=True)], of, tags.genre, TEN
+                    [rows[~filtered[rows]] for rows, filtered in zip(ranking, is_filtered, strict=True)],
+                    query_genre,
+                    labels.genre,
+                    LIST_LENGTH,
                 ),
             }
             for way, ranking in rankings.items()
@@ -130,27 +147,29 @@ def genre_precision(library: Library) -> dict[str, Any] | None:
     }
 
 
-def hubness(library: Library, served: NDArray[np.int64]) -> dict[str, Any]:
-    """Who stands in how many lists of ten: before anything was done about it, step by step, and as served.
+def hubness(library: MeasuredLibrary, served: NDArray[np.int64]) -> dict[str, Any]:
+    """10-occurrence of exact lists, step by step from plain Euclidean ones, and of the lists as served.
 
-    `before` and `after` are of lists among the same tracks: of more than MOST_COMPARED, `after` is the step before the bands.
-
-    served : each track's ten by row, -1 where there are fewer [shape=(n, 10)]
+    served : each track's list by row, -1 where there are fewer [shape=(n, 10)]
+    `before` and `after` are of lists among the same tracks: with more than MAX_TRACKS_COMPARED, `after` is the last exact step.
     """
     n = len(library.index)
     rows = np.arange(n)
-    if n > MOST_COMPARED:
-        rows = np.sort(np.random.default_rng(SEED).permutation(n)[:MOST_COMPARED])
-    k = min(TEN, len(rows) - 1)
+    if n > MAX_TRACKS_COMPARED:
+        rows = np.sort(np.random.default_rng(SEED).permutation(n)[:MAX_TRACKS_COMPARED])
+    k = min(LIST_LENGTH, len(rows) - 1)
     plain, learned = np.asarray(library.standardised[rows]), np.asarray(library.index.vectors[rows])
     ways = {
-        "plain Euclidean": (rows, _lists(squared(plain), k)),
-        "learned space": (rows, _lists(squared(learned), k)),
-        "learned space, local scaling": (rows, _lists(scaled(learned), k)),
+        "plain Euclidean": (rows, _nearest(squared(plain), k)),
+        "learned metric": (rows, _nearest(squared(learned), k)),
+        "learned metric, local scaling": (rows, _nearest(scaled(learned), k)),
         "as served": (np.arange(n), served),
     }
-    figures = [{"way": way, "tracks": len(among), **_hubs(lists, len(among))} for way, (among, lists) in ways.items()]
-    # What is served was chosen among all; only lists among the same tracks tell what changed.
+    figures = [
+        {"way": way, "tracks": len(among), **_occurrence_figures(lists, len(among))}
+        for way, (among, lists) in ways.items()
+    ]
+    # Lists as served are chosen among all tracks; only lists among the same tracks can be compared.
     before, after = figures[0], figures[3] if n == len(rows) else figures[2]
     return {
         "k": k,
@@ -162,66 +181,66 @@ def hubness(library: Library, served: NDArray[np.int64]) -> dict[str, Any]:
     }
 
 
-def simulated_lists(library: Library, listeners: int = 300, items: int = 30) -> dict[str, Any]:
-    """Coverage, diversity and novelty of lists of simulated listeners, each of whom likes three tracks of one genre (or of any).
+def simulated_lists(library: MeasuredLibrary, listeners: int = 300, items: int = 30) -> dict[str, Any]:
+    """Coverage, diversity and novelty of lists for simulated listeners, each of whom likes three tracks of a genre (or of any).
 
-    They are what the index alone gives, two tracks of an artist at most; no listener was asked.
+    items : length of a list, which the index alone gives, under a cap of two tracks an artist
     """
-    index, tags = library.index, library.tags
+    index, labels = library.index, library.labels
     n = len(index)
     rng = np.random.default_rng(SEED)
     lists: list[Rows] = []
     for _ in range(min(listeners, 3 * n)):
         first = int(rng.integers(n))
-        alike = np.flatnonzero(tags.genre == tags.genre[first])
-        likes = np.unique([first, *rng.choice(alike, min(2, len(alike)), replace=False)])
-        lists.append(_list(index, likes, tags, items))
-    shown = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    counts = occurrences(shown, n)
+        same_genre = np.flatnonzero(labels.genre == labels.genre[first])
+        likes = np.unique([first, *rng.choice(same_genre, min(LIKES - 1, len(same_genre)), replace=False)])
+        lists.append(_simulated_list(index, likes, labels, items))
+    counts = occurrences(np.concatenate(lists) if lists else np.empty(0, dtype=np.int64), n)
     share = counts / max(1, len(lists))
-    pairs = rng.integers(0, n, (2000, 2))
-    far = float(
-        np.linalg.norm(np.asarray(index.vectors[pairs[:, 0]]) - np.asarray(index.vectors[pairs[:, 1]]), axis=1).mean()
-    )
-    within = [_mean_distance(np.asarray(index.vectors[one])) for one in lists if len(one) > 1]
-    tens = [tags.artist[one[:TEN]] for one in lists if len(one)] if (tags.artist >= 0).any() else []
-    ordered = np.sort(counts)
-    gini = float((2 * np.arange(1, n + 1) - n - 1) @ ordered / max(1, n * ordered.sum()))
+    pairs = rng.integers(0, n, (DISTANCE_PAIRS, 2))
+    differences = np.asarray(index.vectors[pairs[:, 0]]) - np.asarray(index.vectors[pairs[:, 1]])
+    library_distance = float(np.linalg.norm(differences, axis=1).mean())
+    list_distances = [_mean_distance(np.asarray(index.vectors[rows])) for rows in lists if len(rows) > 1]
+    novelty = [-np.log2(np.maximum(share[rows], 1e-9)).mean() for rows in lists if len(rows)]
+    has_artists = bool((labels.artist >= 0).any())
+    artists_of_lists = [labels.artist[rows[:LIST_LENGTH]] for rows in lists if len(rows)] if has_artists else []
+    artist_counts = [len(np.unique(artists[artists >= 0])) + int((artists < 0).sum()) for artists in artists_of_lists]
+    ascending = np.sort(counts)
+    gini = float((2 * np.arange(1, n + 1) - n - 1) @ ascending / max(1, n * ascending.sum()))
     return {
         "simulated": True,
         "listeners": len(lists),
         "items": items,
         "coverage": float((counts > 0).mean()),
-        "diversity": float(np.mean(within) / max(far, 1e-9)) if within else 0.0,
-        "novelty_bits": float(np.mean([-np.log2(np.maximum(share[one], 1e-9)).mean() for one in lists if len(one)])),
-        "artists_among_ten": float(np.mean([len(np.unique(ten[ten >= 0])) + int((ten < 0).sum()) for ten in tens]))
-        if tens
-        else None,
+        "diversity": float(np.mean(list_distances) / max(library_distance, 1e-9)) if list_distances else 0.0,
+        "novelty_bits": float(np.mean(novelty)),
+        "artists_among_ten": float(np.mean(artist_counts)) if artist_counts else None,
         "gini": gini,
         "most_shown": float(share.max()) if len(share) else 0.0,
     }
 
 
-def _list(index: Index, likes: Rows, tags: Tags, items: int) -> Rows:
-    """The tracks most like the liked ones together, at most two of an artist."""
-    total: dict[int, float] = {}
-    for rows, score in index.similar(likes, 3 * items):
-        for row, one in zip(rows.tolist(), score.tolist(), strict=True):
-            total[row] = total.get(row, 0.0) + one**2
-    of_artist: dict[int, int] = {}
-    chosen = []
-    for row in sorted(total.keys() - set(likes.tolist()), key=lambda row: (-total[row], row)):
-        artist = int(tags.artist[row])
-        if artist >= 0 and of_artist.get(artist, 0) >= 2:
+def _simulated_list(index: Index, likes: Rows, labels: TrackLabels, items: int) -> Rows:
+    """Rows with the largest sum of squared similarities to the liked ones, at most LISTED_PER_ARTIST of an artist."""
+    score_by_row: dict[int, float] = {}
+    for rows, similarities in index.similar(likes, 3 * items):
+        for row, similarity in zip(rows.tolist(), similarities.tolist(), strict=True):
+            score_by_row[row] = score_by_row.get(row, 0.0) + similarity**2
+    count_by_artist: dict[int, int] = {}
+    chosen: list[int] = []
+    candidates = score_by_row.keys() - set(likes.tolist())
+    for row in sorted(candidates, key=lambda row: (-score_by_row[row], row)):
+        artist = int(labels.artist[row])
+        if artist >= 0 and count_by_artist.get(artist, 0) >= LISTED_PER_ARTIST:
             continue
-        of_artist[artist] = of_artist.get(artist, 0) + 1
+        count_by_artist[artist] = count_by_artist.get(artist, 0) + 1
         chosen.append(row)
         if len(chosen) == items:
             break
     return np.array(chosen, dtype=np.int64)
 
 
-def _hubs(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
+def _occurrence_figures(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
     counts = occurrences(lists[lists >= 0], n)
     return {
         "skew": skewness(counts),
@@ -232,16 +251,17 @@ def _hubs(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
 
 
 def _histogram(lists: NDArray[np.int64], n: int) -> list[int]:
-    """How many tracks stand in no list, in one, in two …"""
+    """Tracks in no list, in one, in two …"""
     return [int(count) for count in np.bincount(occurrences(lists[lists >= 0], n))]
 
 
-def _lists(distance: Floats, k: int) -> NDArray[np.int64]:
+def _nearest(distance: Floats, k: int) -> NDArray[np.int64]:
+    """The k nearest columns of each row but itself [shape=(n, k)].  distance : [shape=(n, n)]"""
     np.fill_diagonal(distance, np.inf)
     return np.argsort(distance, axis=1, kind="stable")[:, :k]
 
 
-def _but(rankings: NDArray[np.int64], queries: Rows) -> list[Rows]:
+def _without_query(rankings: NDArray[np.int64], queries: Rows) -> list[Rows]:
     return [ranking[ranking != row] for ranking, row in zip(rankings, queries, strict=True)]
 
 
@@ -250,11 +270,11 @@ def _mean_distance(points: Floats) -> float:
     return float(np.sqrt(squared(points)).sum() / (n * (n - 1)))
 
 
-def _ms(ask: Callable[[], object], queries: int) -> float:
-    """Milliseconds a query, the best of three."""
-    taken = []
-    for _ in range(3):
+def _milliseconds(search: Callable[[], object], queries: int) -> float:
+    """Milliseconds a query, fastest of TIMINGS runs."""
+    seconds = []
+    for _ in range(TIMINGS):
         started = time.perf_counter()
-        ask()
-        taken.append(time.perf_counter() - started)
-    return 1000 * min(taken) / max(1, queries)
+        search()
+        seconds.append(time.perf_counter() - started)
+    return 1000 * min(seconds) / max(1, queries)

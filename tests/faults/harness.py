@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from batch import registry
 from batch.index.lsh import index, with_local_scales
 from batch.index.projection import Space
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import PREFIX, PROJECT, Settings
 from conf.settings import settings as read_settings
 from local.processes import Process, _processes
@@ -142,7 +142,7 @@ def fill(database: Any) -> None:
         {"_id": f"{at:016x}", "title": f"Track {at}", "artist": artist} for at, artist in enumerate(_artists())
     )
     items = [{"track_id": f"{at:016x}", "rank": at} for at in range(1, 31)]
-    database.recommendations.insert_one({"_id": EVERYONE, "items": items, "generation": 1, "events_applied": 0})
+    database.recommendations.insert_one({"_id": NEW_LISTENERS, "items": items, "generation": 1, "events_applied": 0})
 
 
 def _artists() -> list[str | None]:
@@ -291,7 +291,7 @@ def state(world: World) -> dict[str, Any]:
     }
     lists = {
         one["_id"]: ([item["track_id"] for item in one["items"]], one["events_applied"])
-        for one in database.recommendations.find({"_id": {"$ne": EVERYONE}})
+        for one in database.recommendations.find({"_id": {"$ne": NEW_LISTENERS}})
     }
     assert ids[kafka.listening_topic]
     return {

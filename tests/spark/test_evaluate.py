@@ -1,4 +1,4 @@
-"""The report card of a model on its own library: numbers of that run, one page that needs nothing beside it."""
+"""The report card of a model on its own library: figures of that run, one self-contained page."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
     assert stored == json.loads(json.dumps(report))
     assert (stored["tracks"], stored["artists"], stored["not_in_model"], stored["gone_since"]) == (60, 6, 0, 0)
 
-    met = stored["index"]
-    assert [one["k"] for one in met["at"]] == [10, 20, 50]
-    assert all(0.5 < one["recall"] <= 1 and 0 <= one["fewer_than_k"] <= 1 for one in met["at"])
-    assert 0 < met["candidate_share"] <= 1 and met["ms_index"] > 0 and met["ms_exact"] > 0
+    index = stored["index"]
+    assert [at_k["k"] for at_k in index["at"]] == [10, 20, 50]
+    assert all(0.5 < at_k["recall"] <= 1 and 0 <= at_k["fewer_than_k"] <= 1 for at_k in index["at"])
+    assert 0 < index["candidate_share"] <= 1 and index["ms_index"] > 0 and index["ms_exact"] > 0
 
-    by = {way["way"]: way for way in stored["precision"]["ways"]}
-    uncapped = by["the index, any number of an artist"]
-    assert uncapped["artist_filtered"] == by["exact, same space"]["artist_filtered"] == 1.0, "two far corners"
-    assert by["as served"]["precision"] == 1.0, "an artist gives way to none that is far less alike"
-    assert 0.3 < by["random"]["artist_filtered"] < 0.7 and 0.2 < by["popularity"]["precision"] < 0.8
+    precision = {way["way"]: way for way in stored["precision"]["ways"]}
+    uncapped = precision["index without artist cap"]
+    assert uncapped["artist_filtered"] == precision["exact search, learned metric"]["artist_filtered"] == 1.0, (
+        "two clusters far apart"
+    )
+    assert precision["as served"]["precision"] == 1.0, "the artist cap takes none with a far lower score"
+    assert 0.3 < precision["random"]["artist_filtered"] < 0.7 and 0.2 < precision["popularity"]["precision"] < 0.8
 
     ways = stored["hubness"]["ways"]
     assert [way["way"] for way in ways][0::3] == ["plain Euclidean", "as served"]
@@ -64,7 +66,7 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
 
     manifest = json.loads((model.folder / "manifest.json").read_text())
     manifest["parameters"]["genre"]["depth"] = 3
-    with pytest.raises(ModelUnusable, match="has depth, known are"):
+    with pytest.raises(ModelUnusable, match="unknown hyperparameters .* depth; this version knows"):
         evaluate(spark, chosen, replace(model, manifest=manifest))
     (model.folder / "similar").rename(tmp_path / "elsewhere")
     with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read: it is not there; train again"):

@@ -1,4 +1,4 @@
-"""A small made lake becomes a model version; too small a one says so."""
+"""A small generated lake becomes a model version; one that is too small is refused with the reason."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from batch.audio.features import N_FEATURES
 from batch.index.lsh import local_scales, positive
 from batch.index.tuning import Banding, default_banding
 from batch.model import fit_index, genre_mlp, sweep
-from batch.model.artist_cap import spread
+from batch.model.artist_cap import capped_ranking
 from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
-from batch.model.training_set import NoFeatures, _one_extractor
+from batch.model.training_set import NoFeatures, _single_extractor
 from batch.publish import documents
 from batch.train import Tuned, last_tuned, summary, train
 from conf.settings import Settings, settings
@@ -42,49 +42,51 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     assert (model.manifest["tracks"], model.manifest["dimensions"]) == (24, N_FEATURES)
     assert model.manifest["tables"] == {"tracks": 0, "features": 0}
     assert model.manifest["genres"] == list(GENRES)
-    # 20 neighbours of 24 tracks reach into the other corner, which the bands keep apart
+    # 20 neighbours of 24 tracks reach into the other cluster, which the hash tables keep apart
     assert 0.5 < model.manifest["metrics"]["recall_at_20"] <= 1
-    told = model.manifest["metrics"]["genre"]
-    assert (told["tracks"], told["accuracy"], told["macro_f1"], told["recall"]) == (
+    genre_score = model.manifest["metrics"]["genre"]
+    names = ("tracks", "accuracy", "macro_f1", "recall")
+    assert tuple(genre_score[name] for name in names) == (
         24,
         1.0,
         1.0,
         {"Folk": 1.0, "Techno": 1.0},
     )
-    assert told["confusion"] == [[12, 0], [0, 12]]
+    assert genre_score["confusion"] == [[12, 0], [0, 12]]
 
     index = model.index
-    assert index.ids.tolist() == [f"t{at:02d}" for at in range(24)]
-    ((near, score),) = index.similar(np.array([0]), 5)
-    assert {int(row) % 2 for row in near} == {0}
+    assert index.ids.tolist() == [f"t{row:02d}" for row in range(24)]
+    ((neighbours, scores),) = index.similar(np.array([0]), 5)
+    assert {int(row) % 2 for row in neighbours} == {0}
     rankings = [rows.tolist() for rows, _ in index.similar(np.arange(24), 23)]
-    assert index.near.tolist() == rankings, "each track's ranking is kept beside the index"
+    assert index.near.tolist() == rankings, "each track's ranking is saved with the index"
     lists = {row.track_id: row.similar for row in spark.read.parquet(model.parquet("similar")).collect()}
-    ((near, score),) = index.similar(np.array([0]), 23)
-    shown = spread(index.artists[near], score, 23)
-    assert [(one.track_id, one.score) for one in lists["t00"]] == [
-        (f"t{near[at]:02d}", pytest.approx(float(score[at]))) for at in shown
+    ((neighbours, scores),) = index.similar(np.array([0]), 23)
+    capped = capped_ranking(index.artists[neighbours], scores, 23)
+    assert [(item.track_id, item.score) for item in lists["t00"]] == [
+        (f"t{row:02d}", pytest.approx(float(score)))
+        for row, score in zip(neighbours[capped], scores[capped], strict=True)
     ]
     posteriors = spark.read.parquet(model.parquet("genre_posterior")).collect()
     best = {row.track_id: row.genre_posterior[0] for row in posteriors}
     assert (best["t00"].genre, best["t01"].genre) == GENRES
     assert 0.5 < best["t00"].probability <= 1
 
-    places = {row.track_id: (row.x, row.y) for row in spark.read.parquet(model.parquet("map")).collect()}
-    assert len(places) == 24 and all(-1 <= x <= 1 and -1 <= y <= 1 for x, y in places.values())
+    positions = {row.track_id: (row.x, row.y) for row in spark.read.parquet(model.parquet("map")).collect()}
+    assert len(positions) == 24 and all(-1 <= x <= 1 and -1 <= y <= 1 for x, y in positions.values())
     document = documents(spark, chosen, model).where("track_id = 't00'").collect()[0]
-    assert document["map"] == pytest.approx(list(places["t00"]))
+    assert document["map"] == pytest.approx(list(positions["t00"]))
 
     vectors = np.vstack(
         [row.vector for row in spark.read.format("delta").load(chosen.lake.table("features")).collect()]
     )
     ensemble = Ensemble.open(model.folder / "genre.npz")
     hidden = MultilayerPerceptronClassificationModel.load(registry.uri(model.folder / "mllib" / "genre" / "hidden-0"))
-    entered = ensemble.inputs.plain(vectors)
-    rows = [(array.tolist(),) for array in entered]
-    frame = spark.createDataFrame(rows, "entered array<double>").select(array_to_vector("entered").alias("features"))
+    inputs = ensemble.inputs.standardised(vectors)
+    rows = [(array.tolist(),) for array in inputs]
+    frame = spark.createDataFrame(rows, "inputs array<double>").select(array_to_vector("inputs").alias("features"))
     by_mllib = np.vstack([row.probability.toArray() for row in hidden.transform(frame).collect()])
-    np.testing.assert_allclose(ensemble.members[0].probabilities(entered), by_mllib, atol=1e-6)
+    np.testing.assert_allclose(ensemble.members[0].probabilities(inputs), by_mllib, atol=1e-6)
 
     assert train(spark, chosen).version == model.version
     assert registry.versions(root) == [model.version]
@@ -98,13 +100,13 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
 
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
     made(spark, chosen, 1)
-    with pytest.raises(TooFewTracks, match="1 track with features, at least 2"):
+    with pytest.raises(TooFewTracks, match="1 track with features, a model needs at least 2"):
         train(spark, chosen)
     with pytest.raises(registry.ModelNotFound):
         registry.latest(chosen.models.root)
 
 
-def test_no_features_are_told_with_the_next_step(spark: SparkSession, chosen: Settings) -> None:
+def test_missing_features_are_reported_with_the_next_step(spark: SparkSession, chosen: Settings) -> None:
     with pytest.raises(NoFeatures, match=r"no features in .*extract\.py first"):
         train(spark, chosen)
 
@@ -121,57 +123,60 @@ def test_equal_tracks_without_tags_have_a_model_and_what_is_not_finite_is_left_o
     assert model.manifest["left_out"] == ["t03", "t04", "t12", "t13"] and model.manifest["tracks"] == 10
     assert "4 tracks left out" in summary(model)
     assert (model.manifest["genres"], model.manifest["parameters"]["metric"]) == ([], "plain")
-    ((near, score),) = model.index.similar(np.array([0]), 50)
-    assert len(near) == 9 and score.tolist() == [1.0] * 9, "fewer tracks than asked for are all there are"
+    ((neighbours, scores),) = model.index.similar(np.array([0]), 50)
+    assert len(neighbours) == 9 and scores.tolist() == [1.0] * 9, "fewer tracks than asked for are all there are"
     lists = {row.track_id: len(row.similar) for row in spark.read.parquet(model.parquet("similar")).collect()}
     assert set(lists.values()) == {9} and len(lists) == 10
 
 
 @pytest.mark.parametrize(
-    ("vectors", "told"),
+    ("vectors", "message"),
     [
         (np.full((3, N_FEATURES), np.nan), "features of 3 tracks, none of them finite"),
         ([None] * 3, "features of 3 tracks, none of them finite"),
-        ([[1.0] * N_FEATURES, [1.0] * 140, [2.0] * 140], r"of different length \(\[140, 189\]\)"),
+        ([[1.0] * N_FEATURES, [1.0] * 140, [2.0] * 140], r"of one length, got \[140, 189\]"),
     ],
 )
-def test_features_that_cannot_be_used_are_told(spark: SparkSession, chosen: Settings, vectors: Any, told: str) -> None:
+def test_unusable_features_are_refused(spark: SparkSession, chosen: Settings, vectors: Any, message: str) -> None:
     made(spark, chosen, 3, vectors=vectors)
-    with pytest.raises(NoFeatures, match=told):
+    with pytest.raises(NoFeatures, match=message):
         train(spark, chosen)
 
 
-def test_tuning_keeps_its_sweep_and_later_trainings_go_on_with_it(
+def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
     spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bandings = [Banding(4, 8, 8), Banding(8, 16, 16, probes=1), Banding(6, 16, 16, limit=4)]
     monkeypatch.setattr(sweep, "grid", lambda tracks: bandings)
     monkeypatch.setattr(
-        genre_mlp, "SHAPES", [genre_mlp.Shape(8, 20, 16, 0.5, 10), genre_mlp.Shape(16, 20, 16, 0.5, 10)]
+        genre_mlp,
+        "TUNING_GRID",
+        [genre_mlp.Hyperparameters(8, 20, 16, 0.5, 10), genre_mlp.Hyperparameters(16, 20, 16, 0.5, 10)],
     )
     made(spark, chosen, 40)
     plain = train(spark, chosen)
-    monkeypatch.setattr(fit_index, "ON_DRIVER", 10)
+    monkeypatch.setattr(fit_index, "MAX_TRACKS_ON_DRIVER", 10)
     tuned = train(spark, chosen, tune=True)
     scales = positive(local_scales(tuned.index, np.asarray(tuned.index.vectors)))
-    np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="found by Spark as on the driver")
+    np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="the same by Spark as on the driver")
     assert tuned.version != plain.version and tuned.manifest["tuned"]
     rows = spark.read.parquet(tuned.parquet("sweep.parquet")).collect()
     assert len(rows) > 20, "every bucket length that was tried"
     assert {(row.hashes, row.bands, row.probes) for row in rows} == {(4, 8, 0), (8, 16, 1), (6, 16, 0)}
     assert all(0 < row.recall <= 1 and 0 <= row.candidates <= 1 for row in rows)
-    taken = tuned.manifest["parameters"]
-    assert Banding(*(taken[name] for name in Banding.__dataclass_fields__)) in bandings
+    parameters = tuned.manifest["parameters"]
+    assert Banding(*(parameters[name] for name in Banding.__dataclass_fields__)) in bandings
     assert (tuned.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG" and not (tuned.folder / "points.npy").exists()
     assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
-    assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "a little too good" in summary(tuned)
-    found = last_tuned(chosen.models.root, (40, N_FEATURES))
-    assert found.banding in bandings and found.shape in genre_mlp.SHAPES and found.chosen_on == genre_mlp.SHARED_TRACKS
+    assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "slightly optimistic" in summary(tuned)
+    earlier = last_tuned(chosen.models.root, (40, N_FEATURES))
+    assert earlier.banding in bandings and earlier.hyperparameters in genre_mlp.TUNING_GRID
+    assert earlier.chosen_on == genre_mlp.SHARED_TRACKS
     assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_banding(4000))
     assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"
 
 
-def test_one_artist_is_too_few_to_measure_genres_and_a_tag_that_says_unknown_is_predicted(
+def test_one_artist_is_too_few_to_measure_genres_and_a_placeholder_tag_is_predicted(
     spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "grid", lambda tracks: [Banding(4, 8, 8)])
@@ -179,12 +184,12 @@ def test_one_artist_is_too_few_to_measure_genres_and_a_tag_that_says_unknown_is_
     made(spark, chosen, 24, artists=["Ana"] * 24, genres=genres)
     model = train(spark, chosen, tune=True)
     assert model.manifest["genres"] == ["Folk", "Techno"] and model.manifest["metrics"]["genre"] is None
-    assert model.manifest["parameters"]["genre_chosen_on"] is None, "the default shape"
+    assert model.manifest["parameters"]["genre_chosen_on"] is None, "the default hyperparameters"
     assert "too few artists to measure" in summary(model)
-    told = {row.track_id: (row.genre, row.genre_predicted) for row in documents(spark, chosen, model).collect()}
-    assert (told["t00"], told["t04"]) == (("Folk", True), ("folk", False))
+    genre_of = {row.track_id: (row.genre, row.genre_predicted) for row in documents(spark, chosen, model).collect()}
+    assert (genre_of["t00"], genre_of["t04"]) == (("Folk", True), ("folk", False))
 
 
-def test_two_extractor_versions_are_told_with_what_to_choose() -> None:
+def test_two_extractor_versions_are_refused_with_what_to_choose() -> None:
     with pytest.raises(NoFeatures, match=r"2 extractor versions \(a, b\).*OVERTONE_LIBRARY__ROOT.*OVERTONE_HOME"):
-        _one_extractor(["b", "a"])
+        _single_extractor(["b", "a"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from batch.index.exact import exact, normalised_precision, precision, rankings, recalled, scaled, squared
-from batch.library.labels import said, spellings
+from batch.library.labels import normalised, spellings
 
 POINTS = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]], dtype=np.float32)
 
@@ -49,4 +49,4 @@ def test_a_genre_is_spelt_as_most_do_and_one_that_says_nothing_is_none() -> None
         "rock": "Rock",
         "hip hop": "hip hop",
     }
-    assert [said(one) for one in ("ROCK ", "Unknown", " ", None)] == ["rock", "", "", ""]
+    assert [normalised(one) for one in ("ROCK ", "Unknown", " ", None)] == ["rock", "", "", ""]

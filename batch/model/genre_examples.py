@@ -1,0 +1,55 @@
+"""The tracks that the genre networks learn from. No Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.index.projection import Floats
+from batch.library.labels import Labels, labels, normalised, spellings
+from batch.model.artist_split import own_split
+
+MIN_GENRE_TRACKS = 3
+"""Genres of fewer tracks are not learned."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tracks whose genre is learned.
+
+    features : float32 [shape=(n, d)]
+    genre : codes of `genres`, 0, 1, …;  artist : Labels
+    split : 0 training, 1 validation, 2 test; None where the library brings none
+    """
+
+    features: Floats
+    genre: Labels
+    artist: Labels
+    genres: tuple[str, ...]
+    split: NDArray[np.int64] | None
+
+
+def examples(
+    features: Floats,
+    genres: Sequence[str | None],
+    artists: Sequence[str | None],
+    splits: Sequence[str | None] | None = None,
+) -> Examples | None:
+    """The tracks of genres with at least MIN_GENRE_TRACKS; None with fewer than two such genres.
+
+    features : float32 [shape=(n, d)];  genres, artists, splits : of the same n tracks, names as in the tags
+    """
+    names = np.array([normalised(genre) for genre in genres], dtype=np.str_)
+    unique_names, sizes = np.unique(names[names != ""], return_counts=True)
+    learned_names = unique_names[sizes >= MIN_GENRE_TRACKS]
+    if len(learned_names) < 2:
+        return None
+    rows = np.flatnonzero(np.isin(names, learned_names)).tolist()
+    artist = labels([normalised(artists[row]) for row in rows])
+    split = own_split([splits[row] for row in rows]) if splits is not None else None
+    genre = np.searchsorted(learned_names, names[rows]).astype(np.int32)
+    spelling_of = spellings(genres)
+    return Examples(features[rows], genre, artist, tuple(spelling_of[str(name)] for name in learned_names), split)

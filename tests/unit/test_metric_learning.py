@@ -1,0 +1,131 @@
+"""Metric learning: whitening and discriminants on generated tracks, kept only where they generalise to other artists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from batch.index import hubness
+from batch.index.exact import normalised_precision, rankings, scaled
+from batch.index.projection import to_unit
+from batch.library.labels import TrackLabels, track_labels
+from batch.model.metric_learning import learned_metric
+
+D = 20
+
+
+def library(genres: int, noise: float = 6.0, count: int = 240, artists: int = 40) -> tuple[np.ndarray, TrackLabels]:
+    """Two dimensions tell the genre, three vary wildly within each album, the rest is noise; an artist has two albums."""
+    rng = np.random.default_rng(3)
+    artist = np.arange(count) % artists
+    genre = artist % max(genres, 1)
+    album = np.arange(count) // artists % 2
+    points = rng.normal(0, 1, (count, D))
+    corners = rng.normal(0, 1.5, (max(genres, 1), 2))
+    points[:, :2] += corners[genre]
+    points[:, 2:5] *= noise
+    tracks = track_labels(
+        [f"artist {a}" for a in artist],
+        [f"artist {a} album {b}" for a, b in zip(artist, album, strict=True)],
+        [f"genre {g}" if genres else None for g in genre],
+    )
+    return ((points - points.mean(0)) / points.std(0).mean()).astype(np.float32), tracks
+
+
+def precision(points: np.ndarray, tracks: TrackLabels) -> float:
+    distance = scaled(to_unit(points))
+    distance[tracks.same_artist_or_album()] = np.inf
+    return normalised_precision(rankings(distance), tracks.genre, tracks.genre, 10)
+
+
+def test_genres_that_can_be_told_are_learned_and_judged_on_other_artists() -> None:
+    points, tracks = library(genres=4)
+    metric = learned_metric(points, tracks)
+    assert metric.name in ("genre", "both")
+    score_by_name = {score.name: score for score in metric.scores}
+    assert score_by_name["plain"].gain == 0.0
+    gain = score_by_name[metric.name].gain
+    assert gain is not None and gain > 0.05
+    assert metric.matrix is not None and precision(points @ metric.matrix, tracks) > precision(points, tracks) + 0.05
+
+
+def test_genres_that_mean_nothing_are_not_learned() -> None:
+    points, tracks = library(genres=4)
+    shuffled = np.random.default_rng(1).permutation(40)
+    nothing = TrackLabels(
+        tracks.artist, tracks.album, (shuffled[tracks.artist] % 4).astype(np.int32), tracks.album_title
+    )
+    assert learned_metric(np.random.default_rng(2).normal(0, 1, points.shape).astype(np.float32), nothing).name in (
+        "plain",
+        "album",
+    )
+
+
+def test_albums_alone_give_a_whitening_that_shrinks_what_varies_within_them() -> None:
+    points, tracks = library(genres=0)
+    metric = learned_metric(points, tracks)
+    assert metric.name == "album" and all(score.normalised_precision is None for score in metric.scores)
+    spread = (points @ metric.matrix).std(axis=0)
+    before = points.std(axis=0)
+    assert spread[2:5].mean() / spread[5:].mean() < 0.6 * before[2:5].mean() / before[5:].mean()
+
+
+def test_a_library_without_labels_has_the_plain_metric() -> None:
+    points, _ = library(genres=0)
+    metric = learned_metric(points, track_labels([None] * 240, ["Unknown album"] * 240, [""] * 240))
+    assert (metric.name, metric.matrix, metric.scores) == ("plain", None, ())
+
+
+@pytest.mark.parametrize("genres", [["Folk"] * 240, ["Folk"] * 239 + ["Techno"], ["Folk", "Techno"] + [None] * 238])
+def test_one_genre_or_one_track_of_a_genre_is_nothing_to_learn_from(genres: list[str | None]) -> None:
+    points, _ = library(genres=0)
+    assert learned_metric(
+        points, track_labels([f"artist {row % 30}" for row in range(240)], [None] * 240, genres)
+    ).name in (
+        "plain",
+        "album",
+    )
+
+
+@pytest.mark.parametrize("points", [np.zeros((80, D)), np.ones((2, D)), np.eye(80, D)])
+def test_equal_few_or_degenerate_points_are_no_error(points: np.ndarray) -> None:
+    n = len(points)
+    tracks = track_labels(
+        [f"artist {row % 20}" for row in range(n)],
+        [f"a {row % 20}" for row in range(n)],
+        [f"g {row % 20 % 2}" for row in range(n)],
+    )
+    metric = learned_metric(points.astype(np.float32), tracks)
+    assert metric.matrix is None or np.isfinite(metric.matrix).all()
+
+
+def test_neighbours_by_the_same_artist_or_album_do_not_count() -> None:
+    tracks = track_labels(["a", "a", "b", "c"], ["x", "y", "x", "z"], ["g", "g", "g", "h"])
+    assert tracks.same_artist_or_album().tolist() == [
+        [True, True, True, False],
+        [True, True, False, False],
+        [True, False, True, False],
+        [False, False, False, True],
+    ]
+    distance = np.array([[0, 1, 2, 3], [1, 0, 2, 3], [2, 1, 0, 3], [1, 2, 3, 0]], dtype=np.float32)
+    distance[tracks.same_artist_or_album()] = np.inf
+    # only the second and third track have one of their genre by another artist, and it is their nearest
+    assert normalised_precision(rankings(distance), tracks.genre, tracks.genre, 1) == 1.0
+    assert tracks.same_artist_or_album(np.array([2])).tolist() == [[True, False, True, False]]
+
+
+def test_split_groups_are_an_artist_or_an_album_or_the_track_alone() -> None:
+    groups = track_labels(
+        ["a", "A", None, None, None, None], ["x", "y", "z", "z", None, None], [None] * 6
+    ).split_groups()
+    assert groups[0] == groups[1] and groups[2] == groups[3]
+    assert len(set(groups.tolist())) == 4 and (groups >= 0).all()
+
+
+def test_hubs_orphans_and_reach() -> None:
+    lists = np.array([[1, 2], [0, 2], [0, 1], [0, 1]])
+    counts = hubness.occurrences(lists, 4)
+    assert counts.tolist() == [3, 3, 2, 0]
+    assert hubness.skewness(np.array([2, 2, 2])) == 0.0
+    assert hubness.skewness(np.array([0, 0, 0, 0, 10])) > 1 > 0 > hubness.skewness(np.array([0, 10, 10, 10, 10]))
+    assert hubness.reachable(lists, 4) == 0.75
