@@ -1,9 +1,14 @@
-"""What the report card measures and says, on made libraries; without Spark."""
+"""The report card's figures and page, and the jobs' summaries, on generated libraries; without Spark."""
 
 from __future__ import annotations
 
 import base64
 import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,144 +20,155 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from batch import registry, train
-from batch.evaluate import fits, headline, main, of_model
+from batch.evaluate import check_features, headline, main, measured_library
 from batch.index.lsh import index, with_local_scales
 from batch.index.projection import FeaturesUnfit
 from batch.index.tuning import Banding, default_banding, drawn
-from batch.library.labels import tags
-from batch.model.genre_mlp import SHARED_TRACKS, Shape
-from batch.model.training_set import Known, fingerprint
+from batch.library.labels import track_labels
+from batch.model.genre_mlp import SHARED_TRACKS, Hyperparameters
+from batch.model.training_set import TrainingSet, fingerprint
 from batch.registry import Model
 from batch.report import figures, measures
 from batch.report.html import page
-from batch.report.measures import Library, genre_precision, hubness, index_quality, simulated_lists
+from batch.report.measures import (
+    MeasuredLibrary,
+    genre_precision,
+    hubness,
+    index_quality,
+    simulated_lists,
+)
 
 D = 6
 
 
-def library(n: int = 120, width: float = 2.0, artists: int = 30, genres: int = 3) -> Library:
+def library(n: int = 120, width: float = 2.0, artists: int = 30, genres: int = 3) -> MeasuredLibrary:
     rng = np.random.default_rng(1)
     points = (rng.normal(0, 2, (12, D))[np.arange(n) % 12] + rng.normal(0, 1, (n, D))).astype(np.float32)
-    by = [f"artist {at % artists}" if artists else None for at in range(n)]
-    kinds = [f"genre {at % genres}" if genres else None for at in range(n)]
+    artist_names = [f"artist {row % artists}" if artists else None for row in range(n)]
+    genre_names = [f"genre {row % genres}" if genres else None for row in range(n)]
     space = drawn(Banding(4, 8, D), np.eye(D, dtype=np.float32), width, 3)
-    whole = with_local_scales(index([f"t{at:03d}" for at in range(n)], points, by, space))
-    return Library(whole, points, tags(by, [None] * n, kinds), [f"genre {at}" for at in range(genres)])
+    whole = with_local_scales(index([f"t{row:03d}" for row in range(n)], points, artist_names, space))
+    labels = track_labels(artist_names, [None] * n, genre_names)
+    return MeasuredLibrary(whole, points, labels, [f"genre {code}" for code in range(genres)])
 
 
-def lists_of(some: Library) -> np.ndarray:
-    lists = np.full((len(some.index), 10), -1)
-    for row, (near, _) in enumerate(some.index.similar(np.arange(len(some.index)), 10)):
-        lists[row, : len(near)] = near
+def text_of(html: str) -> str:
+    """Line breaks of the template as blanks."""
+    return " ".join(html.split())
+
+
+def lists_of(measured: MeasuredLibrary) -> np.ndarray:
+    lists = np.full((len(measured.index), 10), -1)
+    for row, (neighbours, _) in enumerate(measured.index.similar(np.arange(len(measured.index)), 10)):
+        lists[row, : len(neighbours)] = neighbours
     return lists
 
 
-def report(some: Library, **other: Any) -> dict[str, Any]:
+def report(measured: MeasuredLibrary, **replaced: Any) -> dict[str, Any]:
     """As `evaluate` makes it, without the networks."""
     return {
         "model": "v",
         "measured_at": "now",
-        "tracks": len(some.index),
-        "artists": len(np.unique(some.tags.artist[some.tags.artist >= 0])),
+        "tracks": len(measured.index),
+        "artists": len(np.unique(measured.labels.artist[measured.labels.artist >= 0])),
         "gone_since": 0,
         "not_in_model": 0,
-        "index": index_quality(some.index),
-        "precision": genre_precision(some),
-        "hubness": hubness(some, lists_of(some)),
+        "index": index_quality(measured.index),
+        "precision": genre_precision(measured),
+        "hubness": hubness(measured, lists_of(measured)),
         "genres": None,
         "space": {"metric": "plain", "judged": []},
-        "lists": simulated_lists(some, listeners=10),
+        "lists": simulated_lists(measured, listeners=10),
         "seconds": 1.0,
-        **other,
+        **replaced,
     }
 
 
 def test_a_query_that_is_answered_exactly_has_all_tracks_as_candidates() -> None:
     narrow = index_quality(library(width=1e-4).index)
-    assert [(one["recall"], one["fewer_than_k"], one["candidate_share"]) for one in narrow["at"]] == [(1, 1, 1)] * 3
+    assert [(at_k["recall"], at_k["fewer_than_k"], at_k["candidate_share"]) for at_k in narrow["at"]] == [(1, 1, 1)] * 3
     assert narrow["candidate_share"] == 1 and narrow["candidate_share_of_bands"] < 0.02
     wide = index_quality(library(width=4.0).index)
-    assert all(one["candidate_share"] >= wide["candidate_share_of_bands"] for one in wide["at"])
+    assert all(at_k["candidate_share"] >= wide["candidate_share_of_bands"] for at_k in wide["at"])
 
 
 def test_precision_at_random_is_the_share_of_the_genre_and_all_columns_ask_as_many() -> None:
     measured = genre_precision(library(n=600, genres=4, artists=300))
     assert measured is not None and measured["queries"] == 500
-    by = {way["way"]: way for way in measured["ways"]}
-    assert by["random"]["precision"] == pytest.approx(0.25, abs=0.03)
-    assert by["random"]["artist_filtered"] == pytest.approx(0.25, abs=0.03)
+    random = next(way for way in measured["ways"] if way["way"] == "random")
+    assert random["precision"] == pytest.approx(0.25, abs=0.03)
+    assert random["artist_filtered"] == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_genre_by_one_artist_alone_counts_zero_with_the_artist_filter() -> None:
-    some = library(artists=3, genres=3)
-    measured = genre_precision(some)
+    three_artists = library(artists=3, genres=3)
+    measured = genre_precision(three_artists)
     assert measured is not None and measured["queries_with_a_fellow_by_another_artist"] == 0
     assert {way["artist_filtered"] for way in measured["ways"]} == {0.0}
-    assert "0 of the 120 have a fellow of their genre left" in page(report(some), {})
+    assert "0 of the 120 have another artist's track of their genre" in text_of(page(report(three_artists), {}))
 
 
 def test_hubs_before_and_after_are_of_lists_among_the_same_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
-    some = library()
-    whole = hubness(some, lists_of(some))
+    measured = library()
+    whole = hubness(measured, lists_of(measured))
     assert (whole["before"]["way"], whole["after"]["way"]) == ("plain Euclidean", "as served")
-    monkeypatch.setattr(measures, "MOST_COMPARED", 50)
-    part = hubness(some, lists_of(some))
+    monkeypatch.setattr(measures, "MAX_TRACKS_COMPARED", 50)
+    part = hubness(measured, lists_of(measured))
     assert part["before"]["tracks"] == part["after"]["tracks"] == 50
-    assert part["after"]["way"] == "learned space, local scaling" and part["ways"][-1]["tracks"] == 120
+    assert part["after"]["way"] == "learned metric, local scaling" and part["ways"][-1]["tracks"] == 120
     assert sum(part["histogram_before"]) == sum(part["histogram_after"]) == 50
-    told = report(some, hubness=part)
-    assert "hubs among 50 of them: skew" in headline(told)
-    assert "The first three are lists among 50 of the tracks" in page(told, {})
+    card = report(measured, hubness=part)
+    assert "hubness among 50 of them: skew" in headline(card)
+    assert "The first three are lists among 50 of the tracks" in text_of(page(card, {}))
 
 
 def test_a_library_without_artists_and_of_ten_tracks_has_no_holes_in_its_sentences() -> None:
-    some = library(n=10, artists=0, genres=0)
-    told = report(some)
-    assert told["lists"]["artists_among_ten"] is None
-    text = page(told, {})
+    card = report(library(n=10, artists=0, genres=0))
+    assert card["lists"]["artists_among_ten"] is None
+    text = page(card, {})
     assert "10 tracks, none of which names an artist" in text and "by 0 artists" not in text
     assert "<td>artists among the first ten</td><td>–</td>" in text
-    assert headline(told).startswith("10 tracks: hubs: skew")
+    assert headline(card).startswith("10 tracks: hubness: skew")
 
 
-def test_what_is_gone_or_new_since_the_training_is_said() -> None:
+def test_tracks_gone_or_new_since_the_training_are_counted() -> None:
     text = page(report(library(n=30), gone_since=3, not_in_model=1200), {})
-    assert "(3 gone since, 1,200 not in the model; not measured)" in text
+    assert "(3 gone since the training, 1,200 not in the model; not measured)" in text
 
 
-@pytest.mark.parametrize(("shares", "is_said"), [(True, True), (False, False)])
-def test_a_shape_that_was_chosen_on_the_tracks_it_is_measured_on_is_said(shares: bool, is_said: bool) -> None:
+@pytest.mark.parametrize("shares", [True, False])
+def test_hyperparameters_chosen_on_the_tracks_that_are_tested_are_noted(shares: bool) -> None:
     score = {"accuracy": 1.0, "macro_f1": 1.0, "tracks": 9, "majority": 0.5, "how": "folds", "recall": {"a": 1.0}}
-    heard = {"score": score, "shape_chosen_on": SHARED_TRACKS, "shape_shares_tracks": shares}
-    assert ("a little too good" in page(report(library(n=30), genres=heard), {})) == is_said
+    genres = {"score": score, "shape_chosen_on": SHARED_TRACKS, "shape_shares_tracks": shares}
+    assert ("slightly optimistic" in page(report(library(n=30), genres=genres), {})) == shares
 
 
-def test_too_few_artists_to_measure_is_said_instead_of_a_score() -> None:
-    told = report(library(n=30), genres={"score": None, "shape_chosen_on": None, "shape_shares_tracks": False})
-    assert "Too few artists to measure" in page(told, {}) and "accuracy" not in headline(told)
+def test_too_few_artists_to_measure_is_noted_instead_of_a_score() -> None:
+    card = report(library(n=30), genres={"score": None, "shape_chosen_on": None, "shape_shares_tracks": False})
+    assert "Too few artists to measure" in page(card, {}) and "accuracy" not in headline(card)
 
 
-def known(ids: list[str], vectors: np.ndarray, extractor: str = "mfcc/1") -> Known:
-    nobody: list[str | None] = [None] * len(ids)
-    return Known(ids, vectors.astype(np.float32), nobody, nobody, nobody, None, extractor, [])
+def dataset(ids: list[str], vectors: np.ndarray, extractor: str = "mfcc/1") -> TrainingSet:
+    missing: list[str | None] = [None] * len(ids)
+    return TrainingSet(ids, vectors.astype(np.float32), missing, missing, missing, None, extractor, [])
 
 
 def test_only_tracks_that_are_in_library_and_model_are_measured(tmp_path: Path) -> None:
-    some = library(n=20)
-    some.index.save(tmp_path / "index")
-    ids = [*some.index.ids[:15].tolist(), "x1", "x2"]
-    measured, gone = of_model(known(ids, some.standardised[:17]), Model("v", tmp_path, {}))
-    assert (measured.index.ids.tolist(), gone) == (ids[:15], 5)
-    np.testing.assert_array_equal(measured.standardised, some.index.space.standardised(some.standardised[:15]))
+    whole = library(n=20)
+    whole.index.save(tmp_path / "index")
+    ids = [*whole.index.ids[:15].tolist(), "x1", "x2"]
+    measured, withdrawn = measured_library(dataset(ids, whole.standardised[:17]), Model("v", tmp_path, {}))
+    assert (measured.index.ids.tolist(), withdrawn) == (ids[:15], 5)
+    np.testing.assert_array_equal(measured.standardised, whole.index.space.standardised(whole.standardised[:15]))
     assert np.abs(measured.standardised).sum(axis=1).min() > 0, "no track of zeros"
 
 
-def test_features_of_another_kind_than_the_models_are_told() -> None:
+def test_features_of_another_kind_than_the_models_are_refused() -> None:
     model = Model("v", Path(), {"extractor_version": "mfcc/1", "dimensions": 6})
-    fits(known(["a"], np.zeros((1, 6))), model)
-    for other in (known(["a"], np.zeros((1, 7))), known(["a"], np.zeros((1, 6)), "mfcc/2")):
+    check_features(dataset(["a"], np.zeros((1, 6))), model)
+    for other in (dataset(["a"], np.zeros((1, 7))), dataset(["a"], np.zeros((1, 6)), "mfcc/2")):
         with pytest.raises(FeaturesUnfit, match=r"model v was trained on 6 by mfcc/1; run .*train\.py"):
-            fits(other, model)
+            check_features(other, model)
 
 
 def test_a_damaged_manifest_is_work_that_cannot_be_done_not_a_wrong_argument(
@@ -168,11 +184,11 @@ def test_a_damaged_manifest_is_work_that_cannot_be_done_not_a_wrong_argument(
 
 
 def test_other_defaults_are_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    some = known(["a", "b"], np.zeros((2, 6)))
-    before = fingerprint(some, train.defaults(2))
-    assert fingerprint(some, train.defaults(2)) == before
+    two = dataset(["a", "b"], np.zeros((2, 6)))
+    before = fingerprint(two, train.defaults(2))
+    assert fingerprint(two, train.defaults(2)) == before
     monkeypatch.setattr(train, "default_banding", lambda tracks: Banding(9))
-    assert fingerprint(some, train.defaults(2)) != before
+    assert fingerprint(two, train.defaults(2)) != before
 
 
 @pytest.mark.parametrize("name", ["$uicide $ynth", "_hidden", "$\\frac", "a_b^c $"])
@@ -181,7 +197,7 @@ def test_a_genre_is_drawn_as_it_is_written(name: str, monkeypatch: pytest.Monkey
     drawn_by = Figure.savefig
 
     def savefig(figure: Figure, *arguments: Any, **named: Any) -> None:
-        legends.extend([text.get_text().strip() for text in one.get_texts()] for one in figure.legends)
+        legends.extend([text.get_text().strip() for text in legend.get_texts()] for legend in figure.legends)
         drawn_by(figure, *arguments, **named)
 
     monkeypatch.setattr(Figure, "savefig", savefig)
@@ -200,15 +216,15 @@ def test_a_map_without_genres_can_be_seen() -> None:
 
 def manifest(recall: float, tuned: bool, genre: dict[str, Any] | None) -> dict[str, Any]:
     metrics = {"recall_at_20": recall, "candidate_share": 0.1, "genre": genre}
-    known = {"tracks": 9, "left_out": [], "genres": ["a", "b"], "tuned": tuned, "parameters": {"metric": "plain"}}
-    return {**known, "metrics": metrics}
+    described = {"tracks": 9, "left_out": [], "genres": ["a", "b"], "tuned": tuned, "parameters": {"metric": "plain"}}
+    return {**described, "metrics": metrics}
 
 
-def test_a_training_says_when_its_bands_miss_the_target_and_what_to_do() -> None:
+def test_a_training_reports_hash_tables_that_miss_the_target_and_what_to_do() -> None:
     missed = train.summary(Model("v", Path(), manifest(0.9, False, None)))
-    assert "the bands miss their target: recall@20 0.900, aimed at 0.9625; --tune tries other bandings" in missed
+    assert "the hash tables miss their target: recall@20 0.900, target 0.9625; --tune tries other settings" in missed
     assert "too few artists to measure" in missed
-    assert "no banding that was tried does better" in train.summary(Model("v", Path(), manifest(0.9, True, None)))
+    assert "no setting of the sweep does better" in train.summary(Model("v", Path(), manifest(0.9, True, None)))
     assert "miss" not in train.summary(Model("v", Path(), manifest(0.97, False, None)))
 
 
@@ -223,5 +239,40 @@ def test_settings_of_the_last_tuning_are_found_past_a_damaged_version(tmp_path: 
             registry.write_manifest(folder, values)
     with registry.new_version(root, datetime(2026, 11, 23, 13, tzinfo=UTC)) as (version, folder):
         (folder / "manifest.json").write_text("[]")
-    assert train.last_tuned(root, (100, 6)) == train.Tuned(Banding(7), Shape(9))
+    assert train.last_tuned(root, (100, 6)) == train.Tuned(Banding(7), Hyperparameters(9))
     assert train.last_tuned(root, (100, 7)) == train.Tuned(default_banding(100))
+
+
+def test_names_are_escaped_in_the_page() -> None:
+    score = {"accuracy": 1.0, "macro_f1": 1.0, "tracks": 9, "majority": 0.5, "how": "folds", "recall": {"<b>R&B": 1.0}}
+    genres = {"score": score, "shape_chosen_on": None, "shape_shares_tracks": False}
+    html = page(report(library(n=30), genres=genres, model="<i>v"), {"recall": "QUJD"})
+    assert "<td>&lt;b&gt;R&amp;B</td>" in html and "Model &lt;i&gt;v" in html
+    assert '<img alt="Index: recall against exact search" src="data:image/png;base64,QUJD">' in html
+
+
+def test_the_page_is_made_from_the_zip_that_executors_get(tmp_path: Path) -> None:
+    project = Path(__file__).resolve().parents[2]
+    with zipfile.ZipFile(tmp_path / "packages.zip", "w") as archive:
+        for file in (project / "batch").rglob("*"):
+            if file.is_file() and file.suffix != ".pyc":
+                archive.write(file, file.relative_to(project))
+    (tmp_path / "report.json").write_text(json.dumps(report(library(n=30))))
+    code = "import json, sys; from batch.report.html import page; print(page(json.load(open(sys.argv[1])), {}))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, "report.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "packages.zip")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "<h1>Report card</h1>" in done.stdout
+
+
+def test_evaluate_needs_a_model_before_it_starts_spark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OVERTONE_HOME", str(tmp_path))
+    assert main([]) == 1
+    assert "evaluate: no model in " in capsys.readouterr().err
