@@ -1,9 +1,9 @@
-"""How quick the player is over a large library: the first page, search, a refresh of "For you", and many clients at once.
+"""Measures the player over a large library: first page, search, refresh of "For you", and many clients at once.
 
     PYTHONPATH=. .venv/bin/python bench/player.py --home DIR [--tracks 100000] [--clients 100] [--seconds 30]
 
-Starts MongoDB, Kafka and the player by itself, all on this machine, and Chromium for the page. Titles and names are made and
-drawn by a fixed seed; the library is kept in DIR for the next run. No stream runs: lists are changed by the script.
+Starts MongoDB, Kafka, the player and Chromium, all on this machine. Titles and names are generated from a fixed seed; the
+library stays in DIR for the next run. No stream runs: the script changes the lists.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ from local.services import KafkaServer, MongoServer
 
 DATABASE = "bench-player"
 SYLLABLES = [a + b for a in "bdfklmnrstv" for b in "aeio"]
-LOADS = 7
-LISTED = 30
+PAGE_LOADS = 7
+LIST_LENGTH = 30
+SEARCH_FIELD = "#search textarea, #search input"
 Times = dict[str, list[float]]
+"""Durations in seconds, by what was measured."""
 
 
 def main() -> int:
@@ -48,14 +50,14 @@ def main() -> int:
     parser.add_argument("--tracks", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30.0)
-    given = parser.parse_args()
-    bench = Bench(given)
+    options = parser.parse_args()
+    bench = Bench(options)
     try:
         rows = bench.run()
     finally:
         bench.stop()
     print(
-        f"\n{given.tracks:,} tracks, {os.cpu_count()} cores, all services and clients on this machine; milliseconds\n"
+        f"\n{options.tracks:,} tracks, {os.cpu_count()} cores, all services and clients on this machine; milliseconds\n"
     )
     print("| what | n | p50 | p95 | p99 | worst |\n| --- | --- | --- | --- | --- | --- |")
     for row in rows:
@@ -63,22 +65,27 @@ def main() -> int:
             f"| {row['what']} | {row['n']:,} | {row['p50']:.0f} | {row['p95']:.0f} | {row['p99']:.0f} | {row['worst']:.0f} |"
         )
     print("\n" + ", ".join(f"{name} {value}" for name, value in bench.notes.items()))
-    out = given.home / "player.json"
+    out = options.home / "player.json"
     out.write_text(
-        json.dumps({"tracks": given.tracks, "clients": given.clients, "rows": rows, **bench.notes}, indent=2)
+        json.dumps({"tracks": options.tracks, "clients": options.clients, "rows": rows, **bench.notes}, indent=2)
     )
     print(out)
     return 0
 
 
 def summary(what: str, seconds: list[float]) -> dict[str, Any]:
-    at = np.percentile(np.array(seconds) * 1000, [50, 95, 99, 100])
-    return {"what": what, "n": len(seconds), **dict(zip(("p50", "p95", "p99", "worst"), at.tolist(), strict=True))}
+    """Percentiles of durations, in milliseconds."""
+    percentiles = np.percentile(np.array(seconds) * 1000, [50, 95, 99, 100])
+    return {
+        "what": what,
+        "n": len(seconds),
+        **dict(zip(("p50", "p95", "p99", "worst"), percentiles.tolist(), strict=True)),
+    }
 
 
 class Bench:
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given, self.home = given, given.home.absolute()
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.home = options, options.home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         self.notes: dict[str, Any] = {}
         self.mongo, self.kafka = MongoServer(self.home).start(), KafkaServer(self.home).start()
@@ -86,21 +93,21 @@ class Bench:
         self.mongo.wait()
         self.kafka.wait()
         self.db: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
-        self.ids = [f"{number:016x}" for number in range(given.tracks)]
+        self.ids = [f"{number:016x}" for number in range(options.tracks)]
         self.words = _words(random.Random(1))
         self._publish()
         self.port = free_port()
         self.site = f"http://127.0.0.1:{self.port}"
 
     def _publish(self) -> None:
-        """Documents as large as `publish` makes them: with features and fifty similar tracks."""
+        """Publishes a library with documents as large as those of `publish`: features and 50 similar tracks each."""
         tone = self.home / "tone.ogg"
         soundfile.write(tone, (0.1 * np.random.default_rng(0).standard_normal(20 * 22_050)).astype("float32"), 22_050)
         if self.db.tracks.estimated_document_count() != len(self.ids):
             self.db.tracks.drop()
             for start in range(0, len(self.ids), 2000):
                 self.db.tracks.insert_many(self._documents(start, tone), ordered=False)
-        for listener in ("*", *(f"client-{n}" for n in range(self.given.clients))):
+        for listener in ("*", *(f"client-{n}" for n in range(self.options.clients))):
             self._new_list(listener, 1)
         admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
         if "listening-events" not in admin.list_topics():
@@ -109,22 +116,22 @@ class Bench:
 
     def _documents(self, start: int, tone: Path) -> list[dict[str, Any]]:
         draw, rng = random.Random(start), np.random.default_rng(start)
-        some = self.ids[start : start + 2000]
+        ids = self.ids[start : start + 2000]
         return [
             {
                 "_id": track_id,
                 "title": _phrase(draw, self.words, 4),
-                "artist": _phrase(random.Random(draw.randrange(self.given.tracks // 7 + 1)), self.words, 2),
+                "artist": _phrase(random.Random(draw.randrange(self.options.tracks // 7 + 1)), self.words, 2),
                 "album": _phrase(draw, self.words, 3),
                 "genre": f"Genre {draw.randrange(16)}",
                 "licence": "CC BY 4.0",
                 "duration_s": 20.0,
                 "path": str(tone),
                 "features": rng.standard_normal(189).tolist(),
-                "similar": [{"track_id": draw.choice(some), "score": 0.5} for _ in range(50)],
+                "similar": [{"track_id": draw.choice(ids), "score": 0.5} for _ in range(50)],
                 "map": rng.uniform(-1, 1, 2).tolist(),
             }
-            for track_id in some
+            for track_id in ids
         ]
 
     def _new_list(self, listener: str, generation: int) -> None:
@@ -137,15 +144,15 @@ class Bench:
                 "because": draw.sample(self.ids, 3),
                 "reason": "made",
             }
-            for rank, track_id in enumerate(draw.sample(self.ids, LISTED), start=1)
+            for rank, track_id in enumerate(draw.sample(self.ids, LIST_LENGTH), start=1)
         ]
-        made = {
+        header = {
             "generation": generation,
             "generated_at": datetime.now(UTC),
             "model_version": "made",
             "events_applied": 1,
         }
-        self.db.recommendations.replace_one({"_id": listener}, {"items": items, **made}, upsert=True)
+        self.db.recommendations.replace_one({"_id": listener}, {"items": items, **header}, upsert=True)
 
     def run(self) -> list[dict[str, Any]]:
         started = time.monotonic()
@@ -165,60 +172,60 @@ class Bench:
         with httpx.Client(base_url=self.site, headers={"Origin": self.site}, timeout=60) as client:
             client.get("/words", params={"text": "warm"}).raise_for_status()
             self.notes["and searches after s"] = round(time.monotonic() - started, 1)
-            rows = [*self._alone(client), *self._page()]
+            rows = [*self._one_client(client), *self._browser()]
         self.notes["load of the machine before the clients"] = round(os.getloadavg()[0], 1)
-        before, used = time.monotonic(), self._cpu_s()
-        times = self._together()
-        share = (self._cpu_s() - used) / (time.monotonic() - before)
+        started, cpu_before_s = time.monotonic(), self._cpu_s()
+        times = self._many_clients()
+        share = (self._cpu_s() - cpu_before_s) / (time.monotonic() - started)
         self.notes["player's share of one core with the clients"] = f"{share:.0%}"
-        self.notes["requests a second"] = round(sum(len(each) for each in times.values()) / self.given.seconds)
+        self.notes["requests a second"] = round(sum(len(seconds) for seconds in times.values()) / self.options.seconds)
         self.notes["failed requests"] = len(times.pop("failed", []))
-        rows += [summary(f"{self.given.clients} clients: {what}", each) for what, each in sorted(times.items())]
+        rows += [summary(f"{self.options.clients} clients: {what}", seconds) for what, seconds in sorted(times.items())]
         return rows
 
-    def _alone(self, client: httpx.Client) -> list[dict[str, Any]]:
+    def _one_client(self, client: httpx.Client) -> list[dict[str, Any]]:
         """One client: every keystroke of a hundred searches, and refreshes after a new list each."""
         draw = random.Random(3)
         times: Times = defaultdict(list)
         for _ in range(100):
             text = draw.choice(self.words) + " " + draw.choice(self.words)[:2]
             for length in range(1, len(text) + 1):
-                _timed(times["search, every keystroke (HTTP)"], _searched, client, text[:length])
+                _timed(times["search, every keystroke (HTTP)"], _search, client, text[:length])
         client.post("/listener", json={"name": "client-0"}).raise_for_status()
         for generation in range(2, 52):
             self._new_list("client-0", generation)
             _timed(times["refresh of For you with a new list (HTTP)"], client.get, "/for-you")
-        known = client.get("/for-you").json()
+        news = client.get("/for-you").json()
         for _ in range(50):
-            seen = {"seen": known["mark"], "mine": known["mine"]}
-            _timed(times["refresh of For you, nothing new (HTTP)"], client.get, "/for-you", params=seen)
-        return [summary(what, each) for what, each in times.items()]
+            tokens = {"seen": news["mark"], "mine": news["mine"]}
+            _timed(times["refresh of For you, nothing new (HTTP)"], client.get, "/for-you", params=tokens)
+        return [summary(what, seconds) for what, seconds in times.items()]
 
-    def _page(self) -> list[dict[str, Any]]:
+    def _browser(self) -> list[dict[str, Any]]:
         """In Chromium: the first page with an empty cache, search from the key to the cards, a new list to the cards."""
         times: Times = defaultdict(list)
         chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            for load in range(LOADS):
+            for load in range(PAGE_LOADS):
                 context = browser.new_context(viewport={"width": 1280, "height": 800})
                 page = context.new_page()
 
-                _timed(times["first page usable, nothing cached (browser)"], _usable, page, self.site)
-                _timed(times["page usable again, cached (browser)"], _usable, page, self.site)
+                _timed(times["first page usable, nothing cached (browser)"], _load_page, page, self.site)
+                _timed(times["page usable again, cached (browser)"], _load_page, page, self.site)
                 self._in_page(page, times, load)
                 context.close()
             browser.close()
-        return [summary(what, each) for what, each in times.items()]
+        return [summary(what, seconds) for what, seconds in times.items()]
 
     def _in_page(self, page: Any, times: Times, load: int) -> None:
-        enter = "fetch('/listener', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(%s)})"
-        page.evaluate(enter % json.dumps({"name": "client-1"}))
+        sign_in = "fetch('/listener', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(%s)})"
+        page.evaluate(sign_in % json.dumps({"name": "client-1"}))
         page.reload()
         page.wait_for_selector('#for-you[data-personal="true"] .card')
-        for at in range(5):
-            word = self.words[load * 5 + at]
-            page.fill("#search textarea, #search input", "")
+        for number in range(5):
+            word = self.words[load * 5 + number]
+            page.fill(SEARCH_FIELD, "")
             page.wait_for_function("!document.querySelector('#results .section-head')")
             wait = """word => new Promise((done) => { const field = document.querySelector('#search textarea, #search input');
                 const results = document.getElementById('results'); const from = performance.now();
@@ -227,73 +234,74 @@ class Bench:
                 .observe(results, {childList: true, subtree: true});
                 field.value = word; field.dispatchEvent(new Event('input', {bubbles: true})); })"""
             times["search from the key to the cards (browser)"].append(page.evaluate(wait, word[:3]) / 1000)
-        page.fill("#search textarea, #search input", "")
-        for at in range(5):
-            generation = 1000 + load * 10 + at
+        page.fill(SEARCH_FIELD, "")
+        for number in range(5):
+            generation = 1000 + load * 10 + number
             self._new_list("client-1", generation)
             refresh = """() => { const from = performance.now();
                 return overtone.refresh().then(() => performance.now() - from); }"""
             times["refresh of For you to the cards (browser)"].append(page.evaluate(refresh) / 1000)
             assert page.get_attribute("#for-you", "data-generation") == str(generation)
 
-    def _together(self) -> Times:
-        """Each client polls every second, acts every three, searches every five and asks for audio every ten.
+    def _many_clients(self) -> Times:
+        """Each client polls every second, sends an event every three, searches every five and requests audio every ten.
 
-        A thread and a plain connection each: an asynchronous client with a pool of a hundred took more time than the player.
+        A thread and a plain connection each: an asynchronous client with a pool of 100 took more time than the player.
         """
         times: Times = defaultdict(list)
-        until = time.monotonic() + self.given.seconds
-        with ThreadPoolExecutor(self.given.clients + 1) as pool:
-            running = [pool.submit(self._changing, until)]
-            running += [pool.submit(self._client, number, until, times) for number in range(self.given.clients)]
-            for one in running:
-                one.result()
+        until = time.monotonic() + self.options.seconds
+        with ThreadPoolExecutor(self.options.clients + 1) as pool:
+            futures = [pool.submit(self._change_lists, until)]
+            futures += [pool.submit(self._client, number, until, times) for number in range(self.options.clients)]
+            for future in futures:
+                future.result()
         return times
 
-    def _changing(self, until: float) -> None:
-        """Lists change as after events: as many a second as the clients send."""
+    def _change_lists(self, until: float) -> None:
+        """Changes as many lists a second as the clients send events."""
         generation = 5000
         while time.monotonic() < until:
             generation += 1
-            self._new_list(f"client-{random.randrange(self.given.clients)}", generation)
-            time.sleep(3 / self.given.clients)
+            self._new_list(f"client-{random.randrange(self.options.clients)}", generation)
+            time.sleep(3 / self.options.clients)
 
     def _client(self, number: int, until: float, times: Times) -> None:
         draw = random.Random(number)
         connection = HTTPConnection(self.site.removeprefix("http://"), timeout=30)
         headers = {"Origin": self.site, "Content-Type": "application/json"}
 
-        def answered(method: str, path: str, body: Any = None, **more: str) -> tuple[HTTPResponse, bytes]:
+        def request(method: str, path: str, body: Any = None, **more: str) -> tuple[HTTPResponse, bytes]:
             connection.request(method, path, None if body is None else json.dumps(body), headers | more)
-            answer = connection.getresponse()
-            return answer, answer.read()
+            response = connection.getresponse()
+            return response, response.read()
 
-        def timed(what: str, fine: int, method: str, path: str, body: Any = None, **more: str) -> bytes | None:
+        def timed(what: str, expected: int, method: str, path: str, body: Any = None, **more: str) -> bytes | None:
+            """The body of the response; None where the connection failed. Records the duration, or the failure."""
             started = time.monotonic()
             try:
-                answer, content = answered(method, path, body, **more)
+                response, content = request(method, path, body, **more)
             except (OSError, HTTPException) as error:
                 connection.close()
                 times["failed"].append(0.0)
                 self.notes[f"{what} failed"] = type(error).__name__
                 return None
-            is_fine = answer.status == fine and not (what == "For you" and "away" in json.loads(content))
+            is_fine = response.status == expected and not (what == "For you" and "away" in json.loads(content))
             times[what if is_fine else "failed"].append(time.monotonic() - started)
             if not is_fine:
-                self.notes[f"{what} answered {answer.status}"] = content[:100].decode("utf-8", "replace")
+                self.notes[f"{what} answered {response.status}"] = content[:100].decode("utf-8", "replace")
             return content
 
-        entered, _ = answered("POST", "/listener", {"name": f"client-{number}"})
-        headers["Cookie"] = (entered.getheader("set-cookie") or "").split(";")[0]
-        known = {"mark": "", "mine": ""}
+        signed_in, _ = request("POST", "/listener", {"name": f"client-{number}"})
+        headers["Cookie"] = (signed_in.getheader("set-cookie") or "").split(";")[0]
+        tokens = {"mark": "", "mine": ""}
         time.sleep(draw.random())
         second = 0
         while time.monotonic() < until:
-            began, second = time.monotonic(), second + 1
-            seen = urlencode({"seen": known["mark"], "mine": known["mine"]})
-            news = timed("For you", 200, "GET", f"/for-you?{seen}")
+            second_started, second = time.monotonic(), second + 1
+            query = urlencode({"seen": tokens["mark"], "mine": tokens["mine"]})
+            news = timed("For you", 200, "GET", f"/for-you?{query}")
             if news is not None:
-                known |= {name: json.loads(news).get(name, "") for name in known}
+                tokens |= {name: json.loads(news).get(name, "") for name in tokens}
             track_id = draw.choice(self.ids)
             if (second + number) % 3 == 0:
                 event = {"track_id": track_id, "action": draw.choice(["play", "skip", "like"]), "position_ms": 3000}
@@ -302,7 +310,7 @@ class Bench:
                 timed("search", 200, "POST", "/gradio_api/run/search", {"data": [draw.choice(self.words)[:4]]})
             if (second + number) % 10 == 0:
                 timed("audio, 64 KiB", 206, "GET", f"/audio/{track_id}", Range="bytes=0-65535")
-            time.sleep(max(0.0, 1 - (time.monotonic() - began)))
+            time.sleep(max(0.0, 1 - (time.monotonic() - second_started)))
 
     def _cpu_s(self) -> float:
         """Processor time of the player so far, seconds."""
@@ -317,24 +325,25 @@ def _words(draw: random.Random) -> list[str]:
     return ["".join(draw.choice(SYLLABLES) for _ in range(draw.randint(1, 4))) for _ in range(30_000)]
 
 
-def _phrase(draw: random.Random, words: list[str], most: int) -> str:
-    return " ".join(draw.choice(words) for _ in range(draw.randint(1, most))).title()
+def _phrase(draw: random.Random, words: list[str], max_words: int) -> str:
+    return " ".join(draw.choice(words) for _ in range(draw.randint(1, max_words))).title()
 
 
-def _searched(client: httpx.Client, text: str) -> None:
+def _search(client: httpx.Client, text: str) -> None:
     client.post("/gradio_api/run/search", json={"data": [text]}).raise_for_status()
 
 
-def _usable(page: Any, site: str) -> None:
+def _load_page(page: Any, site: str) -> None:
+    """Opens the page and waits until cards and search can be used."""
     page.goto(site)
     page.wait_for_selector("#for-you .card .cover")
     page.wait_for_selector("#search textarea:enabled, #search input:enabled")
 
 
-def _timed(into: list[float], what: Callable[..., Any], *given: Any, **named: Any) -> None:
+def _timed(durations: list[float], call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
     started = time.monotonic()
-    what(*given, **named)
-    into.append(time.monotonic() - started)
+    call(*arguments, **options)
+    durations.append(time.monotonic() - started)
 
 
 if __name__ == "__main__":
