@@ -25,9 +25,9 @@ from bench.made_catalogue import catalogue, model
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
-from streaming.ranking.neighbour_cache import Catalogue
-from streaming.ranking.ranker import Asked, items, lists
-from streaming.ranking.user_vector import liking
+from streaming.ranking.neighbour_cache import CachedIndex
+from streaming.ranking.ranker import ListRequest, ranked_list, ranked_lists
+from streaming.ranking.user_vector import user_vector
 
 LISTENERS = 200
 EVENTS = 12
@@ -62,20 +62,20 @@ def main() -> int:
 
 def measured(home: Path, n: int) -> Cost:
     found = model(home / f"models-{n}", catalogue(n))
-    asked, kept = Catalogue(replace(found.index, near=None)), Catalogue(found.index)
+    asked, kept = CachedIndex(replace(found.index, stored_neighbours=None)), CachedIndex(found.index)
     taste = settings().taste
     profiles = listeners(kept)
 
     def together() -> None:
-        tastes = [Asked(one, liking(one, kept, taste), np.empty(0, dtype=np.int64)) for one in profiles]
-        lists(tastes, kept, [], 30, taste)
+        tastes = [ListRequest(one, user_vector(one, kept, taste), np.empty(0, dtype=np.int64)) for one in profiles]
+        ranked_lists(tastes, kept, [], 30, taste)
 
-    def one_by_one(tracks: Catalogue) -> None:
+    def one_by_one(tracks: CachedIndex) -> None:
         for profile in profiles:
-            items(profile, tracks, [], 30, taste)
+            ranked_list(profile, tracks, [], 30, taste)
 
     for tracks in (asked, kept):
-        tracks.sample, tracks.typical  # noqa: B018 - computed once a process, not for each list
+        tracks.sample, tracks.median_distance  # noqa: B018 - computed once a process, not for each list
     times = [took(partial(one_by_one, asked)), took(partial(one_by_one, kept)), took(together)]
     return Cost(n, found.manifest["recall"], found.manifest["candidate_share"], *times)
 
@@ -87,7 +87,7 @@ def took(make: Callable[[], None]) -> float:
     return 1000 * (time.perf_counter() - started) / LISTENERS
 
 
-def listeners(tracks: Catalogue) -> list[Profile]:
+def listeners(tracks: CachedIndex) -> list[Profile]:
     draw = random.Random(3)
     taste = settings().taste
     found = []

@@ -25,16 +25,16 @@ def main() -> int:
     chosen = settings()
     spark = SparkSession.builder.appName("overtone").getOrCreate()
     metrics.start(spark, chosen)
-    queries = supervisor.Running(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
+    queries = supervisor.Supervisor(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
     queries.start()
-    while len(queries.queries) < len(queries.starts) or not all(map(is_ready, queries.queries.values())):
-        queries.look()
+    while len(queries.queries) < len(queries.start_by_name) or not all(map(is_ready, queries.queries.values())):
+        queries.check()
         time.sleep(0.1)
     stopping = threading.Event()
     for job in (feed, catalogue):
-        threading.Thread(target=job.keep, args=(chosen, stopping), daemon=True, name=job.__name__).start()
+        threading.Thread(target=job.run_until_stopped, args=(chosen, stopping), daemon=True, name=job.__name__).start()
     ready.touch()
-    queries.keep()
+    queries.run()
     return 0
 
 

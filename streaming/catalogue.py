@@ -1,16 +1,15 @@
-"""Job: tracks of the topic `track-features` are added to the latest model's index, or taken out, while it is in use.
+"""Job: adds the tracks of the topic `track-features` to the latest model's index, and removes them, while it is in use.
 
     spark-submit.sh streaming/catalogue.py
 
-A model version says itself how far of the topic it has (`catalogue.json` in its folder), so a new version starts at the
-beginning of the topic. A track that the index has with the same features is passed over. Starts no Spark.
+The offsets that a model version's index includes are in its folder (`catalogue.json`), so a new version starts at the beginning
+of the topic. A track that the index has with the same features and artist is skipped. Starts no Spark.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,53 +19,57 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batch import registry
+from batch import job, registry
+from batch.atomic import write_text
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit
 from batch.index.updates import append, remove
-from conf.settings import Settings, settings
-from streaming.operations import follower
+from conf.settings import Settings
+from streaming.operations import supervisor
 from streaming.source import topics
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
 
-FILE = "catalogue.json"
-POLL_MS = 500
-CHUNK = 500
+OFFSETS_FILE = "catalogue.json"
+"""{"cluster id/topic id": {partition: next offset}}"""
+POLL_TIMEOUT_MS = 500
+CHUNK_MESSAGES = 500
+SAME_FEATURES_TOLERANCE = 1e-4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="streaming/catalogue.py", description="Grow the index while it is in use.")
-    parser.add_argument("--until-caught-up", action="store_true", help="end when all tracks so far are in the index")
-    given = parser.parse_args(arguments)
+    return job.run(
+        "streaming/catalogue.py",
+        "Update the index while it is in use.",
+        work,
+        arguments,
+        lambda parser: parser.add_argument(
+            "--until-caught-up", action="store_true", help="end when all tracks so far are in the index"
+        ),
+    )
+
+
+def work(settings: Settings, options: argparse.Namespace) -> str | None:
+    """Runs until it is interrupted, or until it has caught up; returns the summary then."""
     try:
-        chosen = settings()
-    except ValueError as error:
-        print(f"catalogue: {error}", file=sys.stderr)
-        return 2
-    try:
-        registry.latest(chosen.models.root)
-        topics.ensure(chosen.kafka)
-        if given.until_caught_up:
-            print(Keeper(chosen).run(until_caught_up=True), flush=True)
-        else:
-            keep(chosen, threading.Event())
+        registry.latest(settings.models.root)
+        topics.ensure(settings.kafka)
+        if options.until_caught_up:
+            return str(IndexUpdater(settings).run(until_caught_up=True))
+        run_until_stopped(settings, threading.Event())
     except KeyboardInterrupt:
         pass
-    except (OSError, ValueError) as error:
-        print(f"catalogue: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return None
 
 
-def keep(settings: Settings, stopping: threading.Event) -> None:
-    """Keeps the index up to date until `stopping`; while Kafka or a model is away it waits."""
+def run_until_stopped(settings: Settings, stopping: threading.Event) -> None:
+    """Updates the index until `stopping` is set; waits while there is no Kafka or no model."""
     from kafka.errors import KafkaError
 
-    follower.keep(
+    supervisor.run_until_stopped(
         "catalogue",
-        lambda stopping: Keeper(settings).run(stopping=stopping),
+        lambda stopping: IndexUpdater(settings).run(stopping=stopping),
         (OSError, KafkaError, registry.ModelUnusable),
         str,
         stopping,
@@ -74,7 +77,9 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
 
 
 @dataclass
-class Grown:
+class Counts:
+    """Messages by what was done with them."""
+
     added: int = 0
     removed: int = 0
     unchanged: int = 0
@@ -84,14 +89,15 @@ class Grown:
         return f"{self.added:,} added, {self.removed:,} removed, {self.unchanged:,} unchanged, {self.unfit:,} unfit"
 
 
-class Keeper:
-    """Reads the topic for the model version that counts, until another one does."""
+class IndexUpdater:
+    """Reads the topic into the index of the latest model version, and of a later one as soon as there is one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.grown = Grown()
+        self.counts = Counts()
 
-    def run(self, until_caught_up: bool = False, stopping: threading.Event | None = None) -> Grown:
+    def run(self, until_caught_up: bool = False, stopping: threading.Event | None = None) -> Counts:
+        """Updates until `stopping` is set, or until all messages so far are in the index; returns what was done."""
         from kafka import KafkaConsumer
 
         stopping = stopping or threading.Event()
@@ -101,7 +107,7 @@ class Keeper:
             bootstrap_servers=kafka.bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_poll_records=CHUNK,
+            max_poll_records=CHUNK_MESSAGES,
         )
         try:
             while not stopping.is_set():
@@ -110,118 +116,132 @@ class Keeper:
                     break
         finally:
             consumer.close()
-        return self.grown
+        return self.counts
 
     def _follow(
-        self, consumer: KafkaConsumer, model: registry.Model, source: str, once: bool, stopping: threading.Event
+        self,
+        consumer: KafkaConsumer,
+        model: registry.Model,
+        source: str,
+        until_caught_up: bool,
+        stopping: threading.Event,
     ) -> bool:
-        """Reads on while `model` is the latest; true when caught up, where that is asked for."""
+        """Reads while `model` is the latest version; whether it ended for another reason.
+
+        source : the topic's "cluster id/topic id"
+        """
         from kafka import TopicPartition
 
         topic = self.settings.kafka.features_topic
-        parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        consumer.assign(parts)
-        place = read_place(model.folder, source)
-        for part in parts:
-            if part.partition in place:
-                consumer.seek(part, place[part.partition])
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(partitions)
+        offsets = read_offsets(model.folder, source)
+        for partition in partitions:
+            if partition.partition in offsets:
+                consumer.seek(partition, offsets[partition.partition])
             else:
-                consumer.seek_to_beginning(part)
-        ends = consumer.end_offsets(parts)
+                consumer.seek_to_beginning(partition)
+        ends = consumer.end_offsets(partitions)
         while not stopping.is_set():
-            polled = consumer.poll(timeout_ms=POLL_MS)
+            polled = consumer.poll(timeout_ms=POLL_TIMEOUT_MS)
             messages = [(record.key, record.value) for records in polled.values() for record in records]
             if messages:
-                self._grow(model, messages)
-                write_place(model.folder, source, {part.partition: consumer.position(part) for part in parts})
-            if once and all(consumer.position(part) >= ends[part] for part in parts):
+                self._update(model, messages)
+                positions = {partition.partition: consumer.position(partition) for partition in partitions}
+                write_offsets(model.folder, source, positions)
+            if until_caught_up and all(consumer.position(partition) >= ends[partition] for partition in partitions):
                 return True
             if registry.latest(self.settings.models.root).version != model.version:
                 return False
         return True
 
-    def _grow(self, model: registry.Model, messages: list[tuple[bytes | None, bytes | None]]) -> None:
+    def _update(self, model: registry.Model, messages: list[tuple[bytes | None, bytes | None]]) -> None:
+        """Adds and removes tracks by the messages' (key, value)."""
         latest = self._latest(messages)
         folder = model.folder / "index"
         index = Index.open(folder)
-        wanted = str(model.manifest.get("extractor_version") or "")
+        extractor = str(model.manifest.get("extractor_version") or "")
         new = {
-            track_id: found
-            for track_id, found in latest.items()
-            if found is not None and self._is_new(track_id, found, index, wanted)
+            track_id: track
+            for track_id, track in latest.items()
+            if track is not None and self._is_new(track_id, track, index, extractor)
         }
         if new:
-            artists = [found.get("artist") for found in new.values()]
-            append(folder, list(new), np.stack([found["features"] for found in new.values()]), artists)
-            self.grown.added += len(new)
-        gone = [track_id for track_id, found in latest.items() if found is None]
-        present = [track_id for track_id, row in zip(gone, index.rows_of(gone).tolist(), strict=True) if row >= 0]
+            artists = [track.get("artist") for track in new.values()]
+            append(folder, list(new), np.stack([track["features"] for track in new.values()]), artists)
+            self.counts.added += len(new)
+        removed = [track_id for track_id, track in latest.items() if track is None]
+        present = [track_id for track_id, row in zip(removed, index.rows_of(removed).tolist(), strict=True) if row >= 0]
         if present:
             remove(folder, present)
-            self.grown.removed += len(present)
+            self.counts.removed += len(present)
 
     def _latest(self, messages: list[tuple[bytes | None, bytes | None]]) -> dict[str, dict[str, Any] | None]:
-        """{track id: what the last of its messages says, None for gone}."""
+        """{track id: the track of its last valid message, None for a removal}."""
         latest: dict[str, dict[str, Any] | None] = {}
         for key, value in messages:
             track_id = (key or b"").decode("utf-8", "replace")
             try:
-                latest[track_id] = parsed(value)
+                latest[track_id] = parse_track(value)
             except ValueError as error:
-                self._leave_out(track_id, error)
+                self._report_unfit(track_id, error)
         return latest
 
-    def _is_new(self, track_id: str, found: dict[str, Any], index: Index, wanted: str) -> bool:
-        """Whether the index lacks the track, or has it with other features or another artist."""
+    def _is_new(self, track_id: str, track: dict[str, Any], index: Index, extractor: str) -> bool:
+        """Whether the index lacks the track, or has it with other features or another artist.
+
+        extractor : version of the features that the model was trained on, "" where it does not say
+        """
         try:
-            if wanted and found.get("extractor_version") not in (None, wanted):
-                raise FeaturesUnfit(f"features of {found['extractor_version']}, the model was trained on {wanted}")
-            point = index.space.points(found["features"][None, :])[0]
+            if extractor and track.get("extractor_version") not in (None, extractor):
+                raise FeaturesUnfit(f"features of {track['extractor_version']}, the model was trained on {extractor}")
+            point = index.projection.points(track["features"][None, :])[0]
         except FeaturesUnfit as error:
-            self._leave_out(track_id, error)
+            self._report_unfit(track_id, error)
             return False
         (row,) = index.rows_of([track_id]).tolist()
-        is_known = row >= 0 and np.allclose(index.vectors[row], point, atol=1e-4)
-        names_are_known = len(index.names) > 0  # not in format 1 as first written
-        if is_known and (not names_are_known or index.artist_of(row) == (found.get("artist") or "").casefold()):
-            self.grown.unchanged += 1
+        is_same = row >= 0 and np.allclose(index.vectors[row], point, atol=SAME_FEATURES_TOLERANCE)
+        has_artist_names = len(index.artist_names) > 0  # indexes of format 1 were first written without
+        if is_same and (not has_artist_names or index.artist_of(row) == (track.get("artist") or "").casefold()):
+            self.counts.unchanged += 1
             return False
         return True
 
-    def _leave_out(self, track_id: str, error: ValueError) -> None:
-        self.grown.unfit += 1
+    def _report_unfit(self, track_id: str, error: ValueError) -> None:
+        self.counts.unfit += 1
         print(f"catalogue: {track_id!r} left out: {error}", flush=True)
 
 
-def parsed(value: bytes | None) -> dict[str, Any] | None:
-    """What a message says of a track; None for one that is gone. Raises ValueError for what is no track."""
+def parse_track(value: bytes | None) -> dict[str, Any] | None:
+    """The fields of a message, `features` as float32 [shape=(n,)]; None for a removal. Raises ValueError for no track."""
     if value is None:
         return None
     try:
         fields = json.loads(value)
-        numbers = np.asarray(fields["features"], dtype=np.float32)
+        features = np.asarray(fields["features"], dtype=np.float32)
         if not isinstance(fields.get("artist"), str | None):
-            raise ValueError(f"artist is a {type(fields['artist']).__name__}, expected a string")
+            raise ValueError(f"artist: expected a string, got {type(fields['artist']).__name__}")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"no JSON object with features: {error}") from error
-    if numbers.ndim != 1 or not len(numbers):
-        raise ValueError(f"features of shape {numbers.shape}, expected one number after another")
-    return {**fields, "features": numbers}
+        raise ValueError(f"expected a JSON object with features ({error})") from error
+    if features.ndim != 1 or not len(features):
+        raise ValueError(f"features: expected a list of numbers, got the shape {features.shape}")
+    return {**fields, "features": features}
 
 
-def read_place(model: Path, source: str) -> dict[int, int]:
-    """{partition: next offset} of the topic, as far as the model's index has it."""
+def read_offsets(model: Path, source: str) -> dict[int, int]:
+    """{partition: next offset} of the topic that the model's index does not include yet; empty where nothing was read.
+
+    source : the topic's "cluster id/topic id"
+    """
     try:
-        places = json.loads((model / FILE).read_text())
+        offsets = json.loads((model / OFFSETS_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return {int(partition): int(offset) for partition, offset in places.get(source, {}).items()}
+    return {int(partition): int(offset) for partition, offset in offsets.get(source, {}).items()}
 
 
-def write_place(model: Path, source: str, place: dict[int, int]) -> None:
-    part = model / f".{FILE}.part"
-    part.write_text(json.dumps({source: place}))
-    os.replace(part, model / FILE)
+def write_offsets(model: Path, source: str, offsets: dict[int, int]) -> None:
+    write_text(model / OFFSETS_FILE, json.dumps({source: offsets}))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Job: the tracks of MongoDB go to the topic `track-features`, all of them once, then as they come, change and go.
+"""Job: sends the features of MongoDB's tracks to the topic `track-features`: all of them once, then each change.
 
     spark-submit.sh streaming/feed.py
 
-Its place in MongoDB's change stream is kept in the collection `feeds`, so that a new start sends only what has changed since.
-Starts no Spark.
+The resume token of MongoDB's change stream is stored in `feeds`, so that a restart sends only later changes. Starts no Spark.
 """
 
 from __future__ import annotations
@@ -20,60 +19,62 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymongo.errors import OperationFailure, PyMongoError
 
-from batch import mongo, registry
-from conf.settings import Settings, settings
-from streaming.operations import follower
+from batch import job, mongo, registry
+from conf.settings import Settings
+from streaming.documents import FEEDS, feed_fields, resume_token_from
+from streaming.operations import supervisor
 from streaming.source import topics
 
 if TYPE_CHECKING:
     from kafka import KafkaProducer
     from pymongo.database import Database
 
-CHUNK = 500
-AWAIT_MS = 1000
+CHUNK_TRACKS = 500
+CHANGE_WAIT_MS = 1000
+FLUSH_TIMEOUT_S = 30
+CLOSE_TIMEOUT_S = 5
 FIELDS = {"features": 1, "artist": 1, "extractor_version": 1}
-PLACES = "feeds"
-WHOLE = ("drop", "dropDatabase", "rename", "invalidate")
-"""Changes of the collection, not of a track: what it held is gone."""
+COLLECTION_CHANGES = ("drop", "dropDatabase", "rename", "invalidate")
+"""Changes after which the collection has none of its former tracks."""
+RESUME_ERROR_CODES = (136, 280, 286)
+"""CappedPositionLost, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 
-class PlaceLost(Exception):
-    """MongoDB no longer has the changes since our place: all tracks must be sent again."""
+class ResumeTokenLost(Exception):
+    """MongoDB's oplog no longer has the changes since the token: all tracks must be sent again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="streaming/feed.py", description="Send features of tracks as they come and go."
+    return job.run(
+        "streaming/feed.py",
+        "Send features of tracks to Kafka as they are added, changed and removed.",
+        work,
+        arguments,
+        lambda parser: parser.add_argument(
+            "--until-caught-up", action="store_true", help="end when all tracks and changes so far are sent"
+        ),
+        failures=(OSError, PyMongoError),
     )
-    parser.add_argument(
-        "--until-caught-up", action="store_true", help="end when all tracks and changes so far are sent"
-    )
-    given = parser.parse_args(arguments)
+
+
+def work(settings: Settings, options: argparse.Namespace) -> str | None:
+    """Runs until it is interrupted, or until it has caught up; returns the summary then."""
     try:
-        chosen = settings()
-    except ValueError as error:
-        print(f"feed: {error}", file=sys.stderr)
-        return 2
-    try:
-        mongo.client(chosen.mongo).close()
-        topics.ensure(chosen.kafka)
-        if given.until_caught_up:
-            print(f"{Feed(chosen).run(until_caught_up=True):,} tracks sent", flush=True)
-        else:
-            keep(chosen, threading.Event())
+        mongo.client(settings.mongo).close()
+        topics.ensure(settings.kafka)
+        if options.until_caught_up:
+            return f"{Feed(settings).run(until_caught_up=True):,} tracks sent"
+        run_until_stopped(settings, threading.Event())
     except KeyboardInterrupt:
         pass
-    except (OSError, PyMongoError) as error:
-        print(f"feed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return None
 
 
-def keep(settings: Settings, stopping: threading.Event) -> None:
-    """Feeds until `stopping`; while MongoDB or Kafka is away it waits."""
+def run_until_stopped(settings: Settings, stopping: threading.Event) -> None:
+    """Feeds until `stopping` is set; waits while MongoDB or Kafka is unavailable."""
     from kafka.errors import KafkaError
 
-    follower.keep(
+    supervisor.run_until_stopped(
         "feed",
         lambda stopping: Feed(settings).run(stopping=stopping),
         (OSError, PyMongoError, KafkaError),
@@ -83,14 +84,14 @@ def keep(settings: Settings, stopping: threading.Event) -> None:
 
 
 class Feed:
-    """One connection to MongoDB and Kafka."""
+    """Sends tracks from MongoDB to Kafka."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.topic = settings.kafka.features_topic
 
     def run(self, until_caught_up: bool = False, stopping: threading.Event | None = None) -> int:
-        """Sends what has not been sent; returns how many messages."""
+        """Sends the tracks or changes that have not been sent, until it is told to stop; returns the number of messages."""
         from kafka import KafkaProducer
 
         source = topics.ensure(self.settings.kafka)[self.topic]
@@ -101,64 +102,69 @@ class Feed:
                 while True:
                     try:
                         return self._follow(database, producer, source, until_caught_up, stopping or threading.Event())
-                    except PlaceLost:
-                        database[PLACES].delete_one({"_id": source})
+                    except ResumeTokenLost:
+                        database[FEEDS].delete_one({"_id": source})
         finally:
-            producer.close(timeout=5)
+            producer.close(timeout=CLOSE_TIMEOUT_S)
 
     def _follow(
         self,
         database: Database[dict[str, Any]],
         producer: KafkaProducer,
         source: str,
-        once: bool,
+        until_caught_up: bool,
         stopping: threading.Event,
     ) -> int:
-        """All tracks where our place is not known, then every change."""
-        place = (database[PLACES].find_one({"_id": source}) or {}).get("token")
+        """Sends all tracks where there is no resume token, then changes. Raises ResumeTokenLost.
+
+        source : the topic's "cluster id/topic id"
+        """
+        token = resume_token_from(database[FEEDS].find_one({"_id": source}))
         pipeline = [{"$project": {"documentKey": 1, "operationType": 1, **{f"fullDocument.{f}": 1 for f in FIELDS}}}]
         sent = 0
         try:
             with database.tracks.watch(
-                pipeline, full_document="updateLookup", resume_after=place, max_await_time_ms=AWAIT_MS
+                pipeline, full_document="updateLookup", resume_after=token, max_await_time_ms=CHANGE_WAIT_MS
             ) as changes:
-                if place is None:  # what changes meanwhile comes once more behind it
-                    sent += self._all(database, producer)
-                    self._keep_place(database, source, changes.resume_token)
+                if token is None:  # what changes meanwhile is sent again, as a change
+                    sent += self._send_all(database, producer)
+                    self._store_token(database, source, changes.resume_token)
                 while not stopping.is_set():
-                    found = list(islice(_waiting(changes), CHUNK))
-                    for change in found:
-                        if change["operationType"] in WHOLE:
-                            raise PlaceLost(change["operationType"])
+                    chunk = list(islice(_pending(changes), CHUNK_TRACKS))
+                    for change in chunk:
+                        if change["operationType"] in COLLECTION_CHANGES:
+                            raise ResumeTokenLost(change["operationType"])
                         self._send(producer, change["documentKey"]["_id"], change.get("fullDocument"))
-                    if found:
-                        producer.flush(30)
-                        self._keep_place(database, source, changes.resume_token)
-                        sent += len(found)
-                    elif once:
+                    if chunk:
+                        producer.flush(FLUSH_TIMEOUT_S)
+                        self._store_token(database, source, changes.resume_token)
+                        sent += len(chunk)
+                    elif until_caught_up:
                         break
         except OperationFailure as error:
-            if error.has_error_label("NonResumableChangeStreamError") or error.code in (136, 280, 286):
-                raise PlaceLost from error
+            if error.has_error_label("NonResumableChangeStreamError") or error.code in RESUME_ERROR_CODES:
+                raise ResumeTokenLost from error
             raise
         return sent
 
-    def _all(self, database: Database[dict[str, Any]], producer: KafkaProducer) -> int:
-        known: set[str] = set()
+    def _send_all(self, database: Database[dict[str, Any]], producer: KafkaProducer) -> int:
+        """Sends all tracks, and removals of tracks that the latest model's index has and MongoDB lacks."""
+        sent_ids: set[str] = set()
         documents = database.tracks.find({}, FIELDS)
-        while chunk := list(islice(documents, CHUNK)):
+        while chunk := list(islice(documents, CHUNK_TRACKS)):
             for document in chunk:
-                known.add(str(document["_id"]))
+                sent_ids.add(str(document["_id"]))
                 self._send(producer, document["_id"], document)
-            producer.flush(30)
-        gone = [] if not known else sorted(self._indexed() - known)
-        for track_id in gone:
+            producer.flush(FLUSH_TIMEOUT_S)
+        # An empty collection says that nothing was published yet, not that all tracks were removed.
+        removed_ids = sorted(self._indexed_ids() - sent_ids) if sent_ids else []
+        for track_id in removed_ids:
             self._send(producer, track_id, None)
-        producer.flush(30)
-        return len(known) + len(gone)
+        producer.flush(FLUSH_TIMEOUT_S)
+        return len(sent_ids) + len(removed_ids)
 
-    def _indexed(self) -> set[str]:
-        """The tracks that the latest model has."""
+    def _indexed_ids(self) -> set[str]:
+        """Ids of the tracks in the latest model's index; none where there is no model."""
         try:
             index = registry.latest(self.settings.models.root).index
         except (registry.ModelNotFound, registry.ModelUnusable):
@@ -166,38 +172,38 @@ class Feed:
         return {str(index.ids[int(row)]) for row in index.present}
 
     def _send(self, producer: KafkaProducer, track_id: Any, document: Mapping[str, Any] | None) -> None:
-        """Sends what is known of a track's sound, or that it is gone; a document that is no track's is told and left out."""
+        """Sends a track's features, or None for a removal; an unusable document is reported and skipped."""
         try:
             if not isinstance(track_id, str):
-                raise ValueError(f"its _id is a {type(track_id).__name__}, expected a string")
-            value = message(document)
+                raise ValueError(f"_id: expected a string, got {type(track_id).__name__}")
+            value = track_message(document)
             if value is not None or document is None:
                 producer.send(self.topic, key=track_id.encode(), value=value)
         except ValueError as error:
             print(f"feed: track {track_id!r} left out: {error}", flush=True)
 
-    def _keep_place(self, database: Database[dict[str, Any]], source: str, token: Any) -> None:
+    def _store_token(self, database: Database[dict[str, Any]], source: str, token: Any) -> None:
         if token is not None:
-            database[PLACES].replace_one({"_id": source}, {"token": token, "at": time.time()}, upsert=True)
+            database[FEEDS].update_one({"_id": source}, {"$set": feed_fields(token, time.time())}, upsert=True)
 
 
-def message(document: Mapping[str, Any] | None) -> bytes | None:
-    """A track as it travels on the topic; None for one that is gone or has no features. Raises ValueError for others."""
+def track_message(document: Mapping[str, Any] | None) -> bytes | None:
+    """A track's value on the topic; None for a removed track or one without features. Raises ValueError for bad features."""
     if document is None or not document.get("features"):
         return None
     try:
         numbers = np.asarray(document["features"], dtype=np.float32)
         features = [float(number) for number in numbers.astype(str)]
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"its features are no list of numbers ({error})") from error
+        raise ValueError(f"features: expected a list of numbers ({error})") from error
     if not np.isfinite(numbers).all():
-        raise ValueError("its features are not all finite")
+        raise ValueError("features: expected finite numbers")
     fields = {"artist": document.get("artist"), "extractor_version": document.get("extractor_version")}
     return json.dumps({**fields, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _waiting(changes: Any) -> Iterator[dict[str, Any]]:
-    """Changes that are there; ends when the server has waited for one in vain."""
+def _pending(changes: Any) -> Iterator[dict[str, Any]]:
+    """The changes so far; ends when the server has none within CHANGE_WAIT_MS."""
     while (change := changes.try_next()) is not None:
         yield change
 

@@ -1,8 +1,8 @@
-"""Job: listening events become each listener's recommendations, in MongoDB and on the topic `recommendations`.
+"""Job: listening events become each listener's list, in MongoDB and on the topic `recommendations`: the fast lane.
 
     spark-submit.sh streaming/recommend.py
 
-The fast lane: no Delta here. A new model version, and what was added to the index, is taken up between two micro-batches.
+No Delta here. A new model version, or a changed index, is opened between two micro-batches.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ from batch.index.lsh import Index
 from conf.settings import Settings
 from streaming.admission import rules
 from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
-from streaming.operations import metrics, supervisor
-from streaming.profile.skip_rates import freeze
+from streaming.operations import query_job
+from streaming.operations.metrics import DRIVER_METRICS
+from streaming.profile.skip_rates import freeze_skip_counts
 from streaming.serving.clients import database_of
-from streaming.serving.microbatch import Outcome, Raw, Serving, serve
-from streaming.source.kafka_source import checkpoint, events
+from streaming.serving.microbatch import Outcome, RawValue, ServingContext, serve
+from streaming.source.kafka_source import checkpoint_folder, read_topics
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAME = "recommend"
-POOL = "fast"
+QUERY_NAME = "recommend"
+SCHEDULER_POOL = "fast"
 
 RAW = StructType(
     [
@@ -51,7 +52,7 @@ RAW = StructType(
         StructField("received_ms", LongType()),
     ]
 )
-"""One row a value of the topic, as far as the fast lane reads it."""
+"""One row a value of the listening topic; see `streaming.serving.microbatch.RawValue`."""
 
 KEYED = StructType([*RAW.fields, StructField("user_id", StringType())])
 
@@ -68,42 +69,41 @@ OUTCOME = StructType(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return supervisor.main(
-        "recommend", "Serve recommendations as listeners listen.", start, arguments, needs_model=True
-    )
+    return query_job.main(QUERY_NAME, "Make lists as listening events arrive.", start, arguments, needs_model=True)
 
 
 def start(
     spark: SparkSession, settings: Settings, sources: dict[str, str], until_caught_up: bool = False
 ) -> StreamingQuery:
-    """Starts the query; it keeps its place in the topic under `checkpoints/` of the home."""
+    """Starts the query; see `streaming.operations.supervisor.StartQuery`."""
     topic = settings.kafka.listening_topic
-    spark.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
-    for field in MUTED_KINDS:  # the tracks of a muted artist or genre are asked for by name
+    spark.sparkContext.setLocalProperty("spark.scheduler.pool", SCHEDULER_POOL)
+    for field in MUTED_KINDS:  # the tracks of muted artists and genres are looked up by name
         database_of(settings.mongo).tracks.create_index(field)
-    rules.prepare(database_of(settings.mongo))
-    serving = serving_of(settings, sources[topic])
-    last = 0
+    rules.create_indexes(database_of(settings.mongo))
+    current_context = context_source(settings, sources[topic])
+    last_events = 0
 
     def serve_batch(batch: DataFrame, _batch_id: int) -> None:
-        nonlocal last
-        now = serving(batch.sparkSession)
+        """Serves in the driver where this batch and the last one are small, else in Python workers."""
+        nonlocal last_events
+        context = current_context(batch.sparkSession)
         most = settings.stream.small_batch_events
         outcome = None
-        if last <= most:
-            rows = [Raw(*row) for row in batch.collect()]
-            last = len(rows)
-            if last <= most:
-                outcome = serve(rows, now)
+        if last_events <= most:
+            values = [RawValue(*row) for row in batch.collect()]
+            last_events = len(values)
+            if last_events <= most:
+                outcome = serve(values, context)
         if outcome is None:
-            outcome = served_in_parallel(batch, now)
-            last = outcome.events
-        metrics.served(outcome, now.model_version)
+            outcome = serve_in_workers(batch, context)
+            last_events = outcome.events
+        DRIVER_METRICS.served(outcome, context.model_version)
 
     query = (
         fast_lane(spark, settings, topic)
-        .writeStream.queryName(NAME)
-        .option("checkpointLocation", checkpoint(settings, NAME, sources[topic]))
+        .writeStream.queryName(QUERY_NAME)
+        .option("checkpointLocation", checkpoint_folder(settings, QUERY_NAME, sources[topic]))
         .foreachBatch(serve_batch)
     )
     seconds = settings.stream.trigger_seconds
@@ -113,13 +113,16 @@ def start(
     return triggered.start()
 
 
-def serving_of(settings: Settings, source: str) -> Callable[[SparkSession], Serving]:
-    """What to serve with, asked before each micro-batch: the latest model version, and its index as it has grown."""
+def context_source(settings: Settings, source: str) -> Callable[[SparkSession], ServingContext]:
+    """A function that looks up the latest model version and the state of its index, to be called for each micro-batch.
 
-    def now(spark: SparkSession) -> Serving:
+    source : the listening topic's "cluster id/topic id"
+    """
+
+    def current_context(spark: SparkSession) -> ServingContext:
         model = registry.latest(settings.models.root)
-        freeze(spark, settings, model.folder)
-        return Serving(
+        freeze_skip_counts(spark, settings, model.folder)
+        return ServingContext(
             mongo=settings.mongo,
             kafka=settings.kafka,
             taste=settings.taste,
@@ -127,15 +130,15 @@ def serving_of(settings: Settings, source: str) -> Callable[[SparkSession], Serv
             source=source,
             model_version=model.version,
             model=model.folder,
-            grown=Index.state(model.folder / "index"),
+            index_state=Index.state(model.folder / "index"),
         )
 
-    return now
+    return current_context
 
 
 def fast_lane(spark: SparkSession, settings: Settings, topic: str) -> DataFrame:
-    """The topic as a stream of RAW. Of a value too long for an event nothing travels: it is refused either way."""
-    return events(spark, settings, [topic], settings.stream.max_events_per_trigger).select(
+    """The listening topic as a stream of RAW; a value that is too long for an event is null: it is refused either way."""
+    return read_topics(spark, settings, [topic], settings.stream.max_events_per_trigger).select(
         F.when(F.octet_length("value") <= MAX_BYTES, F.col("value")).alias("value"),
         "partition",
         "offset",
@@ -143,44 +146,46 @@ def fast_lane(spark: SparkSession, settings: Settings, topic: str) -> DataFrame:
     )
 
 
-def served_in_parallel(batch: DataFrame, serving: Serving) -> Outcome:
-    """Serves a large micro-batch on all cores: every task has all rows of its listeners."""
-    keyed = batch.mapInArrow(_keyed, KEYED)
-    # A number that is asked for is kept: without one, adaptive planning puts so little data into one task.
+def serve_in_workers(batch: DataFrame, context: ServingContext) -> Outcome:
+    """Serves a large micro-batch in Python workers; each task has all values of its listeners."""
+    keyed = batch.mapInArrow(_add_user_id, KEYED)
+    # An explicit number of tasks: without one, adaptive query execution coalesces so little data into a single task.
     tasks = 2 * batch.sparkSession.sparkContext.defaultParallelism
-    outcomes = keyed.repartition(tasks, "user_id").drop("user_id").mapInArrow(_serving(serving), OUTCOME).collect()
-    events, applied, refused, lists = (sum(row[at] for row in outcomes) for at in range(4))
+    outcomes = keyed.repartition(tasks, "user_id").drop("user_id").mapInArrow(_serve_tasks(context), OUTCOME).collect()
+    events, applied, refused, lists = (sum(row[column] for row in outcomes) for column in range(4))
     return Outcome(events, applied, refused, lists, tuple(wait for row in outcomes for wait in row.waits))
 
 
-def _keyed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows with the listener whom `parse` finds in them: Spark's JSON functions may read a value differently."""
+def _add_user_id(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """KEYED. The user id is that of `parse`, since Spark's JSON functions may read a value differently."""
     import pyarrow as pa
 
     for batch in batches:
-        users = [
-            _user(value, ms)
-            for value, ms in zip(batch["value"].to_pylist(), batch["received_ms"].to_pylist(), strict=True)
+        user_ids = [
+            _user_id(value, received_ms)
+            for value, received_ms in zip(batch["value"].to_pylist(), batch["received_ms"].to_pylist(), strict=True)
         ]
         yield pa.RecordBatch.from_arrays(
-            [*batch.columns, pa.array(users, pa.string())], names=[*batch.schema.names, "user_id"]
+            [*batch.columns, pa.array(user_ids, pa.string())], names=[*batch.schema.names, "user_id"]
         )
 
 
-def _user(value: bytes | None, received_ms: int) -> str | None:
+def _user_id(value: bytes | None, received_ms: int) -> str | None:
     try:
         return parse(value, received_at(received_ms)).user_id
     except BadEvent:
         return None
 
 
-def _serving(serving: Serving) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _serve_tasks(context: ServingContext) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow`: the values of a task → one row of OUTCOME."""
+
     def serve_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         from pyspark.sql.pandas.types import to_arrow_schema
 
-        rows = [Raw(**row) for batch in batches for row in batch.to_pylist()]
-        outcome = serve(rows, serving) if rows else Outcome()
+        values = [RawValue(**row) for batch in batches for row in batch.to_pylist()]
+        outcome = serve(values, context) if values else Outcome()
         yield pa.RecordBatch.from_pylist([asdict(outcome)], schema=to_arrow_schema(OUTCOME))
 
     return serve_task

@@ -1,4 +1,4 @@
-"""The Delta tables of the durable lane, a row each: what was heard, what was refused, what was recommended."""
+"""Schemas of the durable lane's Delta tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LISTENING_EVENTS = StructType(
         StructField("received_at", TimestampType()),
     ]
 )
-"""One row a valid event; `more` is JSON with the fields that this version does not know."""
+"""One row a valid event; `more` is JSON of the fields that this version does not know."""
 
 REJECTED_EVENTS = StructType(
     [
@@ -51,7 +51,7 @@ REJECTED_EVENTS = StructType(
         StructField("received_at", TimestampType()),
     ]
 )
-"""One row a refused value: the first 64 KiB of it, its length and hash, and why."""
+"""One row a refused value: its first 64 KiB, its length and hash, and the reason."""
 
 RECOMMENDATIONS = StructType(
     [
@@ -66,4 +66,4 @@ RECOMMENDATIONS = StructType(
         StructField("because", ArrayType(StringType())),
     ]
 )
-"""One row a listener, generation and rank."""
+"""One row for each listener, generation and rank."""

@@ -1,8 +1,8 @@
-"""What becomes of an event beyond its own text, decided alike by both lanes: deleted listeners, unknown tracks, clocks ahead.
+"""Admission rules of both lanes, beyond an event's own text: deleted listeners, unknown tracks, clocks that are ahead.
 
-Whether a track is known changes with the catalogue, and the lanes ask at different times. What counts is what the fast lane
-did: it writes down the places of events that it refused for their track alone, and its profiles hold the ids of those that it
-counted. The ledger asks for both where it has a doubt.
+A track is known when MongoDB's `tracks` has it. That changes, and the lanes look at different times, so the fast lane's decision
+holds: `refusals` has the places of events that it refused for their track, and profiles have the ids of those that it counted.
+The ledger looks up both for events whose track it does not find, or whose place is in `refusals`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from streaming.admission.known_tracks import titles
+from streaming.documents import DELETIONS, REFUSALS, deleted_at_from, refusal_fields
 from streaming.events import Event
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-DELETIONS = "deletions"
-"""{_id: user id, deleted_at}: what a listener did until then is passed over, whenever it is read again."""
-REFUSALS = "refusals"
-"""{source, partition, offset, at} of an event whose track the fast lane did not know."""
-REMEMBERED_S = 7 * 24 * 3600
+REFUSALS_KEPT_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class Placed:
-    """An event and where it stood in the topic.  source : "cluster id/topic id" """
+class ReceivedEvent:
+    """An event with its place in the topic and the time of its arrival in Kafka.  source : "cluster id/topic id" """
 
     event: Event
     source: str
@@ -37,72 +33,89 @@ class Placed:
     received_at: datetime
 
 
-def prepare(database: Database[dict[str, Any]]) -> None:
-    """Makes the indexes that the questions below need."""
+def create_indexes(database: Database[dict[str, Any]]) -> None:
+    """Creates the indexes of `refusals` where they are missing; documents expire after REFUSALS_KEPT_S."""
     database[REFUSALS].create_index([("source", 1), ("partition", 1), ("offset", 1)], unique=True)
-    database[REFUSALS].create_index("at", expireAfterSeconds=REMEMBERED_S)
+    database[REFUSALS].create_index("at", expireAfterSeconds=REFUSALS_KEPT_S)
 
 
-def deletions(users: Collection[str], database: Database[dict[str, Any]]) -> dict[str, datetime]:
-    """When each of the listeners took away what is known of them; without those who did not."""
-    return {one["_id"]: one["deleted_at"] for one in database[DELETIONS].find({"_id": {"$in": sorted(users)}})}
+def title_by_track_id(track_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, str]:
+    """{track id: title} of the known tracks among `track_ids`."""
+    if not track_ids:
+        return {}
+    documents = database.tracks.find({"_id": {"$in": sorted(track_ids)}}, {"title": 1})
+    return {document["_id"]: document.get("title") or "" for document in documents}
 
 
-def not_deleted(events: Sequence[Placed], database: Database[dict[str, Any]]) -> list[Placed]:
-    """The events without those that came before their listener's deletion."""
-    gone = deletions({one.event.user_id for one in events}, database)
-    if not gone:
+def deletion_times(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, datetime]:
+    """{user id: when the listener's data were deleted}, without listeners whose data were not."""
+    documents = database[DELETIONS].find({"_id": {"$in": sorted(user_ids)}})
+    times = {document["_id"]: deleted_at_from(document) for document in documents}
+    return {user_id: deleted_at for user_id, deleted_at in times.items() if deleted_at is not None}
+
+
+def after_deletion(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> list[ReceivedEvent]:
+    """The events without those that arrived before their listener's deletion."""
+    deleted_at = deletion_times({each.event.user_id for each in events}, database)
+    if not deleted_at:
         return list(events)
     never = datetime.min.replace(tzinfo=UTC)
-    return [one for one in events if one.received_at > gone.get(one.event.user_id, never)]
+    return [each for each in events if each.received_at > deleted_at.get(each.event.user_id, never)]
 
 
-def not_ahead(event: Event, received_at: datetime) -> Event:
-    """The event, dated at its arrival where its clock is ahead: nothing that comes later would else count as recent."""
+def clamped_to_arrival(event: Event, received_at: datetime) -> Event:
+    """The event, dated at its arrival where its clock is ahead: a later date would make all other events count as old."""
     return event if event.occurred_at <= received_at else replace(event, occurred_at=received_at)
 
 
-def note_refused(events: Sequence[Placed], database: Database[dict[str, Any]]) -> None:
-    """Writes down that these were refused for their unknown tracks."""
+def record_refusals(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> None:
+    """Adds the places of events with unknown tracks to `refusals`; those recorded before are left as they are."""
     from pymongo import UpdateOne
 
     if events:
-        at = datetime.now(UTC)
-        places = [{"source": one.source, "partition": one.partition, "offset": one.offset} for one in events]
+        fields = refusal_fields(datetime.now(UTC))
+        places = [{"source": each.source, "partition": each.partition, "offset": each.offset} for each in events]
         database[REFUSALS].bulk_write(
-            [UpdateOne(where, {"$setOnInsert": {"at": at}}, upsert=True) for where in places], ordered=False
+            [UpdateOne(place, {"$setOnInsert": fields}, upsert=True) for place in places], ordered=False
         )
 
 
-def with_unknown_track(events: Sequence[Placed], database: Database[dict[str, Any]]) -> set[tuple[int, int]]:
-    """(partition, offset) of the events that count for nobody, as the fast lane saw it, or would see it now."""
-    known = titles({one.event.track_id for one in events if one.event.track_id is not None}, database)
-    refused = _refused(events, database)
+def places_with_unknown_track(
+    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]
+) -> set[tuple[int, int]]:
+    """(partition, offset) of the events that the fast lane refused for their track, or would refuse now."""
+    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
+    refused = _refused_places(events, database)
     doubtful = [
-        one
-        for one in events
-        if one.event.track_id is not None
-        and (one.event.track_id not in known or (one.source, one.partition, one.offset) in refused)
+        each
+        for each in events
+        if each.event.track_id is not None
+        and (each.event.track_id not in titles or (each.source, each.partition, each.offset) in refused)
     ]
-    counted = _counted({one.event.user_id for one in doubtful}, database)
+    counted_ids = _counted_event_ids({each.event.user_id for each in doubtful}, database)
     return {
-        (one.partition, one.offset) for one in doubtful if one.event.event_id not in counted.get(one.event.user_id, ())
+        (each.partition, each.offset)
+        for each in doubtful
+        if each.event.event_id not in counted_ids.get(each.event.user_id, ())
     }
 
 
-def _refused(events: Sequence[Placed], database: Database[dict[str, Any]]) -> set[tuple[str, int, int]]:
-    ranges: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for one in events:
-        ranges[one.source, one.partition].append(one.offset)
-    found = set()
-    for (source, partition), offsets in ranges.items():
-        where = {"source": source, "partition": partition, "offset": {"$gte": min(offsets), "$lte": max(offsets)}}
-        found |= {(source, partition, one["offset"]) for one in database[REFUSALS].find(where, {"offset": 1})}
-    return found
+def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> set[tuple[str, int, int]]:
+    """(source, partition, offset) of `refusals` within the events' ranges of offsets."""
+    offsets_by_partition: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for each in events:
+        offsets_by_partition[each.source, each.partition].append(each.offset)
+    places = set()
+    for (source, partition), offsets in offsets_by_partition.items():
+        within = {"source": source, "partition": partition, "offset": {"$gte": min(offsets), "$lte": max(offsets)}}
+        refusals = database[REFUSALS].find(within, {"offset": 1})
+        places |= {(source, partition, refusal["offset"]) for refusal in refusals}
+    return places
 
 
-def _counted(users: Collection[str], database: Database[dict[str, Any]]) -> Mapping[str, Collection[str]]:
-    if not users:
+def _counted_event_ids(user_ids: Collection[str], database: Database[dict[str, Any]]) -> Mapping[str, Collection[str]]:
+    """{user id: event ids that the profile has counted lately}."""
+    if not user_ids:
         return {}
-    found = database.profiles.find({"_id": {"$in": sorted(users)}}, {"recent_events": 1})
-    return {one["_id"]: set(one.get("recent_events", ())) for one in found}
+    profiles = database.profiles.find({"_id": {"$in": sorted(user_ids)}}, {"recent_events": 1})
+    return {profile["_id"]: set(profile.get("recent_events", ())) for profile in profiles}

@@ -1,159 +1,176 @@
-"""How a streaming job runs: what it needs is checked first, and while MongoDB or Kafka is away it waits and goes on by itself."""
+"""Keeps jobs running: a supervisor of Spark queries, and a restart loop for jobs without Spark.
+
+While MongoDB or Kafka is unavailable both wait and then go on. This module does not import pyspark, without which `feed` and
+`catalogue` start.
+"""
 
 from __future__ import annotations
 
-import argparse
-import sys
+import re
+import threading
 import time
-from collections.abc import Sequence
-from typing import Protocol
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from pymongo.errors import PyMongoError
-from pyspark.errors import StreamingQueryException
-from pyspark.sql import SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
-from batch import mongo, registry
-from conf.settings import Settings, settings
-from streaming.operations import metrics
+from batch import mongo
+from conf.settings import Settings
 from streaming.source import topics
 
-LOOK_S = 0.5
-TOPICS_S = 5.0
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+CHECK_INTERVAL_S = 0.5
+TOPIC_CHECK_INTERVAL_S = 5.0
 RETRY_S = 2.0
-FAILURES = 3
-"""So many failures in a row, with both services there, are no outage."""
-MOST_PAUSE_S = 60.0
+UNEXPECTED_ERROR_RETRY_S = 20.0
+MOST_FAILURES = 3
+"""In a row and with both services available; a single query that fails so often ends its job."""
+LONGEST_PAUSE_S = 60.0
 STEADY_S = 60.0
-"""A query that ran so long has recovered from what it failed with before."""
+"""After running this long a query's failures are forgotten."""
+MOST_CAUSE_CHARACTERS = 300
+_ERROR_LINE = re.compile(r"(?:Caused by: )?(?:[\w.]+\.)?\w*(?:Error|Exception|Invalid|Away|ConcurrentWrite)(?=:|$)")
 
 
-class Start(Protocol):
-    """Starts a query: `streaming.recommend.start`, `streaming.ledger.start`."""
+class StartQuery(Protocol):
+    """Starts a query: `streaming.recommend.start`, `streaming.ledger.start`.
+
+    sources : {topic: "cluster id/topic id"}
+    until_caught_up : end when all values so far are processed
+    """
 
     def __call__(
         self, spark: SparkSession, settings: Settings, sources: dict[str, str], until_caught_up: bool = False
     ) -> StreamingQuery: ...
 
 
-def main(name: str, does: str, start: Start, arguments: Sequence[str] | None = None, needs_model: bool = False) -> int:
-    """A job of one query, from its command line to its exit code: 2 a wrong setting, 1 something that it needs is not there."""
-    parser = argparse.ArgumentParser(prog=f"streaming/{name}.py", description=does)
-    parser.add_argument("--until-caught-up", action="store_true", help="end when all events so far are done")
-    given = parser.parse_args(arguments)
-    try:
-        chosen = settings()
-    except ValueError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    try:
-        if needs_model:
-            registry.latest(chosen.models.root)
-        mongo.client(chosen.mongo).close()
-        topics.ensure(chosen.kafka)
-    except (registry.ModelUnusable, OSError, PyMongoError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    spark = SparkSession.builder.appName(name).getOrCreate()
-    try:
-        if given.until_caught_up:
-            start(spark, chosen, topics.ensure(chosen.kafka), True).awaitTermination()
-        else:
-            metrics.start(spark, chosen)
-            Running(spark, chosen, {name: start}).keep()
-    except (OSError, StreamingQueryException) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    finally:
-        spark.stop()
-    return 0
+class Supervisor:
+    """Restarts queries that end, from their checkpoints.
 
+    start_by_name : the function that starts each query
+    """
 
-class Running:
-    """Queries that are kept running, each started again after an outage from where its checkpoint stands."""
-
-    def __init__(self, spark: SparkSession, settings: Settings, starts: dict[str, Start]) -> None:
-        self.spark, self.settings, self.starts = spark, settings, starts
+    def __init__(self, spark: SparkSession, settings: Settings, start_by_name: dict[str, StartQuery]) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.start_by_name = start_by_name
         self.queries: dict[str, StreamingQuery] = {}
-        self.started: dict[str, float] = {}
-        self.failures = dict.fromkeys(starts, 0)
-        self.not_before = dict.fromkeys(starts, 0.0)
+        self.started_at: dict[str, float] = {}
+        self.failures = dict.fromkeys(start_by_name, 0)
+        self.not_before = dict.fromkeys(start_by_name, 0.0)
         self.sources: dict[str, str] = {}
-        self.looked = 0.0
+        self.topics_checked_at = 0.0
 
     def start(self) -> None:
-        """Starts the queries that are not running."""
+        """Starts the queries that are not running and not paused."""
         sources = self.sources = topics.ensure(self.settings.kafka)
-        for name, start in self.starts.items():
+        for name, start in self.start_by_name.items():
             if name not in self.queries and time.monotonic() >= self.not_before[name]:
                 self.queries[name] = start(self.spark, self.settings, sources)
-                self.started[name] = time.monotonic()
+                self.started_at[name] = time.monotonic()
 
-    def keep(self) -> None:
-        """Keeps them running.
-
-        A query that fails for another reason than an outage is tried again after ever longer pauses while another one
-        runs; where it is the only one, its StreamingQueryException is raised.
-        """
+    def run(self) -> None:
+        """Supervises endlessly. Raises StreamingQueryException where the only query has failed MOST_FAILURES times."""
         while True:
-            self.look()
-            time.sleep(LOOK_S)
+            self.check()
+            time.sleep(CHECK_INTERVAL_S)
 
-    def look(self) -> None:
-        """Notices queries that ended, waits for who is away, and starts them again."""
+    def check(self) -> None:
+        """Handles queries that ended, waits for unavailable services, and starts queries again.
+
+        Failures during an outage are not counted. Others are followed by pauses that double each time.
+        """
         for name, query in list(self.queries.items()):
             if query.isActive:
                 continue
             error = query.exception()
             del self.queries[name]
-            if time.monotonic() - self.started[name] > STEADY_S:
+            if time.monotonic() - self.started_at[name] > STEADY_S:
                 self.failures[name] = 0
-            why = "" if error is None else metrics.cause(str(error))
-            away = who_is_away(self.settings)
-            print(f"{name}: stopped ({why}); {away or 'starting it again'}", flush=True)
-            if away is None:
+            reason = "" if error is None else root_cause(str(error))
+            outage = unavailable_service(self.settings)
+            print(f"{name}: stopped ({reason}); {outage or 'starting it again'}", flush=True)
+            if outage is None:
                 self.failures[name] += 1
-                if self.failures[name] >= FAILURES and error is not None:
-                    if len(self.starts) == 1:
+                if self.failures[name] >= MOST_FAILURES and error is not None:
+                    if len(self.start_by_name) == 1:
                         raise error
-                    self.not_before[name] = time.monotonic() + min(MOST_PAUSE_S, 2.0 ** self.failures[name])
-        self._look_for_new_topics()
-        if len(self.queries) < len(self.starts):
-            self._wait()
+                    self.not_before[name] = time.monotonic() + min(LONGEST_PAUSE_S, 2.0 ** self.failures[name])
+        self._stop_where_topics_were_recreated()
+        if len(self.queries) < len(self.start_by_name):
+            self._wait_for_services()
             try:
                 self.start()
-            except (OSError, PyMongoError) as error:  # away again since we looked
+            except (OSError, PyMongoError) as error:  # unavailable again since the check
                 print(f"waiting: {type(error).__name__}", flush=True)
 
-    def _look_for_new_topics(self) -> None:
-        """Stops all queries where a topic was deleted and made again: offsets of the old one say nothing of the new one."""
-        if not self.queries or time.monotonic() - self.looked < TOPICS_S:
+    def _stop_where_topics_were_recreated(self) -> None:
+        """Stops all queries where a topic has another id than when they started: their offsets are of the former one."""
+        if not self.queries or time.monotonic() - self.topics_checked_at < TOPIC_CHECK_INTERVAL_S:
             return
-        self.looked = time.monotonic()
+        self.topics_checked_at = time.monotonic()
         try:
             if topics.ensure(self.settings.kafka) == self.sources:
                 return
         except OSError:
-            return  # away: the queries will tell
-        print("a topic was made anew: starting the queries again", flush=True)
+            return  # Kafka is unavailable; the queries will fail by themselves
+        print("a topic was recreated: starting the queries again", flush=True)
         for query in self.queries.values():
             query.stop()
         self.queries.clear()
 
-    def _wait(self) -> None:
-        said = ""
-        while (away := who_is_away(self.settings)) is not None:
-            if away != said:
-                print(f"waiting: {away}", flush=True)
-                said = away
+    def _wait_for_services(self) -> None:
+        last_outage = ""
+        while (outage := unavailable_service(self.settings)) is not None:
+            if outage != last_outage:
+                print(f"waiting: {outage}", flush=True)
+                last_outage = outage
             time.sleep(RETRY_S)
 
 
-def who_is_away(settings: Settings) -> str | None:
-    """What does not answer; None where both services do."""
+def run_until_stopped(
+    name: str,
+    run: Callable[[threading.Event], object],
+    outages: tuple[type[Exception], ...],
+    describe: Callable[[Exception], str],
+    stopping: threading.Event,
+) -> None:
+    """Calls `run(stopping)` again and again until `stopping` is set. Unexpected errors are logged, with their traceback.
+
+    outages : exceptions of services that are unavailable; printed once for several of the same type in a row
+    describe : the text to print of an outage
+    """
+    last_outage = ""
+    while not stopping.is_set():
+        try:
+            run(stopping)
+            last_outage = ""
+        except outages as error:
+            if last_outage != type(error).__name__:
+                last_outage = type(error).__name__
+                print(f"{name}: waiting ({describe(error)})", flush=True)
+            stopping.wait(RETRY_S)
+        except Exception:  # noqa: BLE001 - the thread of a job must not end silently
+            traceback.print_exc()
+            stopping.wait(UNEXPECTED_ERROR_RETRY_S)
+
+
+def unavailable_service(settings: Settings) -> str | None:
+    """The message of MongoDB or Kafka where it does not answer; None where both do."""
     try:
         mongo.client(settings.mongo).close()
         topics.ensure(settings.kafka)
     except OSError as error:
         return str(error)
     return None
+
+
+def root_cause(text: str) -> str:
+    """The last line of an exception's text that begins with the name of an error, else its first line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
+    return (errors[-1] if errors else lines[0] if lines else "no message")[:MOST_CAUSE_CHARACTERS]

@@ -1,8 +1,8 @@
-"""What a listener likes: each heard track's opinion, from what was done with it and when. Numbers only.
+"""A listener's profile: an opinion of each track, updated event by event. No Spark, no I/O.
 
-An action adds its weight to two sums for its track, one that fades within the session and one that fades over weeks. Sums
-that fade exponentially can be added to in any order, so an event that arrives late counts as if it had come in time. Likes,
-dislikes and wishes for more or less of a track are states, not sums: the latest of each holds until it is taken back.
+Play, complete and skip add a weight to two sums of their track: one decays within the session, one over weeks. Exponentially
+decaying sums do not depend on the order of their terms, so a late event counts as if it had arrived in time. Like, dislike, more
+and less are states: the latest by `occurred_at` holds. A skip is weighed in `_event_weight`; `opinion_weights` combines all.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.events import ADVENTURE, MUTING_ACTIONS, Event, adventure_of
+from streaming.events import ADVENTURE, MUTING_ACTIONS, Event, adventure_value
 
 if TYPE_CHECKING:
     from conf.settings import Taste
@@ -26,39 +25,44 @@ Floats64 = NDArray[np.float64]
 DAY_S = 86_400.0
 VERDICTS = ("like", "unlike", "dislike")
 WISHES = ("more", "less")
-MUTINGS = 500
-"""So many of a listener's latest mutings are remembered, taken back ones included."""
-AS_SET = 0.5
-"""The adventure at which lists are as varied as the settings say."""
+REMEMBERED_MUTINGS = 500
+"""A listener's latest mutings, cancelled ones included; older ones are evicted."""
+REMEMBERED_EVENT_IDS = 500
+NEUTRAL_ADVENTURE = 0.5
+"""The adventure at which diversity and exploration are those of the settings."""
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a listener did with one track; times in seconds since 1970.
+    """A listener's evidence about one track; times in seconds since 1970.
 
-    session, lasting : sums of weights as they stood at `at`
-    verdict : like, dislike or none ("");  wish : more, less or none ("")
+    at : time of the latest play, complete or skip
+    session, lasting : decaying sums of weights, as of `at`
+    verdict : "like", "dislike" or "" for none
+    wish : "more", "less" or "" for none
+    other_fields : of the stored document, unknown to this version; they are written back
     """
 
     track_id: str
-    title: str
-    at: float
+    title: str = ""
+    at: float = 0.0
     session: float = 0.0
     lasting: float = 0.0
     verdict: str = ""
     verdict_at: float = 0.0
     wish: str = ""
     wish_at: float = 0.0
+    other_fields: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def touched_at(self) -> float:
-        """When anything was last done with the track."""
+        """Time of the latest action on the track."""
         return max(self.at, self.verdict_at, self.wish_at)
 
     def after(self, event: Event, taste: Taste, skip_factor: float = 1.0) -> Opinion:
-        """The opinion with one more event, whenever that occurred.
+        """The opinion updated by one event, late or not.
 
-        skip_factor : what a skip of this track counts, by how often everybody skips it (`streaming.profile.skip_rates`)
+        skip_factor : multiplies the weight of a skip (`streaming.profile.skip_rates`)
         """
         when = event.occurred_at.timestamp()
         action = event.action
@@ -70,150 +74,140 @@ class Opinion:
                 changed = replace(changed, wish=action if action in WISHES else "", wish_at=when)
             return changed
         at = max(self.at, when)
-        added = _said(event, taste, skip_factor)
+        weight = _event_weight(event, taste, skip_factor)
         session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
         return replace(
             self,
             at=at,
-            session=self.session * _faded(at - self.at, session_s) + added * _faded(at - when, session_s),
-            lasting=self.lasting * _faded(at - self.at, lasting_s) + added * _faded(at - when, lasting_s),
+            session=self.session * _decay(at - self.at, session_s) + weight * _decay(at - when, session_s),
+            lasting=self.lasting * _decay(at - self.at, lasting_s) + weight * _decay(at - when, lasting_s),
         )
 
 
 @dataclass(frozen=True)
 class Muting:
-    """Whether an artist or a genre ("artist:NAME", "genre:NAME") is muted, since when."""
+    """Whether an artist or genre is muted.
+
+    target : "artist:NAME" or "genre:NAME"
+    at : time of the latest mute or unmute, in seconds since 1970
+    other_fields : as in Opinion
+    """
 
     target: str
-    muted: bool
-    at: float
+    muted: bool = False
+    at: float = 0.0
+    other_fields: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A listener: the opinions, the wishes, and what has been counted so far.
+    """A listener's opinions and steering, and which events they include.
 
-    opinions : those last touched, oldest first;  adventure : 0 keeps to the familiar, 1 leads away from it
-    offsets : last Kafka offset counted for each source ("cluster/topic id/partition")
-    recent_events : the latest event ids, by which a producer's second sending is known
+    opinions : of the `taste.remembered_tracks` latest tracks, by `touched_at`, oldest first
+    adventure : 0 (familiar tracks) to 1
+    generation : of the listener's latest list, 0 before the first
+    events_applied : number of distinct events counted
+    latest_at : latest `occurred_at` of them, in seconds since 1970
+    offsets : {"cluster id/topic id/partition": last Kafka offset counted}
+    recent_events : the latest event ids, oldest first, to recognise duplicates of producers
+    other_fields : as in Opinion
     """
 
     user_id: str
     opinions: tuple[Opinion, ...] = ()
     mutings: tuple[Muting, ...] = ()
-    adventure: float = AS_SET
+    adventure: float = NEUTRAL_ADVENTURE
     adventure_at: float = 0.0
     generation: int = 0
     events_applied: int = 0
     latest_at: float = 0.0
     offsets: dict[str, int] = field(default_factory=dict)
     recent_events: tuple[str, ...] = ()
-
-    RECENT = 500
+    other_fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def muted(self) -> list[str]:
-        """What is muted now, in order of name."""
+        """Targets that are muted now, sorted."""
         return sorted(muting.target for muting in self.mutings if muting.muted)
 
     def after(
         self, event: Event, title: str, source: str, offset: int, taste: Taste, skip_factor: float = 1.0
     ) -> Profile:
-        """The profile with one more event; the same one where the event has been counted before."""
+        """The profile updated by one event; `self` where its offset was counted before.
+
+        title : of the event's track
+        source : "cluster id/topic id/partition" that the event was read from
+        skip_factor : as in Opinion.after
+        """
         if offset <= self.offsets.get(source, -1):
             return self
-        seen = replace(self, offsets={**self.offsets, source: offset})
+        with_offset = replace(self, offsets={**self.offsets, source: offset})
         if event.event_id in self.recent_events:
-            return seen
+            return with_offset
         when = event.occurred_at.timestamp()
         counted = replace(
-            seen,
+            with_offset,
             events_applied=self.events_applied + 1,
             latest_at=max(self.latest_at, when),
-            recent_events=(*self.recent_events, event.event_id)[-self.RECENT :],
+            recent_events=(*self.recent_events, event.event_id)[-REMEMBERED_EVENT_IDS:],
         )
         if event.track_id is None:
             return counted._steered(event, when)
         opinions = [opinion for opinion in self.opinions if opinion.track_id != event.track_id]
-        known = (opinion for opinion in self.opinions if opinion.track_id == event.track_id)
-        before = next(known, Opinion(event.track_id, title, at=when))
-        insort(opinions, before.after(event, taste, skip_factor), key=lambda one: (one.touched_at, one.track_id))
+        of_track = (opinion for opinion in self.opinions if opinion.track_id == event.track_id)
+        before = next(of_track, Opinion(event.track_id, title, at=when))
+        insort(opinions, before.after(event, taste, skip_factor), key=lambda each: (each.touched_at, each.track_id))
         return replace(counted, opinions=tuple(opinions[-taste.remembered_tracks :]))
 
     def _steered(self, event: Event, when: float) -> Profile:
         target = event.target or ""
         if event.action == ADVENTURE:
-            value = adventure_of(target)
+            value = adventure_value(target)
             if value is None or when < self.adventure_at:
                 return self
             return replace(self, adventure=value, adventure_at=when)
-        known = {muting.target: muting for muting in self.mutings}
-        before = known.get(target)
+        muting_by_target = {muting.target: muting for muting in self.mutings}
+        before = muting_by_target.get(target)
         if event.action not in MUTING_ACTIONS or (before is not None and when < before.at):
             return self
-        known[target] = Muting(target, event.action == "mute", when)
-        latest = sorted(known.values(), key=lambda muting: (muting.at, muting.target))[-MUTINGS:]
+        muting_by_target[target] = replace(before or Muting(target), muted=event.action == "mute", at=when)
+        latest = sorted(muting_by_target.values(), key=lambda muting: (muting.at, muting.target))[-REMEMBERED_MUTINGS:]
         return replace(self, mutings=tuple(sorted(latest, key=lambda muting: muting.target)))
 
-    def document(self) -> dict[str, Any]:
-        """The profile as kept in MongoDB; sources are values, not names, since they hold dots."""
-        return {
-            "_id": self.user_id,
-            "opinions": [vars(opinion) for opinion in self.opinions],
-            "mutings": [vars(muting) for muting in self.mutings],
-            "muted": self.muted,
-            "adventure": self.adventure,
-            "adventure_at": self.adventure_at,
-            "generation": self.generation,
-            "events_applied": self.events_applied,
-            "latest_at": self.latest_at,
-            "offsets": [{"source": source, "offset": offset} for source, offset in sorted(self.offsets.items())],
-            "recent_events": list(self.recent_events),
-            "updated_at": datetime.now(UTC),
-        }
 
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Profile:
-        return cls(
-            user_id=document["_id"],
-            opinions=tuple(Opinion(**opinion) for opinion in document["opinions"]),
-            mutings=tuple(Muting(**muting) for muting in document.get("mutings", ())),
-            adventure=document.get("adventure", AS_SET),
-            adventure_at=document.get("adventure_at", 0.0),
-            generation=document["generation"],
-            events_applied=document["events_applied"],
-            latest_at=document["latest_at"],
-            offsets={entry["source"]: entry["offset"] for entry in document["offsets"]},
-            recent_events=tuple(document["recent_events"]),
-        )
+def opinion_weights(opinions: Sequence[Opinion], now: float, taste: Taste) -> tuple[Floats64, Floats64]:
+    """(weights at a time, -1 (rejected) to 1 (liked); times of the latest actions) [shape=(opinions,) each].
 
-
-def weights_of(opinions: Sequence[Opinion], now: float, taste: Taste) -> tuple[Floats64, Floats64]:
-    """(the opinions at a moment, from -1 (never again) to 1; when anything was last done with their tracks)."""
-    said = {"": 0.0, "like": taste.like, "dislike": taste.dislike, "more": taste.more, "less": taste.less}
-    columns = [(o.at, o.session, o.lasting, said[o.verdict], o.verdict_at, said[o.wish], o.wish_at) for o in opinions]
+    now : seconds since 1970
+    """
+    state = {"": 0.0, "like": taste.like, "dislike": taste.dislike, "more": taste.more, "less": taste.less}
+    columns = [
+        (o.at, o.session, o.lasting, state.get(o.verdict, 0.0), o.verdict_at, state.get(o.wish, 0.0), o.wish_at)
+        for o in opinions
+    ]
     at, session, lasting, verdict, verdict_at, wish, wish_at = np.array(columns, dtype=np.float64).reshape(-1, 7).T
     session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
     weights = (
-        taste.session_share * session * _all_faded(now - at, session_s)
-        + (1 - taste.session_share) * lasting * _all_faded(now - at, lasting_s)
-        + verdict * _all_faded(now - verdict_at, lasting_s)
-        + wish * _all_faded(now - wish_at, lasting_s)
+        taste.session_share * session * _decays(now - at, session_s)
+        + (1 - taste.session_share) * lasting * _decays(now - at, lasting_s)
+        + verdict * _decays(now - verdict_at, lasting_s)
+        + wish * _decays(now - wish_at, lasting_s)
     )
     return np.clip(weights, -1.0, 1.0), np.maximum(np.maximum(at, verdict_at), wish_at)
 
 
-def _said(event: Event, taste: Taste, skip_factor: float) -> float:
-    """What an event says about its track. A skip says the less the more was heard; of unknown position, half."""
+def _event_weight(event: Event, taste: Taste, skip_factor: float) -> float:
+    """The weight of a play, complete or skip. A skip weighs less the more was heard; half where the position is unknown."""
     if event.action == "skip":
         share = event.share_heard
         return max(-1.0, skip_factor * taste.skip * (1 - (0.5 if share is None else share)))
     return taste.complete if event.action == "complete" else taste.play
 
 
-def _faded(age_s: float, half_life_s: float) -> float:
+def _decay(age_s: float, half_life_s: float) -> float:
+    """The share of a weight left after `age_s` seconds; 1 for negative ages."""
     return 0.5 ** (max(0.0, age_s) / half_life_s)
 
 
-def _all_faded(ages_s: Floats64, half_life_s: float) -> Floats64:
+def _decays(ages_s: Floats64, half_life_s: float) -> Floats64:
     return np.exp2(-np.maximum(0.0, ages_s) / half_life_s)

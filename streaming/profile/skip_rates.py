@@ -1,7 +1,7 @@
-"""How often everybody skips a track, frozen with the model version: a skip of what all skip says little of one listener.
+"""Skip rates of tracks over all listeners: a skip of a track that most listeners skip weighs less.
 
-The rates are counted once a version, from the lake, and kept beside the model: the same events give the same taste, whenever
-they are replayed.
+They are counted from the lake once for each model version and stored in its folder, so that a replay of the same events gives the
+same profiles.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
     from conf.settings import Settings, Taste
 
-FILE = "skips.json"
+SKIP_COUNTS_FILE = "skips.json"
+"""In the folder of a model version: {track id: [skips, skips and completes]}."""
 ENDINGS = ("complete", "skip")
 
 
-def freeze(spark: SparkSession, settings: Settings, model: Path) -> None:
-    """Counts skips and completes of all events in the lake into the model's folder, unless that was done before."""
-    file = model / FILE
+def freeze_skip_counts(spark: SparkSession, settings: Settings, model: Path) -> None:
+    """Counts skips and completes in `listening_events` into the model's folder, unless it has counts.
+
+    model : folder of the model version
+    """
+    file = model / SKIP_COUNTS_FILE
     if file.exists():
         return
     from pyspark.sql import functions as F
@@ -33,18 +37,21 @@ def freeze(spark: SparkSession, settings: Settings, model: Path) -> None:
     from batch.lake import table
     from streaming.schemas import LISTENING_EVENTS
 
-    heard = table(spark, settings.lake.table("listening_events"), LISTENING_EVENTS)
+    events = table(spark, settings.lake.table("listening_events"), LISTENING_EVENTS)
     counts = (
-        heard.where(F.col("action").isin(*ENDINGS))
+        events.where(F.col("action").isin(*ENDINGS))
         .groupBy("track_id")
         .agg(F.count_if(F.col("action") == "skip").alias("skips"), F.count(F.lit(1)).alias("endings"))
         .collect()
     )
-    write(file, {row.track_id: (row.skips, row.endings) for row in counts})
+    write_skip_counts(file, {row.track_id: (row.skips, row.endings) for row in counts})
 
 
-def write(file: Path, counts: Mapping[str, tuple[int, int]]) -> None:
-    """{track id: (skips, skips and completes)}; the first to write a file decides."""
+def write_skip_counts(file: Path, counts: Mapping[str, tuple[int, int]]) -> None:
+    """Writes the counts unless the file exists: of several processes the first one wins.
+
+    counts : {track id: (skips, skips and completes)}
+    """
     handle, part = tempfile.mkstemp(prefix=".skips-", dir=file.parent)
     with os.fdopen(handle, "w") as out:
         json.dump(counts, out)
@@ -56,27 +63,28 @@ def write(file: Path, counts: Mapping[str, tuple[int, int]]) -> None:
         os.unlink(part)
 
 
-def factors(counts: Mapping[str, tuple[int, int]], taste: Taste) -> dict[str, float]:
-    """{track id: what a skip of it counts}, 1 for a track that is skipped as often as all are.
+def skip_factors(counts: Mapping[str, tuple[int, int]], taste: Taste) -> dict[str, float]:
+    """{track id: factor of the weight of a skip}: 1 for a track that is skipped as often as the average.
 
-    The share of listeners who stayed, over that share among all tracks: near 0 where nobody stays, and at most
-    `taste.skip_factor_most`. A track starts with `taste.skip_rate_prior` endings at the rate of all.
+    counts : {track id: (skips, skips and completes)}
+    The factor is the track's completion rate over that of all tracks, at most `taste.skip_factor_most`. Each track's rate is
+    smoothed with `taste.skip_rate_prior` endings at the average rate.
     """
-    skips, endings = (sum(count[at] for count in counts.values()) for at in (0, 1))
+    skips, endings = (sum(count[column] for count in counts.values()) for column in (0, 1))
     prior = taste.skip_rate_prior
-    stayed = 1 - (skips + 0.5 * prior) / (endings + prior)
-    found = {}
-    for track_id, (mine, ended) in counts.items():
-        rate = (mine + prior * (1 - stayed)) / (ended + prior)
-        found[track_id] = min(taste.skip_factor_most, (1 - rate) / stayed)
-    return found
+    completion_rate = 1 - (skips + 0.5 * prior) / (endings + prior)
+    factors = {}
+    for track_id, (track_skips, track_endings) in counts.items():
+        skip_rate = (track_skips + prior * (1 - completion_rate)) / (track_endings + prior)
+        factors[track_id] = min(taste.skip_factor_most, (1 - skip_rate) / completion_rate)
+    return factors
 
 
 @lru_cache(maxsize=2)
-def frozen(model: Path, taste: Taste) -> dict[str, float]:
-    """The factors of a model version; none where nothing was counted."""
+def frozen_skip_factors(model: Path, taste: Taste) -> dict[str, float]:
+    """The `skip_factors` of a model version; empty where it has no counts."""
     try:
-        counts = json.loads((model / FILE).read_text())
+        counts = json.loads((model / SKIP_COUNTS_FILE).read_text())
     except FileNotFoundError:
         return {}
-    return factors({track_id: (int(s), int(e)) for track_id, (s, e) in counts.items()}, taste)
+    return skip_factors({track_id: (int(s), int(e)) for track_id, (s, e) in counts.items()}, taste)

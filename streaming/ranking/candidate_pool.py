@@ -1,4 +1,4 @@
-"""Which tracks a list is taken from: neighbours of what is liked, the list for everyone, some from elsewhere. Numbers only."""
+"""The candidate pool of a list: neighbours of what is liked, the list for new listeners, and random tracks. No Spark, no I/O."""
 
 from __future__ import annotations
 
@@ -8,52 +8,59 @@ import numpy as np
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import Profile
-from streaming.ranking.neighbour_cache import Catalogue, once
-from streaming.ranking.user_vector import Liking
+from streaming.ranking.neighbour_cache import CachedIndex, sorted_unique
+from streaming.ranking.user_vector import UserVector
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-SPARE = 200
-"""Tracks drawn where taste and opening list leave a list too short: as many, and no fewer than asked for."""
+FEWEST_RANDOM_TRACKS = 200
+"""Drawn where a pool is smaller than its list; as many as the list has places, if these are more."""
 
 
-def barred(profile: Profile, catalogue: Catalogue, taste: Taste, hidden: Rows) -> Rows:
-    """Rows of tracks heard, liked or skipped lately, or disliked; and of the hidden."""
+def excluded_rows(profile: Profile, index: CachedIndex, taste: Taste, muted: Rows) -> Rows:
+    """Rows that the list must not have: tracks touched within `taste.heard_again_after_hours`, disliked ones, muted ones."""
     since = profile.latest_at - taste.heard_again_after_hours * 3600
     ids = [o.track_id for o in profile.opinions if o.touched_at > since or o.verdict == "dislike"]
-    rows = catalogue.rows_of(ids)
-    return once(np.concatenate([rows[rows >= 0], hidden]))
+    rows = index.rows_of(ids)
+    return sorted_unique(np.concatenate([rows[rows >= 0], muted]))
 
 
-def pool(
+def candidate_pool(
     profile: Profile,
-    found: Liking,
-    catalogue: Catalogue,
-    opening: Rows,
-    most: int,
-    but: Rows,
-    hidden: Rows,
+    user_vector: UserVector,
+    index: CachedIndex,
+    new_listener_rows: Rows,
+    length: int,
+    excluded: Rows,
+    muted: Rows,
     draw: np.random.Generator,
 ) -> Rows:
-    """Candidates: neighbours of each centre and of the latest liked track, the opening list, and others if these are too few.
+    """Rows to rank: neighbours of each medoid and of the latest liked track, then the list for new listeners.
 
-    opening : rows of the list for everyone;  but : rows that must not come;  hidden : those of them that come in no case
-    Where nothing is left, what was heard lately comes back, but for the disliked and the hidden.
+    Random tracks are added where these are fewer than the list has places. Where all tracks are excluded, those touched lately
+    come back, but neither disliked nor muted ones.
+
+    new_listener_rows : of the list for new listeners
+    length : places of the list
+    excluded : see `excluded_rows`
+    muted : those of the excluded that never come back
     """
-    near = catalogue.near(found.asking)
-    rows = catalogue.without(np.concatenate([near, catalogue.without(opening, near)]), but)
-    if len(rows) < most:
-        rows = np.concatenate([rows, elsewhere(catalogue, np.concatenate([rows, but]), max(SPARE, most), draw)])
+    neighbours = index.neighbours(user_vector.query_rows)
+    others = index.without(new_listener_rows, neighbours)
+    rows = index.without(np.concatenate([neighbours, others]), excluded)
+    if len(rows) < length:
+        random = random_rows(index, np.concatenate([rows, excluded]), max(FEWEST_RANDOM_TRACKS, length), draw)
+        rows = np.concatenate([rows, random])
     if not len(rows):
-        disliked = catalogue.rows_of([o.track_id for o in profile.opinions if o.verdict == "dislike"])
-        rows = np.setdiff1d(catalogue.present, np.concatenate([disliked, hidden]))
-    return rows if len(rows) else np.setdiff1d(catalogue.present, hidden)
+        disliked = index.rows_of([o.track_id for o in profile.opinions if o.verdict == "dislike"])
+        rows = np.setdiff1d(index.present, np.concatenate([disliked, muted]))
+    return rows if len(rows) else np.setdiff1d(index.present, muted)
 
 
-def elsewhere(catalogue: Catalogue, but: Rows, most: int, draw: np.random.Generator) -> Rows:
-    """Tracks drawn from the whole catalogue, none of `but`."""
-    if len(catalogue) > 4 * (most + len(but)):  # large: drawing a few is cheaper than naming all
-        drawn = catalogue.present[draw.integers(0, len(catalogue), 2 * most)]
-        return np.array(list(dict.fromkeys(catalogue.without(drawn, but).tolist()))[:most], dtype=np.int64)
-    return draw.permutation(np.setdiff1d(catalogue.present, but))[:most]
+def random_rows(index: CachedIndex, excluded: Rows, most: int, draw: np.random.Generator) -> Rows:
+    """Up to `most` rows drawn from all that are not excluded."""
+    if len(index) > 4 * (most + len(excluded)):  # large: drawing with duplicates is cheaper than permuting all rows
+        drawn = index.present[draw.integers(0, len(index), 2 * most)]
+        return np.array(list(dict.fromkeys(index.without(drawn, excluded).tolist()))[:most], dtype=np.int64)
+    return draw.permutation(np.setdiff1d(index.present, excluded))[:most]

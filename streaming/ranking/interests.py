@@ -1,8 +1,7 @@
-"""A listener's interests: the liked tracks in up to five groups, each led by one of its tracks. Numbers only.
+"""Interests: a listener's liked tracks in up to five clusters, each represented by its medoid. No Spark, no I/O.
 
-The mean of two kinds of music lies where neither is. As in PinnerSage (Pal et al., KDD 2020) the groups come from
-agglomerative clustering, and a group is represented by its medoid, a track that was really heard, whose neighbours the index
-knows.
+Clusters rather than one mean, since the mean of two kinds of music lies where neither is. Agglomerative clustering and medoids,
+tracks whose neighbours the index has, as in PinnerSage (Pal et al., KDD 2020).
 """
 
 from __future__ import annotations
@@ -12,14 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.ranking.neighbour_cache import Points, scaled
+from streaming.ranking.neighbour_cache import Points, scaled_distances
 
 
 @dataclass(frozen=True)
-class Centre:
-    """One interest. `weight`: its share of all liking, 0 to 1.
+class Interest:
+    """A cluster of liked tracks.
 
-    members : places among the liked tracks, strongest first;  medoid : the member nearest to all of them, by weight
+    weight : its share of the weight of all liked tracks, 0 to 1
+    members : positions among the liked tracks, heaviest first
+    medoid : the member with the least weighted sum of squared distances to the members
     """
 
     weight: float
@@ -27,37 +28,44 @@ class Centre:
     medoid: int
 
 
-def centres(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Centre]:
-    """The groups of the liked tracks, weightiest first.
+def interests(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Interest]:
+    """The interests of a listener, heaviest first.
 
-    points : of the liked tracks;  weights : of liking, positive [shape=(points,)];  most : groups at most
-    reach : how far apart members may be on average, in local scales
+    points : of the liked tracks
+    weights : of the liked tracks, positive [shape=(points,)]
+    most : clusters at most
+    reach : largest mean distance between merged clusters, in local scales
     """
     if not len(points):
         return []
-    apart = np.sqrt(scaled(points, points).astype(np.float64))
-    np.fill_diagonal(apart, 0.0)
-    found = []
+    distances = np.sqrt(scaled_distances(points, points).astype(np.float64))
+    np.fill_diagonal(distances, 0.0)
+    clusters = []
     total = float(weights.sum())
-    for members in _groups(apart, most, reach):
-        mine = weights[members]
-        medoid = members[int(np.argmin(np.square(apart[np.ix_(members, members)]) @ mine))]
-        strongest = members[np.lexsort((members, -mine))]
-        found.append(Centre(float(mine.sum()) / total, tuple(int(at) for at in strongest), int(medoid)))
-    return sorted(found, key=lambda centre: (-centre.weight, centre.members))
+    for members in _clusters(distances, most, reach):
+        member_weights = weights[members]
+        medoid = members[int(np.argmin(np.square(distances[np.ix_(members, members)]) @ member_weights))]
+        heaviest_first = members[np.lexsort((members, -member_weights))]
+        clusters.append(
+            Interest(
+                float(member_weights.sum()) / total, tuple(int(position) for position in heaviest_first), int(medoid)
+            )
+        )
+    return sorted(clusters, key=lambda interest: (-interest.weight, interest.members))
 
 
-def _groups(apart: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:
-    if len(apart) == 1:
+def _clusters(distances: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:
+    """Positions of each cluster's members, by average linkage.  distances : [shape=(points, points)]"""
+    if len(distances) == 1:
         return [np.array([0])]
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    tree = linkage(squareform(apart, checks=False), method="average")
-    # The tree is cut here, not by scipy's fcluster, which takes longer to check the tree than to make it. Its lines are merges,
-    # nearest first; line m makes group n + m.
-    merges = max(int(np.searchsorted(tree[:, 2], reach, side="right")), len(apart) - most)
-    groups = {at: [at] for at in range(len(apart))}
-    for merge, (one, other) in enumerate(tree[:merges, :2].astype(int).tolist()):
-        groups[len(apart) + merge] = groups.pop(one) + groups.pop(other)
-    return [np.array(sorted(members)) for members in groups.values()]
+    tree = linkage(squareform(distances, checks=False), method="average")
+    # Cut here rather than by scipy's fcluster, which takes longer to validate the tree than linkage to build it. Rows are merges,
+    # nearest first; row m makes cluster n + m.
+    merges = max(int(np.searchsorted(tree[:, 2], reach, side="right")), len(distances) - most)
+    clusters = {position: [position] for position in range(len(distances))}
+    for merge, (first, second) in enumerate(tree[:merges, :2].astype(int).tolist()):
+        clusters[len(distances) + merge] = clusters.pop(first) + clusters.pop(second)
+    return [np.array(sorted(members)) for members in clusters.values()]

@@ -1,7 +1,7 @@
-"""Many lists are taken at once, place by place: the best that is not like what is listed already. Numbers only.
+"""Maximal marginal relevance with an artist cap, for many lists at a time. No Spark, no I/O.
 
-Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998) with a cap on artists. A list is some thirty such choices, each a
-few small sums: numpy needs longer to be asked than to add, so the lists of a micro-batch take their places together.
+Carbonell & Goldstein (SIGIR 1998). Each of a list's thirty choices is a few operations on small arrays, where numpy's call
+overhead dominates; so the lists of a micro-batch are vectorised over, place by place.
 """
 
 from __future__ import annotations
@@ -12,113 +12,124 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.ranking.neighbour_cache import Points, alike
+from streaming.ranking.neighbour_cache import Points, similarity
 
-TOGETHER = 10
-"""The artist cap holds in any run of this many items."""
-SHORTLISTED = 3
-"""For each place, so many of the best candidates are looked at."""
-CELLS = 1 << 18
-"""Likenesses of candidates that lists taken together have at most: what fits into the processor's cache."""
+ARTIST_CAP_WINDOW_ITEMS = 10
+"""The artist cap holds in any run of so many items."""
+CANDIDATES_PER_PLACE = 3
+"""The shortlist of a list has so many candidates for each of its places."""
+MOST_SIMILARITIES = 1 << 18
+"""Elements of the similarity matrices of lists taken together: what fits into the processor's cache."""
 
 
-def at_once(most: int) -> int:
-    """How many lists of that length to take together."""
-    return max(1, CELLS // (SHORTLISTED * most) ** 2)
+def lists_at_a_time(length: int) -> int:
+    """How many lists of `length` places to rerank in one call."""
+    return max(1, MOST_SIMILARITIES // (CANDIDATES_PER_PLACE * length) ** 2)
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """The candidates of one list, n of them.
+class ScoredPool:
+    """The n candidates of one list.
 
-    points : n;  score : [shape=(n,)];  artists : [shape=(n,)], -1 for none;  diversity : how much likeness counts, 0 to 1
+    points : n
+    scores : [shape=(n,)]
+    artists : codes, -1 for none [shape=(n,)]
+    diversity : weight of similarity to earlier items against score, 0 to 1
     """
 
     points: Points
-    score: NDArray[np.floating]
+    scores: NDArray[np.floating]
     artists: NDArray[np.int32]
     diversity: float
 
 
-def diverse(pools: Sequence[Ranked], most: int, cap: int) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Of each pool (places of the `most` that are listed, best first; what each lost by being like an earlier one).
+def rerank(
+    pools: Sequence[ScoredPool], length: int, artist_cap: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """For each pool: (positions of up to `length` chosen candidates, best first; their penalties for similarity).
 
-    At most `cap` of an artist in any ten; where only capped artists are left, the cap gives way. Ties keep the pool's order.
+    At most `artist_cap` of an artist in any ARTIST_CAP_WINDOW_ITEMS; where only capped artists are left, the cap is ignored. Ties
+    keep the pool's order.
     """
     if not pools:
         return []
-    near = [_shortlist(pool, most, cap) for pool in pools]
-    width = max(len(places) for places in near)
+    shortlists = [_shortlist(pool, length, artist_cap) for pool in pools]
+    width = max(len(positions) for positions in shortlists)
     shape = (len(pools), width)
     relevance = np.full(shape, -np.inf)
     artists = np.full(shape, -1, dtype=np.int32)
-    likeness = np.zeros((*shape, width), dtype=np.float32)
+    similarities = np.zeros((*shape, width), dtype=np.float32)
     diversity = np.array([pool.diversity for pool in pools])
-    for at, (pool, places) in enumerate(zip(pools, near, strict=True)):
-        n = len(places)
-        largest = max(float(np.abs(pool.score).max(initial=0.0)), 1e-12)
-        relevance[at, :n] = (1 - pool.diversity) * pool.score[places] / largest
-        artists[at, :n] = pool.artists[places]
+    for row, (pool, positions) in enumerate(zip(pools, shortlists, strict=True)):
+        n = len(positions)
+        largest = max(float(np.abs(pool.scores).max(initial=0.0)), 1e-12)
+        relevance[row, :n] = (1 - pool.diversity) * pool.scores[positions] / largest
+        artists[row, :n] = pool.artists[positions]
         if pool.diversity:
-            # One by one: a product's last digit depends on its shape, and a list must not depend on its neighbours.
-            mine = pool.points.at(places)
-            likeness[at, :n, :n] = alike(mine, mine)
-    chosen, lost = _chosen_in_turn(relevance, likeness, diversity, artists, most, cap)
-    taken = (chosen >= 0).sum(axis=1).tolist()
-    return [(places[chosen[at, :n]], lost[at, :n]) for at, (places, n) in enumerate(zip(near, taken, strict=True))]
+            # Pool by pool: the last digit of a matrix product depends on its shape, and a list must not depend on the others.
+            points = pool.points.take(positions)
+            similarities[row, :n, :n] = similarity(points, points)
+    chosen, penalties = _choose(relevance, similarities, diversity, artists, length, artist_cap)
+    lengths = (chosen >= 0).sum(axis=1).tolist()
+    return [
+        (positions[chosen[row, :n]], penalties[row, :n])
+        for row, (positions, n) in enumerate(zip(shortlists, lengths, strict=True))
+    ]
 
 
-def _chosen_in_turn(
+def _choose(
     relevance: NDArray[np.float64],
-    likeness: NDArray[np.float32],
+    similarities: NDArray[np.float32],
     diversity: NDArray[np.float64],
     artists: NDArray[np.int32],
-    most: int,
-    cap: int,
+    length: int,
+    artist_cap: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(which candidates each list takes, -1 where none is left; what each lost) [shape=(lists, at most `most`)].
+    """(column of each list's choice, -1 where none is left; its penalty) [shape=(lists, at most `length`)].
 
-    relevance : -inf where there is no candidate [shape=(lists, n)];  likeness : [shape=(lists, n, n)]
-    diversity : [shape=(lists,)];  artists : [shape=(lists, n)]
+    relevance : -inf where there is no candidate [shape=(lists, n)]
+    similarities : [shape=(lists, n, n)]
+    diversity : [shape=(lists,)]
+    artists : [shape=(lists, n)]
     """
     lists, n = relevance.shape
-    left = relevance.copy()
-    each = np.arange(lists)
-    crowd = np.zeros((lists, n), dtype=np.float32)
-    loss = np.zeros((lists, n))
-    of_artist = np.zeros((lists, n), dtype=np.int8)  # how many of the latest nine are by the candidate's artist
-    chosen = np.full((lists, min(most, n)), -1, dtype=np.int64)
-    by = np.full(chosen.shape, -1, dtype=np.int32)
-    lost = np.zeros(chosen.shape)
+    remaining = relevance.copy()
+    each_list = np.arange(lists)
+    largest_similarity = np.zeros((lists, n), dtype=np.float32)  # to an item chosen before
+    penalty = np.zeros((lists, n))
+    in_window = np.zeros((lists, n), dtype=np.int8)  # items of the candidate's artist among the latest of the window
+    chosen = np.full((lists, min(length, n)), -1, dtype=np.int64)
+    chosen_artists = np.full(chosen.shape, -1, dtype=np.int32)
+    penalties = np.zeros(chosen.shape)
     for place in range(chosen.shape[1]):
-        value = left - loss
-        free = np.where((of_artist >= cap) & (artists >= 0), -np.inf, value)
-        at = free.argmax(axis=1)
-        is_capped = np.isneginf(free[each, at])  # none is left but of capped artists
+        value = remaining - penalty
+        uncapped = np.where((in_window >= artist_cap) & (artists >= 0), -np.inf, value)
+        column = uncapped.argmax(axis=1)
+        is_capped = np.isneginf(uncapped[each_list, column])  # only capped artists are left
         if is_capped.any():
-            at = np.where(is_capped, value.argmax(axis=1), at)
-        is_one = left[each, at] > -np.inf
-        chosen[:, place] = np.where(is_one, at, -1)
-        lost[:, place] = loss[each, at]
-        left[each, at] = -np.inf
-        np.maximum(crowd, likeness[each, at], out=crowd)
-        np.multiply(crowd, diversity[:, None], out=loss)
-        by[:, place] = artists[each, at]
-        of_artist += artists == by[:, place, None]
-        if place >= TOGETHER - 1:
-            of_artist -= artists == by[:, place - TOGETHER + 1, None]
-    return chosen, lost
+            column = np.where(is_capped, value.argmax(axis=1), column)
+        is_candidate = remaining[each_list, column] > -np.inf
+        chosen[:, place] = np.where(is_candidate, column, -1)
+        penalties[:, place] = penalty[each_list, column]
+        remaining[each_list, column] = -np.inf
+        np.maximum(largest_similarity, similarities[each_list, column], out=largest_similarity)
+        np.multiply(largest_similarity, diversity[:, None], out=penalty)
+        chosen_artists[:, place] = artists[each_list, column]
+        in_window += artists == chosen_artists[:, place, None]
+        if place >= ARTIST_CAP_WINDOW_ITEMS - 1:
+            in_window -= artists == chosen_artists[:, place - ARTIST_CAP_WINDOW_ITEMS + 1, None]
+    return chosen, penalties
 
 
-def _shortlist(pool: Ranked, most: int, cap: int) -> NDArray[np.int64]:
-    """Places of those with the best scores, enough for diversity, and of no artist more than a list can take."""
-    best = np.argsort(-pool.score, kind="stable")
-    if len(best) <= SHORTLISTED * most:
+def _shortlist(pool: ScoredPool, length: int, artist_cap: int) -> NDArray[np.int64]:
+    """Positions of the best scores, CANDIDATES_PER_PLACE × length at most, and of no artist more than a list can have."""
+    best = np.argsort(-pool.scores, kind="stable")
+    if len(best) <= CANDIDATES_PER_PLACE * length:
         return best
     artists = pool.artists[best]
-    by_artist = np.argsort(artists, kind="stable")  # in each artist's own order of scores
+    by_artist = np.argsort(artists, kind="stable")  # by descending score for each artist
     first = np.searchsorted(artists[by_artist], artists[by_artist])
-    within = np.empty(len(best), dtype=np.int64)
-    within[by_artist] = np.arange(len(best)) - first
-    can_be_taken = (artists < 0) | (within < cap * (most // TOGETHER + 1))
-    return np.concatenate([best[can_be_taken], best[~can_be_taken]])[: SHORTLISTED * most]
+    rank_of_artist = np.empty(len(best), dtype=np.int64)
+    rank_of_artist[by_artist] = np.arange(len(best)) - first
+    can_be_listed = (artists < 0) | (rank_of_artist < artist_cap * (length // ARTIST_CAP_WINDOW_ITEMS + 1))
+    return np.concatenate([best[can_be_listed], best[~can_be_listed]])[: CANDIDATES_PER_PLACE * length]

@@ -1,7 +1,7 @@
-"""The index with a memory: what many lists need is kept at hand.
+"""Per-process cache of the index: neighbours of tracks, and id → row.
 
-A model keeps the index's answer for each of its tracks (`Index.near`); what it does not have, of tracks that were added since or
-in a model of an earlier day, is asked for once a process.
+A model version stores the neighbours of each of its tracks (`Index.stored_neighbours`). For tracks that were added since, and for models
+without stored neighbours, the index is queried once per process and track.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.lsh import NEAR, Index, Rows
+from batch.index.lsh import STORED_NEIGHBOURS, Index, Rows
 from batch.index.projection import Floats
 
-REMEMBERED = 20_000
-"""Tracks whose neighbours are kept: about 10 MB a process."""
-NAMED = 200_000
-"""Track ids whose rows are kept: about 30 MB a process. Long listening histories ask for many."""
-SAMPLE = 200
-OUTGROWN = 0.1
-"""Where more than this share of the tracks was added since, the neighbours that the model keeps say too little."""
+CACHED_NEIGHBOUR_LISTS = 20_000
+"""About 10 MB a process."""
+CACHED_TRACK_IDS = 200_000
+"""About 30 MB a process; long listening histories need many."""
+SAMPLE_TRACKS = 200
+MOST_ADDED_SHARE = 0.1
+"""Where a larger share of the tracks was added since the training, the stored neighbours are not used."""
+MOST_TOMBSTONED_SHARE = 0.5
+"""Where as many of a track's stored neighbours are tombstoned, the index is queried instead."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """n tracks as points: vectors [shape=(n, d)], their squared lengths and local scales [shape=(n,)]."""
+    """n tracks in index space.
+
+    vectors : [shape=(n, d)]
+    squares : squared lengths [shape=(n,)]
+    scales : local scales [shape=(n,)]
+    """
 
     vectors: Floats
     squares: Floats
@@ -37,149 +44,160 @@ class Points:
     def __len__(self) -> int:
         return len(self.scales)
 
-    def at(self, places: NDArray[np.integer]) -> Points:
-        return Points(self.vectors[places], self.squares[places], self.scales[places])
+    def take(self, positions: NDArray[np.integer]) -> Points:
+        return Points(self.vectors[positions], self.squares[positions], self.scales[positions])
 
 
-class Catalogue:
-    """The tracks that can be listed, by row of the index."""
+class CachedIndex:
+    """An index with caches. Not thread-safe: a process serves in one thread."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
-        self._near: OrderedDict[int, Rows] = OrderedDict()
-        self._rows: dict[str, int] = {}
-        self._is_other = np.zeros(len(index), dtype=bool)
+        self._neighbours: OrderedDict[int, Rows] = OrderedDict()
+        self._row_by_id: dict[str, int] = {}
+        self._is_excluded = np.zeros(len(index), dtype=bool)
 
     @cached_property
     def present(self) -> Rows:
-        """Rows of the tracks that are there."""
+        """Rows that are not tombstoned."""
         return self.index.present
 
     @cached_property
     def sample(self) -> Points:
-        """Some hundred tracks, evenly spaced: what is true of them is about true of all."""
-        places = np.unique(np.linspace(0, max(0, len(self) - 1), SAMPLE).astype(np.int64))
-        return self.points(self.present[places] if len(self) else self.present)
+        """Up to SAMPLE_TRACKS tracks, evenly spaced by row, to estimate properties of all."""
+        positions = np.unique(np.linspace(0, max(0, len(self) - 1), SAMPLE_TRACKS).astype(np.int64))
+        return self.points(self.present[positions] if len(self) else self.present)
 
     def __len__(self) -> int:
         return len(self.present)
 
-    def near(self, rows: Rows) -> Rows:
-        """The neighbours of the tracks, by the LSH index: rows, each once, the tracks themselves among them."""
-        is_stored = self._is_stored(rows)
+    def neighbours(self, rows: Rows) -> Rows:
+        """The tracks themselves and their neighbours by the LSH index, sorted, each once, without tombstoned rows."""
+        is_stored = self._has_stored_neighbours(rows)
         stored, others = rows[is_stored], rows[~is_stored].tolist()
-        self._ask(others)
+        self._query(others)
         for row in others:
-            self._near.move_to_end(row)
-        together = [rows, *(self._near[row] for row in others)]
-        while len(self._near) > REMEMBERED:
-            self._near.popitem(last=False)
+            self._neighbours.move_to_end(row)
+        parts = [rows, *(self._neighbours[row] for row in others)]
+        while len(self._neighbours) > CACHED_NEIGHBOUR_LISTS:
+            self._neighbours.popitem(last=False)
         if len(stored):
-            together += [self.index.near[stored].ravel(), self._newcomers(stored)]
-        found = once(np.concatenate(together, dtype=np.int64))
-        return found[~self._is_gone[found]]
+            parts += [self.index.stored_neighbours[stored].ravel(), self._added_neighbours(stored)]
+        neighbours = sorted_unique(np.concatenate(parts, dtype=np.int64))
+        return neighbours[~self._is_tombstoned[neighbours]]
 
     @cached_property
-    def _kept(self) -> int:
-        """Of so many rows the model keeps the neighbours, as far as they can be relied on."""
-        kept = 0 if self.index.near is None else len(self.index.near)
-        return kept if len(self.index) - kept <= OUTGROWN * kept else 0
+    def _stored_rows(self) -> int:
+        """The number of first rows whose stored neighbours are used."""
+        stored_rows = 0 if self.index.stored_neighbours is None else len(self.index.stored_neighbours)
+        return stored_rows if len(self.index) - stored_rows <= MOST_ADDED_SHARE * stored_rows else 0
 
     @cached_property
-    def _is_gone(self) -> NDArray[np.bool_]:
-        is_gone = np.ones(len(self.index), dtype=bool)
-        is_gone[self.present] = False
-        return is_gone
+    def _is_tombstoned(self) -> NDArray[np.bool_]:
+        is_tombstoned = np.ones(len(self.index), dtype=bool)
+        is_tombstoned[self.present] = False
+        return is_tombstoned
 
-    def _is_stored(self, rows: Rows) -> NDArray[np.bool_]:
-        """Whether the model keeps a track's neighbours, and most of them are still there."""
-        is_stored = rows < self._kept
+    def _has_stored_neighbours(self, rows: Rows) -> NDArray[np.bool_]:
+        """Whether the model stores a track's neighbours, and most of them are not tombstoned [shape=(rows,)]."""
+        is_stored = rows < self._stored_rows
         if is_stored.any():
-            is_stored[is_stored] = self._is_gone[self.index.near[rows[is_stored]]].mean(axis=1) < 0.5
+            tombstoned_share = self._is_tombstoned[self.index.stored_neighbours[rows[is_stored]]].mean(axis=1)
+            is_stored[is_stored] = tombstoned_share < MOST_TOMBSTONED_SHARE
         return is_stored
 
     @cached_property
     def _added(self) -> tuple[Rows, Points]:
-        rows = self.present[self.present >= self._kept]
+        """(rows, points) of the tracks that were added after the neighbours were stored."""
+        rows = self.present[self.present >= self._stored_rows]
         return rows, self.points(rows)
 
-    def _newcomers(self, rows: Rows) -> Rows:
-        """Of the tracks that came since, those nearest to one of the rows, where they are no further than its last neighbour."""
-        added, points = self._added
+    def _added_neighbours(self, rows: Rows) -> Rows:
+        """Added tracks that are at least as near to one of the rows as the last of its stored neighbours."""
+        added, added_points = self._added
         if not len(added):
             return added
-        mine, most = self.points(rows), min(NEAR, len(added))
-        near = self.index.near[rows]
-        is_whole = near.shape[1] < NEAR  # all there were: whoever came is one more
-        furthest = np.full(len(rows), np.inf) if is_whole else np.diagonal(scaled(mine, self.points(near[:, -1])))
-        apart = scaled(mine, points)
-        nearest = np.argpartition(apart, most - 1, axis=1)[:, :most]
-        return added[nearest[np.take_along_axis(apart, nearest, axis=1) <= furthest[:, None]]]
+        points, most = self.points(rows), min(STORED_NEIGHBOURS, len(added))
+        stored = self.index.stored_neighbours[rows]
+        is_whole_library = (
+            stored.shape[1] < STORED_NEIGHBOURS
+        )  # there were no more tracks, so that an added one is always a neighbour
+        furthest = (
+            np.full(len(rows), np.inf)
+            if is_whole_library
+            else np.diagonal(scaled_distances(points, self.points(stored[:, -1])))
+        )
+        distances = scaled_distances(points, added_points)
+        nearest = np.argpartition(distances, most - 1, axis=1)[:, :most]
+        return added[nearest[np.take_along_axis(distances, nearest, axis=1) <= furthest[:, None]]]
 
-    def without(self, rows: Rows, others: Rows) -> Rows:
-        """Those of the rows that are none of the others, in their order. One call at a time: a process serves in one thread."""
-        self._is_other[others] = True
+    def without(self, rows: Rows, excluded: Rows) -> Rows:
+        """The rows that are not excluded, in their order."""
+        self._is_excluded[excluded] = True
         try:
-            return rows[~self._is_other[rows]]
+            return rows[~self._is_excluded[rows]]
         finally:
-            self._is_other[others] = False
+            self._is_excluded[excluded] = False
 
-    def look_up(self, rows: Rows) -> None:
-        """Asks the index for the neighbours of the tracks that are not known yet: many at once take less than one by one."""
-        self._ask(rows[~self._is_stored(rows)].tolist())
+    def prefetch(self, rows: Rows) -> None:
+        """Queries the index for neighbours that are not cached: one query for many tracks costs less than one for each."""
+        self._query(rows[~self._has_stored_neighbours(rows)].tolist())
 
-    def _ask(self, rows: list[int]) -> None:
-        missing = sorted({row for row in rows if row not in self._near})
-        if not missing:  # as a rule: asking the index for nothing looks into every band all the same
+    def _query(self, rows: list[int]) -> None:
+        missing = sorted({row for row in rows if row not in self._neighbours})
+        if not missing:  # as a rule; an empty query would still visit every hash table
             return
-        asked = np.array(missing, dtype=np.int64)
-        for row, (found, _) in zip(missing, self.index.similar(asked, NEAR), strict=True):
-            self._near[row] = np.asarray(found, dtype=np.int64)
+        queried = np.array(missing, dtype=np.int64)
+        for row, (neighbours, _) in zip(missing, self.index.similar(queried, STORED_NEIGHBOURS), strict=True):
+            self._neighbours[row] = np.asarray(neighbours, dtype=np.int64)
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
-        """Row of each track, -1 for one that the index lacks; listeners ask for the same few over and over."""
-        missing = [track_id for track_id in ids if track_id not in self._rows]
+        """Row of each track, -1 where the index lacks it [shape=(ids,)]."""
+        missing = [track_id for track_id in ids if track_id not in self._row_by_id]
         if missing:
-            if len(self._rows) > NAMED:
-                self._rows.clear()
+            if len(self._row_by_id) > CACHED_TRACK_IDS:
+                self._row_by_id.clear()
                 missing = list(ids)
-            self._rows.update(zip(missing, self.index.rows_of(missing).tolist(), strict=True))
-        return np.array([self._rows[track_id] for track_id in ids], dtype=np.int64)
+            self._row_by_id.update(zip(missing, self.index.rows_of(missing).tolist(), strict=True))
+        return np.array([self._row_by_id[track_id] for track_id in ids], dtype=np.int64)
 
     def points(self, rows: Rows) -> Points:
         vectors = np.asarray(self.index.vectors.take(rows, axis=0))
         return Points(vectors, np.einsum("ij,ij->i", vectors, vectors), np.asarray(self.index.scales.take(rows)))
 
     def artists(self, rows: Rows) -> NDArray[np.int32]:
-        """The artist's number of each row, -1 where there is none."""
+        """The artist's code of each row, -1 for none [shape=(rows,)]."""
         return np.asarray(self.index.artists.take(rows))
 
     @cached_property
-    def typical(self) -> float:
-        """The usual distance between any two tracks, in local scales."""
-        between = np.sqrt(scaled(self.sample, self.sample))
-        pairs = between[np.triu_indices(len(between), 1)]
+    def median_distance(self) -> float:
+        """The median distance between any two tracks, in local scales, estimated on the sample."""
+        distances = np.sqrt(scaled_distances(self.sample, self.sample))
+        pairs = distances[np.triu_indices(len(distances), 1)]
         return float(np.median(pairs)) if len(pairs) else 1.0
 
 
-def once(rows: Rows) -> Rows:
-    """The rows in order, each once: of a few hundred sooner than np.unique."""
+def sorted_unique(rows: Rows) -> Rows:
+    """As np.unique, which takes longer for a few hundred rows."""
     ordered = np.sort(rows)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
-def alike(ones: Points, others: Points) -> Floats:
-    """exp(-d² / (scale · scale)) of all pairs, which corrects for hubs: [shape=(ones, others)] (Zelnik-Manor & Perona, 2004)."""
-    apart = scaled(ones, others)
-    return np.exp(np.negative(apart, out=apart), out=apart)
+def similarity(first: Points, second: Points) -> Floats:
+    """exp(-d² / (scale · scale)) of all pairs: float32 [shape=(first, second)].
+
+    Local scaling corrects for hubs (Zelnik-Manor & Perona, NIPS 2004).
+    """
+    distances = scaled_distances(first, second)
+    return np.exp(np.negative(distances, out=distances), out=distances)
 
 
-def scaled(ones: Points, others: Points) -> Floats:
-    """Squared distances of all pairs in units of both local scales: float32 [shape=(ones, others)]."""
-    apart = ones.vectors @ others.vectors.T
-    apart *= -2
-    apart += ones.squares[:, None]
-    apart += others.squares
-    np.maximum(apart, 0.0, out=apart)
-    apart /= np.outer(ones.scales, others.scales) + np.float32(1e-12)
-    return apart
+def scaled_distances(first: Points, second: Points) -> Floats:
+    """Squared distances of all pairs over the product of both local scales: float32 [shape=(first, second)]."""
+    distances = first.vectors @ second.vectors.T
+    distances *= -2
+    distances += first.squares[:, None]
+    distances += second.squares
+    np.maximum(distances, 0.0, out=distances)
+    distances /= np.outer(first.scales, second.scales) + np.float32(1e-12)
+    return distances

@@ -1,8 +1,8 @@
-"""Taste meets the index: ranked lists with reasons. Numbers only.
+"""Ranks the candidate pool into a listener's list, with reasons. No Spark, no I/O.
 
-The centre of each interest asks the LSH index for its neighbours; a candidate's score is how like it is to what was liked, less
-how like it is to what was rejected. From these the list is taken one by one, each time the best that is not like what is
-listed already. Nothing heard lately, nothing muted, few of one artist, a few places to explore.
+A candidate's score is the L2 norm of its attraction by liked tracks, less that of its repulsion by rejected ones. The list is
+taken from the pool by maximal marginal relevance with an artist cap; tracks that were heard lately are excluded, and some ranks
+explore.
 """
 
 from __future__ import annotations
@@ -16,28 +16,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
-from streaming.profile.profile import AS_SET, Opinion, Profile
-from streaming.ranking.candidate_pool import barred, elsewhere, pool
-from streaming.ranking.mmr import Ranked, at_once, diverse
-from streaming.ranking.neighbour_cache import Catalogue, Points
-from streaming.ranking.user_vector import Liking, liking, together
+from streaming.profile.profile import NEUTRAL_ADVENTURE, Opinion, Profile
+from streaming.ranking.candidate_pool import candidate_pool, excluded_rows, random_rows
+from streaming.ranking.mmr import ScoredPool, lists_at_a_time, rerank
+from streaming.ranking.neighbour_cache import CachedIndex, Points
+from streaming.ranking.user_vector import UserVector, l2_norm, user_vector
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-BECAUSE = 3
-EXPLORED_RANKS = (5, 12, 18, 24)
-EXPLORED_OUT_OF = 64
-EXPLORES = "Something else, to explore"
-MOST_DIVERSE = 0.9
+MOST_REASON_TRACKS = 3
+EXPLORATION_RANKS = (5, 12, 18, 24)
+EXPLORATION_DRAWN_TRACKS = 64
+EXPLORATION_REASON = "Something else, to explore"
+MOST_DIVERSITY = 0.9
+LEAST_REASON_SHARE = 0.05
+"""Of the attraction by the strongest liked track; weaker ones are no reason."""
 
 
 class Item(NamedTuple):
-    """One place in a list.
+    """One item of a list.
 
-    score : likeness to what was liked less likeness to what was rejected
-    because : the heard tracks behind it, strongest first;  parts : what made score and rank;  percentile : of all tracks,
-    how many per cent are less like what was liked
+    score : similarity to what is liked, less similarity to what is rejected
+    because : ids of the liked tracks that attract it most, strongest first
+    explore : whether it was drawn at random
+    parts : terms of score and rank, by name
+    percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked
     """
 
     track_id: str
@@ -50,7 +54,7 @@ class Item(NamedTuple):
     percentile: float | None
 
     def document(self) -> dict[str, Any]:
-        """The item as lists are kept and sent; where there is no percentile, without one."""
+        """The item in a list's document; without `percentile` where that is None."""
         document = self._asdict()
         if self.percentile is None:
             del document["percentile"]
@@ -58,169 +62,211 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A list that is asked for: whose, what it follows, and rows that must not come."""
+class ListRequest:
+    """A list to make.  muted : rows that it must not have"""
 
     profile: Profile
-    found: Liking
-    hidden: Rows
+    user_vector: UserVector
+    muted: Rows
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """The n candidates of a list.  pulls : [shape=(liked, n)];  attraction, repelled : [shape=(n,)];  draw : all its chance"""
+    """The n candidates of a list.
 
-    asked: Asked
+    excluded : rows that must not come
+    attractions : by each liked track [shape=(liked, n)]
+    attraction : L2 norm of `attractions` [shape=(n,)]
+    repulsion : the same of the rejected tracks, times `taste.rejection` [shape=(n,)]
+    draw : source of all randomness in the list
+    """
+
+    request: ListRequest
     rows: Rows
     points: Points
-    barred: Rows
-    pulls: NDArray[np.floating]
+    excluded: Rows
+    attractions: NDArray[np.floating]
     attraction: NDArray[np.floating]
-    repelled: NDArray[np.floating]
+    repulsion: NDArray[np.floating]
     draw: np.random.Generator
 
     @property
-    def venture(self) -> float:
-        """How far from the familiar, 1 as the settings say."""
-        return self.asked.profile.adventure / AS_SET
+    def adventure_factor(self) -> float:
+        """Multiplies diversity and exploration of the settings, 0 to 2."""
+        return self.request.profile.adventure / NEUTRAL_ADVENTURE
 
 
-def items(
-    profile: Profile, catalogue: Catalogue, opening: list[str], most: int, taste: Taste, muted: Rows | None = None
+def ranked_list(
+    profile: Profile,
+    index: CachedIndex,
+    new_listener_ids: Sequence[str],
+    length: int,
+    taste: Taste,
+    muted: Rows | None = None,
 ) -> list[Item]:
-    """The list of one listener; see `lists`.  muted : rows to leave out"""
-    asked = Asked(profile, liking(profile, catalogue, taste), np.empty(0, dtype=np.int64) if muted is None else muted)
-    return lists([asked], catalogue, opening, most, taste)[0]
+    """The list of one listener; see `ranked_lists`."""
+    rows = np.empty(0, dtype=np.int64) if muted is None else muted
+    request = ListRequest(profile, user_vector(profile, index, taste), rows)
+    return ranked_lists([request], index, new_listener_ids, length, taste)[0]
 
 
-def lists(
-    asked: Sequence[Asked], catalogue: Catalogue, opening: list[str], most: int, taste: Taste
+def ranked_lists(
+    requests: Sequence[ListRequest], index: CachedIndex, new_listener_ids: Sequence[str], length: int, taste: Taste
 ) -> list[list[Item]]:
-    """The lists that are asked for, in their order.
+    """The requested lists, in the order of the requests.
 
-    opening : track ids of the list for everyone, which fills what the taste leaves open
-    Never empty while the index has a track: where all was heard lately, all but the disliked and hidden comes back.
+    new_listener_ids : track ids of the list for new listeners, whose tracks are candidates for all
+    A list is only empty where all tracks are muted; where all were heard lately, those that are not disliked come back.
     """
-    first = catalogue.rows_of(opening)
-    first = first[first >= 0]
+    new_listener_rows = index.rows_of(new_listener_ids)
+    new_listener_rows = new_listener_rows[new_listener_rows >= 0]
     made = []
-    step = at_once(most)
-    for start in range(0, len(asked), step):
-        scored = [_scored(one, catalogue, first, most, taste) for one in asked[start : start + step]]
-        chosen = diverse([_ranked(one, catalogue, taste) for one in scored], most, taste.artist_cap)
+    step = lists_at_a_time(length)
+    for start in range(0, len(requests), step):
+        scored = [
+            _scored(request, index, new_listener_rows, length, taste) for request in requests[start : start + step]
+        ]
+        chosen = rerank([_pool(each, index, taste) for each in scored], length, taste.artist_cap)
         made += [
-            _listed(one, places, lost, catalogue, most, taste)
-            for one, (places, lost) in zip(scored, chosen, strict=True)
+            _items(each, positions, penalties, index, length, taste)
+            for each, (positions, penalties) in zip(scored, chosen, strict=True)
         ]
     return made
 
 
-def _scored(asked: Asked, catalogue: Catalogue, opening: Rows, most: int, taste: Taste) -> _Scored:
-    draw = np.random.default_rng(_seed(asked.profile))
-    but = barred(asked.profile, catalogue, taste, asked.hidden)
-    rows = pool(asked.profile, asked.found, catalogue, opening, most, but, asked.hidden, draw)
-    points = catalogue.points(rows)
-    pulls, pushes = asked.found.pulls_and_pushes(points)
-    return _Scored(asked, rows, points, but, pulls, together(pulls), taste.rejection * together(pushes), draw)
+def _scored(request: ListRequest, index: CachedIndex, new_listener_rows: Rows, length: int, taste: Taste) -> _Scored:
+    profile, vector = request.profile, request.user_vector
+    draw = np.random.default_rng(_seed(profile))
+    excluded = excluded_rows(profile, index, taste, request.muted)
+    rows = candidate_pool(profile, vector, index, new_listener_rows, length, excluded, request.muted, draw)
+    points = index.points(rows)
+    attractions, repulsions = vector.attraction_and_repulsion(points)
+    return _Scored(
+        request,
+        rows,
+        points,
+        excluded,
+        attractions,
+        l2_norm(attractions),
+        taste.rejection * l2_norm(repulsions),
+        draw,
+    )
 
 
 def _seed(profile: Profile) -> int:
-    """The same events give the same list, in however many batches they came and whichever attempt wrote it."""
+    """Depends on the events counted alone, so that batching and retries do not change the list."""
     return zlib.crc32(f"{profile.user_id}\x00{profile.events_applied}".encode())
 
 
-def _ranked(scored: _Scored, catalogue: Catalogue, taste: Taste) -> Ranked:
-    diversity = min(MOST_DIVERSE, taste.diversity * scored.venture)
-    score = scored.attraction - scored.repelled
-    return Ranked(scored.points, score, catalogue.artists(scored.rows), diversity)
+def _pool(scored: _Scored, index: CachedIndex, taste: Taste) -> ScoredPool:
+    diversity = min(MOST_DIVERSITY, taste.diversity * scored.adventure_factor)
+    scores = scored.attraction - scored.repulsion
+    return ScoredPool(scored.points, scores, index.artists(scored.rows), diversity)
 
 
-def _listed(
-    scored: _Scored, places: Rows, lost: NDArray[np.float64], catalogue: Catalogue, most: int, taste: Taste
+def _items(
+    scored: _Scored,
+    positions: Rows,
+    penalties: NDArray[np.float64],
+    index: CachedIndex,
+    length: int,
+    taste: Taste,
 ) -> list[Item]:
-    found = scored.asked.found
-    ranks_to_explore = [rank for rank in EXPLORED_RANKS if rank <= most][: round(taste.exploration * scored.venture)]
-    explored = _explored(scored, places, catalogue, len(ranks_to_explore))
-    attraction, repelled = scored.attraction[places], scored.repelled[places]
-    shares = zip(_rounded(attraction), _rounded(-repelled), _rounded(-lost), strict=True)
-    ids = catalogue.index.ids[scored.rows[places]].tolist()
-    ranks = [rank for rank in range(1, most + 1) if rank not in ranks_to_explore[: len(explored)]]
-    listed = [
-        Item(track_id, rank, score, reason, because, False, parts, near)
-        for track_id, rank, score, (reason, because), parts, near in zip(
+    """The list of the chosen candidates, with the exploring items inserted.
+
+    positions : of the chosen candidates in the pool, best first
+    penalties : for similarity to earlier items [shape=(positions,)]
+    """
+    vector = scored.request.user_vector
+    exploration = round(taste.exploration * scored.adventure_factor)
+    exploration_ranks = [rank for rank in EXPLORATION_RANKS if rank <= length][:exploration]
+    explored = _explored(scored, positions, index, len(exploration_ranks))
+    attraction, repulsion = scored.attraction[positions], scored.repulsion[positions]
+    terms = zip(_rounded(attraction), _rounded(-repulsion), _rounded(-penalties), strict=True)
+    ids = index.index.ids[scored.rows[positions]].tolist()
+    ranks = [rank for rank in range(1, length + 1) if rank not in exploration_ranks[: len(explored)]]
+    items = [
+        Item(track_id, rank, score, reason, because, False, parts, percentile)
+        for track_id, rank, score, (reason, because), parts, percentile in zip(
             ids,
             ranks,
-            _rounded(attraction - repelled),
-            _reasons(scored.pulls[:, places], found),
-            ({"similarity": like, "rejection": unlike, "diversity": less} for like, unlike, less in shares),
-            _percentiles(attraction, found, catalogue),
+            _rounded(attraction - repulsion),
+            _reasons(scored.attractions[:, positions], vector),
+            ({"similarity": like, "rejection": unlike, "diversity": less} for like, unlike, less in terms),
+            _percentiles(attraction, vector, index),
             strict=False,
         )
     ]
-    for rank, (track_id, parts) in zip(ranks_to_explore, explored, strict=False):
-        at = min(rank, len(listed) + 1)  # a list that is too short to have the rank ends with it
-        listed.insert(at - 1, Item(track_id, at, 0.0, EXPLORES, [], True, parts, None))
-    return listed
+    for rank, (track_id, parts) in zip(exploration_ranks, explored, strict=False):
+        last_rank = min(rank, len(items) + 1)  # in a list that is too short to have the rank
+        items.insert(last_rank - 1, Item(track_id, last_rank, 0.0, EXPLORATION_REASON, [], True, parts, None))
+    return items
 
 
 def _rounded(values: NDArray[np.floating]) -> list[float]:
     return list(np.round(values.astype(np.float64), 6).tolist())
 
 
-def _percentiles(attraction: NDArray[np.floating], found: Liking, catalogue: Catalogue) -> list[float | None]:
-    if not len(found.rows):
+def _percentiles(attraction: NDArray[np.floating], vector: UserVector, index: CachedIndex) -> list[float | None]:
+    """`Item.percentile` of each item, estimated on the index's sample."""
+    if not len(vector.rows):
         return [None] * len(attraction)
-    others = np.sort(together(found.pulls(catalogue.sample)))
-    return [round(100 * at / len(others), 1) for at in np.searchsorted(others, attraction).tolist()]
+    sample = np.sort(l2_norm(vector.attraction(index.sample)))
+    return [round(100 * less / len(sample), 1) for less in np.searchsorted(sample, attraction).tolist()]
 
 
-def _reasons(pulls: NDArray[np.floating], found: Liking) -> list[tuple[str, list[str]]]:
-    """(reason, ids of the heard tracks that count most) of each listed track.  pulls : [shape=(liked, listed)]"""
-    strongest = np.argsort(-pulls, axis=0)[:BECAUSE]
-    counts = np.take_along_axis(pulls, strongest, axis=0) > 0.05 * np.maximum(pulls.max(axis=0, initial=0.0), 1e-9)
-    heard = [
-        [found.liked[at] for at, counted in zip(places, count, strict=True) if counted]
-        for places, count in zip(strongest.T.tolist(), counts.T.tolist(), strict=True)
+def _reasons(attractions: NDArray[np.floating], vector: UserVector) -> list[tuple[str, list[str]]]:
+    """(`Item.reason`, `Item.because`) of each item.  attractions : [shape=(liked, items)]"""
+    strongest = np.argsort(-attractions, axis=0)[:MOST_REASON_TRACKS]
+    largest = np.maximum(attractions.max(axis=0, initial=0.0), 1e-9)
+    is_reason = np.take_along_axis(attractions, strongest, axis=0) > LEAST_REASON_SHARE * largest
+    reasons = [
+        [vector.liked[position] for position, is_strong in zip(positions, are_strong, strict=True) if is_strong]
+        for positions, are_strong in zip(strongest.T.tolist(), is_reason.T.tolist(), strict=True)
     ]
-    return [(_reason(some), [opinion.track_id for opinion in some]) for some in heard]
+    return [(_reason(opinions), [opinion.track_id for opinion in opinions]) for opinions in reasons]
 
 
-def _reason(heard: list[Opinion]) -> str:
-    if not heard:
+def _reason(opinions: list[Opinion]) -> str:
+    if not opinions:
         return "A way into your library"
-    did = "you liked" if heard[0].verdict == "like" else "you want more of" if heard[0].wish == "more" else "you played"
-    if len(heard) == 1 or not heard[1].title:
-        return f"Because {did} “{heard[0].title}”"
-    return f"Because {did} “{heard[0].title}”, also like “{heard[1].title}”"
+    first = opinions[0]
+    action = "you liked" if first.verdict == "like" else "you want more of" if first.wish == "more" else "you played"
+    if len(opinions) == 1 or not opinions[1].title:
+        return f"Because {action} “{first.title}”"
+    return f"Because {action} “{first.title}”, also like “{opinions[1].title}”"
 
 
-def _explored(scored: _Scored, listed: Rows, catalogue: Catalogue, places: int) -> list[tuple[str, dict[str, float]]]:
-    """(id, parts of the score) of tracks from elsewhere in the library: of those drawn, the least like what was rejected.
+def _explored(scored: _Scored, positions: Rows, index: CachedIndex, most: int) -> list[tuple[str, dict[str, float]]]:
+    """(track id, parts) of up to `most` random tracks from outside of the pool: the least rejected of those drawn.
 
-    Where the candidates are the whole library, those that did not come into the list are elsewhere.
+    By artists that the list does not have. Where the pool is the whole library, from the candidates that were not chosen: of
+    these the half that is attracted least.
+
+    positions : of the chosen candidates in the pool
     """
-    chosen, found = scored.rows[listed], scored.asked.found
-    if not len(chosen) or not places:
+    chosen, vector = scored.rows[positions], scored.request.user_vector
+    if not len(chosen) or not most:
         return []
-    rows = elsewhere(catalogue, np.concatenate([scored.rows, scored.barred]), EXPLORED_OUT_OF, scored.draw)
-    if len(rows) < places:
-        rest = np.setdiff1d(scored.rows, np.concatenate([chosen, scored.barred, rows]))
-        liked = together(found.pulls(catalogue.points(rest)))
-        unlike = rest[np.lexsort((rest, liked))][: max(places, len(rest) // 2)]
-        rows = np.concatenate([rows, scored.draw.permutation(unlike)])
-    artists = catalogue.artists(rows).tolist()
-    seen = set(catalogue.artists(chosen).tolist()) - {-1}
-    pulls, pushes = found.pulls_and_pushes(catalogue.points(rows))
-    attraction, repulsion = together(pulls), together(pushes)
+    pool_and_excluded = np.concatenate([scored.rows, scored.excluded])
+    rows = random_rows(index, pool_and_excluded, EXPLORATION_DRAWN_TRACKS, scored.draw)
+    if len(rows) < most:
+        rest = np.setdiff1d(scored.rows, np.concatenate([chosen, scored.excluded, rows]))
+        attraction = l2_norm(vector.attraction(index.points(rest)))
+        least = rest[np.lexsort((rest, attraction))][: max(most, len(rest) // 2)]
+        rows = np.concatenate([rows, scored.draw.permutation(least)])
+    artists = index.artists(rows).tolist()
+    listed_artists = set(index.artists(chosen).tolist()) - {-1}
+    attractions, repulsions = vector.attraction_and_repulsion(index.points(rows))
+    attraction, repulsion = l2_norm(attractions), l2_norm(repulsions)
     explored: list[tuple[str, dict[str, float]]] = []
-    for at in np.argsort(np.round(repulsion, 3), kind="stable").tolist():
-        if len(explored) == places:
+    for drawn in np.argsort(np.round(repulsion, 3), kind="stable").tolist():
+        if len(explored) == most:
             break
-        if artists[at] in seen:
+        if artists[drawn] in listed_artists:
             continue
-        if artists[at] >= 0:
-            seen.add(artists[at])
-        parts = {"similarity": round(float(attraction[at]), 6), "rejection": round(-float(repulsion[at]), 6)}
-        track_id = str(catalogue.index.ids[int(rows[at])])
-        explored.append((track_id, parts))
+        if artists[drawn] >= 0:
+            listed_artists.add(artists[drawn])
+        parts = {"similarity": round(float(attraction[drawn]), 6), "rejection": round(-float(repulsion[drawn]), 6)}
+        explored.append((str(index.index.ids[int(rows[drawn])]), parts))
     return explored

@@ -1,10 +1,9 @@
-"""A micro-batch of events becomes profiles and lists; each event counts once.
+"""Serves a micro-batch of events: updates profiles and makes lists, counting each event once.
 
-One call has all events of its listeners. It reads their profiles from MongoDB, adds what the profiles have not counted yet,
-and writes first the list, then its copy on the topic, last the profile. After a crash in between, a list may stand there that
-the profile does not know: when it has counted the same events it is kept and sent again, else it gets a successor. Once the
-profile has the events, they are passed over. List and profile are written only over those that were read: an attempt that was
-given up, and writes late, is overtaken and writes nothing.
+One call has all events of its listeners. It reads their profiles from MongoDB, applies the events that these have not counted,
+and writes the lists, then their copies on the topic, then the profiles. After a crash in between, a list may be ahead of its
+profile: if it follows the same events it is kept and sent again, else it gets a successor. Lists and profiles are only written
+over those that were read; an attempt that was given up and writes late raises ConcurrentWrite instead.
 """
 
 from __future__ import annotations
@@ -20,42 +19,57 @@ import numpy as np
 import orjson
 from kafka.errors import KafkaError
 
-from batch.mongo import EVERYONE
+from batch.mongo import NEW_LISTENERS
 from conf.settings import Kafka, Mongo, Taste
-from streaming.admission.known_tracks import titles
-from streaming.admission.rules import Placed, not_ahead, not_deleted, note_refused
+from streaming.admission.rules import (
+    ReceivedEvent,
+    after_deletion,
+    clamped_to_arrival,
+    record_refusals,
+    title_by_track_id,
+)
+from streaming.documents import (
+    DERIVED_PROFILE_FIELDS,
+    LIST_PROJECTION,
+    StoredList,
+    list_document,
+    profile_document,
+    profile_from,
+    stored_list_from,
+)
 from streaming.events import BadEvent, parse, received_at
 from streaming.profile.profile import Profile
-from streaming.profile.skip_rates import frozen
-from streaming.ranking.ranker import Asked, Item, lists
-from streaming.ranking.user_vector import liking
-from streaming.serving.clients import catalogue_of, database_of, forget_producer, hidden_rows, producer_of
+from streaming.profile.skip_rates import frozen_skip_factors
+from streaming.ranking.ranker import ListRequest, ranked_lists
+from streaming.ranking.user_vector import user_vector
+from streaming.serving.clients import database_of, forget_producer, index_of, muted_rows, producer_of
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
 Write = tuple[Mapping[str, Any], dict[str, Any]]
-"""(the document that was read, empty where there was none; the one to write over it)"""
-SEND_S = 30.0
-DUPLICATE = 11000
-PROFILE = {"centres": 0, "rejected": 0, "heard": 0, "muted": 0}
-"""What a profile shows to readers is made anew from the rest."""
-STANDING = {"generation": 1, "events_applied": 1, "items.track_id": 1}
-TOLD_BY = ("generation", "events_applied")
-"""A list or profile that was written over differs in one of them."""
-TRIES = 5
+"""(REVISION_FIELDS of the document that was read, {} where there was none; the document to write in its place)"""
+REVISION_FIELDS = ("generation", "events_applied")
+"""Each write of a list or profile changes one of them."""
+PROFILE_PROJECTION = dict.fromkeys(DERIVED_PROFILE_FIELDS, 0)
+KAFKA_SEND_TIMEOUT_S = 30.0
+DUPLICATE_KEY_CODE = 11000
+ATTEMPTS = 5
 
 
-class Overtaken(RuntimeError):
-    """A list or profile is another one than was read: somebody else wrote it meanwhile, or took it away."""
+class ConcurrentWrite(RuntimeError):
+    """A list or profile was replaced or deleted after it was read."""
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What it takes to serve a micro-batch: values, not connections.
+class ServingContext:
+    """Values that serving needs; they travel to the workers, which open connections by them.
 
-    source : the listening topic's "cluster id/topic id";  model : the folder of the model;  grown : state of its index
+    items : length of a list
+    source : the listening topic's "cluster id/topic id"
+    model : folder of the model version
+    index_state : `Index.state` of its index
     """
 
     mongo: Mongo
@@ -65,12 +79,12 @@ class Serving:
     source: str
     model_version: str
     model: Path
-    grown: str = ""
+    index_state: str = ""
 
 
 @dataclass(frozen=True)
-class Raw:
-    """A value of the topic, where it stood and when it came (ms since 1970)."""
+class RawValue:
+    """A value of the listening topic, its place, and the time of its arrival in milliseconds since 1970."""
 
     value: bytes | None
     partition: int
@@ -80,7 +94,14 @@ class Raw:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a micro-batch. `waits`: seconds from arrival in Kafka to the list, one an event counted."""
+    """Counts of a micro-batch.
+
+    events : values read
+    applied : events counted in profiles
+    refused : values that are no valid event, or of an unknown track or a deleted listener
+    lists : lists written or kept
+    waits : seconds from arrival in Kafka to the written list, one for each event counted
+    """
 
     events: int = 0
     applied: int = 0
@@ -89,139 +110,161 @@ class Outcome:
     waits: tuple[float, ...] = ()
 
 
-def serve(rows: Sequence[Raw], serving: Serving) -> Outcome:
-    """Serves the listeners of the rows, among which are all new events of these listeners. Raises Overtaken."""
-    for _ in range(TRIES - 1):
+@dataclass(frozen=True)
+class _Parsed:
+    """The events to serve.
+
+    events_by_user : by user id
+    titles : {track id: title} of their tracks
+    refused : how many values are not among them
+    """
+
+    events_by_user: dict[str, list[ReceivedEvent]]
+    titles: dict[str, str]
+    refused: int
+
+
+def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
+    """Serves the listeners of the values, which must include all new events of these listeners.
+
+    Raises ConcurrentWrite where ATTEMPTS attempts met one.
+    """
+    for _ in range(ATTEMPTS - 1):
         try:
-            return _served(rows, serving)
-        except Overtaken:
+            return _serve_once(values, context)
+        except ConcurrentWrite:
             continue
-    return _served(rows, serving)
+    return _serve_once(values, context)
 
 
-def _served(rows: Sequence[Raw], serving: Serving) -> Outcome:
-    database = database_of(serving.mongo)
-    by_user, known, passed_over = _by_listener(rows, database, serving.source)
-    before = {
-        document["_id"]: Profile.from_document(document)
-        for document in database.profiles.find({"_id": {"$in": list(by_user)}}, PROFILE)
-    }
-    there = {
+def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
+    database = database_of(context.mongo)
+    parsed = _parse_values(values, database, context.source)
+    users = list(parsed.events_by_user)
+    profiles: dict[str, Profile] = {}
+    profiles_read: dict[str, dict[str, Any]] = {}
+    for document in database.profiles.find({"_id": {"$in": users}}, PROFILE_PROJECTION):
+        profiles[document["_id"]] = profile_from(document)
+        profiles_read[document["_id"]] = {name: document.get(name) for name in REVISION_FIELDS}
+    lists_read = {
         document["_id"]: document
-        for document in database.recommendations.find({"_id": {"$in": [*by_user, EVERYONE]}}, STANDING)
+        for document in database.recommendations.find({"_id": {"$in": [*users, NEW_LISTENERS]}}, LIST_PROJECTION)
     }
-    opening = [item["track_id"] for item in there.get(EVERYONE, {}).get("items", [])]
-    catalogue = catalogue_of(serving.model, serving.grown)
-    profiles: list[Write] = []
-    kept: list[str] = []
-    asked: list[Asked] = []
-    applied, arrivals = 0, list[datetime]()
-    tastes = []
-    for user_id, mine in sorted(by_user.items()):
-        old = before.get(user_id, Profile(user_id))
-        new = _with(old, mine, known, serving)
+    index = index_of(context.model, context.index_state)
+    updates = []
+    for user_id, events in sorted(parsed.events_by_user.items()):
+        old = profiles.get(user_id) or Profile(user_id)
+        new = _with_events(old, events, parsed.titles, context)
         if new is not old:
-            tastes.append((user_id, mine, old, new, liking(new, catalogue, serving.taste)))
-    catalogue.look_up(np.concatenate([np.empty(0, dtype=np.int64), *(found.asking for *_, found in tastes)]))
-    for user_id, mine, old, new, found in tastes:
-        if counted := new.events_applied - old.events_applied:
-            applied += counted
-            arrivals += [one.received_at for one in mine]
-            standing = there.get(user_id, {})
-            generation = max(old.generation, standing.get("generation", 0))
-            if generation > old.generation and standing["events_applied"] == new.events_applied:
+            updates.append((events, old, new, user_vector(new, index, context.taste)))
+    index.prefetch(np.concatenate([np.empty(0, dtype=np.int64), *(vector.query_rows for *_, vector in updates)]))
+    profile_writes: list[Write] = []
+    kept_lists: list[str] = []
+    requests: list[ListRequest] = []
+    applied, arrivals = 0, list[datetime]()
+    for events, old, new, vector in updates:
+        user_id = new.user_id
+        if count := new.events_applied - old.events_applied:
+            applied += count
+            arrivals += [each.received_at for each in events]
+            stored = stored_list_from(lists_read.get(user_id, {}))
+            generation = max(old.generation, stored.generation)
+            if generation > old.generation and stored.events_applied == new.events_applied:
                 new = replace(new, generation=generation)
-                kept.append(user_id)
+                kept_lists.append(user_id)
             else:
                 new = replace(new, generation=generation + 1)
-                asked.append(Asked(new, found, hidden_rows(new.muted, serving.mongo, catalogue)))
-        profiles.append((vars(old) if user_id in before else {}, {**new.document(), **found.shown(new)}))
-    made = zip(asked, lists(asked, catalogue, opening, serving.items, serving.taste), strict=True)
-    written = [(there.get(one.profile.user_id, {}), _list(one.profile, listed, serving)) for one, listed in made]
-    _write(written, kept, profiles, database, serving.kafka)
+                requests.append(ListRequest(new, vector, muted_rows(new.muted, context.mongo, index)))
+        document = profile_document(new) | vector.profile_fields(new)
+        profile_writes.append((profiles_read.get(user_id, {}), document))
+    list_writes = _make_lists(requests, lists_read, context)
+    _write(list_writes, kept_lists, profile_writes, database, context.kafka)
     now = datetime.now(UTC)
-    waits = tuple(max(0.0, (now - arrived).total_seconds()) for arrived in arrivals)
-    return Outcome(len(rows), applied, passed_over, len(written) + len(kept), waits)
+    waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
+    return Outcome(len(values), applied, parsed.refused, len(list_writes) + len(kept_lists), waits)
 
 
-def _by_listener(
-    rows: Sequence[Raw], database: Database[dict[str, Any]], source: str
-) -> tuple[dict[str, list[Placed]], dict[str, str], int]:
-    """(events of each listener, titles of their tracks, how many rows are passed over).
-
-    Which events were refused for their track alone is written down for the ledger (`streaming.admission.rules`).
-    """
-    parsed = []
-    for row in rows:
-        arrived = received_at(row.received_ms)
+def _parse_values(values: Sequence[RawValue], database: Database[dict[str, Any]], source: str) -> _Parsed:
+    """Parses and admits the values; records those with unknown tracks in `refusals`."""
+    received = []
+    for value in values:
+        arrived_at = received_at(value.received_ms)
         try:
-            event = parse(row.value, arrived)
+            event = parse(value.value, arrived_at)
         except BadEvent:
-            continue  # the ledger keeps it with its reason
-        parsed.append(Placed(event, source, row.partition, row.offset, arrived))
-    events = not_deleted(parsed, database)
-    known = titles({one.event.track_id for one in events if one.event.track_id is not None}, database)
-    by_user: dict[str, list[Placed]] = defaultdict(list)
-    unknown = []
-    for one in events:
-        if one.event.track_id is None or one.event.track_id in known:
-            by_user[one.event.user_id].append(one)
+            continue  # the ledger writes it to rejected_events
+        received.append(ReceivedEvent(event, source, value.partition, value.offset, arrived_at))
+    events = after_deletion(received, database)
+    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
+    events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
+    unknown_tracks = []
+    for each in events:
+        if each.event.track_id is None or each.event.track_id in titles:
+            events_by_user[each.event.user_id].append(each)
         else:
-            unknown.append(one)
-    note_refused(unknown, database)
-    return by_user, known, len(rows) - sum(map(len, by_user.values()))
+            unknown_tracks.append(each)
+    record_refusals(unknown_tracks, database)
+    return _Parsed(events_by_user, titles, len(values) - sum(map(len, events_by_user.values())))
 
 
-def _with(profile: Profile, events: list[Placed], known: dict[str, str], serving: Serving) -> Profile:
-    factors = frozen(serving.model, serving.taste)
-    for one in sorted(events, key=lambda one: (one.partition, one.offset)):
-        source = f"{serving.source}/{one.partition}"
-        track_id = one.event.track_id or ""
-        event = not_ahead(one.event, one.received_at)
-        profile = profile.after(
-            event, known.get(track_id, ""), source, one.offset, serving.taste, factors.get(track_id, 1.0)
-        )
+def _with_events(
+    profile: Profile, events: Sequence[ReceivedEvent], titles: Mapping[str, str], context: ServingContext
+) -> Profile:
+    """The profile updated by the events, in the order of their offsets; `profile` itself where all were counted before."""
+    factors = frozen_skip_factors(context.model, context.taste)
+    for each in sorted(events, key=lambda each: (each.partition, each.offset)):
+        source = f"{context.source}/{each.partition}"
+        track_id = each.event.track_id or ""
+        event = clamped_to_arrival(each.event, each.received_at)
+        factor = factors.get(track_id, 1.0)
+        profile = profile.after(event, titles.get(track_id, ""), source, each.offset, context.taste, factor)
     return profile
 
 
-def _list(profile: Profile, listed: list[Item], serving: Serving) -> dict[str, Any]:
-    """The document of `recommendations` for a listener."""
-    return {
-        "_id": profile.user_id,
-        "items": [item.document() for item in listed],
-        "generation": profile.generation,
-        "generated_at": datetime.now(UTC),
-        "model_version": serving.model_version,
-        "events_applied": profile.events_applied,
-    }
+def _make_lists(
+    requests: Sequence[ListRequest], lists_read: Mapping[str, Mapping[str, Any]], context: ServingContext
+) -> list[Write]:
+    """The requested lists.  lists_read : documents by user id, with the list for new listeners"""
+    new_listeners: StoredList = stored_list_from(lists_read.get(NEW_LISTENERS, {}))
+    index = index_of(context.model, context.index_state)
+    lists = ranked_lists(requests, index, new_listeners.track_ids, context.items, context.taste)
+    now = datetime.now(UTC)
+    return [
+        (
+            lists_read.get(request.profile.user_id, {}),
+            list_document(request.profile, (item.document() for item in items), context.model_version, now),
+        )
+        for request, items in zip(requests, lists, strict=True)
+    ]
 
 
 def _write(
-    made: Sequence[Write],
-    kept: list[str],
-    profiles: list[Write],
+    list_writes: Sequence[Write],
+    kept_lists: Sequence[str],
+    profile_writes: Sequence[Write],
     database: Database[dict[str, Any]],
     kafka: Kafka,
 ) -> None:
-    _replace(made, database.recommendations)
-    documents = [document for _, document in made]
-    if kept:
-        documents += database.recommendations.find({"_id": {"$in": kept}})
+    """Writes lists, sends them and the kept ones to their topic, and writes profiles.  kept_lists : user ids"""
+    _replace(list_writes, database.recommendations)
+    documents = [document for _, document in list_writes]
+    if kept_lists:
+        documents += database.recommendations.find({"_id": {"$in": kept_lists}})
     try:
         sent = [
             producer_of(kafka).send(kafka.recommendation_topic, key=document["_id"].encode(), value=message(document))
             for document in documents
         ]
         for future in sent:
-            future.get(timeout=SEND_S)
+            future.get(timeout=KAFKA_SEND_TIMEOUT_S)
     except KafkaError:
         forget_producer()
         raise
-    _replace(profiles, database.profiles)
+    _replace(profile_writes, database.profiles)
 
 
 def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]]) -> None:
-    """Writes each document over the one that was read. Raises Overtaken where that is another one by now."""
+    """Replaces each document that was read. Raises ConcurrentWrite where it has changed since."""
     from pymongo import ReplaceOne
     from pymongo.errors import BulkWriteError
 
@@ -229,22 +272,25 @@ def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]]) ->
         return
     requests = []
     for read, document in writes:
-        is_new = not read  # where one has come meanwhile, its `_id` is taken
-        as_read = {"events_applied": {"$exists": False}} if is_new else {name: read[name] for name in TOLD_BY}
-        requests.append(ReplaceOne({"_id": document["_id"], **as_read}, document, upsert=is_new))
+        is_new = not read  # an upsert, which fails by a duplicate key where the document has been created since
+        # MongoDB's {name: None} matches a field that is missing.
+        revision = (
+            {"events_applied": {"$exists": False}} if is_new else {name: read.get(name) for name in REVISION_FIELDS}
+        )
+        requests.append(ReplaceOne({"_id": document["_id"], **revision}, document, upsert=is_new))
     try:
-        done = collection.bulk_write(requests, ordered=False)
+        result = collection.bulk_write(requests, ordered=False)
     except BulkWriteError as error:
         failures = error.details["writeErrors"]
-        if all(failure["code"] == DUPLICATE for failure in failures):
-            raise Overtaken(f"{len(failures)} of {collection.name} came meanwhile") from error
+        if all(failure["code"] == DUPLICATE_KEY_CODE for failure in failures):
+            raise ConcurrentWrite(f"{len(failures)} documents of {collection.name} were created meanwhile") from error
         raise
-    if (written := done.matched_count + done.upserted_count) < len(writes):
-        raise Overtaken(f"{len(writes) - written} of {collection.name} changed or went meanwhile")
+    if (written := result.matched_count + result.upserted_count) < len(writes):
+        raise ConcurrentWrite(f"{len(writes) - written} documents of {collection.name} changed meanwhile")
 
 
-def message(document: dict[str, Any]) -> bytes:
-    """A list as it travels on the topic `recommendations`."""
+def message(document: Mapping[str, Any]) -> bytes:
+    """A list's document as UTF-8 JSON for the topic `recommendations`: `user_id` in place of `_id`."""
     fields = {name: value for name, value in document.items() if name != "_id"}
     fields |= {"user_id": document["_id"], "generated_at": document["generated_at"].isoformat(timespec="milliseconds")}
     return orjson.dumps(fields)

@@ -1,16 +1,11 @@
-"""Lists as they travel on the topic `recommendations`, and as rows of the lake."""
+"""Parses lists of the topic `recommendations` into rows of the lake."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pyspark.sql.types import (
-    ArrayType,
-    StringType,
-    StructField,
-    StructType,
-)
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from streaming.schemas import RECOMMENDATIONS
 
@@ -27,11 +22,14 @@ _LIST = StructType(
         StructField("items", ArrayType(_ITEM)),
     ]
 )
-"""A list as it travels on its topic (`streaming.serving.microbatch.message`)."""
+"""A value of the topic (`streaming.serving.microbatch.message`)."""
 
 
-def recommendations(values: list[bytes | None]) -> pa.Table:
-    """Values of the topic `recommendations`, one a list: RECOMMENDATIONS, one row an item. Raises ValueError for another."""
+def recommendation_rows(values: list[bytes | None]) -> pa.Table:
+    """The items of all lists as RECOMMENDATIONS. Raises ValueError where a value is no list.
+
+    values : of the topic; None and empty ones are skipped
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.json
@@ -42,8 +40,8 @@ def recommendations(values: list[bytes | None]) -> pa.Table:
     if not lines:
         return schema.empty_table()
     options = pyarrow.json.ParseOptions(explicit_schema=to_arrow_schema(_LIST), unexpected_field_behavior="ignore")
-    read = pyarrow.json.ReadOptions(block_size=max(1 << 20, 2 * max(map(len, lines))))
-    lists = pyarrow.json.read_json(pa.BufferReader(b"\n".join(lines)), read, options).combine_chunks()
+    read_options = pyarrow.json.ReadOptions(block_size=max(1 << 20, 2 * max(map(len, lines))))
+    lists = pyarrow.json.read_json(pa.BufferReader(b"\n".join(lines)), read_options, options).combine_chunks()
     for name in ("user_id", "generation", "generated_at", "items"):
         if lists[name].null_count:
             raise ValueError(f"a list without {name}")
@@ -61,16 +59,16 @@ def recommendations(values: list[bytes | None]) -> pa.Table:
 
 
 def is_list(value: bytes) -> bool:
-    """Whether a value of the topic is a list."""
+    """Whether `recommendation_rows` can parse the value."""
     try:
-        recommendations([value])
+        recommendation_rows([value])
     except ValueError:
         return False
     return True
 
 
 def _times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ISO 8601 with its zone, as `message` writes it, to UTC."""
+    """ISO 8601 texts with a zone as UTC timestamps."""
     import pyarrow as pa
 
     times = {text: datetime.fromisoformat(text) for text in set(texts.to_pylist()) if text is not None}

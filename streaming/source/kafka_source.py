@@ -1,4 +1,4 @@
-"""Kafka topics as a stream of rows, and where a query keeps its place in them."""
+"""Kafka topics as a streaming DataFrame, and the checkpoint folder of a query."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from conf.settings import Settings
 FETCH_WAIT_MS = 20
 
 
-def events(spark: SparkSession, settings: Settings, names: Sequence[str], most: int) -> DataFrame:
-    """The topics as a stream of (topic, partition, offset, value, received_ms), from the first one kept."""
+def read_topics(spark: SparkSession, settings: Settings, names: Sequence[str], most_per_batch: int) -> DataFrame:
+    """The topics as a stream of (topic, partition, offset, value, received_ms), from the earliest offset.
+
+    most_per_batch : values of all topics in one micro-batch, at most
+    """
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
         .option("subscribe", ",".join(names))
         .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", most)
-        # A fetch that was sent ahead for the next event holds up the one that reads it, up to this long.
+        .option("maxOffsetsPerTrigger", most_per_batch)
+        # A fetch that waits for the next event delays the one behind it on the same connection by up to this long.
         .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
-        .option("failOnDataLoss", "false")  # what Kafka's retention removed before we came is gone either way
+        .option("failOnDataLoss", "false")  # values that Kafka's retention removed cannot be read either way
         .load()
         .select("topic", "partition", "offset", "value", F.unix_millis("timestamp").alias("received_ms"))
     )
 
 
-def checkpoint(settings: Settings, query: str, source: str) -> str:
-    """The query's checkpoint folder: one for each topic, and a topic that was made anew is another topic."""
-    # Not as_uri(): Hadoop takes a percent sign for itself, so an escaped blank would be another folder.
+def checkpoint_folder(settings: Settings, query: str, source: str) -> str:
+    """The query's checkpoint folder as a URI.
+
+    source : "cluster id/topic id" of each topic: a recreated topic has another id, and so another checkpoint
+    """
+    # Not as_uri(): Hadoop does not decode percent signs, so an escaped blank would be another folder.
     return f"file://{settings.home / 'checkpoints' / query / source.replace('/', '-')}"

@@ -1,4 +1,4 @@
-"""The Kafka topics: made when they are missing, and told apart from an earlier topic of the same name."""
+"""Creates the Kafka topics, and identifies them by id rather than by name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from conf.settings import Kafka
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
-PATIENCE_MS = 10_000
-ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
-"""A value's time is when it arrived, whatever its producer's clock says."""
+BOOTSTRAP_TIMEOUT_MS = 10_000
+BROKER_REPLICATION = -1
+TIMESTAMPED_ON_ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+"""Timestamps are the broker's, since a producer's clock may be wrong."""
 COMPACTED = {"cleanup.policy": "compact"}
-"""Of a track's features the latest count."""
+"""Kafka keeps the latest value of each key: the latest features of each track."""
 
 
 class KafkaAway(ConnectionError):
@@ -23,9 +24,9 @@ class KafkaAway(ConnectionError):
 
 
 def ensure(kafka: Kafka) -> dict[str, str]:
-    """Makes the topics where they are missing; returns {name: "cluster id/topic id"}. Raises KafkaAway.
+    """Creates the topics that are missing; returns {name: "cluster id/topic id"} of all three. Raises KafkaAway.
 
-    A topic that was deleted and made again counts its offsets from 0: its id tells that they are other offsets.
+    The id tells a recreated topic from the former one, whose offsets mean other values.
     """
     from kafka.admin import NewTopic
     from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -41,19 +42,20 @@ def ensure(kafka: Kafka) -> dict[str, str]:
                             NewTopic(
                                 name,
                                 kafka.partitions,
-                                -1,
-                                topic_configs=ARRIVAL | (COMPACTED if name == kafka.features_topic else {}),
+                                BROKER_REPLICATION,
+                                topic_configs=TIMESTAMPED_ON_ARRIVAL
+                                | (COMPACTED if name == kafka.features_topic else {}),
                             )
                             for name in missing
                         ]
                     )
                 except TopicAlreadyExistsError:
-                    pass  # the other query was quicker
+                    pass  # another job created them meanwhile
                 admin.wait_for_topics(missing)
             cluster = admin.describe_cluster()["cluster_id"]
             return {topic["name"]: f"{cluster}/{topic['topic_id']}" for topic in admin.describe_topics(list(names))}
         except KafkaError as error:
-            raise KafkaAway(_away(kafka, error)) from error
+            raise KafkaAway(_unavailable_message(kafka, error)) from error
 
 
 @contextmanager
@@ -62,16 +64,16 @@ def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
     from kafka.errors import KafkaError
 
     try:
-        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers, bootstrap_timeout_ms=PATIENCE_MS)
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS)
     except (KafkaError, OSError) as error:
-        raise KafkaAway(_away(kafka, error)) from error
+        raise KafkaAway(_unavailable_message(kafka, error)) from error
     try:
         yield admin
     finally:
         admin.close()
 
 
-def _away(kafka: Kafka, error: Exception) -> str:
+def _unavailable_message(kafka: Kafka, error: Exception) -> str:
     return (
         f"Kafka at {kafka.bootstrap_servers} does not answer ({type(error).__name__}); "
         "start it or set OVERTONE_KAFKA__BOOTSTRAP_SERVERS"

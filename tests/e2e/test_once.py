@@ -14,10 +14,11 @@ from deltalake import DeltaTable
 from batch import registry
 from batch.index.lsh import Index
 from streaming.admission import rules
+from streaming.documents import DELETIONS
 from streaming.events import Event, encode
-from streaming.ledger import sorted_events
-from streaming.serving.microbatch import Overtaken, Raw, Serving, _replace, serve
-from streaming.sink.delta_append import Landing
+from streaming.ledger import admit
+from streaming.serving.microbatch import ConcurrentWrite, RawValue, ServingContext, _replace, serve
+from streaming.sink.delta_append import DeltaAppender
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, make_world  # noqa: E402
@@ -28,7 +29,7 @@ SOURCE = "cluster/topic"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = make_world(tmp_path_factory.mktemp("once"))
-    rules.prepare(made.database)
+    rules.create_indexes(made.database)
     try:
         yield made
     finally:
@@ -36,10 +37,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.mongo.stop()
 
 
-def serving(world: World) -> Serving:
+def serving(world: World) -> ServingContext:
     chosen = world.settings
     model = registry.latest(chosen.models.root)
-    return Serving(
+    return ServingContext(
         chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.folder, Index.state(model.folder / "index")
     )  # fmt: skip
 
@@ -48,13 +49,13 @@ def track(at: int) -> str:
     return f"{at:016x}"
 
 
-def raw(offset: int, user: str, track_id: str | None, action: str = "play", **more: Any) -> Raw:
+def raw(offset: int, user: str, track_id: str | None, action: str = "play", **more: Any) -> RawValue:
     now = datetime.now(UTC)
     event = Event(user, track_id, action, more.pop("occurred_at", now), **more)
-    return Raw(encode(event), 0, offset, int(now.timestamp() * 1000))
+    return RawValue(encode(event), 0, offset, int(now.timestamp() * 1000))
 
 
-def landed(rows: list[Raw], world: World) -> tuple[list[int], list[tuple[int, str]]]:
+def landed(rows: list[RawValue], world: World) -> tuple[list[int], list[tuple[int, str]]]:
     """What the ledger would make of the rows: (offsets of good ones, offsets and reasons of refused ones)."""
     told = [
         {
@@ -68,7 +69,7 @@ def landed(rows: list[Raw], world: World) -> tuple[list[int], list[tuple[int, st
         }
         for row in rows
     ]
-    good, bad = sorted_events(told, world.settings.mongo, SOURCE)
+    good, bad = admit(told, world.settings.mongo, SOURCE)
     return [row["offset"] for row in good], [(row["offset"], row["reason"]) for row in bad]
 
 
@@ -91,9 +92,9 @@ def test_an_attempt_that_was_given_up_writes_nothing_late(world: World) -> None:
     serve([raw(3, "cy", track(1), "like")], serving(world))
     read = world.database.profiles.find_one({"_id": "cy"})
     serve([raw(4, "cy", track(2), "like")], serving(world))
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrentWrite):
         _replace([(read, read | {"generation": 2})], world.database.profiles)
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrentWrite):
         _replace([({}, read)], world.database.profiles)  # it took the listener for a new one
     now = world.database.profiles.find_one({"_id": "cy"})
     assert (now["events_applied"], now["generation"]) == (2, 2)
@@ -124,8 +125,10 @@ def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(wo
     serve([before], serving(world))
     for name in ("profiles", "recommendations"):
         world.database[name].delete_one({"_id": "ed"})
-    world.database[rules.DELETIONS].insert_one({"_id": "ed", "deleted_at": datetime.now(UTC) + timedelta(seconds=1)})
-    after = Raw(raw(8, "ed", track(2)).value, 0, 8, int((datetime.now(UTC) + timedelta(seconds=5)).timestamp() * 1000))
+    world.database[DELETIONS].insert_one({"_id": "ed", "deleted_at": datetime.now(UTC) + timedelta(seconds=1)})
+    after = RawValue(
+        raw(8, "ed", track(2)).value, 0, 8, int((datetime.now(UTC) + timedelta(seconds=5)).timestamp() * 1000)
+    )
     outcome = serve([before, after], serving(world))
     assert outcome.applied == 1
     profile = world.database.profiles.find_one({"_id": "ed"})
@@ -162,24 +165,24 @@ def test_a_crash_between_the_tables_decides_nothing_anew(
         schema=pa.schema({"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64(), "received_ms": pa.int64(),
                           "value": pa.binary(), "bytes": pa.int64(), "sha256": pa.string()}),
     )  # fmt: skip
-    land = Landing.land
+    land = DeltaAppender.append_rows
 
-    def killed(self: Landing, table: str, *given: Any) -> int:
-        if table == ledger.GOOD:
+    def killed(self: DeltaAppender, table: str, *given: Any) -> int:
+        if table == ledger.VALID_TABLE:
             raise KeyboardInterrupt
         return land(self, table, *given)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Landing, "land", killed)
-        ledger.land_events(rows, Landing(lake, 0), world.settings.mongo, SOURCE)
+        patch.setattr(DeltaAppender, "append_rows", killed)
+        ledger.write_events(rows, DeltaAppender(lake, 0), world.settings.mongo, SOURCE)
     if after_the_crash == "known":
         world.database.tracks.insert_one({"_id": name, "title": "Came"})
     else:
         world.database.tracks.delete_one({"_id": name})
     for _ in range(2):  # the batch is taken again, and once more with a lost checkpoint
-        ledger.land_events(rows, Landing(lake, 0), world.settings.mongo, SOURCE)
+        ledger.write_events(rows, DeltaAppender(lake, 0), world.settings.mongo, SOURCE)
     good, bad = (
         sorted(DeltaTable(lake.table(table)).to_pyarrow_table(columns=["offset"])["offset"].to_pylist())
-        for table in (ledger.GOOD, ledger.REFUSED)
+        for table in (ledger.VALID_TABLE, ledger.REJECTED_TABLE)
     )
     assert (good, bad) == (([100, 102], [101]) if after_the_crash == "known" else ([100, 101, 102], [103]))

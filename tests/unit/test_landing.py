@@ -1,4 +1,4 @@
-"""Rows that arrive in order go to Delta tables, each once, however often they are sent and whoever forgets."""
+"""Rows are appended to Delta tables once, however often they are sent and whatever was forgotten."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from deltalake import DeltaTable
 
 from conf.settings import Lake
-from streaming.ledger import ranges
+from streaming.ledger import offset_ranges
 from streaming.schemas import LISTENING_EVENTS
 from streaming.serving.microbatch import message
-from streaming.sink.delta_append import Landing
-from streaming.sink.recommendation_rows import RECOMMENDATIONS, is_list, recommendations
+from streaming.sink.delta_append import DeltaAppender
+from streaming.sink.recommendation_rows import RECOMMENDATIONS, is_list, recommendation_rows
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -71,18 +71,18 @@ def lists(lake: Lake) -> list[tuple[Any, ...]]:
 
 
 def test_what_is_there_is_not_added_again_whoever_asks(lake: Lake) -> None:
-    landing = Landing(lake, 0)
-    assert landing.land("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 3
-    for again in (landing, Landing(lake, 0)):  # a replay by the same driver, and by one that starts anew
-        assert again.land("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 0
-    assert Landing(lake, 0).land("listening_events", [event(1), event(2)], LISTENING_EVENTS) == 1
+    appender = DeltaAppender(lake, 0)
+    assert appender.append_rows("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 3
+    for again in (appender, DeltaAppender(lake, 0)):  # a replay by the same driver, and by one that starts anew
+        assert again.append_rows("listening_events", [event(0), event(1), event(0, partition=1)], LISTENING_EVENTS) == 0
+    assert DeltaAppender(lake, 0).append_rows("listening_events", [event(1), event(2)], LISTENING_EVENTS) == 1
     assert places(lake) == [("cluster/topic", 0, at) for at in (0, 1, 2)] + [("cluster/topic", 1, 0)]
 
 
 def test_a_topic_that_was_made_anew_begins_anew(lake: Lake) -> None:
-    landing = Landing(lake, 0)
-    landing.land("listening_events", [event(7)], LISTENING_EVENTS)
-    assert landing.land("listening_events", [event(0, topic_id="cluster/other")], LISTENING_EVENTS) == 1
+    appender = DeltaAppender(lake, 0)
+    appender.append_rows("listening_events", [event(7)], LISTENING_EVENTS)
+    assert appender.append_rows("listening_events", [event(0, topic_id="cluster/other")], LISTENING_EVENTS) == 1
 
 
 def test_a_table_without_marks_tells_by_its_rows(lake: Lake) -> None:
@@ -92,32 +92,32 @@ def test_a_table_without_marks_tells_by_its_rows(lake: Lake) -> None:
 
     schema = to_arrow_schema(LISTENING_EVENTS, timezone="UTC")
     write_deltalake(lake.table("listening_events"), pa.Table.from_pylist([event(0), event(4)], schema=schema))
-    assert Landing(lake, 0).land("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
+    assert DeltaAppender(lake, 0).append_rows("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
 
 
 def test_a_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
-    landing = Landing(lake, 0)
-    first = recommendations([a_list("ana", 1, "a", "b"), a_list("ana", 1, "a", "b"), a_list("bo", 1, "c")])
-    assert landing.land_lists("recommendations", first, RECOMMENDATIONS) == 3
-    later = recommendations([a_list("ana", 1, "x", "y"), a_list("ana", 2, "b", "a"), a_list("cy", 1, "c")])
-    assert Landing(lake, 0).land_lists("recommendations", later, RECOMMENDATIONS) == 3
+    appender = DeltaAppender(lake, 0)
+    first = recommendation_rows([a_list("ana", 1, "a", "b"), a_list("ana", 1, "a", "b"), a_list("bo", 1, "c")])
+    assert appender.append_lists("recommendations", first, RECOMMENDATIONS) == 3
+    later = recommendation_rows([a_list("ana", 1, "x", "y"), a_list("ana", 2, "b", "a"), a_list("cy", 1, "c")])
+    assert DeltaAppender(lake, 0).append_lists("recommendations", later, RECOMMENDATIONS) == 3
     assert lists(lake) == [
         ("ana", 1, 1, "a"), ("ana", 1, 2, "b"), ("ana", 2, 1, "b"), ("ana", 2, 2, "a"), ("bo", 1, 1, "c"), ("cy", 1, 1, "c"),
     ]  # fmt: skip
 
 
 def test_a_listener_whose_rows_were_deleted_may_begin_again(lake: Lake) -> None:
-    landing = Landing(lake, 0)
-    landing.land("listening_events", [event(0)], LISTENING_EVENTS)
-    both = recommendations([a_list("ana", 1, "a"), a_list("ana", 2, "b"), a_list("bo", 1, "c")])
-    landing.land_lists("recommendations", both, RECOMMENDATIONS)
+    appender = DeltaAppender(lake, 0)
+    appender.append_rows("listening_events", [event(0)], LISTENING_EVENTS)
+    both = recommendation_rows([a_list("ana", 1, "a"), a_list("ana", 2, "b"), a_list("bo", 1, "c")])
+    appender.append_lists("recommendations", both, RECOMMENDATIONS)
     for name in ("recommendations", "listening_events"):
         DeltaTable(lake.table(name)).delete("user_id = 'ana'")
-    again = recommendations([a_list("ana", 1, "x"), a_list("bo", 1, "c")])
-    assert landing.land_lists("recommendations", again, RECOMMENDATIONS) == 1
-    assert Landing(lake, 0).land_lists("recommendations", again, RECOMMENDATIONS) == 0
+    again = recommendation_rows([a_list("ana", 1, "x"), a_list("bo", 1, "c")])
+    assert appender.append_lists("recommendations", again, RECOMMENDATIONS) == 1
+    assert DeltaAppender(lake, 0).append_lists("recommendations", again, RECOMMENDATIONS) == 0
     assert lists(lake) == [("ana", 1, 1, "x"), ("bo", 1, 1, "c")]
-    assert Landing(lake, 0).land("listening_events", [event(0), event(1)], LISTENING_EVENTS) == 1
+    assert DeltaAppender(lake, 0).append_rows("listening_events", [event(0), event(1)], LISTENING_EVENTS) == 1
 
 
 def test_a_table_whose_text_a_deletion_has_rewritten_tells_by_its_rows(lake: Lake) -> None:
@@ -128,14 +128,14 @@ def test_a_table_whose_text_a_deletion_has_rewritten_tells_by_its_rows(lake: Lak
     schema = to_arrow_schema(LISTENING_EVENTS, timezone="UTC")
     write_deltalake(lake.table("listening_events"), pa.Table.from_pylist([event(0), event(4)], schema=schema))
     DeltaTable(lake.table("listening_events")).delete("offset = 0")
-    assert Landing(lake, 0).land("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
+    assert DeltaAppender(lake, 0).append_rows("listening_events", [event(4), event(5)], LISTENING_EVENTS) == 1
 
 
 def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
-    (row,) = recommendations([None, a_list("ana", 3, "a")]).to_pylist()
+    (row,) = recommendation_rows([None, a_list("ana", 3, "a")]).to_pylist()
     assert (row["user_id"], row["generation"], row["rank"], row["generated_at"]) == ("ana", 3, 1, NOON)
     assert (row["reason"], row["because"], row["model_version"]) == ("Because", ["x"], "m1")
-    assert recommendations([]).num_rows == 0
+    assert recommendation_rows([]).num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -158,18 +158,18 @@ def test_what_is_no_list_is_told_from_one(value: bytes) -> None:
 
 
 def test_large_values_are_taken_in_runs_of_offsets() -> None:
-    assert ranges([(3, 10), (4, 10), (7, 10)], 25) == [(3, 4), (7, 7)]
-    assert ranges([(1, 99), (2, 1), (3, 99)], 25) == [(1, 1), (2, 2), (3, 3)]
-    assert ranges([], 25) == []
+    assert offset_ranges([(3, 10), (4, 10), (7, 10)], 25) == [(3, 4), (7, 7)]
+    assert offset_ranges([(1, 99), (2, 1), (3, 99)], 25) == [(1, 1), (2, 2), (3, 3)]
+    assert offset_ranges([], 25) == []
 
 
 def test_small_files_are_written_together_and_nothing_is_lost(lake: Lake) -> None:
-    landing = Landing(lake, 1e-9)
+    appender = DeltaAppender(lake, 1e-9)
     for offset in range(12):
-        landing.land("listening_events", [event(offset)], LISTENING_EVENTS)
+        appender.append_rows("listening_events", [event(offset)], LISTENING_EVENTS)
     assert len(DeltaTable(lake.table("listening_events")).file_uris()) == 12
-    landing.compact_when_due()
+    appender.compact_when_due()
     assert len(DeltaTable(lake.table("listening_events")).file_uris()) == 1
-    assert landing.land("listening_events", [event(11)], LISTENING_EVENTS) == 0
-    assert Landing(lake, 0).land("listening_events", [event(11), event(12)], LISTENING_EVENTS) == 1
+    assert appender.append_rows("listening_events", [event(11)], LISTENING_EVENTS) == 0
+    assert DeltaAppender(lake, 0).append_rows("listening_events", [event(11), event(12)], LISTENING_EVENTS) == 1
     assert len(places(lake)) == 13

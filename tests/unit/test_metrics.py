@@ -1,13 +1,16 @@
-"""The figures of the queries: what comes in as progress goes out as Prometheus text and as documents."""
+"""Metrics of the queries: progress in, Prometheus text and documents out."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 
-from streaming.operations.metrics import RECENT_S, Metrics, cause
+from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics
+from streaming.operations.supervisor import root_cause
 from streaming.serving.microbatch import Outcome
 
 
@@ -31,11 +34,27 @@ def progress(batch: int, ms: int, lag: int, read_twice: bool = False) -> SimpleN
 
 @pytest.fixture
 def metrics() -> Metrics:
-    found = Metrics()
-    found.progressed("recommend", progress(1, 100, 7))
-    found.progressed("recommend", progress(2, 300, 0))
-    found.served(Outcome(20, 18, 2, 9, tuple(at / 100 for at in range(1, 101))), "m1", now=1000.0)
-    return found
+    collected = Metrics()
+    collected.progressed("recommend", progress(1, 100, 7))
+    collected.progressed("recommend", progress(2, 300, 0))
+    collected.served(Outcome(20, 18, 2, 9, tuple(at / 100 for at in range(1, 101))), "m1", now=1000.0)
+    return collected
+
+
+class At:
+    """The metrics as they are at a time."""
+
+    def __init__(self, metrics: Metrics, now: float | None) -> None:
+        self.metrics, self.now = metrics, now
+
+    def collect(self) -> Iterator[Metric]:
+        return self.metrics.collect(self.now)
+
+
+def prometheus_text(metrics: Metrics, now: float | None = None) -> str:
+    registry = CollectorRegistry()
+    registry.register(At(metrics, now))
+    return generate_latest(registry).decode()
 
 
 def test_progress_and_latencies_become_documents(metrics: Metrics) -> None:
@@ -47,15 +66,15 @@ def test_progress_and_latencies_become_documents(metrics: Metrics) -> None:
 
 
 def test_latencies_are_of_the_last_minutes_only(metrics: Metrics) -> None:
-    (document,) = metrics.documents(now=1001.0 + RECENT_S)
+    (document,) = metrics.documents(now=1001.0 + LATENCY_WINDOW_S)
     assert (document["p50_s"], document["latency_events"]) == (None, 0)
 
 
 def test_prometheus_reads_each_value_with_its_query(metrics: Metrics) -> None:
-    lines = metrics.text(now=1001.0).splitlines()
-    assert 'overtone_batch_milliseconds{query="recommend"} 300' in lines
+    lines = prometheus_text(metrics, now=1001.0).splitlines()
+    assert 'overtone_batch_milliseconds{query="recommend"} 300.0' in lines
     assert 'overtone_event_to_list_seconds{quantile="0.5"} 0.505' in lines
-    assert "overtone_refused_total 2" in lines and "# TYPE overtone_refused_total counter" in lines
+    assert "overtone_refused_total 2.0" in lines and "# TYPE overtone_refused_total counter" in lines
     assert not any("nan" in line.lower() or "None" in line for line in lines)
 
 
@@ -63,16 +82,16 @@ def test_a_query_that_ended_says_why(metrics: Metrics) -> None:
     metrics.ended("ledger", "lost its disk")
     documents = {document["_id"]: document for document in metrics.documents()}
     assert documents["ledger"]["running"] is False and documents["ledger"]["error"] == "lost its disk"
-    assert 'overtone_query_running{query="ledger"} 0' in metrics.text()
+    assert 'overtone_query_running{query="ledger"} 0.0' in prometheus_text(metrics)
     metrics.progressed("ledger", progress(3, 100, 2))
     documents = {document["_id"]: document for document in metrics.documents()}
     assert documents["ledger"]["error"] is None and documents["ledger"]["lag_events"] == 2
 
 
 def test_the_lag_is_of_all_partitions_and_rows_that_are_read_twice_count_once() -> None:
-    found = Metrics()
-    found.progressed("recommend", progress(1, 100, 7, read_twice=True))
-    (document,) = found.documents()
+    collected = Metrics()
+    collected.progressed("recommend", progress(1, 100, 7, read_twice=True))
+    (document,) = collected.documents()
     assert (document["lag_events"], document["events_in_batch"], document["processed_per_second"]) == (7, 20, 25.0)
 
 
@@ -81,8 +100,8 @@ def test_of_an_exception_the_line_that_names_the_error_is_told() -> None:
 Traceback (most recent call last):
   File "ledger.py", line 1, in land
 pyarrow.lib.ArrowInvalid: not JSON
-streaming.serving.microbatch.Overtaken: 3 of profiles changed
+streaming.serving.microbatch.ConcurrentWrite: 3 of profiles changed
 === Streaming Query ===
 +- ~StreamingDataSourceV2ScanRelation[value#1] KafkaTable Exception"""
-    assert cause(text) == "streaming.serving.microbatch.Overtaken: 3 of profiles changed"
-    assert cause("") == "no message"
+    assert root_cause(text) == "streaming.serving.microbatch.ConcurrentWrite: 3 of profiles changed"
+    assert root_cause("") == "no message"

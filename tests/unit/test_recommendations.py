@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from batch.index.lsh import Index, index, with_local_scales
-from batch.index.projection import Space
+from batch.index.building import build_index, with_local_scales
+from batch.index.lsh import Index
+from batch.index.projection import Projection
 from conf.settings import Taste
 from streaming.events import Event
 from streaming.profile.profile import Profile
-from streaming.ranking.mmr import TOGETHER
-from streaming.ranking.neighbour_cache import Catalogue
-from streaming.ranking.neighbour_cache import alike as likeness
-from streaming.ranking.ranker import Asked, Item, items, lists
-from streaming.ranking.user_vector import liking
+from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS
+from streaming.ranking.neighbour_cache import CachedIndex, similarity
+from streaming.ranking.ranker import Item, ListRequest, ranked_list, ranked_lists
+from streaming.ranking.user_vector import user_vector
 
 TASTE = Taste(
     play=0.2,
@@ -53,15 +53,15 @@ def library(each: int = 40, artists: int = 20) -> Index:
     ids = [f"{kind}{at:02d}" for kind in KINDS for at in range(each)]
     corners = np.repeat(10 * np.eye(D), each, axis=0)
     names: list[str | None] = [f"{kind} artist {at % artists}" for kind in KINDS for at in range(each)]
-    space = Space(
+    space = Projection(
         mean=np.zeros(D, dtype=np.float32),
         deviation=np.ones(D, dtype=np.float32),
         components=np.eye(D, dtype=np.float32),
         directions=rng.normal(0, 0.5, (8, 2, D)).astype(np.float32),
         offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
-        width=3.0,
+        bucket_length=3.0,
     )
-    return with_local_scales(index(ids, corners + rng.normal(0, 0.5, corners.shape), names, space))
+    return with_local_scales(build_index(ids, corners + rng.normal(0, 0.5, corners.shape), names, space))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def listener(*did: tuple[str, str, float]) -> Profile:
 def listed(
     profile: Profile, whole: Index, most: int = 20, taste: Taste = TASTE, opening: list[str] | None = None
 ) -> list[Item]:
-    return items(profile, Catalogue(whole), opening or [], most, taste)
+    return ranked_list(profile, CachedIndex(whole), opening or [], most, taste)
 
 
 def kinds(found: list[Item]) -> list[str]:
@@ -132,8 +132,8 @@ def test_an_artist_has_at_most_two_of_any_ten() -> None:
     few = library(artists=8)
     found = listed(listener(("folk00", "like", 0)), few, most=24)
     artists = [int(few.artists[few.rows_of([item.track_id])[0]]) for item in found]
-    for start in range(len(artists) - TOGETHER + 1):
-        run = artists[start : start + TOGETHER]
+    for start in range(len(artists) - ARTIST_CAP_WINDOW_ITEMS + 1):
+        run = artists[start : start + ARTIST_CAP_WINDOW_ITEMS]
         assert max(run.count(artist) for artist in run) <= 2
 
 
@@ -183,7 +183,7 @@ def test_a_few_places_explore_and_a_replay_draws_the_same(whole: Index) -> None:
 
 def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
     profile = listener(("folk00", "like", 0), ("folk01", "like", 1), ("techno00", "like", 2), ("jazz00", "skip", 3))
-    shown = liking(profile, Catalogue(whole), TASTE).shown(profile)
+    shown = user_vector(profile, CachedIndex(whole), TASTE).profile_fields(profile)
     assert [sorted(centre["tracks"]) for centre in shown["centres"]] == [["folk00", "folk01"], ["techno00"]]
     assert shown["centres"][0]["weight"] > shown["centres"][1]["weight"]
     assert sum(centre["weight"] for centre in shown["centres"]) == pytest.approx(1, abs=1e-3)
@@ -194,8 +194,8 @@ def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
 def test_there_are_no_more_interests_than_set(whole: Index) -> None:
     profile = listener(*[(f"{kind}00", "like", at) for at, kind in enumerate(KINDS)])
     few = TASTE.model_copy(update={"centres": 2})
-    assert len(liking(profile, Catalogue(whole), TASTE).centres) == 4
-    assert len(liking(profile, Catalogue(whole), few).centres) == 2
+    assert len(user_vector(profile, CachedIndex(whole), TASTE).interests) == 4
+    assert len(user_vector(profile, CachedIndex(whole), few).interests) == 2
 
 
 def test_what_is_loved_yields_to_a_row_of_skips_and_comes_back_the_next_day(whole: Index) -> None:
@@ -217,21 +217,22 @@ def test_more_of_it_pulls_and_less_of_it_pushes(whole: Index) -> None:
 def test_what_is_muted_is_in_no_list_even_where_nothing_else_is_left(whole: Index) -> None:
     profile = listener(("folk00", "like", 0))
     muted = np.flatnonzero([str(track).startswith("folk") for track in whole.ids])
-    found = items(profile, Catalogue(whole), ["folk05"], 100, TASTE, muted)
+    found = ranked_list(profile, CachedIndex(whole), ["folk05"], 100, TASTE, muted)
     assert len(found) == 100 and "folk" not in kinds(found)
-    assert items(profile, Catalogue(whole), [], 100, TASTE, np.arange(len(whole))) == []
+    assert ranked_list(profile, CachedIndex(whole), [], 100, TASTE, np.arange(len(whole))) == []
 
 
 def test_a_diverse_list_is_less_alike_and_begins_with_the_best(whole: Index) -> None:
-    catalogue = Catalogue(whole)
+    catalogue = CachedIndex(whole)
     profile = listener(("folk00", "like", 0), ("jazz00", "complete", 1))
 
     def alike(found: list[Item]) -> float:
         rows = whole.rows_of([item.track_id for item in found])
-        return float(np.triu(likeness(catalogue.points(rows), catalogue.points(rows)), 1).sum())
+        return float(np.triu(similarity(catalogue.points(rows), catalogue.points(rows)), 1).sum())
 
     plain, varied = (
-        items(profile, catalogue, [], 10, TASTE.model_copy(update={"diversity": diversity})) for diversity in (0.0, 0.5)
+        ranked_list(profile, catalogue, [], 10, TASTE.model_copy(update={"diversity": diversity}))
+        for diversity in (0.0, 0.5)
     )
     assert alike(varied) < alike(plain)
     assert varied[0].track_id == plain[0].track_id
@@ -286,11 +287,11 @@ def test_many_lists_at_once_are_those_of_each_listener_alone(whole: Index) -> No
             (str(track), str(draw.choice(actions)), when) for when, track in enumerate(draw.choice(whole.ids, at % 23))
         ]
         profiles.append(Profile(**{**vars(listener(*heard)), "user_id": f"listener-{at}"}))
-    catalogue, nothing = Catalogue(whole), np.empty(0, dtype=np.int64)
-    asked = [Asked(profile, liking(profile, catalogue, curious), nothing) for profile in profiles]
-    together = lists(asked, catalogue, ["folk05", "jazz07"], 30, curious)
-    assert together == [items(profile, catalogue, ["folk05", "jazz07"], 30, curious) for profile in profiles]
-    assert together[::-1] == lists(asked[::-1], catalogue, ["folk05", "jazz07"], 30, curious)
+    catalogue, nothing = CachedIndex(whole), np.empty(0, dtype=np.int64)
+    asked = [ListRequest(profile, user_vector(profile, catalogue, curious), nothing) for profile in profiles]
+    together = ranked_lists(asked, catalogue, ["folk05", "jazz07"], 30, curious)
+    assert together == [ranked_list(profile, catalogue, ["folk05", "jazz07"], 30, curious) for profile in profiles]
+    assert together[::-1] == ranked_lists(asked[::-1], catalogue, ["folk05", "jazz07"], 30, curious)
     assert len({tuple(item.track_id for item in found) for found in together}) > 40, "they are not all the same"
 
 
@@ -299,7 +300,8 @@ def test_tracks_that_the_index_lacks_lie_between_what_was_heard_all_the_same(who
     since = [(f"elsewhere{at:02d}", "play", 20 + at) for at in range(30)]
     skipped = [(f"folk{at:02d}", "skip", 60 + at) for at in range(8, 12)]
     long_ago, just_now = (
-        liking(listener(*heard), Catalogue(whole), TASTE) for heard in ([*loved, *since, *skipped], [*loved, *skipped])
+        user_vector(listener(*heard), CachedIndex(whole), TASTE)
+        for heard in ([*loved, *since, *skipped], [*loved, *skipped])
     )
     assert long_ago.weights.sum() < 0.5 * just_now.weights.sum(), "what is long ago yields sooner"
 

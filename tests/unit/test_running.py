@@ -1,4 +1,4 @@
-"""Queries that are kept running: what happens when one ends, told with queries that a test ends at will."""
+"""The supervisor, with queries that a test ends at will, and the restart loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Settings, settings
 from streaming.operations import supervisor
-from streaming.operations.supervisor import FAILURES, Running
+from streaming.operations.supervisor import MOST_FAILURES, Supervisor
 from streaming.source import topics
 
 
@@ -36,62 +36,64 @@ class Starts:
 
 
 @pytest.fixture
-def away(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """What does not answer, in the order of the questions; nothing when the list is used up."""
+def outages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Messages of unavailable services for the next checks; after these all are available."""
     answers: list[str | None] = []
-    monkeypatch.setattr(supervisor, "who_is_away", lambda _: answers.pop(0) if answers else None)
+    monkeypatch.setattr(supervisor, "unavailable_service", lambda _: answers.pop(0) if answers else None)
     monkeypatch.setattr(supervisor, "RETRY_S", 0.0)
     monkeypatch.setattr(topics, "ensure", lambda _: {})
     return answers
 
 
-def kept(**starts: Starts) -> Running:
-    found = Running(cast(SparkSession, None), settings(), dict(starts))
-    found.start()
-    return found
+def supervise(**starts: Starts) -> Supervisor:
+    supervised = Supervisor(cast(SparkSession, None), settings(), dict(starts))
+    supervised.start()
+    return supervised
 
 
 def test_a_query_that_ended_in_an_outage_is_started_when_it_is_over(
-    away: list[Any], capsys: pytest.CaptureFixture[str]
+    outages: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fast, slow = Starts(), Starts()
-    found = kept(recommend=fast, ledger=slow)
+    supervised = supervise(recommend=fast, ledger=slow)
     fast.queries[0].isActive = False
-    away += ["MongoDB does not answer"] * 3
-    found.look()
+    outages += ["MongoDB does not answer"] * 3
+    supervised.check()
     assert (len(fast.queries), len(slow.queries)) == (2, 1)
-    assert "recommend: stopped" in (said := capsys.readouterr().out) and "waiting: MongoDB does not answer" in said
+    assert (
+        "recommend: stopped" in (printed := capsys.readouterr().out) and "waiting: MongoDB does not answer" in printed
+    )
 
 
-def test_outages_are_no_failures_however_many(away: list[Any]) -> None:
+def test_outages_are_no_failures_however_many(outages: list[Any]) -> None:
     fast = Starts()
-    found = kept(recommend=fast)
-    for _ in range(3 * FAILURES):
+    supervised = supervise(recommend=fast)
+    for _ in range(3 * MOST_FAILURES):
         fast.queries[-1].isActive = False
-        away += ["Kafka does not answer"]
-        found.look()
-    assert len(fast.queries) == 1 + 3 * FAILURES
+        outages += ["Kafka does not answer"]
+        supervised.check()
+    assert len(fast.queries) == 1 + 3 * MOST_FAILURES
 
 
-def test_a_query_alone_that_fails_for_itself_ends_the_job(away: list[Any]) -> None:
+def test_a_query_alone_that_fails_for_itself_ends_the_job(outages: list[Any]) -> None:
     fast = Starts()
-    found = kept(recommend=fast)
-    for _ in range(FAILURES - 1):
+    supervised = supervise(recommend=fast)
+    for _ in range(MOST_FAILURES - 1):
         fast.queries[-1].isActive = False
-        found.look()
+        supervised.check()
     fast.queries[-1].isActive = False
     with pytest.raises(RuntimeError, match="it broke"):
-        found.look()
+        supervised.check()
 
 
-def test_a_query_that_fails_for_itself_beside_another_is_tried_ever_more_rarely(away: list[Any]) -> None:
+def test_a_query_that_fails_for_itself_beside_another_is_tried_ever_more_rarely(outages: list[Any]) -> None:
     fast, slow = Starts(), Starts()
-    found = kept(recommend=fast, ledger=slow)
-    for _ in range(FAILURES):
+    supervised = supervise(recommend=fast, ledger=slow)
+    for _ in range(MOST_FAILURES):
         slow.queries[-1].isActive = False
-        found.look()
-    assert len(slow.queries) == FAILURES, "the last failure waits for its pause"
-    assert "recommend" in found.queries and fast.queries[0].isActive
-    found.not_before["ledger"] = 0.0
-    found.look()
-    assert len(slow.queries) == FAILURES + 1
+        supervised.check()
+    assert len(slow.queries) == MOST_FAILURES, "the last failure waits for its pause"
+    assert "recommend" in supervised.queries and fast.queries[0].isActive
+    supervised.not_before["ledger"] = 0.0
+    supervised.check()
+    assert len(slow.queries) == MOST_FAILURES + 1

@@ -8,8 +8,9 @@ from itertools import permutations
 import pytest
 
 from conf.settings import Taste
+from streaming.documents import opinion_from, profile_document, profile_from
 from streaming.events import Event
-from streaming.profile.profile import MUTINGS, Opinion, Profile, weights_of
+from streaming.profile.profile import REMEMBERED_EVENT_IDS, REMEMBERED_MUTINGS, Opinion, Profile, opinion_weights
 
 TASTE = Taste(
     play=0.2,
@@ -45,13 +46,13 @@ def event(track: str, action: str, minutes: float = 0, event_id: str = "", posit
 
 def heard(*events: Event, taste: Taste = TASTE) -> Profile:
     profile = Profile("ana")
-    for offset, one in enumerate(events):
-        profile = profile.after(one, (one.track_id or "").upper(), "cluster/topic/0", offset, taste)
+    for offset, each in enumerate(events):
+        profile = profile.after(each, (each.track_id or "").upper(), "cluster/topic/0", offset, taste)
     return profile
 
 
 def weights(profile: Profile) -> dict[str, float]:
-    weights, _ = weights_of(profile.opinions, profile.latest_at, TASTE)
+    weights, _ = opinion_weights(profile.opinions, profile.latest_at, TASTE)
     return {o.track_id: round(weight, 9) for o, weight in zip(profile.opinions, weights.tolist(), strict=True)}
 
 
@@ -87,7 +88,7 @@ def test_an_event_sent_twice_counts_once() -> None:
 
 def test_an_id_is_remembered_for_500_events() -> None:
     profile = heard(*[event("a", "play", at, event_id=f"e{at}") for at in range(501)])
-    assert len(profile.recent_events) == Profile.RECENT == 500
+    assert len(profile.recent_events) == REMEMBERED_EVENT_IDS == 500
     assert profile.recent_events[0] == "e1"
 
 
@@ -147,17 +148,17 @@ def test_the_latest_muting_and_adventure_hold_whatever_the_order_of_arrival() ->
     for order in permutations(events):
         profile = heard(*order)
         assert (profile.muted, profile.adventure, profile.events_applied) == (["genre:Folk"], 0.2, 5)
-    assert Profile.from_document(heard(*events).document()) == heard(*events)
+    assert profile_from(profile_document(heard(*events))) == heard(*events)
 
 
 def test_a_profile_of_before_steering_is_read() -> None:
-    document = heard(event("a", "like")).document()
+    document = profile_document(heard(event("a", "like")))
     for name in ("mutings", "muted", "adventure", "adventure_at"):
         del document[name]
     for opinion in document["opinions"]:
         opinion = dict(opinion)
-        assert Opinion(**{name: value for name, value in opinion.items() if not name.startswith("wish")})
-    assert Profile.from_document(document) == heard(event("a", "like"))
+        assert opinion_from({name: value for name, value in opinion.items() if not name.startswith("wish")})
+    assert profile_from(document) == heard(event("a", "like"))
 
 
 def test_a_skip_counts_by_how_often_everybody_skips_that_track() -> None:
@@ -183,8 +184,8 @@ def test_no_weight_leaves_minus_1_to_1() -> None:
 def test_a_session_fades_in_minutes_and_the_rest_in_weeks() -> None:
     (opinion,) = heard(event("a", "complete")).opinions
     at = NOON.timestamp()
-    assert weights_of([opinion], at + 30 * 60, TASTE)[0] == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
-    assert weights_of([opinion], at + 30 * 86_400, TASTE)[0] == pytest.approx(0.2)
+    assert opinion_weights([opinion], at + 30 * 60, TASTE)[0] == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
+    assert opinion_weights([opinion], at + 30 * 86_400, TASTE)[0] == pytest.approx(0.2)
 
 
 def test_only_the_latest_tracks_are_remembered() -> None:
@@ -196,17 +197,17 @@ def test_only_the_latest_tracks_are_remembered() -> None:
 
 def test_a_profile_comes_back_from_its_document() -> None:
     profile = heard(event("a", "like"), event("b", "skip", 3, position=10))
-    document = profile.document()
+    document = profile_document(profile)
     assert document["_id"] == "ana"
     assert document["offsets"] == [{"source": "cluster/topic/0", "offset": 1}]
-    assert Profile.from_document(document) == profile
+    assert profile_from(document) == profile
     assert profile.opinions[0] == Opinion("a", "A", NOON.timestamp(), verdict="like", verdict_at=NOON.timestamp())
 
 
 def test_of_very_many_mutings_the_latest_are_remembered() -> None:
     profile = Profile("ana")
-    for at in range(MUTINGS + 20):
+    for at in range(REMEMBERED_MUTINGS + 20):
         event = Event("ana", None, "mute", NOON + timedelta(seconds=at), target=f"artist:{at}")
         profile = profile.after(event, "", "s", at, TASTE)
-    assert len(profile.mutings) == MUTINGS and profile.events_applied == MUTINGS + 20
+    assert len(profile.mutings) == REMEMBERED_MUTINGS and profile.events_applied == REMEMBERED_MUTINGS + 20
     assert "artist:19" not in profile.muted and "artist:20" in profile.muted

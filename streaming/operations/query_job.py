@@ -1,0 +1,50 @@
+"""main() of a job that runs one query: `recommend`, `ledger`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pymongo.errors import PyMongoError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+
+from batch import job, mongo, registry
+from conf.settings import Settings
+from streaming.operations import metrics
+from streaming.operations.supervisor import StartQuery, Supervisor
+from streaming.source import topics
+
+
+def main(
+    name: str, description: str, start: StartQuery, arguments: Sequence[str] | None = None, needs_model: bool = False
+) -> int:
+    """Runs the query of streaming/{name}.py until it is interrupted; returns the exit code of `batch.job.run`.
+
+    needs_model : end with 1 where there is no usable model version
+    """
+
+    def work(settings: Settings, options: argparse.Namespace) -> None:
+        if needs_model:
+            registry.latest(settings.models.root)
+        mongo.client(settings.mongo).close()
+        topics.ensure(settings.kafka)
+        job.in_spark(name, lambda spark: run(spark, settings, options.until_caught_up))
+
+    def run(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:
+        if until_caught_up:
+            start(spark, settings, topics.ensure(settings.kafka), True).awaitTermination()
+        else:
+            metrics.start(spark, settings)
+            Supervisor(spark, settings, {name: start}).run()
+
+    return job.run(
+        f"streaming/{name}.py",
+        description,
+        work,
+        arguments,
+        lambda parser: parser.add_argument(
+            "--until-caught-up", action="store_true", help="end when all events so far are processed"
+        ),
+        failures=(registry.ModelUnusable, OSError, PyMongoError, StreamingQueryException),
+    )
