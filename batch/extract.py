@@ -3,8 +3,8 @@
     spark-submit.sh batch/extract.py --library DIR [--fma-metadata DIR]
     spark-submit.sh batch/extract.py --from-features features.csv [--fma-metadata DIR]
 
-Files are read in chunks, and each chunk is kept before the next begins: a job that was ended at any moment carries on
-from there. A file that has not changed is not read again. The second form takes FMA's published features for audio.
+Files are read in chunks, each committed before the next: a run that was ended at any moment can be repeated and continues from
+there. Files that have not changed are not read again. The second form imports FMA's published features in place of audio.
 """
 
 from __future__ import annotations
@@ -14,205 +14,223 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from batch import job
 from batch.audio.features import extractor_version
 from batch.fma import metadata as fma
+from batch.fma import published_features
 from batch.lake import table, upsert
 from batch.library.extraction import FEATURES_OF_CONTENT, features, outcomes
-from batch.library.files import AudioFile, Unusable
-from batch.library.listing import scanned
-from batch.library.rejected import Rejected, forget, keep, rejected
-from batch.library.tracks import FILE, TAGS, TRACKS, Catalogue, FileRead, Summary, Track
-from batch.progress import Progress
-from conf.settings import Settings, settings
+from batch.library.files import AudioFile, UnusablePath
+from batch.library.identity import FileContent, TrackIdentities
+from batch.library.listing import library_files
+from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
+from batch.library.tracks import FILE, FILE_TAGS, TRACKS, ExtractionSummary, Track
+from batch.progress import FileProgress
+from conf.settings import Settings
 
-CHUNK = 2000
-"""Files between two commits."""
-FILES_A_TASK = 16
+FILES_PER_COMMIT = 2000
+FILES_PER_TASK = 16
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the job is about: a library's files, what could not be looked at, and what FMA says of them, if it is FMA's."""
+class LibraryScan:
+    """What there is to extract.
+
+    library : its name
+    files, unusable : its audio files, and the paths that could not be listed
+    metadata : FMA's, where the library is FMA's
+    """
 
     library: str
     files: Sequence[AudioFile]
-    unusable: Sequence[Unusable] = ()
+    unusable: Sequence[UnusablePath] = ()
     metadata: fma.Metadata | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    try:
-        chosen = settings()
-        if given.from_features:
-            from batch.fma import published_features
+    return job.run(
+        "batch/extract.py",
+        "Read a music library into the lake.",
+        _run,
+        arguments,
+        add_arguments=_add_arguments,
+        failures=(ValueError,),
+    )
 
-            published = published_features.published(given.from_features, given.fma_metadata)
+
+def extract(spark: SparkSession, scan: LibraryScan, settings: Settings) -> ExtractionSummary:
+    """Brings the three tables in line with a library's files."""
+    return _Extraction(spark, scan, settings).run()
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> str | None:
+    """Scans the library before Spark starts, so that a wrong folder is reported at once."""
+    try:
+        if options.from_features:
+            published = published_features.read(options.from_features, options.fma_metadata)
+            work = partial(published_features.update_tables, published=published, lake=settings.lake)
         else:
-            found = _found(given.library or chosen.library.root, given.fma_metadata)
+            scan = _library_scan(options.library or settings.library.root, options.fma_metadata)
+            work = partial(extract, scan=scan, settings=settings)
     except (ValueError, OSError) as error:
-        print(f"extract: {error}", file=sys.stderr)
-        return 2
-    spark = SparkSession.builder.appName("extract").getOrCreate()
-    try:
-        if given.from_features:
-            summary = published_features.take(spark, published, chosen.lake)
-        else:
-            summary = extract(spark, found, chosen)
-    except ValueError as error:
-        print(f"extract: {error}", file=sys.stderr)
-        return 1
-    finally:
-        spark.stop()
-    print(f"{summary} (see {chosen.lake.table('rejected_tracks')})", flush=True)
-    return 0
+        raise job.WrongArgument(error) from error
+    return job.in_spark("extract", lambda spark: f"{work(spark)} (see {settings.lake.table('rejected_tracks')})")
 
 
-def extract(spark: SparkSession, found: Found, settings: Settings) -> Summary:
-    """Brings the three tables in line with the files found."""
-    return _Extraction(spark, found, settings).run()
-
-
-class _Extraction:
-    """One run: what the tables know of the library, held against the files that are there."""
-
-    def __init__(self, spark: SparkSession, found: Found, settings: Settings) -> None:
-        self._spark, self._found, self._lake = spark, found, settings.lake
-        self._middle_s = settings.library.analysed_s
-        self._version = extractor_version(self._middle_s)
-        self._catalogue, self._current = self._known()
-        self._stored = rejected(spark, self._lake.table("rejected_tracks"), found.library)
-        self._counters = (spark.sparkContext.accumulator(0), spark.sparkContext.accumulator(0))
-
-    def run(self) -> Summary:
-        files, location = self._found.files, self._lake.table("rejected_tracks")
-        by_path = {file.path: file for file in files}
-        before = {path: row for path, row in self._stored.items() if row.stands_for(by_path.get(path), self._version)}
-        waiting = self._catalogue.to_read(self._current, {path: row.file for path, row in before.items()})
-        refused = dict(before)
-        with Progress(len(waiting), lambda: (self._counters[0].value, self._counters[1].value)):
-            for start in range(0, len(waiting), CHUNK):
-                refused |= {row.path: row for row in self._chunk(waiting[start : start + CHUNK])}
-
-        out_of_reach = [one.path for one in self._found.unusable]
-        lost = self._catalogue.missing(datetime.now(UTC), out_of_reach)
-        described = self._catalogue.described(self._said)
-        self._upsert({track.track_id: track for track in (*lost, *described)}.values())
-        unseen = self._refusals()
-        keep(self._spark, location, [row for row in unseen if self._stored.get(row.path) != row])
-        refused_now = len(refused) - len(before)
-        refused |= {row.path: row for row in unseen}
-        forget(self._spark, location, [row for path, row in self._stored.items() if path not in refused])
-        return Summary(
-            extracted=len(waiting) - refused_now,
-            unchanged=len(files) - len(waiting) - len(before),
-            rejected=len(refused),
-            gone=sum(track.gone_at is not None for track in lost),
-        )
-
-    def _chunk(self, chunk: Sequence[AudioFile]) -> list[Rejected]:
-        """Reads a chunk of files on the cluster and keeps what was found: features, then tracks, then what was refused.
-
-        A file counts as done when it is in `tracks` or `rejected_tracks`, so whatever is written before does no harm.
-        """
-        spark, catalogue = self._spark, self._catalogue
-        rows = spark.createDataFrame([asdict(file) for file in chunk], FILE)
-        spread = rows.repartition(-(-len(chunk) // FILES_A_TASK))
-        known = spark.sparkContext.broadcast(catalogue.contents(self._current))
-        seen = outcomes(spread, catalogue.library, known, self._middle_s, self._counters).persist()
-        try:
-            found = {row.path: row for row in seen.drop("vector").collect()}
-            in_order = [found[file.path] for file in chunk]
-            now = datetime.now(UTC)
-            taken = catalogue.take([self._file_read(row) for row in in_order if row.reason is None], now)
-            if taken:
-                pairs = [(path, track.track_id) for path, track in taken]
-                ids = spark.createDataFrame(pairs, "path string, track_id string")
-                upsert(features(seen, ids, self._version), self._lake.table("features"), ["track_id"])
-                changed = {track.track_id: track for _, track in taken}
-                self._upsert(changed.values())
-                self._current |= changed.keys()
-        finally:
-            seen.unpersist()
-            known.destroy()
-        bad = [
-            Rejected(catalogue.library, row.path, row.reason, row.detail, now, self._version, row.size, row.mtime_ns)
-            for row in in_order
-            if row.reason is not None
-        ]
-        keep(spark, self._lake.table("rejected_tracks"), bad)
-        return bad
-
-    def _known(self) -> tuple[Catalogue, set[str]]:
-        """The library's tracks as the tables know them, and the ids that have features of this extractor version."""
-        library = self._found.library
-        tracks = table(self._spark, self._lake.table("tracks"), TRACKS)
-        is_ours = F.col("library") == library
-        known = [Track.from_row(row.asDict(recursive=True)) for row in tracks.where(is_ours).collect()]
-        elsewhere = [
-            (row.track_id, row.sha256) for row in tracks.where(~is_ours).select("track_id", "sha256").collect()
-        ]
-        is_current = F.col("extractor_version") == self._version
-        vectors = table(self._spark, self._lake.table("features"), FEATURES_OF_CONTENT).where(is_current)
-        of = {row.track_id: row.sha256 for row in vectors.select("track_id", "sha256").collect()}
-        # A run that was killed may have left features of a content that its track does not have (any more).
-        stale = {track.track_id for track in known if of.get(track.track_id) not in (None, track.sha256)}
-        return Catalogue(library, known, self._found.files, elsewhere), of.keys() - stale
-
-    def _file_read(self, row: Row) -> FileRead:
-        track_id = self._found.metadata.of(row.path)[0] if self._found.metadata else None
-        return FileRead(
-            file=AudioFile(row.path, row.size, row.mtime_ns),
-            sha256=row.sha256,
-            duration_s=row.duration_s,
-            tags={name: row[name] for name in TAGS.names} | self._said(row.path),
-            track_id=track_id,
-        )
-
-    def _said(self, path: str) -> dict[str, object]:
-        """What FMA says of a file; nothing where there is no metadata."""
-        return dict(self._found.metadata.of(path)[1]) if self._found.metadata else {}
-
-    def _refusals(self) -> list[Rejected]:
-        """What could not even be looked at; a row that says so already is left as it is."""
-        now = datetime.now(UTC)
-        library, version = self._found.library, self._version
-        rows = [Rejected(library, one.path, one.reason, one.detail, now, version) for one in self._found.unusable]
-        before = [self._stored.get(row.path) for row in rows]
-        return [
-            old if old is not None and replace(old, rejected_at=now) == row else row
-            for row, old in zip(rows, before, strict=True)
-        ]
-
-    def _upsert(self, tracks: Iterable[Track]) -> None:
-        values = [track.row() for track in tracks]
-        if values:
-            rows = self._spark.createDataFrame(values, TRACKS)
-            upsert(rows, self._lake.table("tracks"), ["library", "track_id"])
-
-
-def _found(folder: str, metadata: str | None) -> Found:
+def _library_scan(folder: str, metadata_folder: str | None) -> LibraryScan:
     """Raises LibraryNotFound, EmptyLibrary, NotFMA; ValueError where no library is named."""
     if not folder:
         raise ValueError("no library: give --library DIR or set OVERTONE_LIBRARY__ROOT")
-    said = fma.metadata(Path(metadata).expanduser()) if metadata else None
-    if said and said.torn:
-        print(f"extract: {said.torn:,} torn rows of tracks.csv are left out", file=sys.stderr)
-    return Found(*scanned(folder), said)
+    metadata = fma.metadata(Path(metadata_folder).expanduser()) if metadata_folder else None
+    if metadata and metadata.malformed_rows:
+        print(f"extract: {metadata.malformed_rows:,} malformed rows of tracks.csv are left out", file=sys.stderr)
+    return LibraryScan(*library_files(folder), metadata)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="batch/extract.py", description="Read a music library into the lake.")
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--library", metavar="DIR", help="the folder (or a URI); default: the setting library.root")
     source.add_argument("--from-features", metavar="FILE", help="FMA's features.csv, in place of any audio")
     parser.add_argument("--fma-metadata", metavar="DIR", help="the folder with FMA's tracks.csv and genres.csv")
-    return parser
+
+
+class _Extraction:
+    """One run over a library."""
+
+    def __init__(self, spark: SparkSession, scan: LibraryScan, settings: Settings) -> None:
+        self._spark, self._scan = spark, scan
+        self._tracks_table = settings.lake.table("tracks")
+        self._features_table = settings.lake.table("features")
+        self._rejected_table = settings.lake.table("rejected_tracks")
+        self._middle_s = settings.library.analysed_s
+        self._version = extractor_version(self._middle_s)
+        self._identities, self._current_ids = self._known_tracks()
+        self._rejected_before = rejected_by_path(spark, self._rejected_table, scan.library)
+        self._files_done = spark.sparkContext.accumulator(0)
+        self._files_rejected = spark.sparkContext.accumulator(0)
+
+    def run(self) -> ExtractionSummary:
+        files = self._scan.files
+        file_by_path = {file.path: file for file in files}
+        still_rejected = {
+            path: row
+            for path, row in self._rejected_before.items()
+            if row.still_applies(file_by_path.get(path), self._version)
+        }
+        rejected_files = {path: row.file for path, row in still_rejected.items()}
+        unread = self._identities.files_to_read(self._current_ids, rejected_files)
+        rejected = dict(still_rejected)
+        with FileProgress(len(unread), lambda: (self._files_done.value, self._files_rejected.value)):
+            for start in range(0, len(unread), FILES_PER_COMMIT):
+                rejected |= {row.path: row for row in self._read_chunk(unread[start : start + FILES_PER_COMMIT])}
+        rejected_in_run = len(rejected) - len(still_rejected)
+
+        unusable_paths = [entry.path for entry in self._scan.unusable]
+        shrunk = self._identities.remove_missing_files(datetime.now(UTC), unusable_paths)
+        described = self._identities.update_metadata(self._metadata_of)
+        self._upsert_tracks({track.track_id: track for track in (*shrunk, *described)}.values())
+
+        unusable = self._unusable_rows()
+        changed = [row for row in unusable if self._rejected_before.get(row.path) != row]
+        upsert_rejected(self._spark, self._rejected_table, changed)
+        rejected |= {row.path: row for row in unusable}
+        obsolete = [row for path, row in self._rejected_before.items() if path not in rejected]
+        remove_rejected(self._spark, self._rejected_table, obsolete)
+        return ExtractionSummary(
+            extracted=len(unread) - rejected_in_run,
+            unchanged=len(files) - len(unread) - len(still_rejected),
+            rejected=len(rejected),
+            gone=sum(track.gone_at is not None for track in shrunk),
+        )
+
+    def _known_tracks(self) -> tuple[TrackIdentities, set[str]]:
+        """The library's tracks in the tables, and the ids of those with features of this extractor version."""
+        library = self._scan.library
+        stored = table(self._spark, self._tracks_table, TRACKS)
+        is_ours = F.col("library") == library
+        tracks = [Track.from_row(row.asDict(recursive=True)) for row in stored.where(is_ours).collect()]
+        others = stored.where(~is_ours).select("track_id", "sha256").collect()
+        is_current = F.col("extractor_version") == self._version
+        vectors = table(self._spark, self._features_table, FEATURES_OF_CONTENT).where(is_current)
+        sha256_by_id = {row.track_id: row.sha256 for row in vectors.select("track_id", "sha256").collect()}
+        # A killed run may have written features of a content that its track does not have.
+        stale = {track.track_id for track in tracks if sha256_by_id.get(track.track_id) not in (None, track.sha256)}
+        other_libraries = [(row.track_id, row.sha256) for row in others]
+        identities = TrackIdentities(library, tracks, self._scan.files, other_libraries)
+        return identities, sha256_by_id.keys() - stale
+
+    def _read_chunk(self, files: Sequence[AudioFile]) -> list[RejectedTrack]:
+        """Reads files on the cluster and commits the results: features, then tracks, then rejected files, which it returns.
+
+        A file counts as read once it is in `tracks` or `rejected_tracks`, so a run that was ended before is simply repeated.
+        """
+        spark, identities = self._spark, self._identities
+        rows = spark.createDataFrame([asdict(file) for file in files], FILE)
+        tasks = rows.repartition(-(-len(files) // FILES_PER_TASK))
+        contents = spark.sparkContext.broadcast(identities.known_contents(self._current_ids))
+        results = outcomes(
+            tasks, identities.library, contents, self._middle_s, self._files_done, self._files_rejected
+        ).persist()
+        try:
+            row_by_path = {row.path: row for row in results.drop("vector").collect()}
+            ordered = [row_by_path[file.path] for file in files]
+            now = datetime.now(UTC)
+            assigned = identities.assign([self._content(row) for row in ordered if row.reason is None], now)
+            if assigned:
+                pairs = [(path, track.track_id) for path, track in assigned]
+                ids = spark.createDataFrame(pairs, "path string, track_id string")
+                upsert(features(results, ids, self._version), self._features_table, ["track_id"])
+                track_by_id = {track.track_id: track for _, track in assigned}
+                self._upsert_tracks(track_by_id.values())
+                self._current_ids |= track_by_id.keys()
+        finally:
+            results.unpersist()
+            contents.destroy()
+        rejected = [
+            RejectedTrack(
+                identities.library, row.path, row.reason, row.detail, now, self._version, row.size, row.mtime_ns
+            )
+            for row in ordered
+            if row.reason is not None
+        ]
+        upsert_rejected(spark, self._rejected_table, rejected)
+        return rejected
+
+    def _content(self, row: Row) -> FileContent:
+        """row : OUTCOMES"""
+        return FileContent(
+            file=AudioFile(row.path, row.size, row.mtime_ns),
+            sha256=row.sha256,
+            duration_s=row.duration_s,
+            tags={name: row[name] for name in FILE_TAGS.names} | self._metadata_of(row.path),
+            track_id=self._scan.metadata.id_and_tags(row.path)[0] if self._scan.metadata else None,
+        )
+
+    def _metadata_of(self, path: str) -> dict[str, object]:
+        """FMA's metadata of a file; {} where there is none."""
+        return dict(self._scan.metadata.id_and_tags(path)[1]) if self._scan.metadata else {}
+
+    def _unusable_rows(self) -> list[RejectedTrack]:
+        """The paths that could not be listed; a stored row that says the same keeps its time."""
+        now = datetime.now(UTC)
+        rows = []
+        for entry in self._scan.unusable:
+            row = RejectedTrack(self._scan.library, entry.path, entry.reason, entry.detail, now, self._version)
+            stored = self._rejected_before.get(entry.path)
+            is_stored = stored is not None and replace(stored, rejected_at=now) == row
+            rows.append(stored if stored is not None and is_stored else row)
+        return rows
+
+    def _upsert_tracks(self, tracks: Iterable[Track]) -> None:
+        rows = [track.row() for track in tracks]
+        if rows:
+            upsert(self._spark.createDataFrame(rows, TRACKS), self._tracks_table, ["library", "track_id"])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import time
 
 from pyspark.sql import SparkSession
 
-from batch.extract import Found, extract
-from batch.library.listing import scanned
+from batch.extract import LibraryScan, extract
+from batch.library.listing import library_files
 from batch.publish import publish
 from batch.train import train
 from conf.settings import settings
@@ -21,7 +21,7 @@ from conf.settings import settings
 
 def main() -> int:
     chosen = settings()
-    library = Found(*scanned(chosen.library.root))
+    library = LibraryScan(*library_files(chosen.library.root))
     spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
     started = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""A function in a process of its own: what hangs, crashes or swells there costs one call, not the caller.
+"""Call a function in a subprocess with time and memory limits.
 
-Decoders are C code that reads whatever lies on somebody's disk. Spark answers a dead Python worker by running the task
-again, on the same file; a child that dies instead is told from its exit, named, and replaced.
+Audio decoders are C code that reads untrusted files: a file can make them hang, crash or allocate without bound. In a
+subprocess that costs one call. (Spark itself would answer a dead Python worker by running the task again, on the same file.)
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-HEADROOM = 300 << 20
-"""Bytes that a call may take beyond what the child holds once it is warm."""
+CALL_MEMORY_BYTES = 300 << 20
+"""Default memory of a call, beyond what the subprocess uses once it is warmed up."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-"""Every further thread reserves memory at the start, and would count against the call."""
+"""Environment of the subprocess: each further thread reserves address space, which would count against the call's memory."""
 _START = "import sys; from batch.audio.worker import serve; serve(*sys.argv[1:])"
 
 
-class Lost(RuntimeError):
-    """The child is gone with the call it was given: `reason` is "timeout", "crashed" or "closed", the message has the details."""
+class WorkerTerminated(RuntimeError):
+    """The subprocess ended before the call returned.
+
+    reason : "timeout", "crashed" or "closed"
+    detail : what ended it
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -34,137 +38,150 @@ class Lost(RuntimeError):
         self.detail = detail
 
 
-class NotStarted(RuntimeError):
-    """No child could be started: nothing is wrong with the call."""
+class WorkerNotStarted(RuntimeError):
+    """The subprocess could not be started; the call is not the cause."""
 
 
-class Isolated:
-    """A function of a module, by name, called in a child that lives as long as it can.
+class Worker:
+    """A function that runs in a subprocess, which is started at the first call and replaced after it ended.
 
     target : "package.module:function"; arguments and result must be picklable
-    warm_up : "package.module:function", called once in each child before it serves
-    headroom : bytes that a call may take beyond what the child holds once it is warm
+    warm_up : "package.module:function", called once in each subprocess before it serves calls
+    memory : bytes that a call may take beyond what the subprocess uses once it is warmed up
 
-    One call at a time; `close` may come from another thread.
+    One call at a time; `close` may be called from another thread.
     """
 
-    def __init__(self, target: str, warm_up: str = "", headroom: int = HEADROOM) -> None:
-        self._names = (target, warm_up, str(headroom))
+    def __init__(self, target: str, warm_up: str = "", memory: int = CALL_MEMORY_BYTES) -> None:
+        self._configuration = (target, warm_up, str(memory))
         self._child: _Child | None = None
         self._lock = threading.Lock()
         self._is_closed = False
 
     def __call__(self, *arguments: Any, limit_s: float) -> Any:
-        """What the function returns or raises. Raises Lost when it takes longer than `limit_s` seconds, takes the process
-        with it, or is closed meanwhile; NotStarted when no child can be started."""
+        """Returns what the function returns and raises what it raises.
+
+        limit_s : seconds after which the call is ended
+        Raises WorkerTerminated where the call takes longer, crashes the subprocess, or the worker is closed; WorkerNotStarted.
+        """
         with self._lock:
             if self._is_closed:
-                raise Lost("closed", "nothing is asked any more")
-            child = self._child = self._child or _Child(*self._names)
+                raise WorkerTerminated("closed", "the worker was closed before this call")
+            child = self._child = self._child or _Child(*self._configuration)
         try:
-            error, value = child.ask((limit_s, arguments))
-        except (EOFError, OSError):  # also in the middle of an answer
+            error, value = child.call(limit_s, arguments)
+        except (EOFError, OSError):  # also in the middle of a response
             with self._lock:
                 self._child = None
-            lost = child.lost(limit_s)
-            raise Lost("closed", "ended meanwhile") if self._is_closed else lost from None
+            termination = child.termination(limit_s)
+            if self._is_closed:
+                raise WorkerTerminated("closed", "the worker was closed during the call") from None
+            raise termination from None
         if error is not None:
             raise error
         return value
 
     def close(self) -> None:
-        """Ends the child; a call that is being made is Lost, as is every later one."""
+        """Ends the subprocess; a call in progress and every later one raise WorkerTerminated."""
         with self._lock:
             self._is_closed = True
             if self._child is not None:
-                self._child.end()
+                self._child.kill()
                 self._child = None
 
 
 class _Child:
-    def __init__(self, *names: str) -> None:
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+    """The subprocess and the two pipes to it. Raises WorkerNotStarted."""
+
+    def __init__(self, *configuration: str) -> None:
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the subprocess runs
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        to_child, ours = _pipe()
-        theirs, from_child = _pipe()
-        self._out, self._in = ours, theirs
+        child_requests, self._requests = _pipe()
+        self._responses, child_responses = _pipe()
+        pipes = (child_requests.fileno(), child_responses.fileno())
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(to_child.fileno()), str(from_child.fileno()), *names],
+            [sys.executable, "-c", _START, *map(str, pipes), *configuration],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=self._said,
-            pass_fds=(to_child.fileno(), from_child.fileno()),
+            stdout=self._output,
+            stderr=self._output,
+            pass_fds=pipes,
         )
-        to_child.close()
-        from_child.close()
+        child_requests.close()
+        child_responses.close()
         try:
-            self._in.recv()
+            self._responses.recv()
         except (EOFError, ConnectionError):
             status = self._process.wait()
-            raise NotStarted(f"the reading process did not start (exit {status}): {self._last_words()}") from None
+            raise WorkerNotStarted(
+                f"the reading process did not start (exit {status}): {self._last_output()}"
+            ) from None
 
-    def ask(self, question: Any) -> Any:
-        self._out.send(question)
-        return self._in.recv()
+    def call(self, limit_s: float, arguments: tuple[Any, ...]) -> tuple[Exception | None, Any]:
+        """(exception or None, result). Raises EOFError or OSError where the subprocess ends."""
+        self._requests.send((limit_s, arguments))
+        response: tuple[Exception | None, Any] = self._responses.recv()
+        return response
 
-    def lost(self, limit_s: float) -> Lost:
-        self._out.close()
-        self._in.close()
+    def termination(self, limit_s: float) -> WorkerTerminated:
+        """Waits for the end of the subprocess; the error that tells how it ended."""
+        self._requests.close()
+        self._responses.close()
         status = self._process.wait()
         if status == -signal.SIGALRM:
-            return Lost("timeout", f"not done after {limit_s:.0f} s; the process that read it was ended")
+            return WorkerTerminated("timeout", f"not done after {limit_s:.0f} s; the process that read it was ended")
         if status < 0:
-            return Lost("crashed", f"the process that read it was ended by {signal.Signals(-status).name}")
-        return Lost("crashed", f"the process that read it ended with {status}: {self._last_words()}")
+            return WorkerTerminated("crashed", f"the process that read it was ended by {signal.Signals(-status).name}")
+        return WorkerTerminated("crashed", f"the process that read it ended with {status}: {self._last_output()}")
 
-    def end(self) -> None:
-        """By force: a decoder that hangs hears no request. The pipes are left to whoever may be waiting on them."""
+    def kill(self) -> None:
+        """Ends the subprocess by SIGKILL: a hanging decoder handles no other signal. Another thread may still read the pipes."""
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel; there is nothing more to be done
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel and cannot be ended
             self._process.wait(1)
 
-    def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = self._said.read().decode("utf-8", "replace").split("\n")
-        return " ".join(line.strip() for line in lines[-4:]).strip() or "it said nothing"
+    def _last_output(self) -> str:
+        self._output.seek(0)
+        lines = self._output.read().decode("utf-8", "replace").split("\n")
+        return " ".join(line.strip() for line in lines[-4:]).strip() or "no output"
 
 
-def serve(questions: str, answers: str, target: str, warm_up: str, headroom: str) -> None:
-    """The child's whole life: answer calls until the caller is gone.
+def serve(requests_fd: str, responses_fd: str, target: str, warm_up: str, memory: str) -> None:
+    """Main function of the subprocess: answers calls until the caller closes the pipe.
 
-    The kernel's alarm ends it, also inside C code that never returns, and whether or not anybody waits for it.
+    SIGALRM enforces the time limit: it also ends C code that never returns, and works without a waiting caller.
     """
-    incoming, outgoing = Connection(int(questions), writable=False), Connection(int(answers), readable=False)
+    requests = Connection(int(requests_fd), writable=False)
+    responses = Connection(int(responses_fd), readable=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    function = _named(target)
+    function = _imported(target)
     if warm_up:
-        _named(warm_up)()
+        _imported(warm_up)()
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + int(headroom), resource.RLIM_INFINITY))
-    outgoing.send("ready")
+    resource.setrlimit(resource.RLIMIT_AS, (size + int(memory), resource.RLIM_INFINITY))
+    responses.send("ready")
     while True:
         try:
-            limit_s, arguments = incoming.recv()
+            limit_s, arguments = requests.recv()
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_REAL, limit_s)
         try:
-            answer: tuple[Exception | None, Any] = (None, function(*arguments))
-        except Exception as error:  # noqa: BLE001 - it is raised again on the other side
-            answer = (error, None)
+            response: tuple[Exception | None, Any] = (None, function(*arguments))
+        except Exception as error:  # noqa: BLE001 - it is raised again in the caller
+            response = (error, None)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        outgoing.send(answer)
+        responses.send(response)
 
 
-def _named(name: str) -> Any:
+def _imported(name: str) -> Any:
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)
 
 
 def _pipe() -> tuple[Connection, Connection]:
-    """(end to read, end to write)"""
+    """(end to read from, end to write to)"""
     read, write = os.pipe()
     return Connection(read, writable=False), Connection(write, readable=False)

@@ -1,8 +1,7 @@
-"""FMA's metadata: what `tracks.csv` and `genres.csv` say of a track by its number.
+"""FMA's metadata of a track, by its number: `tracks.csv` and `genres.csv` of fma_metadata.zip.
 
-The layout is that of fma_metadata.zip (Defferrard et al., "FMA: A Dataset for Music Analysis", ISMIR 2017): `tracks.csv` has
-two header rows, one of groups and one of names, and a third that names the index; a clip is a file `000/000002.mp3`, its
-name the track's number in six digits.
+`tracks.csv` has two header rows, one of groups and one of names, and a third that names the index. The number of a clip
+`000/000002.mp3` is its name. Source: Defferrard et al., "FMA: A Dataset for Music Analysis", ISMIR 2017.
 """
 
 from __future__ import annotations
@@ -33,25 +32,27 @@ COLUMNS = {
     "listens": ("track", "listens"),
     "duration": ("track", "duration"),
 }
-"""Where in `tracks.csv` each column of ours is found: its group and its name."""
+"""Group and name in `tracks.csv` of each of our columns."""
 
 
 class NotFMA(ValueError):
-    """A folder or file is not what FMA publishes."""
+    """A folder or file does not have the layout that FMA publishes."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What FMA says of its tracks, by number. Columns as in `batch.library.tracks.TRACKS`; what is not known is left out.
+    """Metadata by track number.
 
-    torn : rows of tracks.csv that could not be read
+    tags : columns of `batch.library.tracks.TRACKS`; unknown ones are left out
+    durations_s : in seconds
+    malformed_rows : number of rows of tracks.csv that could not be read
     """
 
     tags: Mapping[int, Mapping[str, Any]]
     durations_s: Mapping[int, float]
-    torn: int = 0
+    malformed_rows: int = 0
 
-    def of(self, path: str) -> tuple[str | None, Mapping[str, Any]]:
+    def id_and_tags(self, path: str) -> tuple[str | None, Mapping[str, Any]]:
         """(track id, tags) of a clip; (None, {}) for any other file."""
         name = re.search(r"(?:^|/)([0-9]{3})/(\1[0-9]{3})\.[^/.]+$", path)
         number = int(name.group(2)) if name else -1
@@ -63,19 +64,19 @@ def metadata(folder: Path) -> Metadata:
     genres = _genre_titles(_rows(folder / "genres.csv"))
     rows = _rows(folder / "tracks.csv")
     header = list(islice(rows, 3))
-    at = _positions(folder / "tracks.csv", header)
-    tags, durations_s, torn = {}, {}, 0
+    position_by_column = _positions(folder / "tracks.csv", header)
+    tags, durations_s, malformed_rows = {}, {}, 0
     for row in rows:
         if len(row) != len(header[0]) or _count(row[0]) is None:
-            torn += bool(row)
-            continue  # its track is told by its file's own tags
-        said = {name: row[position] for name, position in at.items()}
-        tags[int(row[0])] = _tags(said, genres)
-        if (duration := _count(said["duration"])) is not None:
+            malformed_rows += bool(row)
+            continue  # the track keeps its file's own tags
+        cells = {column: row[position] for column, position in position_by_column.items()}
+        tags[int(row[0])] = _tags(cells, genres)
+        if (duration := _count(cells["duration"])) is not None:
             durations_s[int(row[0])] = float(duration)
     if not tags:
         raise NotFMA(f"{folder / 'tracks.csv'} has no rows of tracks")
-    return Metadata(tags, durations_s, torn)
+    return Metadata(tags, durations_s, malformed_rows)
 
 
 def _rows(file: Path) -> Iterator[list[str]]:
@@ -89,10 +90,11 @@ def _rows(file: Path) -> Iterator[list[str]]:
             "batch/download_fma.py --subset metadata"
         ) from error
     except csv.Error as error:
-        raise NotFMA(f"{file} is no CSV: {error}") from error
+        raise NotFMA(f"{file} is not a CSV file: {error}") from error
 
 
 def _positions(file: Path, header: list[list[str]]) -> dict[str, int]:
+    """Position in a row by column."""
     pairs = list(zip(*header[:2], strict=False)) if len(header) == 3 else []
     missing = [".".join(pair) for pair in COLUMNS.values() if pair not in pairs]
     if missing:
@@ -101,26 +103,27 @@ def _positions(file: Path, header: list[list[str]]) -> dict[str, int]:
 
 
 def _genre_titles(rows: Iterator[list[str]]) -> dict[int, str]:
+    """A genre's title by its number."""
     header = next(rows, [])
     if "genre_id" not in header or "title" not in header:
         raise NotFMA(f"genres.csv has the columns {', '.join(header)[:200]}, expected genre_id and title among them")
     number, title = header.index("genre_id"), header.index("title")
-    whole = [row for row in rows if len(row) == len(header) and _count(row[number]) is not None]
-    return {int(row[number]): row[title] for row in whole}
+    well_formed = [row for row in rows if len(row) == len(header) and _count(row[number]) is not None]
+    return {int(row[number]): row[title] for row in well_formed}
 
 
-def _tags(said: Mapping[str, str], genres: Mapping[int, str]) -> dict[str, Any]:
-    """The columns of TRACKS that are known, from the cells of one row."""
+def _tags(cells: Mapping[str, str], genres: Mapping[int, str]) -> dict[str, Any]:
+    """The columns of TRACKS that are known.  cells : of one row, by the names of COLUMNS"""
     names = ("title", "artist", "album", "genre", "composer", "licence", "split", "subset")
-    found: dict[str, Any] = {name: cleaned(said[name]) for name in names}
-    found["track_number"] = _count(said["track_number"]) or None
-    found["listens"] = _count(said["listens"])
-    found["year"] = year(said["recorded"]) or year(said["released"])
-    numbers = (int(number) for number in re.findall(r"\d+", said["genres"]))
-    found["genres"] = tuple(genres[number] for number in numbers if number in genres) or None
-    return {name: value for name, value in found.items() if value is not None}
+    tags: dict[str, Any] = {name: cleaned(cells[name]) for name in names}
+    tags["track_number"] = _count(cells["track_number"]) or None
+    tags["listens"] = _count(cells["listens"])
+    tags["year"] = year(cells["recorded"]) or year(cells["released"])
+    numbers = (int(number) for number in re.findall(r"\d+", cells["genres"]))
+    tags["genres"] = tuple(genres[number] for number in numbers if number in genres) or None
+    return {name: value for name, value in tags.items() if value is not None}
 
 
 def _count(text: str) -> int | None:
-    """A whole number; FMA writes -1 for what is missing."""
+    """A whole number; None for other text, such as the -1 that FMA writes for missing values."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

@@ -1,38 +1,33 @@
-"""How many bytes of a long transfer are done: a bar in a terminal, plain lines in a log."""
+"""Progress of a transfer in bytes: a bar in a terminal, a line every 30 s in a log."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import time
 from types import TracebackType
 from typing import Any
 
-from batch.progress import LINE_S, duration
+from batch.progress import LINE_INTERVAL_S, duration_text, terminal_columns
 
 
 class Meter:
-    """Bytes done of a transfer. A bar is drawn on the standard error, lines go to the standard output.
+    """Shows the bytes of a transfer: a bar on the standard error, or lines on the standard output.
 
-    label : what is being done
-    total : bytes in all, None where it is not known
-    done : bytes that were there before
+    label : what is transferred
+    total : bytes in all, None where unknown
+    done : bytes transferred by an earlier run
     """
 
     def __init__(self, label: str, total: int | None, done: int = 0) -> None:
-        self._label, self._total, self._done, self._before = label, total, done, done
+        self._label, self._total, self._done, self._done_before = label, total, done, done
         self._bar: Any = None
-        self._started = self._told = time.monotonic()
+        self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Meter:
-        # Spark hands a job's output on by a pipe, so spark-submit.sh tells whether there is a terminal at its end.
-        columns = os.environ.get("PROGRESS_COLUMNS", "")
-        if columns.isdigit() or sys.stderr.isatty():
+        columns = terminal_columns()
+        if columns is not None:
             from tqdm import tqdm
 
-            # tqdm draws nothing in a terminal that says it has 0 columns and rows; get_terminal_size takes 80 and 24 then.
-            width, height = shutil.get_terminal_size()
             self._bar = tqdm(
                 desc=self._label,
                 total=self._total,
@@ -40,40 +35,46 @@ class Meter:
                 unit="B",
                 unit_scale=True,
                 unit_divisor=1024,
-                ncols=int(columns) if columns.isdigit() else width,
-                nrows=height,
+                ncols=columns,
+                nrows=shutil.get_terminal_size().lines,  # tqdm draws nothing where the terminal says that it has 0 rows
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
         elif error is None:
-            self._line()
+            self._print_line()
 
     def add(self, count: int) -> None:
-        """`count` more bytes are done."""
+        """Counts further bytes."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif time.monotonic() - self._told >= LINE_S:
-            self._line()
+        elif time.monotonic() - self._last_line >= LINE_INTERVAL_S:
+            self._print_line()
 
-    def _line(self) -> None:
-        self._told = time.monotonic()
-        print(f"  {self._label}: {line(self._done, self._total, self._before, self._told - self._started)}", flush=True)
-
-
-def line(done: int, total: int | None, before: int, seconds: float) -> str:
-    """`3.2 GiB of 7.2 GiB, 11.0 MiB a second, 6 min 12 s left`; the rate is that of the bytes since `before`."""
-    rate = (done - before) / seconds if seconds > 0 else 0.0
-    shown = f"{size(done)} of {size(total)}" if total is not None else size(done)
-    shown += f", {size(rate)} a second" if rate else ""
-    return f"{shown}, {duration((total - done) / rate)} left" if rate and total is not None and done < total else shown
+    def _print_line(self) -> None:
+        self._last_line = time.monotonic()
+        text = byte_progress_text(self._done, self._total, self._done_before, self._last_line - self._started)
+        print(f"  {self._label}: {text}", flush=True)
 
 
-def size(count: float) -> str:
-    """`812 B`, `342.0 MiB`, `7.2 GiB`."""
+def byte_progress_text(done: int, total: int | None, done_before: int, seconds: float) -> str:
+    """`3.2 GiB of 7.2 GiB, 11.0 MiB a second, 6 min 12 s left`; the rate is of the bytes since `done_before`."""
+    rate = (done - done_before) / seconds if seconds > 0 else 0.0
+    text = f"{size_text(done)} of {size_text(total)}" if total is not None else size_text(done)
+    if rate:
+        text += f", {size_text(rate)} a second"
+        if total is not None and done < total:
+            text += f", {duration_text((total - done) / rate)} left"
+    return text
+
+
+def size_text(count: float) -> str:
+    """Bytes with a unit: `812 B`, `342.0 MiB`, `7.2 GiB`."""
     if count < 1024:
         return f"{count:.0f} B"
     for unit in ("KiB", "MiB", "GiB"):

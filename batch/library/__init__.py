@@ -1,0 +1,11 @@
+"""A music library: its files, its tracks, and the tables made of them.
+
+files          the audio files below a folder
+object_store   the audio files below a URI (S3, GCS, …), and local copies of them
+listing        either of the two, by the library's name
+extraction     the table `features`, and the pandas UDF that reads files
+tracks         the table `tracks`
+identity       the rules by which a file gets its track id
+rejected       the table `rejected_tracks`
+labels         names of genres and artists, normalised and as integer codes
+"""

@@ -1,7 +1,7 @@
-"""The table `features`: the pandas UDF that carries `audio.track` to the cluster.
+"""The pandas UDF that reads files, and the table `features`.
 
-Paths travel, never audio. A worker hashes a file first and decodes it only when its content is new; both in a process of
-its own, since a file that hangs or crashes a decoder must cost that file and nothing else.
+Paths travel to the executors, never audio. A file is hashed first and decoded only where its content is new. Both happen in a
+reading process beside Spark's Python worker (batch.audio.worker), so that a file that hangs or crashes a decoder costs one file.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, FloatType, StringType, StructField, StructType
 
-from batch.audio.worker import Isolated, Lost, NotStarted
-from batch.library.object_store import Copies
-from batch.library.tracks import FILE, TAGS
+from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
+from batch.library.object_store import LocalCopy
+from batch.library.tracks import FILE, FILE_TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,61 +34,62 @@ FEATURES = StructType(
         StructField("extractor_version", StringType()),
     ]
 )
-"""One row a track: 189 numbers as `batch.audio.features.features` gives them, 140 where they are FMA's own."""
+"""One row per track. `vector` has the 189 numbers of `batch.audio.features.features`, or FMA's 140 published ones."""
 
 FEATURES_OF_CONTENT = StructType([*FEATURES.fields, StructField("sha256", StringType())])
-"""FEATURES as extraction writes them: with the content that they are of, by which it knows whether they are a track's still."""
+"""FEATURES as extraction writes them, with the hash of the content that they were computed from."""
 
 OUTCOMES = StructType(
     [
         *FILE.fields,
         StructField("sha256", StringType()),
-        *TAGS.fields,
+        *FILE_TAGS.fields,
         StructField("duration_s", DoubleType()),
         StructField("vector", ArrayType(FloatType())),
         StructField("reason", StringType()),
         StructField("detail", StringType()),
     ]
 )
-"""One row a file: tags and vector, or the reason why not. Content that was known before has no vector."""
+"""One row per file: tags and vector, or the reason of its rejection. Content that was known before has no vector."""
 
-PATIENCE_S = 60.0
-"""Seconds that a file may take, besides what its size explains."""
-SLOWEST_DISK = 2e6
-"""Bytes a second that reading a file may take at worst."""
+BASE_TIMEOUT_S = 60.0
+"""Seconds in which a file must be read; its size divided by SLOWEST_DISK_BYTES_PER_S is added."""
+SLOWEST_DISK_BYTES_PER_S = 2e6
 
 
 def outcomes(
     files: DataFrame,
     root: str,
-    known: Broadcast[frozenset[str]],
+    known_contents: Broadcast[frozenset[str]],
     middle_s: float | None,
-    done: tuple[Accumulator[int], Accumulator[int]],
+    files_done: Accumulator[int],
+    files_rejected: Accumulator[int],
 ) -> DataFrame:
-    """What became of each file: (path, size, mtime_ns) in, OUTCOMES out.
+    """The result of reading each file: FILE in, OUTCOMES out.
 
-    known : sha256 of contents that have their features already, shared with the workers
-    done : counters of files, and of files refused among them
+    known_contents : sha256 of contents that need no decoding
+    middle_s : seconds around a file's middle that are decoded; None: all of it
+    files_done, files_rejected : counters that the tasks add to
     """
-    patience_s = PATIENCE_S
+    timeout_s = BASE_TIMEOUT_S
 
-    def read(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def read_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
         for batch in batches:
             rows = [
-                outcome(path, size, mtime_ns, root, known.value, middle_s, patience_s)
+                outcome(path, size, mtime_ns, root, known_contents.value, middle_s, timeout_s)
                 for path, size, mtime_ns in zip(batch["path"], batch["size"], batch["mtime_ns"], strict=True)
             ]
-            done[0].add(len(rows))
-            done[1].add(sum(row["reason"] is not None for row in rows))
+            files_done.add(len(rows))
+            files_rejected.add(sum(row["reason"] is not None for row in rows))
             yield pd.DataFrame(rows, columns=OUTCOMES.names).astype({"track_number": "Int32", "year": "Int32"})
 
-    return files.mapInPandas(read, OUTCOMES)
+    return files.mapInPandas(read_batches, OUTCOMES)
 
 
 def features(outcomes: DataFrame, ids: DataFrame, extractor_version: str) -> DataFrame:
-    """The rows of FEATURES_OF_CONTENT: one for each track among the outcomes whose file was decoded.
+    """FEATURES_OF_CONTENT: one row for each track of which a file was decoded.
 
     outcomes : OUTCOMES;  ids : (path, track_id)
     """
@@ -106,65 +107,73 @@ def outcome(
     size: int,
     mtime_ns: int,
     root: str,
-    known: frozenset[str],
+    known_contents: frozenset[str],
     middle_s: float | None,
-    patience_s: float = PATIENCE_S,
+    timeout_s: float = BASE_TIMEOUT_S,
 ) -> dict[str, Any]:
-    """A row of OUTCOMES for one file; never raises for what a file may hold or do to its reader."""
+    """A row of OUTCOMES for one file.
+
+    Whatever is wrong with the file becomes a reason and a detail. Raises WorkerNotStarted.
+    """
     from batch.audio.decoding import UnreadableAudio
 
     row: dict[str, Any] = dict.fromkeys(OUTCOMES.names)
     row |= {"path": path, "size": size, "mtime_ns": mtime_ns}
-    ask, limit_s = _reader(), patience_s + size / SLOWEST_DISK
+    worker, limit_s = _worker(), timeout_s + size / SLOWEST_DISK_BYTES_PER_S
     try:
-        row["sha256"] = ask("hash", path, limit_s=limit_s)
-        row |= ask("tags" if row["sha256"] in known else "track", path, root, middle_s, limit_s=limit_s)
-    except (UnreadableAudio, Lost) as error:
+        row["sha256"] = worker("hash", path, limit_s=limit_s)
+        part = "tags" if row["sha256"] in known_contents else "track"
+        row |= worker(part, path, root, middle_s, limit_s=limit_s)
+    except (UnreadableAudio, WorkerTerminated) as error:
         row |= {"reason": error.reason, "detail": error.detail}
     except FileNotFoundError:
-        row |= {"reason": "unreadable", "detail": "the file vanished while the library was read"}
+        row |= {"reason": "unreadable", "detail": "the file was deleted while the library was read"}
     except MemoryError:
-        row |= {"reason": "out of memory", "detail": "it takes more memory than a track is given"}
+        row |= {"reason": "out of memory", "detail": "reading it takes more memory than a file may use"}
     except OSError as error:
         row |= {"reason": "unreadable", "detail": error.strerror or str(error)}
-    except NotStarted:
+    except WorkerNotStarted:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a file makes a parser stumble over costs that file
+    except Exception as error:  # noqa: BLE001 - a parser may raise anything on a damaged file
         row |= {"reason": "failed", "detail": f"{type(error).__name__}: {error}"}
     return row
 
 
-def answer(what: str, path: str, root: str = "", middle_s: float | None = None) -> Any:
-    """What the reading process is asked: a file's `hash`, its `tags`, or all of its `track`. Raises what is wrong with it."""
-    from batch.audio import features
-    from batch.audio.tags import tags
+def read_file(part: str, path: str, root: str = "", middle_s: float | None = None) -> Any:
+    """Entry point of the reading process: a part of what a file holds.
 
-    file = _copies().of(path)
-    if what == "hash":
+    part : "hash" → sha256 as hex digits; "tags" → columns of FILE_TAGS; "track" → these, `vector` and `duration_s`
+    Raises UnreadableAudio, OSError.
+    """
+    from batch.audio import features
+    from batch.audio.tags import file_tags
+
+    file = _local_copy().fetch(path)
+    if part == "hash":
         with open(file, "rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
-    found: dict[str, Any] = {}
-    if what == "track":
-        found["vector"], found["duration_s"] = features.track(file, middle_s)
-        if not _finite(found["vector"]):
+    columns: dict[str, Any] = {}
+    if part == "track":
+        columns["vector"], columns["duration_s"] = features.track(file, middle_s)
+        if not _is_finite(columns["vector"]):
             raise features.UnreadableAudio("not finite", "its features are not all finite numbers")
-    return found | asdict(tags(PurePosixPath(path), PurePosixPath(root), file))
+    return columns | asdict(file_tags(PurePosixPath(path), PurePosixPath(root), file))
 
 
 @lru_cache
-def _copies() -> Copies:
-    copies = Copies()
-    atexit.register(copies.clear)
-    return copies
+def _local_copy() -> LocalCopy:
+    copy = LocalCopy()
+    atexit.register(copy.remove)
+    return copy
 
 
 @lru_cache
-def _reader() -> Isolated:
-    """The worker's reading process; it lives as long as the worker, and is replaced when a file takes it along."""
-    return Isolated("batch.library.extraction:answer", "batch.audio.features:warm_up")
+def _worker() -> Worker:
+    """The reading process of this Python worker."""
+    return Worker("batch.library.extraction:read_file", "batch.audio.features:warm_up")
 
 
-def _finite(vector: Any) -> bool:
+def _is_finite(vector: Any) -> bool:
     import numpy as np
 
     return bool(np.isfinite(vector).all())

@@ -1,4 +1,4 @@
-"""The audio files under a folder: found once, each with what tells whether it has changed."""
+"""The audio files below a folder, each with size and time of change."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SUFFIXES = frozenset({".mp3", ".ogg", ".oga", ".flac", ".wav", ".opus", ".aif", 
 
 
 class LibraryNotFound(FileNotFoundError):
-    """The library's folder is missing, no folder, or cannot be listed."""
+    """The library's folder does not exist, is no folder, or cannot be listed."""
 
 
 class EmptyLibrary(ValueError):
-    """The library's folder holds no audio file."""
+    """The library holds no audio file."""
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A file with an audio suffix: absolute path, size in bytes, time of last change in nanoseconds."""
+    """A file with an audio suffix: absolute path (or URI), size in bytes, time of last change in nanoseconds."""
 
     path: str
     size: int
@@ -30,8 +30,8 @@ class AudioFile:
 
 
 @dataclass(frozen=True)
-class Unusable:
-    """A file or folder that could not even be looked at."""
+class UnusablePath:
+    """A file, link or folder that could not be listed; `reason` and `detail` as in the table `rejected_tracks`."""
 
     path: str
     reason: str
@@ -54,7 +54,10 @@ def library_root(folder: str | os.PathLike[str]) -> Path:
 
 
 def library_name(folder: str) -> str:
-    """What the column `library` says for tracks of a folder: its absolute path with links resolved; a URI without a last /."""
+    """The value of the column `library` for a folder or URI: the absolute path with links resolved, or the URI without a last /.
+
+    Raises LibraryNotFound for a file:// URI that names another host.
+    """
     if folder.startswith("file://"):
         parts = urlsplit(folder)
         if parts.hostname not in (None, "localhost"):
@@ -63,45 +66,51 @@ def library_name(folder: str) -> str:
     return folder.rstrip("/") if "://" in folder else str(Path(folder).expanduser().resolve())
 
 
-def scan(root: Path) -> tuple[list[AudioFile], list[Unusable]]:
-    """All audio files below a folder, sorted by path, and what could not be looked at.
+def scan(root: Path) -> tuple[list[AudioFile], list[UnusablePath]]:
+    """All audio files below a folder, and the paths that could not be listed; both sorted by path.
 
-    Follows symbolic links, each folder once. Raises EmptyLibrary where no file has an audio suffix, so that a library
-    of which nothing is in reach is not taken for one whose tracks are gone; LibraryNotFound where the folder cannot be listed.
+    Follows symbolic links, each folder once. Raises LibraryNotFound where the root cannot be listed; EmptyLibrary where no file
+    has an audio suffix, so that a disk that is not mounted is not taken for a library whose tracks were all deleted.
     """
     files: list[AudioFile] = []
-    unusable: list[Unusable] = []
-    for found in _walk(root):
-        (files if isinstance(found, AudioFile) else unusable).append(found)  # type: ignore[arg-type]
-    if any(one.path == os.fspath(root) for one in unusable):
+    unusable: list[UnusablePath] = []
+    for entry in _walk(root):
+        if isinstance(entry, AudioFile):
+            files.append(entry)
+        else:
+            unusable.append(entry)
+    if any(entry.path == os.fspath(root) for entry in unusable):
         raise LibraryNotFound(f"{root} cannot be listed: {unusable[0].detail}")
     if not files:
-        kinds = " ".join(sorted(SUFFIXES))
-        some = f"; {len(unusable)} could not be looked at, the first is {unusable[0].path}" if unusable else ""
-        raise EmptyLibrary(f"no audio in {root}: looked in all its folders for files ending in {kinds}{some}")
-    return sorted(files, key=lambda file: file.path), sorted(unusable, key=lambda found: found.path)
+        suffixes = " ".join(sorted(SUFFIXES))
+        hint = f"; {len(unusable)} could not be looked at, the first is {unusable[0].path}" if unusable else ""
+        raise EmptyLibrary(f"no audio in {root}: looked in all its folders for files ending in {suffixes}{hint}")
+    return sorted(files, key=lambda file: file.path), sorted(unusable, key=lambda entry: entry.path)
 
 
-def _walk(root: Path) -> Iterator[AudioFile | Unusable]:
+def _walk(root: Path) -> Iterator[AudioFile | UnusablePath]:
     seen: set[tuple[int, int]] = set()
-    waiting = [os.fspath(root)]
-    while waiting:
-        folder = waiting.pop()
+    pending = [os.fspath(root)]
+    while pending:
+        folder = pending.pop()
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:  # a symbolic link back up, or a second way in
+            if (
+                status.st_dev,
+                status.st_ino,
+            ) in seen:  # a symbolic link to a parent, or a second link to the same folder
                 continue
             seen.add((status.st_dev, status.st_ino))
             entries = list(os.scandir(folder))
         except OSError as error:
-            yield Unusable(_shown(folder), "unreadable", error.strerror or str(error))
+            yield UnusablePath(_printable(folder), "unreadable", error.strerror or str(error))
             continue
         for entry in entries:
             if entry.name.startswith("."):
-                continue  # hidden: trash cans, macOS resource forks, another program's unfinished files
+                continue  # hidden: trash folders, macOS resource forks, unfinished files of other programs
             if _is_folder(entry):
-                waiting.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES or _dangles(entry):
+                pending.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES or _is_dangling(entry):
                 yield _audio_file(entry)
 
 
@@ -112,25 +121,25 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _dangles(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a link to nothing: what was there may have been a folder of music, on a disk that is away."""
+def _is_dangling(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a symbolic link to nothing, such as to a folder of music on a disk that is not mounted."""
     return entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _audio_file(entry: os.DirEntry[str]) -> AudioFile | Unusable:
-    if _shown(entry.path) != entry.path:
-        return Unusable(_shown(entry.path), "undecodable name", "the file's name is not UTF-8; rename it")
+def _audio_file(entry: os.DirEntry[str]) -> AudioFile | UnusablePath:
+    if _printable(entry.path) != entry.path:
+        return UnusablePath(_printable(entry.path), "undecodable name", "the file's name is not UTF-8; rename it")
     try:
         status = entry.stat()
     except OSError as error:
         if entry.is_symlink():
-            return Unusable(entry.path, "broken link", f"points to {_shown(os.readlink(entry.path))}")
-        return Unusable(entry.path, "unreadable", error.strerror or str(error))
+            return UnusablePath(entry.path, "broken link", f"points to {_printable(os.readlink(entry.path))}")
+        return UnusablePath(entry.path, "unreadable", error.strerror or str(error))
     if not stat.S_ISREG(status.st_mode):
-        return Unusable(entry.path, "unreadable", "a pipe, socket or device, expected a file")
+        return UnusablePath(entry.path, "unreadable", "a pipe, socket or device, expected a file")
     return AudioFile(entry.path, status.st_size, status.st_mtime_ns)
 
 
-def _shown(path: str) -> str:
-    """The path as text that every table can hold; bytes that are not UTF-8 appear as \\udcxx."""
+def _printable(path: str) -> str:
+    """The path as valid Unicode, which every table can store; bytes that are not UTF-8 become \\udcxx."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

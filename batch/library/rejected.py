@@ -1,4 +1,4 @@
-"""The table `rejected_tracks`: what could not be used, why, and whether it is worth another look."""
+"""The table `rejected_tracks`: files that could not be used, and why."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ REJECTED_TRACKS = StructType(
         StructField("rejected_at", TimestampType()),
     ]
 )
-"""One row a file that could not be used, with its reason."""
+"""One row per file that could not be used. `reason` is one of a few fixed words, `detail` a sentence."""
 
-RETRIED = frozenset({"unreadable", "timeout", "crashed", "out of memory"})
-"""Reasons that may lie in the machine and not in the content: such files are tried again at every run."""
+RETRIED_REASONS = frozenset({"unreadable", "timeout", "crashed", "out of memory"})
+"""Reasons that may lie in the machine and not in the content: such files are read again in every run."""
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedTrack:
     """A row of `rejected_tracks`."""
 
     library: str
@@ -46,29 +46,29 @@ class Rejected:
 
     @property
     def file(self) -> AudioFile:
-        """The file as it was when it was refused."""
+        """The file as it was when it was rejected."""
         return AudioFile(self.path, self.size, self.mtime_ns)
 
-    def stands_for(self, file: AudioFile | None, extractor_version: str) -> bool:
-        """Whether the file, unchanged, would be refused again by this version."""
-        return file == self.file and self.reason not in RETRIED and self.extractor_version == extractor_version
+    def still_applies(self, file: AudioFile | None, extractor_version: str) -> bool:
+        """Whether this extractor version would reject the file again without reading it: it has not changed since."""
+        return file == self.file and self.reason not in RETRIED_REASONS and self.extractor_version == extractor_version
 
 
-def rejected(spark: SparkSession, location: str, library: str) -> dict[str, Rejected]:
-    """The library's rows by path."""
+def rejected_by_path(spark: SparkSession, location: str, library: str) -> dict[str, RejectedTrack]:
+    """A library's rows."""
     rows = table(spark, location, REJECTED_TRACKS).where(F.col("library") == library).collect()
-    return {row.path: Rejected(**row.asDict()) for row in rows}
+    return {row.path: RejectedTrack(**row.asDict()) for row in rows}
 
 
-def keep(spark: SparkSession, location: str, rows: Iterable[Rejected]) -> None:
-    """Adds or replaces rows."""
+def upsert_rejected(spark: SparkSession, location: str, rows: Iterable[RejectedTrack]) -> None:
+    """Inserts rows, or updates those of the same library and path."""
     values = [asdict(row) for row in rows]
     if values:
         upsert(spark.createDataFrame(values, REJECTED_TRACKS), location, ["library", "path"])
 
 
-def forget(spark: SparkSession, location: str, rows: Iterable[Rejected]) -> None:
-    """Removes rows: their files are gone, or good by now."""
+def remove_rejected(spark: SparkSession, location: str, rows: Iterable[RejectedTrack]) -> None:
+    """Removes rows whose files were deleted or could be read since."""
     keys = [(row.library, row.path) for row in rows]
     if keys:
         remove(spark.createDataFrame(keys, "library string, path string"), location)

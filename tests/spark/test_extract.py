@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, clip, features
-from batch.extract import Found, Summary, extract
+from batch.extract import ExtractionSummary, LibraryScan, extract
 from batch.lake import version
-from batch.library.listing import scanned
+from batch.library.listing import library_files
 from conf.settings import Lake, settings
 
 RATE = 22_050
@@ -51,8 +51,8 @@ def music(tmp_path: Path) -> Path:
 def test_tables_follow_the_library(spark: SparkSession, music: Path, tmp_path: Path) -> None:
     lake = Lake(root=str(tmp_path / "lake"))
 
-    def run() -> Summary:
-        return extract(spark, Found(*scanned(str(music))), settings(lake=lake))
+    def run() -> ExtractionSummary:
+        return extract(spark, LibraryScan(*library_files(str(music))), settings(lake=lake))
 
     def rows(name: str) -> list[dict]:  # type: ignore[type-arg]
         return [row.asDict(recursive=True) for row in spark.read.format("delta").load(lake.table(name)).collect()]

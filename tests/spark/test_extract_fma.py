@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from batch.extract import Found, extract
+from batch.extract import LibraryScan, extract
 from batch.fma import metadata as fma
 from batch.fma import published_features
 from batch.lake import version
-from batch.library.listing import scanned
+from batch.library.listing import library_files
 from conf.settings import Lake, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -48,7 +48,7 @@ def test_a_clip_has_its_number_and_what_fma_says_of_it(spark: SparkSession, tmp_
     chosen = settings(lake=Lake(root=str(tmp_path / "lake")))
 
     def run() -> str:
-        return str(extract(spark, Found(*scanned(str(music)), fma.metadata(said)), chosen))
+        return str(extract(spark, LibraryScan(*library_files(str(music)), fma.metadata(said)), chosen))
 
     assert run() == "3 extracted, 0 unchanged, 0 rejected"
     columns = ("title", "track_id", "artist", "genre", "genres", "split", "subset", "licence", "listens")
@@ -87,8 +87,8 @@ def test_published_features_are_tracks_without_audio(spark: SparkSession, tmp_pa
     vectors: dict[int, np.ndarray | None] = {2: random.normal(size=140), 5: random.normal(size=140), 7: None}
 
     def run() -> str:
-        given = published_features.published(str(features_csv(folder / "features.csv", vectors)), None)
-        return str(published_features.take(spark, given, lake))
+        given = published_features.read(str(features_csv(folder / "features.csv", vectors)), None)
+        return str(published_features.update_tables(spark, given, lake))
 
     assert run() == "2 extracted, 0 unchanged, 1 rejected"
     library = str(folder.resolve() / "features.csv")
@@ -111,4 +111,4 @@ def test_published_features_are_tracks_without_audio(spark: SparkSession, tmp_pa
 
     other = features_csv(metadata(tmp_path / "other") / "features.csv", {2: random.normal(size=140)})
     with pytest.raises(ValueError, match=r"1 track ids of .* belong to .* choose another OVERTONE_HOME"):
-        published_features.take(spark, published_features.published(str(other), None), lake)
+        published_features.update_tables(spark, published_features.read(str(other), None), lake)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from batch.extract import Found, extract
+from batch.extract import LibraryScan, extract
 from batch.library import extraction
-from batch.library.listing import scanned
+from batch.library.listing import library_files
 from conf.settings import Lake, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,7 +37,7 @@ def test_twenty_spoiled_files_are_tracks_or_told_and_the_good_ones_are_all_there
     spoiled = mutated_files(music / "spoiled", 20)
     good = [whole_file(music / f"good {number}.flac", 900 + number) for number in range(3)]
     lake = Lake(root=str(tmp_path / "lake"))
-    summary = extract(spark, Found(*scanned(str(music))), settings(lake=lake))
+    summary = extract(spark, LibraryScan(*library_files(str(music))), settings(lake=lake))
     refused = rejected(spark, lake)
     assert summary.extracted + summary.rejected == len(spoiled) + len(good)
     assert summary.rejected == len(refused) > 0
@@ -54,11 +54,11 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file(
         whole_file(music / f"good {number}.flac", number)
     for name in ("hangs.mp3", "kills.mp3"):
         whole_file(music / name, 50)
-    found = Found(*scanned(str(music)))
+    found = LibraryScan(*library_files(str(music)))
     for name in ("hangs.mp3", "kills.mp3"):  # a pipe into which nobody writes: whoever opens it waits for ever
         (music / name).unlink()
         os.mkfifo(music / name)
-    monkeypatch.setattr(extraction, "PATIENCE_S", 6.0)
+    monkeypatch.setattr(extraction, "BASE_TIMEOUT_S", 6.0)
     killer = threading.Thread(target=kill_the_reader_of, args=(music / "kills.mp3",), daemon=True)
     killer.start()
     lake = Lake(root=str(tmp_path / "lake"))

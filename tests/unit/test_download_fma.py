@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.download_fma import PUBLISHED, Published, main
+from batch.download_fma import ARCHIVES, PublishedArchive, main
 from batch.fma.archive import DamagedArchive, UnsafeArchive, WrongContent, checksums, unpack
-from batch.fma.meter import line, size
+from batch.fma.meter import byte_progress_text, size_text
 
 CLIPS = {
     f"{number // 1000:03d}/{number:06d}.mp3": random.Random(number).randbytes(70_000) for number in (2, 5, 10, 1040)
@@ -105,8 +105,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     thread.join()
 
 
-def published(content: bytes, growth: float = 1.05) -> dict[str, Published]:
-    return dict(PUBLISHED) | {"small": Published(hashlib.sha1(content).hexdigest(), growth)}
+def published(content: bytes, growth: float = 1.05) -> dict[str, PublishedArchive]:
+    return dict(ARCHIVES) | {"small": PublishedArchive(hashlib.sha1(content).hexdigest(), growth)}
 
 
 def run(server: Server, to: Path, *more: str, content: bytes | None = None) -> int:
@@ -132,7 +132,7 @@ def test_an_archive_is_downloaded_verified_and_unpacked(
     assert server.asked == [("/fma/fma_small.zip", None)]
     assert (to / "fma_small.zip").read_bytes() == server.content
     assert (to / "fma_small.zip.sha1").read_text() == f"{hashlib.sha1(server.content).hexdigest()}  fma_small.zip\n"
-    assert f"fma_small: 6 files, {size(280_000 + 7 + 4 * 57)}" in capsys.readouterr().out
+    assert f"fma_small: 6 files, {size_text(280_000 + 7 + 4 * 57)}" in capsys.readouterr().out
 
 
 def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
@@ -472,6 +472,8 @@ def test_a_terminal_of_unknown_width_gets_a_bar() -> None:
 
 def test_a_line_tells_bytes_rate_and_time_left() -> None:
     gib = 1 << 30
-    assert line(3 * gib, 7 * gib, 2 * gib, 100.0) == "3.0 GiB of 7.0 GiB, 10.2 MiB a second, 6 min 40 s left"
-    assert line(7 * gib, 7 * gib, 0, 100.0) == "7.0 GiB of 7.0 GiB, 71.7 MiB a second"
-    assert line(512, None, 0, 0.0) == "512 B"
+    assert (
+        byte_progress_text(3 * gib, 7 * gib, 2 * gib, 100.0) == "3.0 GiB of 7.0 GiB, 10.2 MiB a second, 6 min 40 s left"
+    )
+    assert byte_progress_text(7 * gib, 7 * gib, 0, 100.0) == "7.0 GiB of 7.0 GiB, 71.7 MiB a second"
+    assert byte_progress_text(512, None, 0, 0.0) == "512 B"

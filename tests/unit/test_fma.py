@@ -30,7 +30,7 @@ def folder(tmp_path: Path, tracks: str = HEADER + ROWS, genres: str = GENRES) ->
 
 def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
     found = metadata.metadata(folder(tmp_path))
-    assert found.of("/fma_small/000/000002.mp3") == (
+    assert found.id_and_tags("/fma_small/000/000002.mp3") == (
         "2",
         {
             "title": "Food",
@@ -61,20 +61,20 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
         "split": "test",
         "subset": "large",
     }
-    assert found.of("000/000003.mp3") == ("3", expected)
-    assert found.of("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
+    assert found.id_and_tags("000/000003.mp3") == ("3", expected)
+    assert found.id_and_tags("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
 
 
 def test_other_files_are_none_of_fmas(tmp_path: Path) -> None:
     found = metadata.metadata(folder(tmp_path))
     for path in ("/000/2.mp3", "/music/000002.mp3", "/001/000002.mp3", "/000/a000002.mp3", "/000/000002/song.mp3"):
-        assert found.of(path) == (None, {})
+        assert found.id_and_tags(path) == (None, {})
 
 
 def test_torn_rows_are_counted_and_their_clips_keep_their_numbers(tmp_path: Path) -> None:
     found = metadata.metadata(folder(tmp_path))
-    assert found.torn == 2
-    assert found.of("/fma_small/000/000004.mp3") == ("4", {})
+    assert found.malformed_rows == 2
+    assert found.id_and_tags("/fma_small/000/000004.mp3") == ("4", {})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def features_csv(
 def test_published_features_stand_in_our_order(tmp_path: Path) -> None:
     row = ["9.0", *(f"{value}.5" for value in range(140))]
     path = features_csv(folder(tmp_path) / "features.csv", {2: row, 3: [""] * 141})
-    found = published_features.published(str(path), None)
+    found = published_features.read(str(path), None)
     assert (found.library, found.ids, found.vectors.shape) == (str(path.resolve()), ["2", "3"], (2, 140))
     # the file has kurtosis, max, mean, median, min, skew, std; we have mean, std, skew, kurtosis, median, min, max
     assert [float(found.vectors[0, 20 * at]) for at in range(7)] == [40.5, 120.5, 100.5, 0.5, 60.5, 80.5, 20.5]
@@ -125,19 +125,19 @@ def test_other_tables_are_not_fmas_features(tmp_path: Path) -> None:
     with pytest.raises(
         metadata.NotFMA, match=r"its rows begin with a, 1; expected feature, statistics, number, track_id"
     ):
-        published_features.published(str(path), None)
+        published_features.read(str(path), None)
     with pytest.raises(metadata.NotFMA, match=r"20 columns missing, the first is mfcc.mean.01"):
-        published_features.published(str(features_csv(path, {2: ["1"] * 121}, ("kurtosis", "max"))), None)
+        published_features.read(str(features_csv(path, {2: ["1"] * 121}, ("kurtosis", "max"))), None)
     with pytest.raises(metadata.NotFMA, match=r"2 rows and 1 track ids|not FMA's features.csv"):
         path.write_text(features_csv(path, {2: ["1.0"] * 141}).read_text() + ",".join(["2", *["1.0"] * 141]) + "\n")
-        published_features.published(str(path), None)
+        published_features.read(str(path), None)
     with pytest.raises(metadata.NotFMA, match="word"):
-        published_features.published(str(features_csv(path, {2: ["word"] * 141})), None)
+        published_features.read(str(features_csv(path, {2: ["word"] * 141})), None)
     with pytest.raises(metadata.NotFMA, match="without a track id, or with one below 0"):
-        published_features.published(str(features_csv(path, {-2: ["1.0"] * 141})), None)
+        published_features.read(str(features_csv(path, {-2: ["1.0"] * 141})), None)
 
 
 def test_a_torn_row_of_features_is_told_and_the_others_are_read(tmp_path: Path) -> None:
     path = features_csv(tmp_path / "features.csv", {2: ["1.0"] * 141, 3: ["1.0"] * 7, 5: ["2.0"] * 141})
-    found = published_features.published(str(path), None)
-    assert (found.ids, found.torn) == (["2", "5"], ("3",))
+    found = published_features.read(str(path), None)
+    assert (found.ids, found.malformed_ids) == (["2", "5"], ("3",))

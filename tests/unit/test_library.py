@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, Unusable, library_name, library_root, scan
+from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, UnusablePath, library_name, library_root, scan
 
 
 def put(path: Path, content: bytes = b"x") -> Path:
@@ -63,8 +63,8 @@ def test_a_broken_link_is_told_with_where_it_points(tmp_path: Path) -> None:
     (tmp_path / "b.mp3").symlink_to("nowhere.mp3")
     (tmp_path / "c.mp3").symlink_to("c.mp3")
     assert scan(tmp_path)[1] == [
-        Unusable(str(tmp_path / "b.mp3"), "broken link", "points to nowhere.mp3"),
-        Unusable(str(tmp_path / "c.mp3"), "broken link", "points to c.mp3"),
+        UnusablePath(str(tmp_path / "b.mp3"), "broken link", "points to nowhere.mp3"),
+        UnusablePath(str(tmp_path / "c.mp3"), "broken link", "points to c.mp3"),
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_library_of_which_nothing_is_in_reach_is_not_an_empty_one(tmp_path: Pa
     with pytest.raises(EmptyLibrary, match=r"1 could not be looked at, the first is .*disk"):
         scan(tmp_path)
     put(tmp_path / "a.mp3")
-    assert scan(tmp_path)[1] == [Unusable(str(tmp_path / "disk"), "broken link", "points to /nowhere/music")]
+    assert scan(tmp_path)[1] == [UnusablePath(str(tmp_path / "disk"), "broken link", "points to /nowhere/music")]
 
 
 def test_what_may_not_be_read_is_told() -> None:
@@ -130,7 +130,7 @@ def test_what_may_not_be_read_is_told() -> None:
         process.join()
         (root / "shut").chmod(0o755)
     assert [Path(file.path).name for file in files] == ["a.mp3", "b.mp3"]
-    assert unusable == [Unusable(f"{name}/shut", "unreadable", "Permission denied")]
+    assert unusable == [UnusablePath(f"{name}/shut", "unreadable", "Permission denied")]
 
 
 def scan_without_rights(root: Path, answer: Connection) -> None:

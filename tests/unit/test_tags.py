@@ -9,12 +9,12 @@ import mutagen
 import pytest
 from mutagen.id3 import ID3, TALB, TCOM, TCON, TDRC, TIT2, TPE1, TRCK, WCOP, WOAR
 
-from batch.audio.tags import Tags, tags
+from batch.audio.tags import FileTags, file_tags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutated_files import whole_file  # noqa: E402
 
-EXPECTED = Tags(
+EXPECTED = FileTags(
     "Food", "AWOL", "A Way Of Life", "Hip-Hop", "Nobody", 3, 2008, "https://creativecommons.org/licenses/by/4.0/"
 )
 FRAMES = [
@@ -42,7 +42,7 @@ def test_id3_is_read_wherever_it_is(suffix: str, tmp_path: Path) -> None:
     for frame in FRAMES:
         id3.add(frame)
     id3.save(path)
-    assert tags(path, tmp_path) == EXPECTED
+    assert file_tags(path, tmp_path) == EXPECTED
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "opus"])
@@ -57,7 +57,7 @@ def test_comments_are_read(suffix: str, tmp_path: Path) -> None:
         EXPECTED.licence,
     )
     file.save()
-    assert tags(path, tmp_path) == EXPECTED
+    assert file_tags(path, tmp_path) == EXPECTED
 
 
 def test_an_mp4_has_atoms(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_mp4_has_atoms(tmp_path: Path) -> None:
     file["\xa9nam"], file["\xa9ART"], file["\xa9alb"], file["\xa9gen"] = "Food", "AWOL", "A Way Of Life", "Hip-Hop"
     file["trkn"], file["\xa9day"], file["cprt"] = [(3, 12)], "2008", "CC BY"
     file.save()
-    found = tags(path, tmp_path)
+    found = file_tags(path, tmp_path)
     assert (found.title, found.artist, found.album, found.genre) == ("Food", "AWOL", "A Way Of Life", "Hip-Hop")
     assert (found.track_number, found.year, found.licence) == (3, 2008, "CC BY")
 
@@ -74,13 +74,15 @@ def test_an_mp4_has_atoms(tmp_path: Path) -> None:
 def test_without_tags_the_names_tell(tmp_path: Path) -> None:
     root = PurePosixPath("/music")
     file = whole_file(tmp_path / "a.flac", 1)
-    assert tags(root / "Ana" / "First\nalbum" / "01 Song.flac", root, file) == Tags("01 Song", "Ana", "First album")
-    assert tags(root / "Ana" / "Song.flac", root, file) == Tags("Song", "Ana")
-    assert tags(root / "Song.flac", root, file) == Tags("Song")
-    assert tags(root / "\n.flac", root, file) == Tags("Untitled")
+    assert file_tags(root / "Ana" / "First\nalbum" / "01 Song.flac", root, file) == FileTags(
+        "01 Song", "Ana", "First album"
+    )
+    assert file_tags(root / "Ana" / "Song.flac", root, file) == FileTags("Song", "Ana")
+    assert file_tags(root / "Song.flac", root, file) == FileTags("Song")
+    assert file_tags(root / "\n.flac", root, file) == FileTags("Untitled")
 
 
 def test_spoiled_tags_are_no_tags(tmp_path: Path) -> None:
     path = tmp_path / "Song.mp3"
     path.write_bytes(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + b"TIT2\xff\xff\xff\xff" * 20)
-    assert tags(path, tmp_path) == Tags("Song")
+    assert file_tags(path, tmp_path) == FileTags("Song")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from batch.library.files import AudioFile
-from batch.library.tracks import TRACKS, Catalogue, FileRead, Track
+from batch.library.identity import FileContent, TrackIdentities
+from batch.library.tracks import TRACKS, Track
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -24,7 +25,7 @@ def files(there: Mapping[str, str]) -> list[AudioFile]:
 
 
 class Visit:
-    """One look at a library: the catalogue is held against the files, and what is new to it is read."""
+    """One look at a library: the identities is held against the files, and what is new to it is read."""
 
     def __init__(
         self,
@@ -35,23 +36,25 @@ class Visit:
     ) -> None:
         known = list(known)
         pairs = [(track_id, digest) for digest, track_id in (elsewhere or {}).items()]
-        catalogue = Catalogue(ROOT, known, files(there), pairs)
-        waiting = catalogue.to_read({track.track_id for track in known}, {})
+        identities = TrackIdentities(ROOT, known, files(there), pairs)
+        waiting = identities.files_to_read({track.track_id for track in known}, {})
         self.read = [file.path.removeprefix(f"{ROOT}/") for file in waiting]
         contents = [there[name] for name in self.read]
         shas = [content if len(content) == 64 else sha(content) for content in contents]
         found = [
-            FileRead(file, digest, 1.0, {"title": content})
+            FileContent(file, digest, 1.0, {"title": content})
             for file, digest, content in zip(waiting, shas, contents, strict=True)
         ]
-        self.taken = catalogue.take(found, now)
-        self.lost = catalogue.missing(now)
+        self.taken = identities.assign(found, now)
+        self.lost = identities.remove_missing_files(now)
         after = {track.track_id: track for track in known}
         after |= {track.track_id: track for _, track in self.taken}
         after |= {track.track_id: track for track in self.lost}
         self.tracks = list(after.values())
         self.ids = {
-            file.path.removeprefix(f"{ROOT}/"): track.track_id for track in catalogue.present for file in track.files
+            file.path.removeprefix(f"{ROOT}/"): track.track_id
+            for track in identities.present_tracks
+            for file in track.files
         }
 
 
@@ -71,14 +74,14 @@ def test_an_unchanged_file_is_not_read_again() -> None:
 def test_a_track_without_current_features_is_read_again() -> None:
     first = Visit([], {"a.mp3": "one"}, MONDAY)
     there = files({"a.mp3": "one"})
-    assert Catalogue(ROOT, first.tracks, there).to_read(set(), {}) == there
+    assert TrackIdentities(ROOT, first.tracks, there).files_to_read(set(), {}) == there
 
 
 def test_a_refused_file_gets_no_second_try_until_it_changes() -> None:
     before, after = files({"a.mp3": "text"}), files({"a.mp3": "other text"})
     refused = {before[0].path: before[0]}
-    assert Catalogue(ROOT, [], before).to_read(set(), refused) == []
-    assert Catalogue(ROOT, [], after).to_read(set(), refused) == after
+    assert TrackIdentities(ROOT, [], before).files_to_read(set(), refused) == []
+    assert TrackIdentities(ROOT, [], after).files_to_read(set(), refused) == after
 
 
 def test_a_moved_file_keeps_its_id() -> None:
@@ -176,15 +179,15 @@ def test_a_track_comes_back_from_its_row() -> None:
 
 def test_what_is_out_of_reach_is_not_gone() -> None:
     first = Visit([], {"disk/a.mp3": "one", "disk/b.mp3": "two", "c.mp3": "three"}, MONDAY)
-    catalogue = Catalogue(ROOT, first.tracks, files({"c.mp3": "three"}))
-    assert catalogue.missing(TUESDAY, [f"{ROOT}/disk"]) == []
-    gone = catalogue.missing(TUESDAY, [f"{ROOT}/disk/a.mp3"])
+    identities = TrackIdentities(ROOT, first.tracks, files({"c.mp3": "three"}))
+    assert identities.remove_missing_files(TUESDAY, [f"{ROOT}/disk"]) == []
+    gone = identities.remove_missing_files(TUESDAY, [f"{ROOT}/disk/a.mp3"])
     assert [(track.title, track.gone_at) for track in gone] == [("two", TUESDAY)]
 
 
 def test_an_id_from_elsewhere_is_taken_though_its_content_is_unknown() -> None:
     file = AudioFile("/fma/000/000002.mp3", 1, 1)
     for elsewhere, expected in (([], "2"), ([("2", None)], sha("one")[:16])):
-        catalogue = Catalogue("/fma", [], [file], elsewhere)
-        [(_, track)] = catalogue.take([FileRead(file, sha("one"), 1.0, {"title": "one"}, "2")], MONDAY)
+        identities = TrackIdentities("/fma", [], [file], elsewhere)
+        [(_, track)] = identities.assign([FileContent(file, sha("one"), 1.0, {"title": "one"}, "2")], MONDAY)
         assert track.track_id == expected

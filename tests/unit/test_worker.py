@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from batch.audio.worker import HEADROOM, Isolated, Lost, NotStarted
+from batch.audio.worker import CALL_MEMORY_BYTES, Worker, WorkerNotStarted, WorkerTerminated
 
 
 def test_a_call_gives_what_the_function_gives_and_raises_what_it_raises() -> None:
-    divide = Isolated("operator:truediv")
+    divide = Worker("operator:truediv")
     assert divide(6, 3, limit_s=10) == 2
     with pytest.raises(ZeroDivisionError):
         divide(1, 0, limit_s=10)
@@ -33,46 +33,46 @@ def test_a_call_gives_what_the_function_gives_and_raises_what_it_raises() -> Non
     ],
 )
 def test_a_lost_child_is_told_and_replaced(target: str, argument: int, reason: str, detail: str) -> None:
-    doomed = Isolated(target)
+    doomed = Worker(target)
     for _ in range(2):  # the second time by a new child
-        with pytest.raises(Lost, match=detail) as caught:
+        with pytest.raises(WorkerTerminated, match=detail) as caught:
             doomed(argument, limit_s=0.3 if reason == "timeout" else 30)
         assert caught.value.reason == reason
 
 
 def test_no_call_takes_more_memory_than_it_may() -> None:
-    fill = Isolated("builtins:bytearray")
+    fill = Worker("builtins:bytearray")
     with pytest.raises(MemoryError):
-        fill(2 * HEADROOM, limit_s=30)
+        fill(2 * CALL_MEMORY_BYTES, limit_s=30)
     assert fill(3, limit_s=30) == bytearray(3)
     fill.close()
 
 
 def test_the_room_for_a_call_can_be_chosen() -> None:
-    roomy = Isolated("builtins:eval", headroom=3 * HEADROOM)
-    assert roomy(f"len(bytearray({2 * HEADROOM}))", limit_s=30) == 2 * HEADROOM
+    roomy = Worker("builtins:eval", memory=3 * CALL_MEMORY_BYTES)
+    assert roomy(f"len(bytearray({2 * CALL_MEMORY_BYTES}))", limit_s=30) == 2 * CALL_MEMORY_BYTES
     roomy.close()
 
 
 def test_closing_ends_the_call_that_is_being_made_and_every_later_one() -> None:
-    sleep = Isolated("time:sleep")
+    sleep = Worker("time:sleep")
     sleep(0, limit_s=30)
     with ThreadPoolExecutor(1) as other:
         call = other.submit(sleep, 600, limit_s=900)
         time.sleep(0.5)
         sleep.close()
-        assert isinstance(lost := call.exception(30), Lost) and lost.reason == "closed"
-    with pytest.raises(Lost, match="closed"):
+        assert isinstance(lost := call.exception(30), WorkerTerminated) and lost.reason == "closed"
+    with pytest.raises(WorkerTerminated, match="closed"):
         sleep(0, limit_s=30)
 
 
 def test_a_child_that_cannot_start_says_why() -> None:
-    with pytest.raises(NotStarted, match="no_such_module"):
-        Isolated("no_such_module:f")(1, limit_s=1)
+    with pytest.raises(WorkerNotStarted, match="no_such_module"):
+        Worker("no_such_module:f")(1, limit_s=1)
 
 
 def test_a_child_ends_with_its_caller() -> None:
-    caller = "import sys; from batch.audio.worker import Isolated; print(Isolated('os:getpid')(limit_s=60))"
+    caller = "import sys; from batch.audio.worker import Worker; print(Worker('os:getpid')(limit_s=60))"
     child = int(subprocess.run([sys.executable, "-c", caller], capture_output=True, text=True, check=True).stdout)
     for _ in range(100):
         try:

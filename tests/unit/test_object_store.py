@@ -11,8 +11,8 @@ from pyarrow import fs
 
 from batch.library.extraction import outcome
 from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, library_name
-from batch.library.listing import scanned
-from batch.library.object_store import Copies
+from batch.library.listing import library_files
+from batch.library.object_store import LocalCopy
 
 
 def put(store: fs.S3FileSystem, name: str, content: bytes) -> None:
@@ -31,14 +31,14 @@ def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_
     put(bucket, ".trash/old.flac", b"x")
     put(bucket, "cover.jpg", b"x")
     for uri in ("s3://music", "s3a://music/", "s3://music/Ana"):
-        library, files, unusable = scanned(uri)
+        library, files, unusable = library_files(uri)
         root = uri.rstrip("/")
         inside = "First" if root.endswith("Ana") else "Ana/First"
         assert library == library_name(uri) == root
         assert [file.path for file in files] == [f"{root}/{inside}/Ein Lied ü.flac"]
         assert files[0].size == len(song(tmp_path)) and files[0].mtime_ns > 0 and unusable == []
 
-    file = scanned("s3://music")[1][0]
+    file = library_files("s3://music")[1][0]
     row = outcome(file.path, file.size, file.mtime_ns, "s3://music", frozenset(), 30.0)
     assert (row["title"], row["artist"], row["album"], row["reason"]) == ("Ein Lied ü", "Ana", "First", None)
     assert row["duration_s"] == pytest.approx(2.0) and len(row["vector"]) == 189
@@ -49,33 +49,33 @@ def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_
 def test_only_the_last_copy_is_kept(bucket: fs.S3FileSystem) -> None:
     put(bucket, "a.mp3", b"one")
     put(bucket, "b.mp3", b"two")
-    copies = Copies()
-    first = copies.of("s3://music/a.mp3")
-    assert first.read_bytes() == b"one" and copies.of("s3://music/a.mp3") == first
-    second = copies.of("s3://music/b.mp3")
+    copy = LocalCopy()
+    first = copy.fetch("s3://music/a.mp3")
+    assert first.read_bytes() == b"one" and copy.fetch("s3://music/a.mp3") == first
+    second = copy.fetch("s3://music/b.mp3")
     assert second.read_bytes() == b"two" and not first.exists()
-    copies.clear()
+    copy.remove()
     assert not second.exists()
 
 
 def test_what_cannot_be_listed_is_told(bucket: fs.S3FileSystem) -> None:
     with pytest.raises(LibraryNotFound, match="s3://nothing/here"):
-        scanned("s3://nothing/here")
+        library_files("s3://nothing/here")
     with pytest.raises(EmptyLibrary, match="no audio below s3://empty"):
-        scanned("s3://empty")
+        library_files("s3://empty")
     with pytest.raises(LibraryNotFound, match="ftp://host/music cannot be opened"):
-        scanned("ftp://host/music")
+        library_files("ftp://host/music")
 
 
 def test_a_file_uri_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "mü sic").mkdir()
     (tmp_path / "mü sic" / "a.mp3").write_bytes(b"x")
-    library, files, _ = scanned(f"file://{tmp_path}/m%C3%BC%20sic")
+    library, files, _ = library_files(f"file://{tmp_path}/m%C3%BC%20sic")
     assert library == str((tmp_path / "mü sic").resolve())
     assert isinstance(files[0], AudioFile) and files[0].path == f"{library}/a.mp3"
 
 
 def test_a_password_in_the_uri_is_refused_and_not_shown() -> None:
     with pytest.raises(LibraryNotFound, match="credentials belong in the environment") as caught:
-        scanned("s3://KEY:SECRET@bucket/music")
+        library_files("s3://KEY:SECRET@bucket/music")
     assert "SECRET" not in str(caught.value) and "KEY" not in str(caught.value)
