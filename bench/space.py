@@ -1,15 +1,15 @@
-"""Spaces compared on real songs: hubs, and neighbours of the same collection, with and without the artist filter.
+"""Compares metrics on real songs: hubness, and precision by collection with and without the artist filter.
 
     python bench/space.py FOLDER [--json FILE]
 
 FOLDER/features.csv holds songs with artist, album and collection (see bench/features.py); or FMA's features with
 fma_small_paths_genre.csv beside them, where the genre takes the collection's place. The first rows are exact search over the
-whole set, on songs that the space may have learned from; "unseen artists" learns on two thirds of the artists and measures on
-the others, which is what counts. "posterior" and "hidden layer" are the genre networks as a space, NCA is scikit-learn's.
-The last row is the index as `train` builds it, through MLlib and the bands. A second table is of the songs that have a genre
-tag, with fellows of it by another artist.
+whole set, on songs that the metric may have been learned from; "unseen artists" learns on two thirds of the artists and measures
+on the others, which is what counts. "posterior" and "hidden layer" take the genre networks' outputs as points, NCA is
+scikit-learn's. The last row is the index as `train` builds it, through MLlib and the hash tables. A second table is of the songs
+that have a genre tag.
 
-precision@10: hits by ten. normalised: hits by the fellows that could be hit, of those who have one (`batch.index.exact`).
+precision@10: hits ÷ 10. normalised: hits ÷ hits that were possible, over queries with at least one (`batch.index.exact`).
 """
 
 from __future__ import annotations
@@ -28,30 +28,32 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch.index.exact import normalised_precision, precision, rankings, scaled, squared  # noqa: E402
-from batch.index.hubness import occurrences, reachable, skewness  # noqa: E402
+from batch.index.exact import locally_scaled_distances, normalised_precision, precision, rankings, squared_distances  # noqa: E402
+from batch.index.hubness import k_occurrences, reachable_share, skewness  # noqa: E402
 from batch.index.projection import to_unit  # noqa: E402
-from batch.index.tuning import default_banding  # noqa: E402
-from batch.library.labels import Tags, labels, tags, with_enough  # noqa: E402
+from batch.index.tuning import default_parameters  # noqa: E402
+from batch.library.labels import TrackLabels, labels, track_labels, without_rare  # noqa: E402
 from batch.model import fit_index, genre_mlp, metric_learning  # noqa: E402
-from batch.model.mlp_inference import Ensemble  # noqa: E402
+from batch.model.genre_examples import examples  # noqa: E402
+from batch.model.mlp_inference import NO_FOURIER, Ensemble  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
-TEN = 10
-FEWEST_OF_GENRE = 6
-ROUNDS, FOLDS = 4, 3
+LIST_LENGTH = 10
+MIN_GENRE_SONGS = 6
+ROUNDS = 4
+FOLDS = 3
 SEED = 5
 Points = Callable[[np.ndarray], np.ndarray]
-Learn = Callable[[np.ndarray, Tags, np.ndarray], Points]
-"""(standardised, tags, collections) that are seen → what makes points of standardised features."""
+Learn = Callable[[np.ndarray, TrackLabels, np.ndarray], Points]
+"""(standardised, labels, collections) of the training songs → function from standardised features to points."""
 
 
 def proximity(points: np.ndarray) -> np.ndarray:
     """1 - mutual proximity under normal distances (Schnitzer et al., 2012)."""
     from scipy.stats import norm
 
-    distance = np.sqrt(squared(points))
+    distance = np.sqrt(squared_distances(points))
     mean, deviation = distance.mean(axis=1), distance.std(axis=1)
     return 1 - norm.sf(distance, mean[:, None], deviation[:, None]) * norm.sf(distance, mean, deviation)
 
@@ -62,171 +64,176 @@ def quantiles(vectors: np.ndarray) -> np.ndarray:
     return ndtri((vectors.argsort(axis=0).argsort(axis=0) + 0.5) / len(vectors)).astype(np.float32)
 
 
-def row(name: str, distance: np.ndarray, tags: Tags, collection: np.ndarray) -> dict[str, object]:
+def row(name: str, distance: np.ndarray, tracks: TrackLabels, collection: np.ndarray) -> dict[str, object]:
     distance = distance.astype(np.float64).copy()
     np.fill_diagonal(distance, np.inf)
-    return {"space": name, **measured(np.argsort(distance, axis=1, kind="stable")[:, :TEN], distance, tags, collection)}
-
-
-def measured(lists: np.ndarray, distance: np.ndarray, tags: Tags, collection: np.ndarray) -> dict[str, object]:
-    counts = occurrences(lists, len(lists))
-    everybody = rankings(distance)
-    others = rankings(np.where(tags.same_origin(), np.inf, distance))
     return {
-        "skew": skewness(counts),
-        "in nobody's list, %": 100 * float((counts == 0).mean()),
-        "reachable, %": 100 * reachable(lists, len(lists)),
-        "precision@10": precision(everybody, collection, collection, TEN),
-        "artist-filtered": precision(others, collection, collection, TEN),
-        "… normalised": normalised_precision(others, collection, collection, TEN),
+        "space": name,
+        **measured(np.argsort(distance, axis=1, kind="stable")[:, :LIST_LENGTH], distance, tracks, collection),
     }
 
 
-def unseen(name: str, standardised: np.ndarray, tags: Tags, collection: np.ndarray, learn: Learn) -> dict[str, object]:
-    """Means over four rounds of three folds of artists: learned on two, measured on the third."""
-    _, number = np.unique(tags.origin(), return_inverse=True)
+def measured(lists: np.ndarray, distance: np.ndarray, tracks: TrackLabels, collection: np.ndarray) -> dict[str, object]:
+    counts = k_occurrences(lists, len(lists))
+    unfiltered = rankings(distance)
+    filtered = rankings(np.where(tracks.same_artist_or_album(), np.inf, distance))
+    return {
+        "skew": skewness(counts),
+        "in no list, %": 100 * float((counts == 0).mean()),
+        "reachable, %": 100 * reachable_share(lists, len(lists)),
+        "precision@10": precision(unfiltered, collection, collection, LIST_LENGTH),
+        "artist-filtered": precision(filtered, collection, collection, LIST_LENGTH),
+        "… normalised": normalised_precision(filtered, collection, collection, LIST_LENGTH),
+    }
+
+
+def unseen(
+    name: str, standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray, learn: Learn
+) -> dict[str, object]:
+    """Means over ROUNDS of an artist-grouped cross-validation with FOLDS."""
+    _, number = np.unique(tracks.split_groups(), return_inverse=True)
     rng = np.random.default_rng(SEED)
-    found: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
     for _ in range(ROUNDS):
         fold = (rng.permutation(number.max() + 1) % FOLDS)[number]
         for held_out in range(FOLDS):
-            seen, rest = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-            points = learn(standardised[seen], tags[seen], collection[seen])(standardised[rest])
-            found.append(row("", scaled(to_unit(points)), tags[rest], collection[rest]))
-    means = {key: float(np.nanmean([float(str(one[key])) for one in found])) for key in found[0] if key != "space"}
+            train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+            points = learn(standardised[train], tracks[train], collection[train])(standardised[test])
+            rows.append(row("", locally_scaled_distances(to_unit(points)), tracks[test], collection[test]))
+    means = {key: float(np.nanmean([float(str(values[key])) for values in rows])) for key in rows[0] if key != "space"}
     print(name, means, file=sys.stderr, flush=True)
     return {"space": name, **means}
 
 
-def by_matrix(learn: Callable[[np.ndarray, Tags], np.ndarray | None]) -> Learn:
-    def learned(standardised: np.ndarray, tags: Tags, collection: np.ndarray) -> Points:
-        matrix = learn(standardised, tags)
-        return lambda some: some if matrix is None else some @ matrix
+def by_matrix(learn: Callable[[np.ndarray, TrackLabels], np.ndarray | None]) -> Learn:
+    def learned(standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray) -> Points:
+        matrix = learn(standardised, tracks)
+        return lambda features: features if matrix is None else features @ matrix
 
     return learned
 
 
 def by_networks(spark: SparkSession, points: Callable[[Ensemble, np.ndarray], np.ndarray]) -> Learn:
-    """What the genre networks, learned on the collections that are seen, make of the features."""
+    """Points from genre networks trained on the collections, centred."""
 
-    def learned(standardised: np.ndarray, tags: Tags, collection: np.ndarray) -> Points:
-        names = [f"collection {one:03d}" if one >= 0 else None for one in collection]
-        known = genre_mlp.examples(standardised, names, [f"artist {one}" for one in tags.origin()])
-        assert known is not None
+    def learned(standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray) -> Points:
+        names = [f"collection {code:03d}" if code >= 0 else None for code in collection]
+        dataset = examples(standardised, names, [f"artist {group}" for group in tracks.split_groups()])
+        assert dataset is not None
         ensemble, _ = genre_mlp.trained(
-            spark, known, np.arange(len(known.genre)), genre_mlp.Shape(), genre_mlp.SEEDS_MEASURED
+            spark, dataset, np.arange(len(dataset.genre)), genre_mlp.Hyperparameters(), genre_mlp.PAIRS_IN_FOLDS
         )
-        middle = points(ensemble, standardised).mean(axis=0)
-        return lambda some: points(ensemble, some) - middle
+        mean = points(ensemble, standardised).mean(axis=0)
+        return lambda features: points(ensemble, features) - mean
 
     return learned
 
 
 def posterior(ensemble: Ensemble, standardised: np.ndarray) -> np.ndarray:
-    """Roots of the probabilities: their distance is Hellinger's."""
+    """Square roots of the probabilities: Euclidean distance is then Hellinger distance."""
     return np.sqrt(ensemble.probabilities(standardised)).astype(np.float32)
 
 
 def hidden_layer(ensemble: Ensemble, standardised: np.ndarray) -> np.ndarray:
     """The last hidden layers of the networks that have one, side by side."""
-    entered = ensemble.inputs.plain(standardised).astype(np.float64)
-    first = [member.layers[0] for member in ensemble.members if member.waves < 0]
-    return np.hstack([1 / (1 + np.exp(-(entered @ weights + bias))) for weights, bias in first]).astype(np.float32)
+    inputs = ensemble.inputs.standardised(standardised).astype(np.float64)
+    first = [member.layers[0] for member in ensemble.members if member.fourier_block == NO_FOURIER]
+    return np.hstack([1 / (1 + np.exp(-(inputs @ weights + bias))) for weights, bias in first]).astype(np.float32)
 
 
-def components(standardised: np.ndarray, tags: Tags, collection: np.ndarray) -> Points:
+def components(standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray) -> Points:
     """Neighbourhood components analysis (Goldberger et al., 2004) to 32 dimensions, from the principal ones."""
-    some = collection >= 0
-    found = NeighborhoodComponentsAnalysis(n_components=32, init="pca", max_iter=30, random_state=0)
-    found.fit(standardised[some], collection[some])
-    return lambda points: np.asarray(found.transform(points), dtype=np.float32)
+    labelled = collection >= 0
+    model = NeighborhoodComponentsAnalysis(n_components=32, init="pca", max_iter=30, random_state=0)
+    model.fit(standardised[labelled], collection[labelled])
+    return lambda features: np.asarray(model.transform(features), dtype=np.float32)
 
 
 def learned_from_labels(
-    spark: SparkSession, what: str, standardised: np.ndarray, tags: Tags, collection: np.ndarray
+    spark: SparkSession, what: str, standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray
 ) -> list[dict[str, object]]:
-    """The genre networks' spaces and NCA, on those that they have not seen."""
+    """The genre networks' points and NCA, on unseen songs."""
     return [
-        unseen(f"networks' posterior, {what}", standardised, tags, collection, by_networks(spark, posterior)),
-        unseen(f"networks' hidden layer, {what}", standardised, tags, collection, by_networks(spark, hidden_layer)),
-        unseen(f"NCA, 32 dimensions, {what}", standardised, tags, collection, components),
+        unseen(f"networks' posterior, {what}", standardised, tracks, collection, by_networks(spark, posterior)),
+        unseen(f"networks' hidden layer, {what}", standardised, tracks, collection, by_networks(spark, hidden_layer)),
+        unseen(f"NCA, 32 dimensions, {what}", standardised, tracks, collection, components),
     ]
 
 
 def through_the_index(
-    spark: SparkSession, vectors: np.ndarray, tags: Tags, collection: np.ndarray, artists: list[str]
+    spark: SparkSession, vectors: np.ndarray, tracks: TrackLabels, collection: np.ndarray, artists: list[str]
 ) -> dict[str, object]:
     import pyarrow as pa
 
     frame = spark.createDataFrame(pa.table({"vector": pa.array(list(vectors), pa.list_(pa.float32()))}))
-    fitted = fit_index.fit(frame, vectors, tags, default_banding(len(vectors)))
-    ids = [f"{at:06d}" for at in range(len(vectors))]
+    fitted = fit_index.fit(frame, vectors, tracks, default_parameters(len(vectors)))
+    ids = [f"{row:06d}" for row in range(len(vectors))]
     with tempfile.TemporaryDirectory() as folder:
         fit_index.as_index(ids, list(artists), fitted).save(Path(folder))
         index = fit_index.with_scales(spark, Path(folder))
-        lists = np.full((len(ids), TEN), -1)
+        lists = np.full((len(ids), LIST_LENGTH), -1)
         distance = np.full((len(ids), len(ids)), np.inf)
-        for at, (rows, score) in enumerate(index.similar(np.arange(len(ids)), len(ids) - 1)):
-            lists[at] = rows[:TEN]
-            distance[at, rows] = 1 - score
-    share = 100 * fitted.quality.candidates
+        for query, (rows, scores) in enumerate(index.similar(np.arange(len(ids)), len(ids) - 1)):
+            lists[query] = rows[:LIST_LENGTH]
+            distance[query, rows] = 1 - scores
+    share = 100 * fitted.quality.candidate_share
     name = f"the index: {fitted.metric.name}, recall@20 {fitted.quality.recall:.3f}, {share:.0f} % candidates"
-    return {"space": name, **measured(lists, distance, tags, collection)}
+    return {"space": name, **measured(lists, distance, tracks, collection)}
 
 
 def standard(vectors: np.ndarray) -> np.ndarray:
     return ((vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)).astype(np.float32)
 
 
-def plain(standardised: np.ndarray, tags: Tags) -> None:
+def plain(standardised: np.ndarray, tracks: TrackLabels) -> None:
     return None
 
 
 def along_genres(length: float, base: np.ndarray | None = None) -> Learn:
-    def learn(standardised: np.ndarray, tags: Tags) -> np.ndarray:
-        one = np.eye(standardised.shape[1], dtype=np.float32) if base is None else base
-        return metric_learning.genre_metric(standardised, tags, one, length)
+    def learn(standardised: np.ndarray, tracks: TrackLabels) -> np.ndarray:
+        identity = np.eye(standardised.shape[1], dtype=np.float32)
+        return metric_learning.genre_metric(standardised, tracks, identity if base is None else base, length)
 
     return by_matrix(learn)
 
 
 def of_fma(spark: SparkSession, folder: Path) -> list[list[dict[str, object]]]:
-    """What is learned from genres, on FMA's features: learned on two thirds of the tracks and measured on the others."""
+    """Metrics learned from genres on two thirds of FMA's tracks and measured on the others."""
     numbers, vectors = fma(folder)
     standardised = standard(vectors)
-    nobody = [None] * len(numbers)
-    known = tags(nobody, nobody, fma_genres(folder, numbers))
+    missing = [None] * len(numbers)
+    tracks = track_labels(missing, missing, fma_genres(folder, numbers))
     what = "unseen tracks"
-    rows = [unseen(f"plain, {what}", standardised, known, known.genre, by_matrix(plain))]
+    rows = [unseen(f"plain, {what}", standardised, tracks, tracks.genre, by_matrix(plain))]
     for length in (0.25, 0.5, 1.0, 2.0):
         rows.append(
-            unseen(f"genre at length {length:g}, {what}", standardised, known, known.genre, along_genres(length))
+            unseen(f"genre at length {length:g}, {what}", standardised, tracks, tracks.genre, along_genres(length))
         )
-    rows.append(unseen(f"genre directions alone, {what}", standardised, known, known.genre, along_genres(1000.0)))
-    return [[*rows, *learned_from_labels(spark, what, standardised, known, known.genre)]]
+    rows.append(unseen(f"genre directions alone, {what}", standardised, tracks, tracks.genre, along_genres(1000.0)))
+    return [[*rows, *learned_from_labels(spark, what, standardised, tracks, tracks.genre)]]
 
 
 def of_songs(spark: SparkSession, folder: Path) -> list[list[dict[str, object]]]:
     """(by collection, by genre tag)"""
-    known = songs(folder)
-    said = tags(known.tags["artist"], known.tags["album"], [None] * len(known.vectors))
-    collection = labels([name.casefold() for name in known.tags["collection"]])
-    standardised, normal = standard(known.vectors), quantiles(known.vectors)
-    unit, whitened = to_unit(standardised), to_unit(standardised @ metric_learning.album_metric(standardised, said))
-    normal_whitened = to_unit(normal @ metric_learning.album_metric(normal, said))
+    library = songs(folder)
+    tracks = track_labels(library.tags["artist"], library.tags["album"], [None] * len(library.vectors))
+    collection = labels([name.casefold() for name in library.tags["collection"]])
+    standardised, normal = standard(library.vectors), quantiles(library.vectors)
+    unit, whitened = to_unit(standardised), to_unit(standardised @ metric_learning.album_metric(standardised, tracks))
+    normal_whitened = to_unit(normal @ metric_learning.album_metric(normal, tracks))
     whole = {
-        "standardised, Euclidean": squared(standardised),
-        "standardised, Euclidean, local scaling": scaled(standardised),
-        "cosine": squared(unit),
-        "cosine, local scaling (plain)": scaled(unit),
+        "standardised, Euclidean": squared_distances(standardised),
+        "standardised, Euclidean, local scaling": locally_scaled_distances(standardised),
+        "cosine": squared_distances(unit),
+        "cosine, local scaling (plain)": locally_scaled_distances(unit),
         "cosine, mutual proximity": proximity(unit),
-        "quantile-normal, cosine, local scaling": scaled(to_unit(normal)),
-        "whitened within albums, cosine": squared(whitened),
-        "whitened within albums, cosine, local scaling (album)": scaled(whitened),
+        "quantile-normal, cosine, local scaling": locally_scaled_distances(to_unit(normal)),
+        "whitened within albums, cosine": squared_distances(whitened),
+        "whitened within albums, cosine, local scaling (album)": locally_scaled_distances(whitened),
         "whitened within albums, cosine, mutual proximity": proximity(whitened),
-        "quantile-normal, whitened, local scaling": scaled(normal_whitened),
+        "quantile-normal, whitened, local scaling": locally_scaled_distances(normal_whitened),
     }
-    rows = [row(name, distance, said, collection) for name, distance in whole.items()]
+    rows = [row(name, distance, tracks, collection) for name, distance in whole.items()]
     what = "unseen artists"
     ways: dict[str, tuple[np.ndarray, Learn]] = {
         "plain": (standardised, by_matrix(plain)),
@@ -235,26 +242,26 @@ def of_songs(spark: SparkSession, folder: Path) -> list[list[dict[str, object]]]
         "album, power 1/2": (standardised, by_matrix(partial(metric_learning.album_metric, power=1 / 2))),
         "quantile-normal album": (normal, by_matrix(metric_learning.album_metric)),
     }
-    rows += [unseen(f"{name}, {what}", points, said, collection, learn) for name, (points, learn) in ways.items()]
-    rows += learned_from_labels(spark, what, standardised, said, collection)
-    rows.append(through_the_index(spark, known.vectors, said, collection, known.tags["artist"]))
-    return [rows, of_tagged_songs(spark, known.vectors, known.tags)]
+    rows += [unseen(f"{name}, {what}", points, tracks, collection, learn) for name, (points, learn) in ways.items()]
+    rows += learned_from_labels(spark, what, standardised, tracks, collection)
+    rows.append(through_the_index(spark, library.vectors, tracks, collection, library.tags["artist"]))
+    return [rows, of_tagged_songs(spark, library.vectors, library.tags)]
 
 
-def of_tagged_songs(spark: SparkSession, vectors: np.ndarray, said: dict[str, list[str]]) -> list[dict[str, object]]:
-    """Genre tags, of the songs whose genre six songs or more have."""
-    everybody = tags(said["artist"], said["album"], said["genre"])
-    rows = np.flatnonzero(with_enough(everybody.genre, FEWEST_OF_GENRE) >= 0)
-    known, standardised = everybody[rows], standard(vectors)[rows]
-    genres, what = len(np.unique(known.genre)), "unseen artists"
-    print(f"{len(rows)} songs of {genres} genres by {len(np.unique(known.origin()))} artists", file=sys.stderr)
+def of_tagged_songs(spark: SparkSession, vectors: np.ndarray, names: dict[str, list[str]]) -> list[dict[str, object]]:
+    """Precision by genre tag, on songs whose genre has at least MIN_GENRE_SONGS."""
+    all_tracks = track_labels(names["artist"], names["album"], names["genre"])
+    rows = np.flatnonzero(without_rare(all_tracks.genre, MIN_GENRE_SONGS) >= 0)
+    tracks, standardised = all_tracks[rows], standard(vectors)[rows]
+    genres, what = len(np.unique(tracks.genre)), "unseen artists"
+    print(f"{len(rows)} songs of {genres} genres by {len(np.unique(tracks.split_groups()))} artists", file=sys.stderr)
     return [
-        row("standardised, Euclidean", squared(standardised), known, known.genre),
-        row("cosine, local scaling (plain)", scaled(to_unit(standardised)), known, known.genre),
-        unseen(f"plain, {what}", standardised, known, known.genre, by_matrix(plain)),
-        unseen(f"album, {what}", standardised, known, known.genre, by_matrix(metric_learning.album_metric)),
-        unseen(f"genre at length 0.5, {what}", standardised, known, known.genre, along_genres(0.5)),
-        *learned_from_labels(spark, what, standardised, known, known.genre),
+        row("standardised, Euclidean", squared_distances(standardised), tracks, tracks.genre),
+        row("cosine, local scaling (plain)", locally_scaled_distances(to_unit(standardised)), tracks, tracks.genre),
+        unseen(f"plain, {what}", standardised, tracks, tracks.genre, by_matrix(plain)),
+        unseen(f"album, {what}", standardised, tracks, tracks.genre, by_matrix(metric_learning.album_metric)),
+        unseen(f"genre at length 0.5, {what}", standardised, tracks, tracks.genre, along_genres(0.5)),
+        *learned_from_labels(spark, what, standardised, tracks, tracks.genre),
     ]
 
 
@@ -262,14 +269,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     spark = session("bench-space")
-    is_fma = (given.folder / "fma_small_paths_genre.csv").exists()
-    tables = (of_fma if is_fma else of_songs)(spark, given.folder)
+    is_fma = (options.folder / "fma_small_paths_genre.csv").exists()
+    tables = (of_fma if is_fma else of_songs)(spark, options.folder)
     spark.stop()
     print("\n\n".join(table(rows) for rows in tables))
-    if given.json:
-        given.json.write_text(json.dumps(tables, indent=2) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(tables, indent=2) + "\n")
 
 
 if __name__ == "__main__":
