@@ -8,7 +8,7 @@ train          tables → a model version: LSH index, genre networks, lists of s
 evaluate       model and tables → the report card
 publish        tables and model → MongoDB
 
-Rooms:
+Packages:
 
 library        files, tracks and the tables made of them
 audio          decoding, features and tags of a file

@@ -1,4 +1,4 @@
-"""Extraction against a pool of processes that calls librosa, on the same files and cores.
+"""Measures batch/extract.py against a pool of processes that call librosa, on the same files and cores.
 
     .venv/bin/python bench/extract.py --audio DIR [--small 100] [--large 600] [--repeats 3] [--whole 4000] [--json FILE]
 
@@ -29,9 +29,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 CORES = len(os.sched_getaffinity(0))
 MIDDLE_S = 30.0
-FMA_LARGE = 106_574
-CHUNK = 2000
-"""Tracks between two commits of batch/extract.py."""
+FMA_LARGE_TRACKS = 106_574
+FILES_PER_COMMIT = 2000
+"""As in batch/extract.py, which is not imported here: the pool's time includes its imports."""
 
 
 def main() -> int:
@@ -42,54 +42,62 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--whole", type=int, default=4000, help="tracks of the run with start included; 0: none")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overtone-bench-") as scratch:
-        found = measured(given, Path(scratch))
-    print(table(found))
-    text = json.dumps(found, indent=2)
-    if given.json:
-        given.json.write_text(text + "\n")
+        results = measured(options, Path(scratch))
+    print(table(results))
+    text = json.dumps(results, indent=2)
+    if options.json:
+        options.json.write_text(text + "\n")
     print(text)
     return 0
 
 
-def measured(given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    originals = sorted(path for path in given.audio.rglob("*.mp3") if is_stereo(path))
+def measured(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    originals = sorted(path for path in options.audio.rglob("*.mp3") if is_stereo(path))
     if not originals:
-        raise SystemExit(f"no stereo MP3 of 25 to 40 s below {given.audio}")
-    found: dict[str, Any] = {
+        raise SystemExit(f"no stereo MP3 of 25 to 40 s below {options.audio}")
+    results: dict[str, Any] = {
         "machine": {"cores": CORES, "processor": processor(), "python": platform.python_version()},
-        "tracks": {"originals": len(originals), "small": given.small, "large": given.large, "repeats": given.repeats},
+        "tracks": {
+            "originals": len(originals),
+            "small": options.small,
+            "large": options.large,
+            "repeats": options.repeats,
+        },
         "kinds": {},
     }
     for kind in ("stereo MP3", "mono OGG"):
         corpora = {
-            size: corpus(scratch / f"{kind} {size}", originals, size, kind) for size in (given.small, given.large)
+            size: corpus(scratch / f"{kind} {size}", originals, size, kind) for size in (options.small, options.large)
         }
-        found["kinds"][kind] = slopes(corpora, given.repeats, scratch)
-    large = scratch / f"stereo MP3 {given.large}"
-    found["unchanged_s"] = statistics.median(unchanged(large, scratch) for _ in range(given.repeats))
-    stereo, small = found["kinds"]["stereo MP3"], scratch / f"stereo MP3 {given.small}"
-    alone = (given.large - given.small) / (
-        job(large, scratch / "home", cores=1) - job(small, scratch / "home", cores=1)
-    )
-    found["tracks_a_second"] = {"1 core": alone, f"{CORES} cores": 1000 / stereo["ours_ms"]}
-    if given.whole:
-        folder = corpus(scratch / "whole", originals, given.whole, "stereo MP3")
-        whole = {"tracks": given.whole, "pool_s": pool(folder, "features"), "ours_s": job(folder, scratch / "home")}
-        # what a further chunk costs beyond its tracks: two or more are in this run, one in the others
-        tracks_s = stereo["fixed_s"] + given.whole * stereo["ours_ms"] / 1000
-        whole["commit_s"] = max(0.0, (whole["ours_s"] - tracks_s) / max(1, -(-given.whole // CHUNK) - 1))
-        found["whole"] = whole
-        chunks_s = FMA_LARGE / CHUNK * whole["commit_s"]
-        found["fma_large_minutes"] = (FMA_LARGE * stereo["ours_ms"] / 1000 + stereo["fixed_s"] + chunks_s) / 60
+        results["kinds"][kind] = slopes(corpora, options.repeats, scratch)
+    large = scratch / f"stereo MP3 {options.large}"
+    results["unchanged_s"] = statistics.median(unchanged(large, scratch) for _ in range(options.repeats))
+    stereo, small = results["kinds"]["stereo MP3"], scratch / f"stereo MP3 {options.small}"
+    one_core_s = job(large, scratch / "home", cores=1) - job(small, scratch / "home", cores=1)
+    one_core = (options.large - options.small) / one_core_s
+    results["tracks_a_second"] = {"1 core": one_core, f"{CORES} cores": 1000 / stereo["ours_ms"]}
+    if options.whole:
+        folder = corpus(scratch / "whole", originals, options.whole, "stereo MP3")
+        whole = {"tracks": options.whole, "pool_s": pool(folder, "features"), "ours_s": job(folder, scratch / "home")}
+        # the cost of a further commit: this run has two or more, the others have one
+        tracks_s = stereo["fixed_s"] + options.whole * stereo["ours_ms"] / 1000
+        whole["commit_s"] = max(0.0, (whole["ours_s"] - tracks_s) / max(1, -(-options.whole // FILES_PER_COMMIT) - 1))
+        results["whole"] = whole
+        commits_s = FMA_LARGE_TRACKS / FILES_PER_COMMIT * whole["commit_s"]
+        clips_s = FMA_LARGE_TRACKS * stereo["ours_ms"] / 1000
+        results["fma_large_minutes"] = (clips_s + stereo["fixed_s"] + commits_s) / 60
         shutil.rmtree(folder)
-    found["memory"] = memory(originals, scratch)
-    return found
+    results["memory"] = memory(originals, scratch)
+    return results
 
 
 def slopes(corpora: dict[int, Path], repeats: int, scratch: Path) -> dict[str, float]:
-    """Milliseconds of the whole machine a track, for the pool, for us, and for decoding and resampling alone."""
+    """Milliseconds per track on all cores: of the pool, of extract, and of decoding and resampling alone (the limit).
+
+    corpora : folder by number of tracks, a small one and a large one
+    """
     small, large = corpora
     seconds: dict[tuple[str, int], list[float]] = {}
     for _ in range(repeats):
@@ -97,12 +105,12 @@ def slopes(corpora: dict[int, Path], repeats: int, scratch: Path) -> dict[str, f
             seconds.setdefault(("pool", size), []).append(pool(folder, "features"))
             seconds.setdefault(("ours", size), []).append(job(folder, scratch / "home"))
             seconds.setdefault(("limit", size), []).append(pool(folder, "decode"))
-            print(
-                f"  {folder.name}: " + ", ".join(f"{w} {seconds[w, size][-1]:.1f} s" for w in ("pool", "ours", "limit"))
-            )
+            times = ", ".join(f"{name} {seconds[name, size][-1]:.1f} s" for name in ("pool", "ours", "limit"))
+            print(f"  {folder.name}: {times}")
     medians = {key: statistics.median(values) for key, values in seconds.items()}
     ms = {
-        who: 1000 * (medians[who, large] - medians[who, small]) / (large - small) for who in ("pool", "ours", "limit")
+        name: 1000 * (medians[name, large] - medians[name, small]) / (large - small)
+        for name in ("pool", "ours", "limit")
     }
     return {
         "pool_ms": ms["pool"],
@@ -115,7 +123,7 @@ def slopes(corpora: dict[int, Path], repeats: int, scratch: Path) -> dict[str, f
 
 
 def job(folder: Path, home: Path, *, fresh: bool = True, cores: int = CORES) -> float:
-    """Seconds of `spark-submit.sh batch/extract.py`, start included."""
+    """Seconds of `spark-submit.sh batch/extract.py`, start included.  fresh : with an empty home"""
     if fresh:
         shutil.rmtree(home, ignore_errors=True)
     started = time.monotonic()
@@ -125,31 +133,32 @@ def job(folder: Path, home: Path, *, fresh: bool = True, cores: int = CORES) -> 
         capture_output=True,
         text=True,
     )
-    took = time.monotonic() - started
+    seconds = time.monotonic() - started
     expected = f" {len(list(folder.iterdir())):,} " if not fresh else f"{len(list(folder.iterdir())):,} extracted"
     if done.returncode or expected not in done.stdout or ", 0 rejected" not in done.stdout:
         raise SystemExit(f"the job failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return took
+    return seconds
 
 
 def unchanged(folder: Path, scratch: Path) -> float:
+    """Seconds of a second run over files that have not changed."""
     if not (scratch / "kept").exists():
         job(folder, scratch / "kept")
     return job(folder, scratch / "kept", fresh=False)
 
 
-def pool(folder: Path, what: str) -> float:
-    """Seconds of the pool as a whole process, imports included."""
+def pool(folder: Path, task: str) -> float:
+    """Seconds of the pool as a process, imports included.  task : features or decode"""
     started = time.monotonic()
-    command = [sys.executable, __file__, "--pool", what, str(folder)]
+    command = [sys.executable, __file__, "--pool", task, str(folder)]
     subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=True, stderr=subprocess.DEVNULL)
     return time.monotonic() - started
 
 
-def pool_main(what: str, folder: str) -> int:
+def pool_main(task: str, folder: str) -> int:
     paths = sorted(map(str, Path(folder).iterdir()))
     with Pool(CORES) as workers:
-        done = sum(1 for _ in workers.imap_unordered(by_librosa if what == "features" else decoded, paths, chunksize=4))
+        done = sum(1 for _ in workers.imap_unordered(by_librosa if task == "features" else decoded, paths, chunksize=4))
     return 0 if done == len(paths) else 1
 
 
@@ -175,7 +184,7 @@ def by_librosa(path: str) -> Any:
 
 
 def decoded(path: str) -> float:
-    """What no extraction can do without: decoding, one channel, 22,050 Hz."""
+    """The part that no extraction can save: decode, mix to one channel, resample to 22,050 Hz."""
     import numpy as np
     import soundfile
     import soxr
@@ -186,7 +195,7 @@ def decoded(path: str) -> float:
 
 
 def corpus(folder: Path, originals: list[Path], count: int, kind: str) -> Path:
-    """`count` files, all different."""
+    """`count` files, no two of which are byte-identical."""
     import mutagen
     import soundfile
 
@@ -210,7 +219,7 @@ def corpus(folder: Path, originals: list[Path], count: int, kind: str) -> Path:
 
 
 def memory(originals: list[Path], scratch: Path) -> dict[str, float]:
-    """Peak resident MB of the process that reads a two-hour file, and of its caller, as a worker has them."""
+    """Peak resident MB of the reading process for a two-hour file, and of its caller, as Spark's Python worker has them."""
     import numpy as np
     import soundfile
 
@@ -219,28 +228,28 @@ def memory(originals: list[Path], scratch: Path) -> dict[str, float]:
     with soundfile.SoundFile(path, "w", hertz, 2) as file:
         for turn in range(int(7200 * hertz / len(samples)) + 1):
             file.write(samples * np.float32(0.5 + 0.5 * (turn % 7) / 7))
-    found = {}
+    usage = {}
     for name, middle_s in (("middle 30 s", MIDDLE_S), ("whole", None)):
         command = [sys.executable, __file__, "--memory", str(path), str(middle_s or 0)]
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(PROJECT)}
         reader, caller, seconds = map(float, subprocess.check_output(command, env=environment, text=True).split())
-        found[name] = {"reader_mb": reader, "caller_mb": caller, "seconds": seconds}
-    return found
+        usage[name] = {"reader_mb": reader, "caller_mb": caller, "seconds": seconds}
+    return usage
 
 
 def memory_main(path: str, middle_s: str) -> int:
-    import pandas as pd  # noqa: F401 - what a worker holds besides
+    import pandas as pd  # noqa: F401 - imported by a Python worker, too
     import pyarrow as pa  # noqa: F401
 
     from batch.library.extraction import outcome
 
     started = time.monotonic()
     row = outcome(path, os.path.getsize(path), 0, "/", frozenset(), float(middle_s) or None)
-    took = time.monotonic() - started
+    seconds = time.monotonic() - started
     if row["reason"]:
         raise SystemExit(f"{row['reason']}: {row['detail']}")
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    print(sum(peak_mb(int(child)) for child in children), peak_mb(os.getpid()), took)
+    print(sum(peak_mb(int(child)) for child in children), peak_mb(os.getpid()), seconds)
     return 0
 
 
@@ -268,32 +277,33 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     lines = [
         "",
-        f"{CORES} cores, {found['machine']['processor']}",
+        f"{CORES} cores, {results['machine']['processor']}",
         "",
         "| | pool | Overtone | |",
         "| --- | ---: | ---: | --- |",
     ]
-    for kind, at in found["kinds"].items():
+    for kind, figures in results["kinds"].items():
         lines.append(
-            f"| a {kind} of 30 s | {at['pool_ms']:.1f} ms | {at['ours_ms']:.1f} ms | {at['times_faster']:.2f} × |"
+            f"| a {kind} of 30 s | {figures['pool_ms']:.1f} ms | {figures['ours_ms']:.1f} ms | {figures['times_faster']:.2f} × |"
         )
-        share = f"{at['limit_ms']:.1f} ms, {100 * at['share_of_limit']:.0f} % of our time"
+        share = f"{figures['limit_ms']:.1f} ms, {100 * figures['share_of_limit']:.0f} % of our time"
         lines.append(f"| … its decoding and resampling alone | | | {share} |")
-        lines.append(f"| … start and commits | | {at['fixed_s']:.1f} s | |")
-    if whole := found.get("whole"):
-        times, both = f"{whole['pool_s'] / whole['ours_s']:.2f} ×", f"{whole['pool_s']:.0f} s | {whole['ours_s']:.0f} s"
-        lines.append(f"| {whole['tracks']:,} stereo MP3s, start included | {both} | {times} |")
-    lines.append(f"| nothing changed, {found['tracks']['large']} tracks | | {found['unchanged_s']:.1f} s | |")
-    for cores, value in found["tracks_a_second"].items():
+        lines.append(f"| … start and commits | | {figures['fixed_s']:.1f} s | |")
+    if whole := results.get("whole"):
+        times_faster = f"{whole['pool_s'] / whole['ours_s']:.2f} ×"
+        seconds = f"{whole['pool_s']:.0f} s | {whole['ours_s']:.0f} s"
+        lines.append(f"| {whole['tracks']:,} stereo MP3s, start included | {seconds} | {times_faster} |")
+    lines.append(f"| nothing changed, {results['tracks']['large']} tracks | | {results['unchanged_s']:.1f} s | |")
+    for cores, value in results["tracks_a_second"].items():
         lines.append(f"| on {cores} | | {value:.1f} tracks/s | |")
-    if "fma_large_minutes" in found:
-        lines.append(f"| fma_large, 106,574 clips (projected) | | {found['fma_large_minutes']:.0f} min | |")
-    for part, at in found["memory"].items():
-        both = f"{at['reader_mb']:.0f} + {at['caller_mb']:.0f} MB"
-        lines.append(f"| two hours of FLAC, {part} | | {both} | {at['seconds']:.1f} s |")
+    if "fma_large_minutes" in results:
+        lines.append(f"| fma_large, 106,574 clips (projected) | | {results['fma_large_minutes']:.0f} min | |")
+    for part, usage in results["memory"].items():
+        memory_mb = f"{usage['reader_mb']:.0f} + {usage['caller_mb']:.0f} MB"
+        lines.append(f"| two hours of FLAC, {part} | | {memory_mb} | {usage['seconds']:.1f} s |")
     return "\n".join(lines) + "\n"
 
 
