@@ -69,8 +69,8 @@ def test_tables_follow_the_library(spark: SparkSession, music: Path, tmp_path: P
     # `six again` is the first of its two files by name
     assert sorted(first) == ["five", "four", "one", "six again", "three", "two"]
     assert first["six again"]["other_paths"] == [str(music / "six.wav")]
-    told = [(first[title]["artist"], first[title]["album"]) for title in ("one", "three", "four")]
-    assert told == [("Ana", "First"), ("Ben", None), (None, None)]
+    artists_and_albums = [(first[title]["artist"], first[title]["album"]) for title in ("one", "three", "four")]
+    assert artists_and_albums == [("Ana", "First"), ("Ben", None), (None, None)]
     assert first["one"]["duration_s"] == pytest.approx(SECONDS)
     vectors = {row["track_id"]: row for row in rows("features")}
     assert vectors.keys() == {track["track_id"] for track in first.values()}
@@ -104,8 +104,8 @@ def test_tables_follow_the_library(spark: SparkSession, music: Path, tmp_path: P
     assert (now["cinq"]["artist"], now["cinq"]["found_at"]) == ("Ben", first["five"]["found_at"])
     assert now["four"]["track_id"] == first["four"]["track_id"]
     assert now["four"]["sha256"] != first["four"]["sha256"]
-    (gone,) = [row for row in rows("tracks") if row["gone_at"] is not None]
-    assert (gone["track_id"], gone["title"]) == (first["two"]["track_id"], "two")
+    (deleted,) = [row for row in rows("tracks") if row["gone_at"] is not None]
+    assert (deleted["track_id"], deleted["title"]) == (first["two"]["track_id"], "two")
     changed = {row["track_id"]: row["vector"] for row in rows("features")}[now["four"]["track_id"]]
     np.testing.assert_allclose(changed, features(clip(music / "four.wav")[0]), rtol=1e-4, atol=1e-4)
     assert sorted(Path(row["path"]).name for row in rows("rejected_tracks")) == ["broken.mp3", "empty.mp3"]

@@ -40,7 +40,7 @@ def rows(spark: SparkSession, lake: Lake, name: str, *columns: str) -> list[tupl
 
 
 def test_a_clip_has_its_number_and_what_fma_says_of_it(spark: SparkSession, tmp_path: Path) -> None:
-    music, said = tmp_path / "fma_small", metadata(tmp_path / "metadata")
+    music, metadata_folder = tmp_path / "fma_small", metadata(tmp_path / "metadata")
     (music / "000").mkdir(parents=True)
     whole_file(music / "000" / "000002.mp3", 2)
     whole_file(music / "000" / "000005.mp3", 5)
@@ -48,20 +48,20 @@ def test_a_clip_has_its_number_and_what_fma_says_of_it(spark: SparkSession, tmp_
     chosen = settings(lake=Lake(root=str(tmp_path / "lake")))
 
     def run() -> str:
-        return str(extract(spark, LibraryScan(*library_files(str(music)), fma.metadata(said)), chosen))
+        return str(extract(spark, LibraryScan(*library_files(str(music)), fma.metadata(metadata_folder)), chosen))
 
     assert run() == "3 extracted, 0 unchanged, 0 rejected"
     columns = ("title", "track_id", "artist", "genre", "genres", "split", "subset", "licence", "listens")
-    found = rows(spark, chosen.lake, "tracks", *columns)
-    other = found.pop()
-    assert found == [
+    tracks = rows(spark, chosen.lake, "tracks", *columns)
+    other = tracks.pop()
+    assert tracks == [
         ("Food", "2", "AWOL", "Hip-Hop", ["Hip-Hop"], "training", "small", "CC BY", 1293),
         ("This World", "5", "AWOL", None, None, "test", "large", None, None),
     ]
     assert other[0] == "another" and len(str(other[1])) == 16
 
     # What FMA says later is taken over without reading a clip again; saying the same writes nothing.
-    metadata(said, listens=2000)
+    metadata(metadata_folder, listens=2000)
     assert run() == "0 extracted, 3 unchanged, 0 rejected"
     assert rows(spark, chosen.lake, "tracks", "track_id", "listens")[0] == ("2", 2000)
     before = version(spark, chosen.lake.table("tracks"))
@@ -87,8 +87,8 @@ def test_published_features_are_tracks_without_audio(spark: SparkSession, tmp_pa
     vectors: dict[int, np.ndarray | None] = {2: random.normal(size=140), 5: random.normal(size=140), 7: None}
 
     def run() -> str:
-        given = published_features.read(str(features_csv(folder / "features.csv", vectors)), None)
-        return str(published_features.update_tables(spark, given, lake))
+        published = published_features.read(str(features_csv(folder / "features.csv", vectors)), None)
+        return str(published_features.update_tables(spark, published, lake))
 
     assert run() == "2 extracted, 0 unchanged, 1 rejected"
     library = str(folder.resolve() / "features.csv")

@@ -54,7 +54,7 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file(
         whole_file(music / f"good {number}.flac", number)
     for name in ("hangs.mp3", "kills.mp3"):
         whole_file(music / name, 50)
-    found = LibraryScan(*library_files(str(music)))
+    scan = LibraryScan(*library_files(str(music)))
     for name in ("hangs.mp3", "kills.mp3"):  # a pipe into which nobody writes: whoever opens it waits for ever
         (music / name).unlink()
         os.mkfifo(music / name)
@@ -62,7 +62,7 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file(
     killer = threading.Thread(target=kill_the_reader_of, args=(music / "kills.mp3",), daemon=True)
     killer.start()
     lake = Lake(root=str(tmp_path / "lake"))
-    assert str(extract(spark, found, settings(lake=lake))) == "4 extracted, 0 unchanged, 2 rejected"
+    assert str(extract(spark, scan, settings(lake=lake))) == "4 extracted, 0 unchanged, 2 rejected"
     assert titles(spark, lake) == [f"good {number}" for number in range(4)]
     assert rejected(spark, lake) == {
         "hangs.mp3": "timeout: not done after 6 s; the process that read it was ended",

@@ -96,10 +96,10 @@ def test_features_of_other_parts_of_a_track_have_another_version() -> None:
 
 
 def test_features_are_finite_numbers_and_the_same_every_time() -> None:
-    found = features(tone(2.0))
-    assert found.shape == (N_FEATURES,) and found.dtype == np.float32
-    assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found, features(tone(2.0)))
+    result = features(tone(2.0))
+    assert result.shape == (N_FEATURES,) and result.dtype == np.float32
+    assert np.isfinite(result).all()
+    np.testing.assert_array_equal(result, features(tone(2.0)))
 
 
 def test_loudness_is_the_first_mean() -> None:
@@ -107,10 +107,10 @@ def test_loudness_is_the_first_mean() -> None:
 
 
 def test_seven_statistics_of_each_row_stand_one_kind_after_another() -> None:
-    found = summary(np.array([[1.0, 2.0, 3.0, 6.0], [4.0, 4.0, 4.0, 4.0]])).reshape(7, 2)
+    result = summary(np.array([[1.0, 2.0, 3.0, 6.0], [4.0, 4.0, 4.0, 4.0]])).reshape(7, 2)
     expected = [[3.0, 4.0], [3.5**0.5, 0.0], [0.687243, 0.0], [-1.0, 0.0], [2.5, 4.0], [1.0, 4.0], [6.0, 4.0]]
     expected[3][0] = float(scipy.stats.kurtosis([1.0, 2.0, 3.0, 6.0]))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_of_a_long_file_only_the_middle_is_read(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Server:
     break_at: list[int] = field(default_factory=list)  # for each answer in turn, the position at which it breaks off
     states: list[int] = field(default_factory=list)  # for each answer in turn, a state other than 200
     slow_s: float = 0.0
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # (path, range)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)  # (path, Range)
 
 
 @pytest.fixture
@@ -62,13 +62,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            state.asked.append((self.path, self.headers.get("Range")))
+            state.requests.append((self.path, self.headers.get("Range")))
             if state.states and (code := state.states.pop(0)) != 200:
                 self.send_error(code)
                 return
             start, total = 0, len(state.content)
-            if state.knows_ranges and (asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))):
-                start = int(asked.group(1))
+            if state.knows_ranges and (match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))):
+                start = int(match.group(1))
                 if start >= total:
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{total}")
@@ -129,7 +129,7 @@ def test_an_archive_is_downloaded_verified_and_unpacked(
     to = tmp_path / "new" / "fma"
     assert run(server, to) == 0
     assert_all_there(to)
-    assert server.asked == [("/fma/fma_small.zip", None)]
+    assert server.requests == [("/fma/fma_small.zip", None)]
     assert (to / "fma_small.zip").read_bytes() == server.content
     assert (to / "fma_small.zip.sha1").read_text() == f"{hashlib.sha1(server.content).hexdigest()}  fma_small.zip\n"
     assert f"fma_small: 6 files, {size_text(280_000 + 7 + 4 * 57)}" in capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(server: Server,
     server.break_at = [100_000, 100_000, 200_001]
     assert run(server, tmp_path / "fma") == 0
     assert_all_there(tmp_path / "fma")
-    assert [asked for _, asked in server.asked] == [None, "bytes=100000-", "bytes=100000-", "bytes=200001-"]
+    assert [range_ for _, range_ in server.requests] == [None, "bytes=100000-", "bytes=100000-", "bytes=200001-"]
 
 
 def test_a_run_that_gave_up_says_how_to_go_on_and_the_next_one_does(
@@ -152,17 +152,17 @@ def test_a_run_that_gave_up_says_how_to_go_on_and_the_next_one_does(
     assert "broke off at 100,000 of" in error and "4 times in a row" in error
     assert "the same command again" in error and "goes on from the 100,000 bytes" in error
     assert (to / "fma_small.zip.part").read_bytes() == server.content[:100_000]
-    server.break_at, server.asked = [], []
+    server.break_at, server.requests = [], []
     assert run(server, to) == 0
     assert_all_there(to)
-    assert server.asked == [("/fma/fma_small.zip", "bytes=100000-")]
+    assert server.requests == [("/fma/fma_small.zip", "bytes=100000-")]
 
 
 def test_a_try_that_brings_something_starts_the_count_anew(server: Server, tmp_path: Path) -> None:
-    server.break_at = [position for at in (50_000, 100_000, 150_000) for position in (at, at, at)]
+    server.break_at = [position for end in (50_000, 100_000, 150_000) for position in (end, end, end)]
     assert run(server, tmp_path / "fma") == 0
     assert_all_there(tmp_path / "fma")
-    assert len(server.asked) == 10
+    assert len(server.requests) == 10
 
 
 def test_a_server_without_ranges_is_read_past_what_is_there_and_the_part_is_kept(
@@ -173,7 +173,7 @@ def test_a_server_without_ranges_is_read_past_what_is_there_and_the_part_is_kept
     server.break_at = [100_000, 60_000]  # the second try ends before it comes to anything new
     assert run(server, to) == 0
     assert_all_there(to)
-    assert [asked for _, asked in server.asked] == [None, "bytes=100000-", "bytes=100000-"]
+    assert [range_ for _, range_ in server.requests] == [None, "bytes=100000-", "bytes=100000-"]
 
 
 def test_a_part_from_elsewhere_is_taken_up(server: Server, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_part_from_elsewhere_is_taken_up(server: Server, tmp_path: Path) -> No
     to.mkdir()
     (to / "fma_small.zip.part").write_bytes(server.content[:123_456])
     assert run(server, to) == 0
-    assert server.asked == [("/fma/fma_small.zip", "bytes=123456-")]
+    assert server.requests == [("/fma/fma_small.zip", "bytes=123456-")]
     assert_all_there(to)
 
 
@@ -191,10 +191,10 @@ def test_a_part_that_is_whole_is_only_verified(server: Server, tmp_path: Path, i
     to.mkdir()
     (to / "fma_small.zip.part").write_bytes(server.content)
     if is_remembered:
-        said = {"url": server.url, "size": len(server.content), "etag": None}
-        (to / "fma_small.zip.part.json").write_text(json.dumps(said))
+        validators = {"url": server.url, "size": len(server.content), "etag": None}
+        (to / "fma_small.zip.part.json").write_text(json.dumps(validators))
     assert run(server, to) == 0
-    assert len(server.asked) == (0 if is_remembered else 1)
+    assert len(server.requests) == (0 if is_remembered else 1)
     assert_all_there(to)
 
 
@@ -212,8 +212,12 @@ def test_another_file_at_the_address_is_told_and_the_part_is_kept(
         server.content = whole + b"x" if change == "size" else whole[:50_000]
     assert run(server, to, content=whole) == 1
     error = capsys.readouterr().err
-    told = {"etag": 'ETag "two", was "one"', "size": f"{len(whole) + 1:,} bytes, was", "shorter": "50,000 bytes, was"}
-    assert told[change] in error
+    difference = {
+        "etag": 'ETag "two", was "one"',
+        "size": f"{len(whole) + 1:,} bytes, was",
+        "shorter": "50,000 bytes, was",
+    }
+    assert difference[change] in error
     assert "delete" in error
     assert (to / "fma_small.zip.part").read_bytes() == whole[:100_000]
 
@@ -235,8 +239,8 @@ def test_a_wrong_checksum_is_told_and_the_file_set_aside(
     server.content = right[:-1000] + bytes(1000)
     assert run(server, to, content=right) == 1
     error = capsys.readouterr().err
-    for told in (hashlib.sha1(right).hexdigest(), hashlib.sha1(server.content).hexdigest(), "fma_small.zip.bad"):
-        assert told in error
+    for part in (hashlib.sha1(right).hexdigest(), hashlib.sha1(server.content).hexdigest(), "fma_small.zip.bad"):
+        assert part in error
     assert (to / "fma_small.zip.bad").read_bytes() == server.content
     assert not (to / "fma_small").exists() and not (to / "fma_small.zip").exists()
     server.content = right
@@ -250,7 +254,7 @@ def test_an_archive_brought_by_hand_is_verified_first(server: Server, tmp_path: 
     (to / "fma_small.zip").write_bytes(server.content)
     assert run(server, to) == 0
     assert_all_there(to)
-    assert server.asked == []
+    assert server.requests == []
     other = tmp_path / "other"
     other.mkdir()
     (other / "fma_small.zip").write_bytes(b"<html>")
@@ -262,7 +266,7 @@ def test_a_missing_archive_is_told_at_once(server: Server, tmp_path: Path, capsy
     server.states = [404]
     assert run(server, tmp_path / "fma") == 1
     assert "404 Not Found" in (error := capsys.readouterr().err) and "--base-url" in error
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
@@ -292,9 +296,9 @@ def test_a_second_run_asks_nothing_and_writes_nothing(server: Server, tmp_path: 
     assert run(server, to, *["--remove-archive"] * is_removed) == 0
     assert (to / "fma_small.zip").exists() is not is_removed
     before = {file: file.stat().st_mtime_ns for file in to.rglob("*") if file.name != ".fma_small.lock"}
-    server.asked = []
+    server.requests = []
     assert run(server, to) == 0
-    assert server.asked == []
+    assert server.requests == []
     assert before == {file: file.stat().st_mtime_ns for file in to.rglob("*") if file.name != ".fma_small.lock"}
 
 
@@ -304,11 +308,11 @@ def test_a_file_that_was_lost_or_cut_is_written_again_and_no_other(server: Serve
     (to / "fma_small" / "000" / "000002.mp3").unlink()
     os.truncate(to / "fma_small" / "000" / "000005.mp3", 10)
     other = to / "fma_small" / "000" / "000010.mp3"
-    before, server.asked = other.stat(), []
+    before, server.requests = other.stat(), []
     assert run(server, to) == 0
     assert_all_there(to)
     assert (other.stat().st_mtime_ns, other.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_an_unpacking_goes_on_and_takes_no_file_of_the_right_size_for_the_right_file(tmp_path: Path) -> None:
@@ -409,7 +413,7 @@ def test_two_runs_do_not_write_into_the_same_part(
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run(server, to) == 1
     assert "another run" in capsys.readouterr().err
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_ctrl_c_leaves_what_the_next_run_goes_on_from(server: Server, tmp_path: Path) -> None:
@@ -438,9 +442,9 @@ def test_ctrl_c_leaves_what_the_next_run_goes_on_from(server: Server, tmp_path: 
     assert error == "download_fma: interrupted; the same command goes on from here\n"
     have = part.stat().st_size
     assert 0 < have < len(server.content)
-    server.slow_s, server.asked = 0.0, []
+    server.slow_s, server.requests = 0.0, []
     assert run(server, to) == 0
-    assert server.asked == [("/fma/fma_small.zip", f"bytes={have}-")]
+    assert server.requests == [("/fma/fma_small.zip", f"bytes={have}-")]
     assert_all_there(to)
 
 

@@ -29,8 +29,8 @@ def folder(tmp_path: Path, tracks: str = HEADER + ROWS, genres: str = GENRES) ->
 
 
 def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
-    found = metadata.metadata(folder(tmp_path))
-    assert found.id_and_tags("/fma_small/000/000002.mp3") == (
+    fma = metadata.metadata(folder(tmp_path))
+    assert fma.id_and_tags("/fma_small/000/000002.mp3") == (
         "2",
         {
             "title": "Food",
@@ -46,13 +46,13 @@ def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
             "year": 2008,
         },
     )
-    assert found.durations_s == {2: 168.0}
+    assert fma.durations_s == {2: 168.0}
 
 
 def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_missing_is_left_out(
     tmp_path: Path,
 ) -> None:
-    found = metadata.metadata(folder(tmp_path))
+    fma = metadata.metadata(folder(tmp_path))
     expected = {
         "title": "None",
         "artist": 'A "quoted" name',
@@ -61,20 +61,20 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
         "split": "test",
         "subset": "large",
     }
-    assert found.id_and_tags("000/000003.mp3") == ("3", expected)
-    assert found.id_and_tags("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
+    assert fma.id_and_tags("000/000003.mp3") == ("3", expected)
+    assert fma.id_and_tags("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
 
 
 def test_other_files_are_none_of_fmas(tmp_path: Path) -> None:
-    found = metadata.metadata(folder(tmp_path))
+    fma = metadata.metadata(folder(tmp_path))
     for path in ("/000/2.mp3", "/music/000002.mp3", "/001/000002.mp3", "/000/a000002.mp3", "/000/000002/song.mp3"):
-        assert found.id_and_tags(path) == (None, {})
+        assert fma.id_and_tags(path) == (None, {})
 
 
 def test_torn_rows_are_counted_and_their_clips_keep_their_numbers(tmp_path: Path) -> None:
-    found = metadata.metadata(folder(tmp_path))
-    assert found.malformed_rows == 2
-    assert found.id_and_tags("/fma_small/000/000004.mp3") == ("4", {})
+    fma = metadata.metadata(folder(tmp_path))
+    assert fma.malformed_rows == 2
+    assert fma.id_and_tags("/fma_small/000/000004.mp3") == ("4", {})
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,12 @@ def features_csv(
 def test_published_features_stand_in_our_order(tmp_path: Path) -> None:
     row = ["9.0", *(f"{value}.5" for value in range(140))]
     path = features_csv(folder(tmp_path) / "features.csv", {2: row, 3: [""] * 141})
-    found = published_features.read(str(path), None)
-    assert (found.library, found.ids, found.vectors.shape) == (str(path.resolve()), ["2", "3"], (2, 140))
+    published = published_features.read(str(path), None)
+    assert (published.library, published.ids, published.vectors.shape) == (str(path.resolve()), ["2", "3"], (2, 140))
     # the file has kurtosis, max, mean, median, min, skew, std; we have mean, std, skew, kurtosis, median, min, max
-    assert [float(found.vectors[0, 20 * at]) for at in range(7)] == [40.5, 120.5, 100.5, 0.5, 60.5, 80.5, 20.5]
-    assert found.metadata is not None and found.metadata.tags[2]["title"] == "Food"
+    first_of_each = [float(value) for value in published.vectors[0, ::20]]
+    assert first_of_each == [40.5, 120.5, 100.5, 0.5, 60.5, 80.5, 20.5]
+    assert published.metadata is not None and published.metadata.tags[2]["title"] == "Food"
 
 
 def test_other_tables_are_not_fmas_features(tmp_path: Path) -> None:
@@ -139,5 +140,5 @@ def test_other_tables_are_not_fmas_features(tmp_path: Path) -> None:
 
 def test_a_torn_row_of_features_is_told_and_the_others_are_read(tmp_path: Path) -> None:
     path = features_csv(tmp_path / "features.csv", {2: ["1.0"] * 141, 3: ["1.0"] * 7, 5: ["2.0"] * 141})
-    found = published_features.read(str(path), None)
-    assert (found.ids, found.malformed_ids) == (["2", "5"], ("3",))
+    published = published_features.read(str(path), None)
+    assert (published.ids, published.malformed_ids) == (["2", "5"], ("3",))

@@ -74,9 +74,9 @@ def test_a_name_that_is_not_utf8_is_told_as_text(tmp_path: Path) -> None:
         put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp3")))
     except OSError:
         pytest.skip("this file system refuses such names")
-    (found,) = scan(tmp_path)[1]
-    assert found.reason == "undecodable name"
-    assert found.path.encode().endswith(b"\\udcff.mp3")
+    (unusable,) = scan(tmp_path)[1]
+    assert unusable.reason == "undecodable name"
+    assert unusable.path.encode().endswith(b"\\udcff.mp3")
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:

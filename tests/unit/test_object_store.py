@@ -42,8 +42,8 @@ def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_
     row = outcome(file.path, file.size, file.mtime_ns, "s3://music", frozenset(), 30.0)
     assert (row["title"], row["artist"], row["album"], row["reason"]) == ("Ein Lied ü", "Ana", "First", None)
     assert row["duration_s"] == pytest.approx(2.0) and len(row["vector"]) == 189
-    gone = outcome("s3://music/gone.flac", 1, 1, "s3://music", frozenset(), 30.0)
-    assert gone["reason"] == "unreadable"
+    missing = outcome("s3://music/gone.flac", 1, 1, "s3://music", frozenset(), 30.0)
+    assert missing["reason"] == "unreadable"
 
 
 def test_only_the_last_copy_is_kept(bucket: fs.S3FileSystem) -> None:

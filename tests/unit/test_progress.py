@@ -31,13 +31,13 @@ def test_a_log_gets_a_line_and_a_terminal_a_bar(
     monkeypatch.delenv("PROGRESS_COLUMNS", raising=False)
     with FileProgress(20, lambda: (20, 3)):
         pass
-    said = capsys.readouterr()
-    assert said.out.startswith("  20 of 20 tracks, ") and said.out.endswith(" 3 rejected\n") and said.err == ""
+    printed = capsys.readouterr()
+    assert printed.out.startswith("  20 of 20 tracks, ") and printed.out.endswith(" 3 rejected\n") and printed.err == ""
     monkeypatch.setenv("PROGRESS_COLUMNS", "70")
     with FileProgress(20, lambda: (20, 3)):
         pass
-    said = capsys.readouterr()
-    assert said.out == "" and "20/20" in said.err and "3 rejected" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == "" and "20/20" in printed.err and "3 rejected" in printed.err
     with FileProgress(0, lambda: (0, 0)):
         pass
     assert capsys.readouterr() == ("", "")

@@ -66,9 +66,9 @@ def test_an_mp4_has_atoms(tmp_path: Path) -> None:
     file["\xa9nam"], file["\xa9ART"], file["\xa9alb"], file["\xa9gen"] = "Food", "AWOL", "A Way Of Life", "Hip-Hop"
     file["trkn"], file["\xa9day"], file["cprt"] = [(3, 12)], "2008", "CC BY"
     file.save()
-    found = file_tags(path, tmp_path)
-    assert (found.title, found.artist, found.album, found.genre) == ("Food", "AWOL", "A Way Of Life", "Hip-Hop")
-    assert (found.track_number, found.year, found.licence) == (3, 2008, "CC BY")
+    tags = file_tags(path, tmp_path)
+    assert (tags.title, tags.artist, tags.album, tags.genre) == ("Food", "AWOL", "A Way Of Life", "Hip-Hop")
+    assert (tags.track_number, tags.year, tags.licence) == (3, 2008, "CC BY")
 
 
 def test_without_tags_the_names_tell(tmp_path: Path) -> None:

@@ -19,35 +19,35 @@ def sha(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def files(there: Mapping[str, str]) -> list[AudioFile]:
+def files(content_by_name: Mapping[str, str]) -> list[AudioFile]:
     """Files by {name: content}; another content has another time of change."""
-    return [AudioFile(f"{ROOT}/{name}", 100, int(sha(content)[:8], 16)) for name, content in there.items()]
+    return [AudioFile(f"{ROOT}/{name}", 100, int(sha(content)[:8], 16)) for name, content in content_by_name.items()]
 
 
 class Visit:
-    """One look at a library: the identities is held against the files, and what is new to it is read."""
+    """One extraction of a library: new and changed files are read and get their tracks."""
 
     def __init__(
         self,
-        known: Iterable[Track],
-        there: Mapping[str, str],
+        tracks: Iterable[Track],
+        content_by_name: Mapping[str, str],
         now: datetime,
-        elsewhere: Mapping[str, str] | None = None,
+        other_libraries: Mapping[str, str] | None = None,
     ) -> None:
-        known = list(known)
-        pairs = [(track_id, digest) for digest, track_id in (elsewhere or {}).items()]
-        identities = TrackIdentities(ROOT, known, files(there), pairs)
-        waiting = identities.files_to_read({track.track_id for track in known}, {})
+        tracks = list(tracks)
+        pairs = [(track_id, digest) for digest, track_id in (other_libraries or {}).items()]
+        identities = TrackIdentities(ROOT, tracks, files(content_by_name), pairs)
+        waiting = identities.files_to_read({track.track_id for track in tracks}, {})
         self.read = [file.path.removeprefix(f"{ROOT}/") for file in waiting]
-        contents = [there[name] for name in self.read]
+        contents = [content_by_name[name] for name in self.read]
         shas = [content if len(content) == 64 else sha(content) for content in contents]
-        found = [
+        read = [
             FileContent(file, digest, 1.0, {"title": content})
             for file, digest, content in zip(waiting, shas, contents, strict=True)
         ]
-        self.taken = identities.assign(found, now)
+        self.taken = identities.assign(read, now)
         self.lost = identities.remove_missing_files(now)
-        after = {track.track_id: track for track in known}
+        after = {track.track_id: track for track in tracks}
         after |= {track.track_id: track for _, track in self.taken}
         after |= {track.track_id: track for track in self.lost}
         self.tracks = list(after.values())
@@ -73,8 +73,8 @@ def test_an_unchanged_file_is_not_read_again() -> None:
 
 def test_a_track_without_current_features_is_read_again() -> None:
     first = Visit([], {"a.mp3": "one"}, MONDAY)
-    there = files({"a.mp3": "one"})
-    assert TrackIdentities(ROOT, first.tracks, there).files_to_read(set(), {}) == there
+    existing = files({"a.mp3": "one"})
+    assert TrackIdentities(ROOT, first.tracks, existing).files_to_read(set(), {}) == existing
 
 
 def test_a_refused_file_gets_no_second_try_until_it_changes() -> None:
@@ -147,9 +147,9 @@ def test_a_track_without_files_is_gone_and_comes_back_as_it_was() -> None:
 
 
 def test_contents_that_begin_alike_get_different_ids() -> None:
-    one, two = "0123456789abcdef" + "1" * 48, "0123456789abcdef" + "2" * 48
-    visit = Visit([], {"a.mp3": one, "b.mp3": two}, MONDAY)
-    assert visit.ids == {"a.mp3": one[:16], "b.mp3": two[1:17]}
+    first, second = "0123456789abcdef" + "1" * 48, "0123456789abcdef" + "2" * 48
+    visit = Visit([], {"a.mp3": first, "b.mp3": second}, MONDAY)
+    assert visit.ids == {"a.mp3": first[:16], "b.mp3": second[1:17]}
 
 
 def test_an_id_that_a_changed_file_kept_is_not_given_again() -> None:
@@ -181,13 +181,13 @@ def test_what_is_out_of_reach_is_not_gone() -> None:
     first = Visit([], {"disk/a.mp3": "one", "disk/b.mp3": "two", "c.mp3": "three"}, MONDAY)
     identities = TrackIdentities(ROOT, first.tracks, files({"c.mp3": "three"}))
     assert identities.remove_missing_files(TUESDAY, [f"{ROOT}/disk"]) == []
-    gone = identities.remove_missing_files(TUESDAY, [f"{ROOT}/disk/a.mp3"])
-    assert [(track.title, track.gone_at) for track in gone] == [("two", TUESDAY)]
+    changed = identities.remove_missing_files(TUESDAY, [f"{ROOT}/disk/a.mp3"])
+    assert [(track.title, track.gone_at) for track in changed] == [("two", TUESDAY)]
 
 
 def test_an_id_from_elsewhere_is_taken_though_its_content_is_unknown() -> None:
     file = AudioFile("/fma/000/000002.mp3", 1, 1)
-    for elsewhere, expected in (([], "2"), ([("2", None)], sha("one")[:16])):
-        identities = TrackIdentities("/fma", [], [file], elsewhere)
+    for other_libraries, expected in (([], "2"), ([("2", None)], sha("one")[:16])):
+        identities = TrackIdentities("/fma", [], [file], other_libraries)
         [(_, track)] = identities.assign([FileContent(file, sha("one"), 1.0, {"title": "one"}, "2")], MONDAY)
         assert track.track_id == expected
