@@ -114,7 +114,7 @@ def test_a_phone_has_all_of_the_player_on_a_sheet(ana: Visit) -> None:
     expect(page.locator("#queue-close")).to_be_in_viewport()
     page.locator("#queue-close").tap()
     page.locator("#menu-now").tap()
-    page.get_by_role("menuitem", name="About the track").tap()
+    page.get_by_role("menuitem", name="Track details").tap()
     expect(page.locator("#page-head")).to_have_text(TITLES[2])
     expect(page.locator("#shuffle")).to_be_hidden()
     page.locator("#sheet-open").tap()

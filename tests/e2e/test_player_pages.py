@@ -17,7 +17,9 @@ from playwright.sync_api import expect
 
 from batch import registry
 from batch.audio.features import clip, features
-from batch.index.lsh import Index, Space, index
+from batch.index.building import build_index
+from batch.index.lsh import Index
+from batch.index.projection import Projection
 from conf.settings import Settings
 from ui import app
 from ui.dependencies import build_services
@@ -30,15 +32,15 @@ def model(settings: Settings, catalogue: None, sounds: Path) -> Index:
     vectors = np.stack([features(clip(file)[0]) for file in files])
     d = vectors.shape[1]
     rng = np.random.default_rng(0)
-    space = Space(
+    space = Projection(
         mean=vectors.mean(axis=0),
         deviation=vectors.std(axis=0),
         components=np.eye(d, 4, dtype=np.float32),
         directions=rng.standard_normal((2, 2, 4)).astype(np.float32),
         offsets=np.zeros((2, 2), dtype=np.float32),
-        width=1.0,
+        bucket_length=1.0,
     )
-    made = index(list(IDS), vectors, [None] * len(IDS), space)
+    made = build_index(list(IDS), vectors, [None] * len(IDS), space)
     with registry.new_version(settings.models.root, datetime.now(UTC)) as (version, folder):
         made.save(folder / "index")
         registry.write_manifest(folder, {"version": version, "tracks": len(IDS), "genres": []})
@@ -115,7 +117,7 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     ana.page.get_by_role("menuitem", name="Add to playlist").click()
     ana.page.fill("#playlist-name", EVIL)
     ana.page.click("#playlist-form button[type=submit]")
-    expect(ana.page.locator("#toast")).to_contain_text("is made")
+    expect(ana.page.locator("#toast")).to_contain_text("created")
     go(ana, "you", "Your music")
     expect(ana.page.locator("#likes .card")).to_have_count(1)
     expect(ana.page.locator("#history li a")).to_have_text([TITLES[2]])
@@ -126,14 +128,14 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     ana.page.click("[data-action=play-all]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
     ana.page.locator("#view .card [data-action=menu]").click()
-    ana.page.get_by_role("menuitem", name="Take out of the playlist").click()
+    ana.page.get_by_role("menuitem", name="Remove from playlist").click()
     expect(ana.page.locator("#view .card")).to_have_count(0)
     ana.page.click("[data-action=drop-playlist]")
     expect(ana.page.locator("#drop-name")).to_contain_text(EVIL)
-    ana.page.get_by_role("button", name="Keep it").click()
+    ana.page.get_by_role("button", name="Cancel").click()
     expect(ana.page.locator("#page-head")).to_have_text(EVIL)
     ana.page.click("[data-action=drop-playlist]")
-    ana.page.get_by_role("button", name="Delete it").click()
+    ana.page.get_by_role("button", name="Delete", exact=True).click()
     expect(ana.page.locator("#playlists li")).to_contain_text("No playlists yet")
     bob = visit("bob")
     go(bob, "you", "Your music")
@@ -189,7 +191,7 @@ def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds
     soundfile.write(cut, samples[: 15 * rate], rate, format="WAV")
     file = {"name": "a clip.wav", "mimeType": "audio/wav", "buffer": cut.getvalue()}
     ana.page.set_input_files("#clip", files=[file])  # type: ignore[list-item]
-    expect(ana.page.locator("#sound-state")).to_contain_text("sound most like “a clip.wav”", timeout=60_000)
+    expect(ana.page.locator("#sound-state")).to_contain_text("tracks similar to “a clip.wav”", timeout=60_000)
     assert ana.page.locator("#sound-found .card").first.get_attribute("data-track-id") == IDS[5]
     ana.page.locator("#sound-found .cover").first.click()
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
@@ -234,7 +236,7 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     ana = visit("ana")
     go(ana, "map", "Taste map")
     expect(ana.page.locator("#map-legend li")).to_have_text(
-        ["Ambient", "Folk (live)", "your centres", "your path", "kept away from"]
+        ["Ambient", "Folk (live)", "your interests", "your listening path", "avoided sounds"]
     )
     told = httpx.get(f"{ana.page.url.split('#')[0]}map.json").json()
     assert "centres" not in told, "nobody's map has no taste"
