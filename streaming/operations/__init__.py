@@ -1,0 +1,6 @@
+"""Running the jobs.
+
+query_job.py      main() of a job that runs one query
+supervisor.py     restarts queries and jobs; waits for MongoDB and Kafka
+metrics.py        for Prometheus, and MongoDB's `status`
+"""

@@ -29,6 +29,8 @@ from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
 
 if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
     from pyspark.sql import SparkSession
 
     from conf.settings import Mongo, Settings
@@ -171,15 +173,21 @@ def start(spark: SparkSession, settings: Settings) -> None:
     spark.streams.addListener(_Listener())
     threading.Thread(target=_keep_status, args=(settings.mongo,), daemon=True, name="status").start()
     if port := settings.stream.metrics_port:
-        registry = CollectorRegistry()  # of its own, without prometheus_client's metrics of the process
-        registry.register(DRIVER_METRICS)
-        try:
-            start_http_server(port, "127.0.0.1", registry)
-        except OSError as error:
-            print(
-                f"metrics: port {port} of 127.0.0.1 cannot be used ({error.strerror}); set stream.metrics_port",
-                flush=True,
-            )
+        serve(DRIVER_METRICS, port)
+
+
+def serve(metrics: Metrics, port: int) -> WSGIServer | None:
+    """Serves the metrics on 127.0.0.1 from a thread; prints a message and returns None where the port cannot be used."""
+    registry = CollectorRegistry()  # without prometheus_client's own metrics of the process
+    registry.register(metrics)
+    try:
+        server, _ = start_http_server(port, "127.0.0.1", registry)
+    except OSError as error:
+        print(
+            f"metrics: port {port} of 127.0.0.1 cannot be used ({error.strerror}); set stream.metrics_port", flush=True
+        )
+        return None
+    return server
 
 
 class _Listener(StreamingQueryListener):

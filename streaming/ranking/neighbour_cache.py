@@ -1,7 +1,7 @@
 """Per-process cache of the index: neighbours of tracks, and id → row.
 
-A model version stores the neighbours of each of its tracks (`Index.stored_neighbours`). For tracks that were added since, and for models
-without stored neighbours, the index is queried once per process and track.
+A model version stores the neighbours of each of its tracks (`Index.stored_neighbours`). For tracks that were added since, and
+for models without stored neighbours, the index is queried once per process and track.
 """
 
 from __future__ import annotations

@@ -1,0 +1,5 @@
+"""Serving a micro-batch, in the driver or in a Python worker.
+
+microbatch.py     reads profiles, applies events, makes and writes lists, each event once
+clients.py        what a process keeps: connections, the index, rows of muted artists and genres
+"""

@@ -1,0 +1,5 @@
+"""Delta tables of the durable lane.
+
+delta_append.py         appends rows once, by delta-rs; compaction
+recommendation_rows.py  lists of the topic → rows
+"""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from types import SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
-from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics
+from local.processes import free_port
+from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics, serve
 from streaming.operations.supervisor import root_cause
 from streaming.serving.microbatch import Outcome
 
@@ -105,3 +107,20 @@ streaming.serving.microbatch.ConcurrentWrite: 3 of profiles changed
 +- ~StreamingDataSourceV2ScanRelation[value#1] KafkaTable Exception"""
     assert root_cause(text) == "streaming.serving.microbatch.ConcurrentWrite: 3 of profiles changed"
     assert root_cause("") == "no message"
+
+
+def test_prometheus_is_served_and_a_port_in_use_is_reported(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    server = serve(metrics, port)
+    assert server is not None
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        assert 'overtone_lag_rows{query="recommend"} 0.0' in text and "python_info" not in text
+        assert serve(metrics, port) is None
+        assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().out
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -310,7 +310,7 @@ def test_tracks_that_were_removed_from_the_index_are_in_no_list() -> None:
     from dataclasses import replace
 
     whole = library()
-    without = replace(whole, gone=np.arange(2, 30))
+    without = replace(whole, tombstoned_rows=np.arange(2, 30))
     found = listed(listener(("folk00", "like", 0)), without, 160)
-    gone = {str(whole.ids[row]) for row in range(2, 30)}
-    assert found and not gone & {item.track_id for item in found}
+    removed_ids = {str(whole.ids[row]) for row in range(2, 30)}
+    assert found and not removed_ids & {item.track_id for item in found}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from typing import Any, cast
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from conf.settings import Settings, settings
+from conf.settings import PROJECT, Settings, settings
 from streaming.operations import supervisor
 from streaming.operations.supervisor import MOST_FAILURES, Supervisor
 from streaming.source import topics
@@ -60,9 +63,8 @@ def test_a_query_that_ended_in_an_outage_is_started_when_it_is_over(
     outages += ["MongoDB does not answer"] * 3
     supervised.check()
     assert (len(fast.queries), len(slow.queries)) == (2, 1)
-    assert (
-        "recommend: stopped" in (printed := capsys.readouterr().out) and "waiting: MongoDB does not answer" in printed
-    )
+    printed = capsys.readouterr().out
+    assert "recommend: stopped" in printed and "waiting: MongoDB does not answer" in printed
 
 
 def test_outages_are_no_failures_however_many(outages: list[Any]) -> None:
@@ -97,3 +99,28 @@ def test_a_query_that_fails_for_itself_beside_another_is_tried_ever_more_rarely(
     supervised.not_before["ledger"] = 0.0
     supervised.check()
     assert len(slow.queries) == MOST_FAILURES + 1
+
+
+def test_a_job_is_run_again_after_outages_and_unexpected_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "RETRY_S", 0.0)
+    monkeypatch.setattr(supervisor, "UNEXPECTED_ERROR_RETRY_S", 0.0)
+    stopping = threading.Event()
+    errors = [OSError("first"), OSError("second"), KeyError("unexpected"), OSError("third"), None]
+
+    def run(_: threading.Event) -> None:
+        if (error := errors.pop(0)) is not None:
+            raise error
+        stopping.set()
+
+    supervisor.run_until_stopped("feed", run, (OSError,), str, stopping)
+    printed = capsys.readouterr()
+    assert not errors
+    assert printed.out == "feed: waiting (first)\n", "several outages of one type in a row are printed once"
+    assert "KeyError: 'unexpected'" in printed.err
+
+
+def test_jobs_without_spark_do_not_import_it() -> None:
+    code = "import sys, streaming.feed, streaming.catalogue; sys.exit('pyspark' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
