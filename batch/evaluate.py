@@ -158,14 +158,14 @@ def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[Measu
             f"{len(dataset.ids)}; run ./spark-submit.sh batch/train.py"
         )
     # Both are sorted by id, so the rows of the smaller index follow the library's order.
-    index = whole.only(rows[shared]) if len(shared) < len(whole) else whole
+    index = whole.subset(rows[shared]) if len(shared) < len(whole) else whole
     artists, albums, genres = (
         [column[row] for row in shared] for column in (dataset.artists, dataset.albums, dataset.genres)
     )
     spelling_of = spellings(genres)
     genre_names = [spelling_of[name] for name in sorted(spelling_of)]  # in the order of their codes
     library = MeasuredLibrary(
-        index, index.space.standardised(dataset.vectors[shared]), track_labels(artists, albums, genres), genre_names
+        index, index.projection.standardised(dataset.vectors[shared]), track_labels(artists, albums, genres), genre_names
     )
     return library, len(whole) - len(shared)
 

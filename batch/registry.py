@@ -1,16 +1,16 @@
-"""Model versions on disk: a folder each; the file `latest` names the one that counts.
+"""Model versions on disk: one folder each; the file `latest` names the version in use.
 
-models/<version>/manifest.json   what it was trained on, with what, and how good it is
-models/<version>/index/          the arrays of batch.index.lsh (batch.index.storage)
+models/<version>/manifest.json   training data, parameters and scores
+models/<version>/index/          arrays of the LSH index (batch.index.storage)
 models/<version>/similar, map    Parquet, one row a track
-models/<version>/genre.npz, genre_posterior   the genre networks as numbers, Parquet; only with genres to learn from
+models/<version>/genre.npz, genre_posterior   weights of the genre networks, Parquet; only where tracks have genres
 models/<version>/mllib/          scaler, pca, lsh, genre/…: MLlib's own format
 models/<version>/sweep.parquet, sweep.png, genre_tuning   of `train --tune`
-models/<version>/index/added/    written later: tracks that came and went since (batch.index.segments)
+models/<version>/index/added/    written later: segments of appended and removed tracks (batch.index.segments)
 models/<version>/report/         written later: the report card (batch.evaluate)
-models/latest                    the version's name; moves last
+models/latest                    the version's name; replaced last
 
-What a training wrote is never changed afterwards; only the two folders that are written later come to it.
+What a training wrote is never changed; only the two folders that are written later are added.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch.atomic import write_text
 from batch.index.lsh import Index
 from batch.index.storage import ModelUnusable as ModelUnusable
 
@@ -35,9 +36,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 2
+"""Of the versions written: the projection may have a learned metric, hash keys have 32 bits, genres come from an ensemble."""
+READABLE_FORMATS = (1, 2)
+ABANDONED_AFTER_S = 86_400.0
+"""Age at which an unfinished version without a lock is removed."""
+EXCERPT_CHARACTERS = 40
+"""Of a value that a message quotes."""
 _LOCK = ".lock"
-_LEFT_S = 86_400.0
-_KINDS: dict[str, type] = {
+_MANIFEST_TYPES: dict[str, type] = {
     "tracks": int,
     "dimensions": int,
     "genres": list,
@@ -45,18 +51,17 @@ _KINDS: dict[str, type] = {
     "parameters": dict,
     "metrics": dict,
 }
-"""What those of a manifest's values must be that are there; `Model.value` tells where one that is needed is not."""
-READABLE = (1, 2)
-"""2: the space may have a learned metric, keys have 32 bits, genres are an ensemble. An index of format 1 still answers."""
+"""Types of the manifest's values, each of which may be missing; `Model.value` raises where a needed one is."""
+_TYPE_NAMES = {int: "an integer", list: "an array", dict: "an object"}
 
 
 class ModelNotFound(FileNotFoundError):
-    """No model version is there to be used."""
+    """There is no model version, or not the one asked for."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A version that is complete."""
+    """A complete version."""
 
     version: str
     folder: Path
@@ -64,18 +69,19 @@ class Model:
 
     @property
     def index(self) -> Index:
-        """The index, mapped into memory; opened once a process."""
+        """The index, memory-mapped; opened once a process. Raises IndexUnreadable."""
         return _open_index(self.folder)
 
     def has(self, name: str) -> bool:
-        """Whether the version holds that; versions of an earlier format lack some."""
+        """Whether the version has that file or folder; versions of an earlier format lack some."""
         return (self.folder / name).exists()
 
     def parquet(self, name: str) -> str:
+        """The URI of a Parquet part, for Spark."""
         return uri(self.folder / name)
 
     def value(self, name: str) -> Any:
-        """Of the manifest. Raises ModelUnusable where it lacks that."""
+        """A value of the manifest. Raises ModelUnusable where it is missing."""
         if name not in self.manifest:
             raise ModelUnusable(f"{self.folder / 'manifest.json'} lacks {name!r}; train again with batch/train.py")
         return self.manifest[name]
@@ -85,35 +91,37 @@ class Model:
         import pyarrow.parquet as pq
 
         try:
-            for file in _files(self.folder / name):
-                stored = pq.ParquetFile(file)
-                if missing := set(columns) - set(stored.schema_arrow.names):
+            for file in _parquet_files(self.folder / name):
+                parquet = pq.ParquetFile(file)
+                if missing := set(columns) - set(parquet.schema_arrow.names):
                     raise KeyError(f"it lacks {', '.join(sorted(missing))}")
-                yield from stored.iter_batches(columns=list(columns))
-        except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are among these
+                yield from parquet.iter_batches(columns=list(columns))
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are subclasses of these
             raise _damaged(self, name, error) from error
 
     def check(self) -> None:
-        """Opens the index, and looks into the other parts that a training writes. Raises ModelUnusable for the first bad one."""
+        """Opens the index and reads the row counts of the Parquet parts. Raises ModelUnusable for the first damaged part."""
         import pyarrow.parquet as pq
 
         Index.open(self.folder / "index")
-        tracks, later = self.value("tracks"), ["map"] if self.manifest["format"] > 1 else []
-        for name in ["similar", *later, *(["genre_posterior"] if self.value("genres") else [])]:
+        tracks = self.value("tracks")
+        since_format_2 = ["map"] if self.manifest["format"] > 1 else []
+        with_genres = ["genre_posterior"] if self.value("genres") else []
+        for name in ["similar", *since_format_2, *with_genres]:
             try:
-                rows = sum(pq.read_metadata(file).num_rows for file in _files(self.folder / name))
+                rows = sum(pq.read_metadata(file).num_rows for file in _parquet_files(self.folder / name))
                 if rows != tracks:
                     raise ValueError(f"it has {rows} rows, expected {tracks}")
             except (OSError, ValueError) as error:
                 raise _damaged(self, name, error) from error
 
 
-def _files(part: Path) -> list[Path]:
+def _parquet_files(part: Path) -> list[Path]:
     """A Parquet part's files. Raises FileNotFoundError where there is none."""
-    found = sorted(part.glob("*.parquet"))
-    if not found:
-        raise FileNotFoundError("it is not there")
-    return found
+    files = sorted(part.glob("*.parquet"))
+    if not files:
+        raise FileNotFoundError("it is missing")
+    return files
 
 
 def _damaged(model: Model, name: str, error: Exception) -> ModelUnusable:
@@ -123,22 +131,22 @@ def _damaged(model: Model, name: str, error: Exception) -> ModelUnusable:
 
 
 def uri(path: Path) -> str:
-    """The path as Hadoop reads it. Not as_uri(): an escaped blank would be another folder for it."""
+    """The path as a Hadoop URI. Not `as_uri()`: Hadoop takes an escaped blank literally."""
     return f"file://{path.absolute()}"
 
 
 @contextmanager
 def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
-    """(version, folder to fill). On success it becomes the version and `latest` moves to it; on an error nothing stays."""
+    """(version, folder to fill). On success the folder becomes the version and the latest; on an error it is removed."""
     base = Path(root)
     base.mkdir(parents=True, exist_ok=True)
-    for stale in base.glob(".*.part"):
-        _remove_if_left(stale)
+    for unfinished in base.glob(".[0-9]*.part"):
+        _remove_if_abandoned(unfinished)
     version = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     part = base / f".{version}.part"
     part.mkdir()
     try:
-        with _held(part):
+        with _training_lock(part):
             yield version, part
         (part / _LOCK).unlink()
         os.replace(part, base / version)
@@ -149,16 +157,18 @@ def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def _held(part: Path) -> Iterator[None]:
-    """While a training fills its folder it holds a lock in it, which goes with the process however that ends."""
+def _training_lock(part: Path) -> Iterator[None]:
+    """Locks an unfinished version; the operating system releases the lock when the process ends in any way."""
     with (part / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _remove_if_left(part: Path) -> None:
-    """Clears what an ended training left; one that another process is filling stays, and so does one without a lock until it
-    is a day old: its training may have just begun."""
+def _remove_if_abandoned(part: Path) -> None:
+    """Removes an unfinished version whose training has ended.
+
+    One that is locked stays, and so does one without a lock file until ABANDONED_AFTER_S: its training may have just begun.
+    """
     try:
         with (part / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,22 +177,22 @@ def _remove_if_left(part: Path) -> None:
         return
     except OSError:
         with suppress(OSError):
-            if time.time() - part.stat().st_mtime > _LEFT_S:
+            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_S:
                 shutil.rmtree(part, ignore_errors=True)
 
 
 def make_latest(root: str, version: str) -> None:
-    part = Path(root) / ".latest.new"
-    part.write_text(version + "\n")
-    os.replace(part, Path(root) / "latest")
+    """Makes a version the one in use."""
+    write_text(Path(root) / "latest", version + "\n")
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:
+    """Writes manifest.json with the values and the format."""
     (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n")
 
 
 def latest(root: str) -> Model:
-    """The version that counts. Raises ModelNotFound or ModelUnusable."""
+    """The version in use. Raises ModelNotFound or ModelUnusable."""
     file = Path(root) / "latest"
     try:
         version = file.read_text().strip()
@@ -202,17 +212,24 @@ def load(root: str, version: str) -> Model:
         raise ModelUnusable(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
     if not isinstance(manifest, dict):
         raise ModelUnusable(
-            f"{folder / 'manifest.json'} holds {type(manifest).__name__}, expected an object; train again"
+            f"{folder / 'manifest.json'}: expected a JSON object, got {_excerpt(manifest)}; train again"
         )
-    if manifest.get("format") not in READABLE:
-        readable = " or ".join(str(one) for one in READABLE)
-        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {readable}; train again")
-    for name, kind in _KINDS.items():
-        if name in manifest and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool)):
+    if manifest.get("format") not in READABLE_FORMATS:
+        expected = " or ".join(str(number) for number in READABLE_FORMATS)
+        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {expected}; train again")
+    for name, expected_type in _MANIFEST_TYPES.items():
+        if name in manifest and (not isinstance(manifest[name], expected_type) or isinstance(manifest[name], bool)):
             raise ModelUnusable(
-                f"{name!r} in {folder / 'manifest.json'} is {type(manifest[name]).__name__}; train again"
+                f"{name!r} in {folder / 'manifest.json'}: expected {_TYPE_NAMES[expected_type]}, got "
+                f"{_excerpt(manifest[name])}; train again"
             )
     return Model(version, folder, manifest)
+
+
+def _excerpt(value: Any) -> str:
+    """The beginning of a JSON value, for messages."""
+    text = json.dumps(value)
+    return text if len(text) <= EXCERPT_CHARACTERS else f"{text[:EXCERPT_CHARACTERS]} …"
 
 
 def versions(root: str) -> list[str]:
@@ -221,7 +238,7 @@ def versions(root: str) -> list[str]:
 
 
 def readable(root: str) -> Iterator[Model]:
-    """All versions whose manifest can be read, newest first."""
+    """All versions with a readable manifest, newest first."""
     for version in reversed(versions(root)):
         try:
             yield load(root, version)
@@ -234,8 +251,8 @@ def trained_on(root: str, fingerprint: str) -> Model | None:
     return next((model for model in readable(root) if model.manifest.get("fingerprint") == fingerprint), None)
 
 
-def whole(root: str, fingerprint: str) -> Model | None:
-    """The newest version that was trained on exactly these features and has all its parts; a damaged one is passed over."""
+def intact(root: str, fingerprint: str) -> Model | None:
+    """The newest version that was trained on exactly these features and has all its parts undamaged."""
     for model in readable(root):
         if model.manifest.get("fingerprint") == fingerprint:
             with suppress(ModelUnusable):

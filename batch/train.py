@@ -23,8 +23,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch import job, registry
-from batch.index.lsh import NEAR, Index
-from batch.index.tuning import TARGET_RECALL, Banding, default_banding
+from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.tuning import TARGET_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
 from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
@@ -42,7 +42,6 @@ from conf.settings import Settings
 SIMILAR_TRACKS = 50
 """Length of each track's list of similar tracks."""
 NAMED_TRACKS_IN_MESSAGE = 5
-_BANDING_FIELDS = frozenset(Banding.__dataclass_fields__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +91,7 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
     try:
         dataset = training_set(tracks, settings)
         dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)))
-        existing = registry.whole(settings.models.root, dataset_fingerprint)
+        existing = registry.intact(settings.models.root, dataset_fingerprint)
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
             return existing
@@ -107,7 +106,7 @@ def defaults(tracks: int) -> dict[str, Any]:
     tracks : in the library
     """
     return {
-        "banding": asdict(default_banding(tracks)),
+        "banding": default_parameters(tracks).document(),
         "target_recall": TARGET_RECALL,
         "genre": {**asdict(genre_mlp.Hyperparameters()), "fewest": MIN_GENRE_TRACKS, "seeds": genre_mlp.PAIRS},
         "metric": [
@@ -116,7 +115,7 @@ def defaults(tracks: int) -> dict[str, Any]:
             metric_learning.GENRE_SHRINKAGE,
             metric_learning.GENRE_LENGTH,
         ],
-        "similar": [SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, NEAR],
+        "similar": [SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS],
         "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
 
@@ -132,9 +131,9 @@ def _new_version(
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
     earlier = last_tuned(root, dataset.vectors.shape)
     with registry.new_version(root, now) as (version, folder):
-        fitted = fit_index.fit(tracks.select("vector"), dataset.vectors, dataset.labels, earlier.banding)
+        fitted = fit_index.fit(tracks.select("vector"), dataset.vectors, dataset.labels, earlier.hash_parameters)
         if tune:
-            fitted = fit_index.rehashed(spark, fitted, sweep.tuned_banding(spark, fitted.points, folder))
+            fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, folder))
         index = saved_index(spark, dataset, fitted, folder)
         similar = fit_index.similar_lists(tracks.select("track_id"), str(folder / "index"), SIMILAR_TRACKS)
         similar.write.parquet(registry.uri(folder / "similar"))
@@ -172,8 +171,8 @@ def manifest(
         "extractor_version": dataset.extractor,
         "dimensions": int(dataset.vectors.shape[1]),
         "parameters": {
-            **asdict(fitted.banding),
-            "bucket_length": quality.width,
+            **fitted.hash_parameters.document(),
+            "bucket_length": quality.bucket_length,
             "seed": fit_index.SEED,
             "metric": fitted.metric.name,
             "genre": asdict(networks.hyperparameters) if networks else None,
@@ -182,9 +181,9 @@ def manifest(
         "genres": list(networks.ensemble.genres) if networks else [],
         "metrics": {
             "recall_at_20": quality.recall,
-            "candidate_share": quality.candidates,
-            "fewer_than_20": quality.short,
-            "largest_bucket": quality.largest_bucket,
+            "candidate_share": quality.candidate_share,
+            "fewer_than_20": quality.short_share,
+            "largest_bucket": quality.largest_bucket_share,
             "metrics_tried": [asdict(metric_score) for metric_score in fitted.metric.scores],
             "genre": {**score.document(), **shares} if score else None,
         },
@@ -239,7 +238,7 @@ def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFr
     rows = index.rows_of(table["track_id"].to_pylist())
     for row, ids, scores in zip(rows, table["neighbours"].to_pylist(), table["scores"].to_pylist(), strict=True):
         neighbours[row, : len(ids)], weights[row, : len(ids)] = index.rows_of(ids), scores
-    start = np.asarray(index.vectors @ index.space.components[:, :2])
+    start = np.asarray(index.vectors @ index.projection.components[:, :2])
     plane = map_layout.positions(start, neighbours, weights)
     positions = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
     return spark.createDataFrame(positions, map_layout.MAP).coalesce(1)
@@ -249,7 +248,7 @@ def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFr
 class Tuned:
     """Settings to train with.  chosen_on : tracks on which the hyperparameters were tuned; None: they are the default"""
 
-    banding: Banding
+    hash_parameters: HashParameters
     hyperparameters: genre_mlp.Hyperparameters = field(default_factory=genre_mlp.Hyperparameters)
     chosen_on: str | None = None
 
@@ -267,15 +266,15 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
             is_like = model.value("dimensions") == dimensions and tracks / 3 <= model.value("tracks") <= tracks * 3
             if model.manifest.get("tuned") and is_like:
                 parameters = model.value("parameters")
-                banding = Banding(**{name: parameters[name] for name in parameters if name in _BANDING_FIELDS})
+                hash_parameters = HashParameters.from_document(parameters)
                 if not (stored := parameters.get("genre")):
-                    return Tuned(banding)
+                    return Tuned(hash_parameters)
                 # Early versions did not store what they were chosen on: it may have been any tracks.
                 chosen_on = parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
-                return Tuned(banding, genre_mlp.Hyperparameters.read(stored), chosen_on)
+                return Tuned(hash_parameters, genre_mlp.Hyperparameters.read(stored), chosen_on)
         except registry.ModelUnusable:
             continue
-    return Tuned(default_banding(tracks))
+    return Tuned(default_parameters(tracks))
 
 
 if __name__ == "__main__":

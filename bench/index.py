@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -28,90 +29,111 @@ from pyspark.ml.feature import BucketedRandomProjectionLSH, BucketedRandomProjec
 from pyspark.sql import DataFrame, Row, SparkSession, Window  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
-from batch.index.lsh import SHORTLIST, SHORTLISTED, SHORTLISTED_OF, Index  # noqa: E402
-from batch.index.projection import grain_of, to_unit  # noqa: E402
-from batch.index.spark_join import band_table, neighbours  # noqa: E402
-from batch.index.tuning import Banding, drawn, exact, narrowest, sample  # noqa: E402
+from batch.index.exact import exact_neighbours  # noqa: E402
+from batch.index.exact import recall as mean_recall  # noqa: E402
+from batch.index.lsh import SHORTLIST_MIN_ROWS, SHORTLIST_ONE_IN, SHORTLIST_PER_NEIGHBOUR, Index  # noqa: E402
+from batch.index.projection import int8_quantisation_step, to_unit  # noqa: E402
+from batch.index.spark_join import bucket_table, neighbours  # noqa: E402
+from batch.index.tuning import (  # noqa: E402
+    HashParameters,
+    HashQuality,
+    random_projection,
+    shortest_buckets,
+    tuning_sample,
+)
 from batch.model.sweep import principal_components  # noqa: E402
 from bench.features import fma, grown, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 K = 20
 QUERIES = 100
-JUDGED = 500
-"""Further queries, of which the index's recall is told: that of a hundred may be a hundredth off."""
-CATALOGUE = 106_574
-BANDINGS = {
-    10_000: [Banding(10, 32, 24, 2), Banding(10, 32, 24, 2, shared=2), Banding(10, 32, 24, 4, shared=3)],
-    100_000: [Banding(14, 64, 24, 2), Banding(14, 64, 24, 4, shared=3)],
-    1_000_000: [Banding(18, 64, 24, 4, shared=2)],
+RECALL_QUERIES = 500
+"""Further queries, on which the index's recall is measured: on a hundred it may be 0.01 off."""
+TARGET_RECALL = 0.95
+CATALOGUE_TRACKS = 106_574
+SKETCH_COMPONENTS = 32
+PARAMETERS = {
+    10_000: [
+        HashParameters(10, 32, 24, 2),
+        HashParameters(10, 32, 24, 2, min_collisions=2),
+        HashParameters(10, 32, 24, 4, min_collisions=3),
+    ],
+    100_000: [HashParameters(14, 64, 24, 2), HashParameters(14, 64, 24, 4, min_collisions=3)],
+    1_000_000: [HashParameters(18, 64, 24, 4, min_collisions=2)],
 }
-"""Tried for each size; the one with the least time a query that reaches recall 0.95 is shown."""
+"""Tried for each size; the one with the least time a query that reaches TARGET_RECALL is shown."""
+
+ReportRow = dict[str, object]
 
 
-def built(points: np.ndarray, banding: Banding) -> tuple[Index, float, dict[str, float]]:
+def built(points: np.ndarray, parameters: HashParameters) -> tuple[Index, float, HashQuality]:
     """(index, seconds to build it, its quality on the queries that it is tuned on)."""
-    components, variances = principal_components(points, 32)
-    spread = float(np.sqrt(variances[: banding.components].mean()))
-    space = replace(drawn(banding, components, spread, 1), components=components, grain=grain_of(points, components))
-    started = time.monotonic()
-    space, bands, met = narrowest(points, space, sample(points), spread)
-    n = len(points)
-    ids = np.char.zfill(np.arange(n).astype(np.str_), 8)
-    whole = Index(
-        space,
-        ids,
-        points,
-        np.ones(n, np.float32),
-        np.full(n, -1, np.int32),
-        np.empty(0, np.str_),
-        bands,
-        sketches=space.sketches(points),
+    components, variances = principal_components(points, SKETCH_COMPONENTS)
+    projection_rms = float(np.sqrt(variances[: parameters.components].mean()))
+    untuned = replace(
+        random_projection(parameters, components, projection_rms, 1),
+        components=components,
+        quantisation_step=int8_quantisation_step(points, components),
     )
-    return whole, time.monotonic() - started, vars(met)
+    started = time.monotonic()
+    projection, tables, quality = shortest_buckets(points, untuned, tuning_sample(points), projection_rms)
+    n = len(points)
+    index = Index(
+        projection=projection,
+        ids=np.char.zfill(np.arange(n).astype(np.str_), 8),
+        vectors=points,
+        scales=np.ones(n, np.float32),
+        artists=np.full(n, -1, np.int32),
+        artist_names=np.empty(0, np.str_),
+        tables=tables,
+        sketches=projection.stored_sketch(points),
+    )
+    return index, time.monotonic() - started, quality
 
 
-def timed(ask: Callable[[], object], times: int = 5) -> float:
-    """Seconds, the best of some."""
-    taken = []
+def best_seconds(call: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the fastest of some calls."""
+    seconds = []
     for _ in range(times):
         started = time.perf_counter()
-        ask()
-        taken.append(time.perf_counter() - started)
-    return min(taken)
+        call()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
-def recall(found: list[np.ndarray], true: np.ndarray) -> float:
-    return float(np.mean([np.isin(near, some).mean() for near, some in zip(true, found, strict=True)]))
+def report_row(
+    way: str, seconds: float, answers: list[np.ndarray], true_neighbours: np.ndarray, **more: object
+) -> ReportRow:
+    """A row of the table.  seconds : of all QUERIES together"""
+    recall = mean_recall(answers, list(true_neighbours))
+    return {"way": way, "ms a query": 1000 * seconds / QUERIES, "recall@20": recall, **more}
 
 
-def row(way: str, seconds: float, found: list[np.ndarray], true: np.ndarray, **more: object) -> dict[str, object]:
-    return {"way": way, "ms a query": 1000 * seconds / QUERIES, "recall@20": recall(found, true), **more}
-
-
-def of_index(points: np.ndarray, whole: Index, queries: np.ndarray, way: str) -> dict[str, object]:
-    judged = points[np.linspace(1, len(points) - 2, JUDGED).astype(int)]
-    near = [rows for rows, _ in whole.neighbours(judged, K)]
-    sizes = np.array([len(rows) for rows in whole.candidates(queries, K)])
-    return row(
+def index_row(points: np.ndarray, index: Index, queries: np.ndarray, way: str) -> ReportRow:
+    recall_queries = points[np.linspace(1, len(points) - 2, RECALL_QUERIES).astype(int)]
+    answers = [rows for rows, _ in index.neighbours(recall_queries, K)]
+    candidates = np.array([len(rows) for rows in index.candidates(queries, K)])
+    return report_row(
         way,
-        timed(lambda: whole.neighbours(queries, K)),
-        near,
-        exact(points, judged, K),
+        best_seconds(lambda: index.neighbours(queries, K)),
+        answers,
+        exact_neighbours(points, recall_queries, K),
         **{
-            "candidates, %": 100 * float(sizes.mean()) / len(points),
-            "ranked exactly, %": 100 * float(shortlisted(sizes).mean()) / len(points),
-            "MB": whole.nbytes() / 1e6,
+            "candidates, %": 100 * float(candidates.mean()) / len(points),
+            "ranked exactly, %": 100 * float(shortlist_sizes(candidates).mean()) / len(points),
+            "MB": index.nbytes() / 1e6,
         },
     )
 
 
-def shortlisted(sizes: np.ndarray) -> np.ndarray:
-    """Of so many candidates how many are ranked exactly, for K asked for."""
-    return np.minimum(sizes, np.maximum(max(SHORTLIST, SHORTLISTED * K), sizes // SHORTLISTED_OF))
+def shortlist_sizes(candidates: np.ndarray) -> np.ndarray:
+    """How many of so many candidates are ranked exactly, for K neighbours."""
+    min_rows = max(SHORTLIST_MIN_ROWS, SHORTLIST_PER_NEIGHBOUR * K)
+    return np.minimum(candidates, np.maximum(min_rows, candidates // SHORTLIST_ONE_IN))
 
 
-def hnsw(points: np.ndarray, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
+def hnsw_row(points: np.ndarray, queries: np.ndarray, true_neighbours: np.ndarray) -> ReportRow:
+    """hnswlib with the least `ef` that reaches TARGET_RECALL."""
     try:
         import hnswlib
     except ImportError:
@@ -120,82 +142,95 @@ def hnsw(points: np.ndarray, queries: np.ndarray, true: np.ndarray) -> dict[str,
     graph.init_index(max_elements=len(points), ef_construction=200, M=16, random_seed=1)
     started = time.monotonic()
     graph.add_items(points, num_threads=2)
-    building = time.monotonic() - started
+    build_seconds = time.monotonic() - started
     graph.set_num_threads(1)
     for ef in (50, 100, 200, 400, 800):
         graph.set_ef(ef)
-        found = list(graph.knn_query(queries, K)[0].astype(np.int64))
-        if recall(found, true) >= 0.95:
+        answers = list(graph.knn_query(queries, K)[0].astype(np.int64))
+        if mean_recall(answers, list(true_neighbours)) >= TARGET_RECALL:
             break
-    return row(f"hnswlib, ef {ef}", timed(lambda: graph.knn_query(queries, K)), found, true, **{"build, s": building})
+    seconds = best_seconds(lambda: graph.knn_query(queries, K))
+    return report_row(f"hnswlib, ef {ef}", seconds, answers, true_neighbours, **{"build, s": build_seconds})
 
 
-def inside_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: np.ndarray) -> list[dict[str, object]]:
+def spark_job_rows(
+    spark: SparkSession, index: Index, queries: np.ndarray, true_neighbours: np.ndarray
+) -> list[ReportRow]:
     """100 queries in one Spark job, the index mapped by the worker: the whole job, and the index's own part of it."""
     with tempfile.TemporaryDirectory() as folder:
-        whole.save(Path(folder))
+        index.save(Path(folder))
         frame = spark.createDataFrame(
-            [(at, query.tolist()) for at, query in enumerate(queries)], "at long, point array<float>"
+            [(number, query.tolist()) for number, query in enumerate(queries)], "query long, point array<float>"
         )
         frame = frame.coalesce(1).cache()
         frame.count()
 
-        def asked(batches: Iterator[object]) -> Iterator[object]:
-            import pandas as pd
-
-            here = _opened(folder)
+        def answered(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+            opened = _opened(folder)
             for batch in batches:
                 started = time.perf_counter()
-                near = here.neighbours(np.vstack(batch["point"]).astype(np.float32), K)
-                taken = time.perf_counter() - started
-                yield pd.DataFrame({"at": batch["at"], "near": [rows.tolist() for rows, _ in near], "taken": taken})
+                nearest = opened.neighbours(np.vstack(batch["point"]).astype(np.float32), K)
+                seconds = time.perf_counter() - started
+                rows = [rows.tolist() for rows, _ in nearest]
+                yield pd.DataFrame({"query": batch["query"], "neighbours": rows, "seconds": seconds})
 
-        def job() -> list[object]:
-            return frame.mapInPandas(asked, "at long, near array<long>, taken double").collect()
+        def job() -> list[Row]:
+            return frame.mapInPandas(answered, "query long, neighbours array<long>, seconds double").collect()
 
         for _ in range(3):
             job()
-        seconds, own = 1e9, 1e9
+        job_seconds, index_seconds = float("inf"), float("inf")
         for _ in range(5):
             started = time.perf_counter()
             rows = job()
-            seconds = min(seconds, time.perf_counter() - started)
-            own = min(own, rows[0]["taken"])
-        found = [np.array(one["near"]) for one in sorted(rows, key=lambda one: one["at"])]
+            job_seconds = min(job_seconds, time.perf_counter() - started)
+            index_seconds = min(index_seconds, rows[0]["seconds"])
+        answers = [np.array(row["neighbours"]) for row in sorted(rows, key=lambda row: row["query"])]
         frame.unpersist()
-    return [row("index in a Spark job, warm", seconds, found, true), row("… of it the index", own, found, true)]
+    return [
+        report_row("index in a Spark job, warm", job_seconds, answers, true_neighbours),
+        report_row("… of it the index", index_seconds, answers, true_neighbours),
+    ]
 
 
-def joined_in_spark(spark: SparkSession, whole: Index, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
-    """The same 100 queries as a Spark equi-join with a cached band table (`batch.index.spark_join`), warm."""
-    tracks, asked = (
-        numbered(spark, some).select(F.col("id").cast("string").alias(name), "point").cache()
-        for some, name in ((np.asarray(whole.vectors), "track_id"), (queries, "query_id"))
-    )
-    bands = band_table(tracks.repartition(4), whole.space).cache()
-    bands.count(), asked.count()
+def spark_join_row(spark: SparkSession, index: Index, queries: np.ndarray, true_neighbours: np.ndarray) -> ReportRow:
+    """The same 100 queries as a Spark equi-join with a cached bucket table (`batch.index.spark_join`), warm."""
+
+    def frame(points: np.ndarray, id_column: str) -> DataFrame:
+        return numbered(spark, points).select(F.col("id").cast("string").alias(id_column), "point").cache()
+
+    tracks, query_points = frame(np.asarray(index.vectors), "track_id"), frame(queries, "query_id")
+    buckets = bucket_table(tracks.repartition(4), index.projection).cache()
+    buckets.count(), query_points.count()
 
     def job() -> list[Row]:
-        return neighbours(asked, tracks, bands, whole.space, K).collect()
+        return neighbours(query_points, tracks, buckets, index.projection, K).collect()
 
     rows = job()
-    seconds = timed(job, 3)
-    found: list[list[int]] = [[] for _ in queries]
-    for one in rows:
-        found[int(one["query_id"])].append(int(one["track_id"]))
-    for some in (tracks, asked, bands):
-        some.unpersist()
-    return row("its bands as a Spark equi-join, warm", seconds, [np.array(f, dtype=int) for f in found], true)
+    seconds = best_seconds(job, 3)
+    answers = by_query(((int(row["query_id"]), int(row["track_id"])) for row in rows), len(queries))
+    for cached in (tracks, query_points, buckets):
+        cached.unpersist()
+    return report_row("its hash tables as a Spark equi-join, warm", seconds, answers, true_neighbours)
 
 
-_OPEN: dict[str, Index] = {}
+def by_query(pairs: Iterator[tuple[int, int]], queries: int) -> list[np.ndarray]:
+    """The tracks of each query, from (query, track) pairs."""
+    answers: list[list[int]] = [[] for _ in range(queries)]
+    for query, track in pairs:
+        answers[query].append(track)
+    return [np.array(tracks, dtype=int) for tracks in answers]
+
+
+_OPENED: dict[str, Index] = {}
 
 
 def _opened(folder: str) -> Index:
-    if folder not in _OPEN:
-        _OPEN.clear()
-        _OPEN[folder] = Index.open(Path(folder))
-    return _OPEN[folder]
+    """The index in the folder, opened once a worker process."""
+    if folder not in _OPENED:
+        _OPENED.clear()
+        _OPENED[folder] = Index.open(Path(folder))
+    return _OPENED[folder]
 
 
 def numbered(spark: SparkSession, points: np.ndarray) -> DataFrame:
@@ -206,150 +241,155 @@ def numbered(spark: SparkSession, points: np.ndarray) -> DataFrame:
     return spark.createDataFrame(pa.table({"id": pa.array(np.arange(len(points))), "point": flat}))
 
 
-def mllib(spark: SparkSession, points: np.ndarray, queries: np.ndarray, true: np.ndarray) -> list[dict[str, object]]:
+def mllib_rows(
+    spark: SparkSession, points: np.ndarray, queries: np.ndarray, true_neighbours: np.ndarray
+) -> list[ReportRow]:
     """approxSimilarityJoin of 100 queries with the catalogue, warm: ORed single hashes."""
     from pyspark.ml.functions import array_to_vector
 
-    def frame(some: np.ndarray) -> DataFrame:
-        return numbered(spark, some).select("id", array_to_vector("point").alias("point")).repartition(4).cache()
+    def frame(points: np.ndarray) -> DataFrame:
+        vector = array_to_vector(F.col("point")).alias("point")
+        return numbered(spark, points).select("id", vector).repartition(4).cache()
 
-    catalogue, asked = frame(points), frame(queries)
-    catalogue.count(), asked.count()
-    furthest = float(max(np.linalg.norm(points[near[-1]] - query) for near, query in zip(true, queries, strict=True)))
-    spread = float(np.sqrt(points.var(axis=0).mean()))
-    shown = []
+    catalogue, query_points = frame(points), frame(queries)
+    catalogue.count(), query_points.count()
+    furthest = float(
+        max(np.linalg.norm(points[rows[-1]] - query) for rows, query in zip(true_neighbours, queries, strict=True))
+    )
+    deviation = float(np.sqrt(points.var(axis=0).mean()))
+    report = []
     for tables, length in ((3, 0.25), (3, 1.0), (5, 1.0)):
         model = BucketedRandomProjectionLSH(
-            inputCol="point", outputCol="hashes", bucketLength=length * spread, numHashTables=tables, seed=1
+            inputCol="point", outputCol="hashes", bucketLength=length * deviation, numHashTables=tables, seed=1
         ).fit(catalogue)
         # hashed and cached beforehand, as the index is built beforehand
-        hashed, hashed_queries = (model.transform(some).cache() for some in (catalogue, asked))
+        hashed, hashed_queries = (model.transform(frame).cache() for frame in (catalogue, query_points))
         hashed.count(), hashed_queries.count()
-        rows = joined(model, hashed_queries, hashed, furthest)
-        seconds = timed(partial(joined, model, hashed_queries, hashed, furthest), 3)
+        rows = mllib_neighbours(model, hashed_queries, hashed, furthest)
+        seconds = best_seconds(partial(mllib_neighbours, model, hashed_queries, hashed, furthest), 3)
         hashed.unpersist(), hashed_queries.unpersist()
-        found: list[list[int]] = [[] for _ in queries]
-        for one in rows:
-            found[one["query"]].append(one["id"])
-        shown.append(
-            row(
-                f"MLlib approxSimilarityJoin, {tables} tables, bucket {length:g} σ",
-                seconds,
-                [np.array(f, dtype=int) for f in found],
-                true,
-            )
-        )
-        print(shown[-1], file=sys.stderr, flush=True)
-    catalogue.unpersist(), asked.unpersist()
-    return shown
+        answers = by_query(((row["query"], row["id"]) for row in rows), len(queries))
+        way = f"MLlib approxSimilarityJoin, {tables} tables, bucket {length:g} σ"
+        report.append(report_row(way, seconds, answers, true_neighbours))
+        print(report[-1], file=sys.stderr, flush=True)
+    catalogue.unpersist(), query_points.unpersist()
+    return report
 
 
-def joined(
-    model: BucketedRandomProjectionLSHModel, asked: DataFrame, catalogue: DataFrame, furthest: float
+def mllib_neighbours(
+    model: BucketedRandomProjectionLSHModel, queries: DataFrame, catalogue: DataFrame, max_distance: float
 ) -> list[Row]:
-    """The K nearest of each query that MLlib finds within a distance: (query, id, apart, rank)."""
-    near = model.approxSimilarityJoin(asked, catalogue, furthest * 1.001, "apart").select(
-        F.col("datasetA.id").alias("query"), F.col("datasetB.id").alias("id"), "apart"
+    """The K nearest of each query that MLlib finds within a distance: (query, id, distance, rank)."""
+    pairs = model.approxSimilarityJoin(queries, catalogue, max_distance * 1.001, "distance").select(
+        F.col("datasetA.id").alias("query"), F.col("datasetB.id").alias("id"), "distance"
     )
-    best = Window.partitionBy("query").orderBy("apart", "id")
-    return near.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= K).collect()
+    nearest_first = Window.partitionBy("query").orderBy("distance", "id")
+    return pairs.withColumn("rank", F.row_number().over(nearest_first)).where(F.col("rank") <= K).collect()
 
 
 def best_of(
-    points: np.ndarray, bandings: list[Banding], queries: np.ndarray
-) -> tuple[Index, dict[str, object], list[dict[str, object]]]:
-    """(the quickest index among the bandings that reach the target, or that finds most where none does; its row; all rows)."""
+    points: np.ndarray, choices: list[HashParameters], queries: np.ndarray
+) -> tuple[Index, ReportRow, list[ReportRow]]:
+    """(the fastest index of those that reach TARGET_RECALL, or with the best recall where none does; its row; all rows)."""
     tried = []
-    for banding in bandings:
-        whole, seconds, met = built(points, banding)
-        one = of_index(points, whole, queries, _name(banding)) | {
-            "build, s": seconds,
-            "largest bucket, %": 100 * met["largest_bucket"],
+    for parameters in choices:
+        index, build_seconds, quality = built(points, parameters)
+        row = index_row(points, index, queries, _way(parameters)) | {
+            "build, s": build_seconds,
+            "largest bucket, %": 100 * quality.largest_bucket_share,
         }
-        print(one, file=sys.stderr, flush=True)
-        tried.append((whole, one))
+        print(row, file=sys.stderr, flush=True)
+        tried.append((index, row))
 
-    def rank(pair: tuple[Index, dict[str, object]]) -> tuple[float, float]:
+    def rank(pair: tuple[Index, ReportRow]) -> tuple[float, float]:
         recall, milliseconds = (float(str(pair[1][name])) for name in ("recall@20", "ms a query"))
-        return (0.0 if recall >= 0.95 else 1 - recall, milliseconds)
+        return (0.0 if recall >= TARGET_RECALL else 1 - recall, milliseconds)
 
-    return (*min(tried, key=rank), [one for _, one in tried])
+    return (*min(tried, key=rank), [row for _, row in tried])
 
 
-def _name(banding: Banding) -> str:
+def _way(parameters: HashParameters) -> str:
     return (
-        f"index, {banding.bands} × {banding.hashes} hashes, {banding.components} components, {banding.probes} probes, "
-        f"{banding.shared} or more bands shared"
+        f"index, {parameters.tables} × {parameters.hashes} hashes, {parameters.components} components, "
+        f"{parameters.probes} probes, {parameters.min_collisions} or more collisions"
     )
 
 
-def set_of(real: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unit_points(real: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(points of unit length, 100 queries among them, their true neighbours)."""
     points = to_unit(grown(real, n))
     queries = points[np.linspace(0, n - 1, QUERIES).astype(int)]
-    return points, queries, exact(points, queries, K)
+    return points, queries, exact_neighbours(points, queries, K)
 
 
-def one_by_one(points: np.ndarray, queries: np.ndarray, true: np.ndarray) -> dict[str, object]:
-    return row(
-        "exact, numpy, one at a time",
-        timed(lambda: [exact(points, query[None], K) for query in queries], 1),
-        list(true),
-        true,
-    )
+def exact_row(points: np.ndarray, queries: np.ndarray, true_neighbours: np.ndarray) -> ReportRow:
+    seconds = best_seconds(lambda: [exact_neighbours(points, query[None], K) for query in queries], 1)
+    return report_row("exact, numpy, one at a time", seconds, list(true_neighbours), true_neighbours)
+
+
+def catalogue_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]:
+    """(median distance to the 20th neighbour of the real and the grown points; all ways on a catalogue of FMA's size)."""
+    points, queries, true_neighbours = unit_points(real, CATALOGUE_TRACKS)
+    distances = {"real": _median_distance_to_20th(standardised_unit(real)), "grown": _median_distance_to_20th(points)}
+    print(f"median distance to the 20th neighbour: {distances}\n")
+    at_once = best_seconds(partial(exact_neighbours, points, queries, K), 3)
+    rows = [
+        exact_row(points, queries, true_neighbours),
+        report_row("exact, numpy, all at once", at_once, list(true_neighbours), true_neighbours),
+        hnsw_row(points, queries, true_neighbours),
+    ]
+    index, _, tried = best_of(points, PARAMETERS[100_000], queries)
+    rows += tried
+    spark = session("bench-index", "4g")
+    rows += spark_job_rows(spark, index, queries, true_neighbours)
+    rows.append(spark_join_row(spark, index, queries, true_neighbours))
+    rows += mllib_rows(spark, points, queries, true_neighbours)
+    spark.stop()
+    print(f"\n{CATALOGUE_TRACKS:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
+    return distances, rows
+
+
+def size_rows(real: np.ndarray, sizes: list[int]) -> list[ReportRow]:
+    """The best index of each size, beside exact search."""
+    rows: list[ReportRow] = []
+    for n in sizes:
+        points, queries, true_neighbours = unit_points(real, n)
+        exact = exact_row(points, queries, true_neighbours)
+        _, row, _ = best_of(points, PARAMETERS[n], queries)
+        rows.append({"tracks": n, **row, "exact, ms a query": exact["ms a query"]})
+    for smaller, larger in zip(rows, rows[1:], strict=False):
+        larger["times the one before"] = float(str(larger["ms a query"])) / float(str(smaller["ms a query"]))
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="*", default=sorted(BANDINGS))
+    parser.add_argument("--sizes", type=int, nargs="*", default=sorted(PARAMETERS))
     parser.add_argument("--without-mllib", action="store_true")
-    given = parser.parse_args()
-    _, real = fma(given.folder)
+    options = parser.parse_args()
+    _, real = fma(options.folder)
     result: dict[str, object] = {}
-
-    if not given.without_mllib:
-        points, queries, true = set_of(real, CATALOGUE)
-        result["distances"] = apart = {"real": _to_20th(real_unit(real)), "grown": _to_20th(points)}
-        print(f"median distance to the 20th neighbour: {apart}\n")
-        rows = [one_by_one(points, queries, true)]
-        rows.append(row("exact, numpy, all at once", timed(partial(exact, points, queries, K), 3), list(true), true))
-        rows.append(hnsw(points, queries, true))
-        whole, _, tried = best_of(points, BANDINGS[100_000], queries)
-        rows += tried
-        spark = session("bench-index", "4g")
-        rows += inside_spark(spark, whole, queries, true)
-        rows.append(joined_in_spark(spark, whole, queries, true))
-        rows += mllib(spark, points, queries, true)
-        spark.stop()
-        print(f"\n{CATALOGUE:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
-        result["catalogue"] = rows
-
-    rows = []
-    for n in given.sizes:
-        points, queries, true = set_of(real, n)
-        alone = one_by_one(points, queries, true)
-        _, one, _ = best_of(points, BANDINGS[n], queries)
-        rows.append({"tracks": n, **one, "exact, ms a query": alone["ms a query"]})
-    for before, after in zip(rows, rows[1:], strict=False):
-        after["times the one before"] = float(str(after["ms a query"])) / float(str(before["ms a query"]))
+    if not options.without_mllib:
+        result["distances"], result["catalogue"] = catalogue_rows(real)
+    rows = size_rows(real, options.sizes)
     if rows:
         print(table(rows))
     result["sizes"] = rows
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def real_unit(real: np.ndarray) -> np.ndarray:
+def standardised_unit(real: np.ndarray) -> np.ndarray:
     deviation = real.std(axis=0)
     return to_unit(((real - real.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32))
 
 
-def _to_20th(points: np.ndarray) -> float:
-    some = points[np.linspace(0, len(points) - 1, 200).astype(int)]
-    near = exact(points, some, K + 1)[:, K]
-    return float(np.median(np.linalg.norm(points[near] - some, axis=1)))
+def _median_distance_to_20th(points: np.ndarray) -> float:
+    queries = points[np.linspace(0, len(points) - 1, 200).astype(int)]
+    neighbours_20th = exact_neighbours(points, queries, K + 1)[:, K]
+    return float(np.median(np.linalg.norm(points[neighbours_20th] - queries, axis=1)))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. .venv/bin/python bench/lists.py --home DIR --tracks 10000 106574
 
-A made catalogue (bench/made_catalogue.py), kept in DIR. "Asked" lists ask the index for every neighbour, as for tracks that came
-since the training; "kept" is for tracks whose neighbours the model keeps. One listener at a time, and 32 together.
+A generated catalogue (bench/made_catalogue.py), kept in DIR. "Queried" lists query the index for every neighbour, as for tracks
+appended since the training; "stored" is for tracks whose neighbours the model stores. One listener at a time, and all together.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ from streaming.ranking.ranker import ListRequest, ranked_list, ranked_lists
 from streaming.ranking.user_vector import user_vector
 
 LISTENERS = 200
-EVENTS = 12
+EVENTS_PER_LISTENER = 12
+LIST_LENGTH = 30
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds a list."""
+    """Milliseconds a list, by where its neighbours come from."""
 
     tracks: int
     recall: float
     candidate_share: float
-    asked_ms: float
-    kept_ms: float
+    queried_ms: float
+    stored_ms: float
     together_ms: float
 
 
@@ -49,60 +50,73 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/lists.py")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--tracks", type=int, nargs="+", default=[10_000, 106_574])
-    given = parser.parse_args()
-    costs = [measured(given.home, n) for n in given.tracks]
-    print("| tracks | recall@20 | candidates | asked, ms | kept, ms | kept, 32 together, ms |")
+    options = parser.parse_args()
+    costs = [list_cost(options.home, n) for n in options.tracks]
+    print("| tracks | recall@20 | candidates | queried, ms | stored, ms | stored, all together, ms |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for c in costs:
-        times = f"{c.asked_ms:.2f} | {c.kept_ms:.2f} | {c.together_ms:.2f}"
-        print(f"| {c.tracks:,} | {c.recall:.3f} | {c.candidate_share:.1%} | {times} |")
-    (given.home / "lists.json").write_text(json.dumps([asdict(cost) for cost in costs], indent=2) + "\n")
+    for cost in costs:
+        times = f"{cost.queried_ms:.2f} | {cost.stored_ms:.2f} | {cost.together_ms:.2f}"
+        print(f"| {cost.tracks:,} | {cost.recall:.3f} | {cost.candidate_share:.1%} | {times} |")
+    (options.home / "lists.json").write_text(json.dumps([asdict(cost) for cost in costs], indent=2) + "\n")
     return 0
 
 
-def measured(home: Path, n: int) -> Cost:
-    found = model(home / f"models-{n}", catalogue(n))
-    asked, kept = CachedIndex(replace(found.index, stored_neighbours=None)), CachedIndex(found.index)
+def list_cost(home: Path, n: int) -> Cost:
+    """Cost of lists over a catalogue of n tracks, whose model is kept under `home`."""
+    made_model = model(home / f"models-{n}", catalogue(n))
+    queried, stored = CachedIndex(replace(made_model.index, stored_neighbours=None)), CachedIndex(made_model.index)
     taste = settings().taste
-    profiles = listeners(kept)
+    profiles = listeners(stored)
 
     def together() -> None:
-        tastes = [ListRequest(one, user_vector(one, kept, taste), np.empty(0, dtype=np.int64)) for one in profiles]
-        ranked_lists(tastes, kept, [], 30, taste)
+        no_rows = np.empty(0, dtype=np.int64)
+        requests = [ListRequest(profile, user_vector(profile, stored, taste), no_rows) for profile in profiles]
+        ranked_lists(requests, stored, [], LIST_LENGTH, taste)
 
     def one_by_one(tracks: CachedIndex) -> None:
         for profile in profiles:
-            ranked_list(profile, tracks, [], 30, taste)
+            ranked_list(profile, tracks, [], LIST_LENGTH, taste)
 
-    for tracks in (asked, kept):
+    for tracks in (queried, stored):
         tracks.sample, tracks.median_distance  # noqa: B018 - computed once a process, not for each list
-    times = [took(partial(one_by_one, asked)), took(partial(one_by_one, kept)), took(together)]
-    return Cost(n, found.manifest["recall"], found.manifest["candidate_share"], *times)
+    times = [
+        milliseconds(partial(one_by_one, queried)),
+        milliseconds(partial(one_by_one, stored)),
+        milliseconds(together),
+    ]
+    return Cost(n, made_model.manifest["recall"], made_model.manifest["candidate_share"], *times)
 
 
-def took(make: Callable[[], None]) -> float:
+def milliseconds(make_lists: Callable[[], None]) -> float:
     """Milliseconds a list."""
     started = time.perf_counter()
-    make()
+    make_lists()
     return 1000 * (time.perf_counter() - started) / LISTENERS
 
 
 def listeners(tracks: CachedIndex) -> list[Profile]:
+    """Profiles after random events."""
     draw = random.Random(3)
     taste = settings().taste
-    found = []
+    profiles = []
     for number in range(LISTENERS):
         profile = Profile(f"listener-{number}")
         now = datetime.now(UTC)
-        for at in range(EVENTS):
+        for position in range(EVENTS_PER_LISTENER):
             track = str(tracks.index.ids[draw.randrange(len(tracks))])
             action = draw.choice(["play", "complete", "like", "skip", "skip"])
             event = Event(
-                profile.user_id, track, action, now + timedelta(minutes=3 * at), f"{number}-{at}", 20_000, 200_000
+                profile.user_id,
+                track,
+                action,
+                now + timedelta(minutes=3 * position),
+                f"{number}-{position}",
+                20_000,
+                200_000,
             )
-            profile = profile.after(event, "", "made", at, taste)
-        found.append(profile)
-    return found
+            profile = profile.after(event, "", "made", position, taste)
+        profiles.append(profile)
+    return profiles
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A made catalogue for benchmarks: vectors around genres and artists, their index, and documents for MongoDB.
+"""A generated catalogue for benchmarks: vectors around genres and artists, their index, and documents for MongoDB.
 
-The vectors are drawn, not extracted: what is measured with them is time, never quality. Each track belongs to one of sixteen
+The vectors are random, not extracted: they serve to measure time, never quality. Each track belongs to one of sixteen
 genres (a centre in a 32-dimensional subspace) and to an artist (a centre near its genre's), as real features cluster.
 """
 
@@ -15,21 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch import registry
-from batch.index.lsh import NEAR, Index, index, with_local_scales
-from batch.index.projection import grain_of, to_unit
-from batch.index.tuning import default_banding, drawn, narrowest, sample
+from batch.index.building import build_index, with_local_scales
+from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.projection import int8_quantisation_step, to_unit
+from batch.index.tuning import default_parameters, random_projection, shortest_buckets, tuning_sample
 from batch.model.sweep import principal_components
 
-COMPONENTS = 32
-SEED = 20
-SKETCHED = 32
+LATENT_DIMENSIONS = 32
+"""Of the subspace in which genres and artists cluster."""
 DIMENSIONS = 140
 GENRES = 16
-TRACKS_AN_ARTIST = 7
+TRACKS_PER_ARTIST = 7
+SKETCH_COMPONENTS = 32
+SEED = 20
 
 
 @dataclass(frozen=True)
 class Catalogue:
+    """Generated tracks.  vectors : features, float32 [shape=(n, DIMENSIONS)]"""
+
     ids: list[str]
     vectors: NDArray[np.float32]
     genres: list[str]
@@ -38,56 +42,59 @@ class Catalogue:
     def documents(self) -> list[dict[str, Any]]:
         """The tracks as `publish` would write them, without features."""
         return [
-            {"_id": track, "title": f"Track {at}", "artist": artist, "genre": genre, "duration_s": 200.0}
-            for at, (track, genre, artist) in enumerate(zip(self.ids, self.genres, self.artists, strict=True))
+            {"_id": track, "title": f"Track {number}", "artist": artist, "genre": genre, "duration_s": 200.0}
+            for number, (track, genre, artist) in enumerate(zip(self.ids, self.genres, self.artists, strict=True))
         ]
 
 
 def catalogue(n: int, seed: int = 3) -> Catalogue:
+    """A catalogue of n tracks."""
     rng = np.random.default_rng(seed)
-    falling = np.arange(1, COMPONENTS + 1) ** -0.5  # real features vary most along few directions
-    subspace = falling[:, None] * rng.normal(0, 1, (COMPONENTS, DIMENSIONS))
-    centres = rng.normal(0, 1.2, (GENRES, COMPONENTS))
-    genre = rng.integers(0, GENRES, max(1, n // TRACKS_AN_ARTIST))
-    around = centres[genre] + rng.normal(0, 0.6, (len(genre), COMPONENTS))
+    falling_scale = np.arange(1, LATENT_DIMENSIONS + 1) ** -0.5  # real features vary most along few directions
+    subspace = falling_scale[:, None] * rng.normal(0, 1, (LATENT_DIMENSIONS, DIMENSIONS))
+    centres = rng.normal(0, 1.2, (GENRES, LATENT_DIMENSIONS))
+    genre = rng.integers(0, GENRES, max(1, n // TRACKS_PER_ARTIST))
+    around = centres[genre] + rng.normal(0, 0.6, (len(genre), LATENT_DIMENSIONS))
     artist = rng.integers(0, len(genre), n)
-    latent = around[artist] + rng.normal(0, 0.5, (n, COMPONENTS))
+    latent = around[artist] + rng.normal(0, 0.5, (n, LATENT_DIMENSIONS))
     vectors = latent @ subspace + rng.normal(0, 0.25, (n, DIMENSIONS))
-    ids = [f"{at:016x}" for at in range(n)]
-    names: list[str | None] = [f"artist {a}" for a in artist]
-    return Catalogue(ids, vectors.astype(np.float32), [f"genre {genre[a]}" for a in artist], names)
+    ids = [f"{number:016x}" for number in range(n)]
+    names: list[str | None] = [f"artist {number}" for number in artist]
+    return Catalogue(ids, vectors.astype(np.float32), [f"genre {genre[number]}" for number in artist], names)
 
 
 def model(root: Path, made: Catalogue) -> registry.Model:
-    """The catalogue's model under `root`, made when it is not there yet: the index that train would build, without Spark."""
-    fingerprint = f"made-4-{len(made.ids)}-{default_banding(len(made.ids))}"
-    if (known := registry.trained_on(str(root), fingerprint)) is not None:
-        registry.make_latest(str(root), known.version)
-        return known
-    whole, recall, share = _index(made)
+    """The catalogue's model under `root`, built where it is missing: the index that train would build, without Spark."""
+    fingerprint = f"made-4-{len(made.ids)}-{default_parameters(len(made.ids))}"
+    if (existing := registry.trained_on(str(root), fingerprint)) is not None:
+        registry.make_latest(str(root), existing.version)
+        return existing
+    index, recall, share = _index(made)
     with registry.new_version(str(root), datetime.now(UTC)) as (_, folder):
-        whole.save(folder / "index")
+        index.save(folder / "index")
         values = {"tracks": len(made.ids), "fingerprint": fingerprint, "recall": recall, "candidate_share": share}
         registry.write_manifest(folder, {**values, "genres": [], "library": "made"})
     return registry.latest(str(root))
 
 
 def _index(made: Catalogue) -> tuple[Index, float, float]:
+    """(index with local scales and stored neighbours, recall@20, share of the tracks that are candidates)."""
     mean, deviation = made.vectors.mean(axis=0), made.vectors.std(axis=0)
     points = to_unit(((made.vectors - mean) / deviation).astype(np.float32))
-    banding = default_banding(len(points))
-    components, variances = principal_components(points, SKETCHED)
-    spread = float(np.sqrt(variances[: banding.components].mean()))
-    tried = replace(
-        drawn(banding, components, spread, SEED),
+    parameters = default_parameters(len(points))
+    components, variances = principal_components(points, SKETCH_COMPONENTS)
+    projection_rms = float(np.sqrt(variances[: parameters.components].mean()))
+    untuned = replace(
+        random_projection(parameters, components, projection_rms, SEED),
         mean=mean,
         deviation=deviation,
         components=components,
-        unit=True,
-        grain=grain_of(points, components),
+        unit_length=True,
+        quantisation_step=int8_quantisation_step(points, components),
     )
-    space, _, met = narrowest(points, tried, sample(points), spread)
-    whole = with_local_scales(index(made.ids, made.vectors, made.artists, space))
-    blocks = np.array_split(np.arange(len(whole)), 1 + len(whole) // 1000)
-    near = np.array([rows for block in blocks for rows, _ in whole.similar(block, NEAR)], dtype=np.int32)
-    return replace(whole, near=near), met.recall, met.candidates
+    projection, _, quality = shortest_buckets(points, untuned, tuning_sample(points), projection_rms)
+    index = with_local_scales(build_index(made.ids, made.vectors, made.artists, projection))
+    blocks = np.array_split(np.arange(len(index)), 1 + len(index) // 1000)
+    neighbours = [rows for block in blocks for rows, _ in index.similar(block, STORED_NEIGHBOURS)]
+    index = replace(index, stored_neighbours=np.array(neighbours, dtype=np.int32))
+    return index, quality.recall, quality.candidate_share

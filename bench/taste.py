@@ -23,8 +23,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batch.index.lsh import Index, index, with_local_scales
-from batch.index.projection import Space
+from batch.index.building import build_index, with_local_scales
+from batch.index.lsh import Index
+from batch.index.projection import Projection
 from batch.model.cold_start import list_for_new_listeners
 from conf.settings import settings
 from streaming.events import Event
@@ -124,7 +125,7 @@ def read_flat(features: Path, label: str) -> Tracks:
 
 def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, artist: pd.Series) -> Tracks:
     order = np.argsort(ids)
-    built = with_local_scales(index(ids, vectors, artist.tolist(), _space(vectors)))
+    built = with_local_scales(build_index(ids, vectors, artist.tolist(), _space(vectors)))
     heads = [
         {"track_id": ids[at], "title": "", "artist": artist.iloc[at], "genre": genre.iloc[at]} for at in range(len(ids))
     ]
@@ -132,7 +133,7 @@ def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, arti
     return Tracks(built, genre.to_numpy(dtype=np.str_)[order], first)
 
 
-def _space(vectors: NDArray[np.float32]) -> Space:
+def _space(vectors: NDArray[np.float32]) -> Projection:
     """The space that train makes where nothing better was learned: standardised, hashed in 32 principal components."""
     rng = np.random.default_rng(20)
     mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
@@ -143,7 +144,7 @@ def _space(vectors: NDArray[np.float32]) -> Space:
     directions = rng.normal(0, 1, (32, 10, components.shape[1])).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     offsets = rng.uniform(0, 2 * spread, (32, 10)).astype(np.float32)
-    return Space(mean, deviation, components, directions, offsets, 2 * spread)
+    return Projection(mean, deviation, components, directions, offsets, 2 * spread)
 
 
 def ours(heard: Heard, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:

@@ -1,1 +1,18 @@
+"""Approximate nearest neighbours over numpy arrays: multi-probe LSH with collision counting, memory-mapped.
+
+No Spark except in spark_join.
+
+lsh            Index: open, neighbours, similar, like, rows_of
+projection     features → points → sketches and hash keys
+hash_tables    sorted hash tables, buckets, collision counts
+building       an index made of features, its local scales, its recall
+storage        an index's folder, checked when it is opened
+segments       append-only segments with tombstones and compaction
+updates        append and remove tracks (public as batch.growth)
+tuning         which hash parameters and bucket length reach the target recall
+exact          exact distances and neighbours; recall and precision of rankings
+hubness        k-occurrence counts, their skewness, reachability
+spark_join     the same answers as a Spark equi-join, for an index that no node holds
+"""
+
 from batch.index.lsh import Index as Index

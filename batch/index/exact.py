@@ -1,4 +1,9 @@
-"""Exact distances between all tracks, or of some to all; who is nearest by them, and how good a ranking is. Numbers only."""
+"""Exact distances and nearest neighbours by brute force; recall and precision of rankings.
+
+Own code where scikit-learn 1.9 measured slower (20,000 × 140 points, one thread): k = 20 of 500 queries in 105 ms against
+NearestNeighbors' 114, of one query in 0.5 ms against 7.9; squared distances of 4,000 points in 92 ms against
+`euclidean_distances`' 158.
+"""
 
 from __future__ import annotations
 
@@ -8,74 +13,105 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.projection import Floats
+from batch.index.projection import Rows as Rows
 from batch.library.labels import Labels
 
-Rows = NDArray[np.int64]
-
-SCALE_NEIGHBOUR = 7
-"""A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004): it makes hubs and outliers equal."""
-_BLOCK = 64
+LOCAL_SCALE_NEIGHBOUR = 7
+"""A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004), which evens out hubs and outliers."""
+QUERY_BLOCK_ROWS = 64
 
 
-def squared(points: Floats, others: Floats | None = None) -> Floats:
-    """Squared Euclidean distances of points [shape=(q, m)] to others [shape=(n, m)], else to each other: [shape=(q, n)]."""
+def euclidean_distances(point: Floats, others: Floats) -> Floats:
+    """Distances of a point [shape=(m,)] to others [shape=(n, m)]: [shape=(n,)]."""
+    difference = others - point
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+
+def local_scale(distances: Floats) -> float:
+    """A point's local scale by its distances [shape=(n,)] to other points, at least 1e-6; 1 where there are none."""
+    rank = min(LOCAL_SCALE_NEIGHBOUR, len(distances)) - 1
+    return max(float(np.partition(distances, rank)[rank]), 1e-6) if rank >= 0 else 1.0
+
+
+def squared_distances(points: Floats, others: Floats | None = None) -> Floats:
+    """Squared Euclidean distances, [shape=(q, n)].
+
+    points : [shape=(q, m)]
+    others : [shape=(n, m)]; None: the points themselves
+    """
     others = points if others is None else others
-    own, length = np.einsum("ij,ij->i", points, points), np.einsum("ij,ij->i", others, others)
-    return np.asarray(np.maximum(own[:, None] + length - 2 * (points @ others.T), 0))
+    squares, other_squares = np.einsum("ij,ij->i", points, points), np.einsum("ij,ij->i", others, others)
+    return np.asarray(np.maximum(squares[:, None] + other_squares - 2 * (points @ others.T), 0))
 
 
-def scaled(points: Floats) -> Floats:
-    """Squared distances by local scales, all against all: float32 [shape=(n, n)]."""
-    distance = squared(points)
-    at = min(SCALE_NEIGHBOUR, len(points) - 1)
-    scale = np.sqrt(np.partition(distance, at, axis=1)[:, at]) + 1e-6
-    return np.asarray(distance / (scale[:, None] * scale), dtype=np.float32)
+def locally_scaled_distances(points: Floats) -> Floats:
+    """Squared distances of all pairs in units of both local scales, float32 [shape=(n, n)]."""
+    distances = squared_distances(points)
+    rank = min(LOCAL_SCALE_NEIGHBOUR, len(points) - 1)
+    scales = np.sqrt(np.partition(distances, rank, axis=1)[:, rank]) + 1e-6
+    return np.asarray(distances / (scales[:, None] * scales), dtype=np.float32)
 
 
-def exact(points: Floats, queries: Floats, k: int) -> Rows:
+def exact_neighbours(points: Floats, queries: Floats, k: int) -> Rows:
     """Rows of the k nearest points of each query, nearest first: [shape=(q, k)]."""
-    length = np.einsum("ij,ij->i", points, points)
-    found = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), _BLOCK):
-        distance = length - 2 * (queries[start : start + _BLOCK] @ points.T)  # the query's own length ranks nothing
-        near = np.argpartition(distance, k - 1, axis=1)[:, :k] if k < len(points) else np.argsort(distance, axis=1)
-        order = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1, kind="stable")
-        found[start : start + _BLOCK] = np.take_along_axis(near, order, axis=1)
-    return found
+    squares = np.einsum("ij,ij->i", points, points)
+    neighbours = np.empty((len(queries), k), dtype=np.int64)
+    for start in range(0, len(queries), QUERY_BLOCK_ROWS):
+        block = slice(start, start + QUERY_BLOCK_ROWS)
+        # without the query's own square, which is the same for all points and does not change the ranking
+        distances = squares - 2 * (queries[block] @ points.T)
+        if k < len(points):
+            nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+        else:
+            nearest = np.argsort(distances, axis=1)
+        order = np.argsort(np.take_along_axis(distances, nearest, axis=1), axis=1, kind="stable")
+        neighbours[block] = np.take_along_axis(nearest, order, axis=1)
+    return neighbours
 
 
-def rankings(distance: NDArray[np.floating]) -> list[Rows]:
-    """Of each row of distances all columns, nearest first; inf marks what does not count and is left out."""
-    order = np.argsort(distance, axis=1, kind="stable")
-    counted = np.isfinite(distance).sum(axis=1)
-    return [ranking[:most] for ranking, most in zip(order, counted.tolist(), strict=True)]
+def rankings(distances: NDArray[np.floating]) -> list[Rows]:
+    """All columns of each row of distances, nearest first.
+
+    distances : [shape=(q, n)]; columns with inf are left out
+    """
+    order = np.argsort(distances, axis=1, kind="stable")
+    finite_counts = np.isfinite(distances).sum(axis=1)
+    return [ranking[:count] for ranking, count in zip(order, finite_counts.tolist(), strict=True)]
 
 
-def recalled(found: Sequence[NDArray[np.integer]], true: Sequence[NDArray[np.integer]]) -> float:
-    """Share of the true neighbours that were found, mean over the queries."""
-    return float(np.mean([np.isin(near, rows).mean() for rows, near in zip(found, true, strict=True)]))
+def recall(answers: Sequence[NDArray[np.integer]], true_neighbours: Sequence[NDArray[np.integer]]) -> float:
+    """Share of the true neighbours that are in the answer, mean over the queries."""
+    pairs = zip(answers, true_neighbours, strict=True)
+    return float(np.mean([np.isin(neighbours, answer).mean() for answer, neighbours in pairs]))
 
 
-def precision(ranked: Sequence[NDArray[np.integer]], of: Labels, genre: Labels, k: int) -> float:
-    """Precision@k: hits by k, mean over the queries that have a genre. nan: none has.
+def precision(ranked: Sequence[NDArray[np.integer]], query_genres: Labels, genres: Labels, k: int) -> float:
+    """Precision@k: hits by k, mean over the queries that have a genre; nan where none has.
 
-    ranked : rows, nearest first, for each query;  of : the queries' genres;  genre : of all tracks
+    ranked : rows, nearest first, for each query
+    query_genres : the queries' genres, -1 for none
+    genres : of all tracks, by row, -1 for none
     A neighbour without a genre is a miss, and so is a place that the ranking leaves empty.
     """
-    hits = [int((genre[rows[:k]] == own).sum()) / k for rows, own in zip(ranked, of.tolist(), strict=True) if own >= 0]
+    hits = [
+        int((genres[rows[:k]] == genre).sum()) / k
+        for rows, genre in zip(ranked, query_genres.tolist(), strict=True)
+        if genre >= 0
+    ]
     return float(np.mean(hits)) if hits else float("nan")
 
 
-def normalised_precision(ranked: Sequence[NDArray[np.integer]], of: Labels, genre: Labels, k: int) -> float:
-    """Hits by what could be hit: by the fellows of the genre that are there, where they are fewer than k. nan: nobody has any.
+def normalised_precision(ranked: Sequence[NDArray[np.integer]], query_genres: Labels, genres: Labels, k: int) -> float:
+    """Hits by possible hits, which are k or the tracks of the query's genre where they are fewer; nan where no query has any.
 
-    ranked : as in `precision`, of all tracks that count.  Neighbours without a genre are passed over, and so are queries
-    without a fellow, so the level is higher than that of `precision`; it compares spaces where genres are small.
+    Parameters as for `precision`; rankings must be of all tracks. Neighbours without a genre are passed over, and so are queries
+    without another track of their genre, so the level is higher than that of `precision`; it compares metrics where genres are
+    small.
     """
     shares = []
-    for rows, own in zip(ranked, of.tolist(), strict=True):
-        labelled = genre[rows][genre[rows] >= 0]
-        could = min(k, int((labelled == own).sum()))
-        if own >= 0 and could:
-            shares.append(int((labelled[:k] == own).sum()) / could)
+    for rows, genre in zip(ranked, query_genres.tolist(), strict=True):
+        labelled = genres[rows][genres[rows] >= 0]
+        possible_hits = min(k, int((labelled == genre).sum()))
+        if genre >= 0 and possible_hits:
+            shares.append(int((labelled[:k] == genre).sum()) / possible_hits)
     return float(np.mean(shares)) if shares else float("nan")

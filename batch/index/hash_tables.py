@@ -1,7 +1,8 @@
-"""Sorted band arrays: which tracks share a bucket with a query, and in how many bands. Two binary searches a band.
+"""Sorted hash tables: which tracks share a bucket with a query, and in how many tables (collision counting).
 
-The keys of a band are sorted beside the rows they belong to. Within a bucket, rows are sorted along the first principal
-component, so that a crowded bucket can give the part that is nearest to the query instead of all of it.
+The keys of a table are sorted beside the rows they belong to, so that a bucket is a range of rows, found by two binary searches.
+Within a bucket, rows are sorted along the first principal component: a crowded bucket can give the part that is nearest to the
+query instead of all of it.
 """
 
 from __future__ import annotations
@@ -11,94 +12,116 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Floats, Space
+from batch.index.projection import Floats, Projection
 
 
 @dataclass(frozen=True)
-class Bands:
-    """keys : uint32 (int64 in format 1) [shape=(bands, n)], each band sorted;  rows : int32 [shape=(bands, n)], whose key it is
+class HashTables:
+    """The hash tables of n tracks.
 
-    order : float32 [shape=(n,)], each track's place along the first component, by row; None: buckets have no limit
+    keys : uint32 (int64 in format 1) [shape=(tables, n)], sorted in each table
+    rows : int32 [shape=(tables, n)], the row that each key belongs to
+    first_component : float32 [shape=(n,)], each track's position along it, by row; None: buckets have no limit
     """
 
     keys: NDArray[np.integer]
     rows: NDArray[np.int32]
-    order: Floats | None = None
+    first_component: Floats | None = None
 
-    def buckets(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """keys : int64 [shape=(bands, q, 1 + probes)]; returns int64 [shape=(q, bands, 1 + probes, 2)]: first place and end."""
-        wanted = keys if self.keys.dtype == np.int64 else folded(keys)
-        found = np.empty((*keys.shape, 2), dtype=np.int64)
-        for band, sorted_keys in enumerate(self.keys):
+    @classmethod
+    def build(cls, points: Floats, projection: Projection) -> HashTables:
+        """The hash tables of points [shape=(n, m)]; a row is a point's place among them."""
+        first_component = projection.first_component(points)
+        ordered = np.argsort(first_component, kind="stable").astype(np.int32)
+        keys = fold_keys(projection.keys(points)[:, :, 0])
+        rows = np.empty(keys.shape, dtype=np.int32)
+        for table in range(len(keys)):
+            by_key = np.argsort(keys[table][ordered], kind="stable")
+            rows[table] = ordered[by_key]
+            keys[table] = keys[table][rows[table]]
+        return cls(keys, rows, first_component)
+
+    def bucket_ranges(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the buckets of some queries begin and end in `rows`, int64 [shape=(q, tables, 1 + probes, 2)].
+
+        keys : int64 [shape=(tables, q, 1 + probes)], as `Projection.keys` gives them
+        """
+        query_keys = keys if self.keys.dtype == np.int64 else fold_keys(keys)
+        ranges = np.empty((*keys.shape, 2), dtype=np.int64)
+        for table, sorted_keys in enumerate(self.keys):
             # in order: each search starts where the last one ended
-            asked, back = np.unique(wanted[band], return_inverse=True)
-            found[band, ..., 0] = np.searchsorted(sorted_keys, asked, side="left")[back]
-            found[band, ..., 1] = np.searchsorted(sorted_keys, asked, side="right")[back]
-        return found.transpose(1, 0, 2, 3)
+            unique_keys, inverse = np.unique(query_keys[table], return_inverse=True)
+            ranges[table, ..., 0] = np.searchsorted(sorted_keys, unique_keys, side="left")[inverse]
+            ranges[table, ..., 1] = np.searchsorted(sorted_keys, unique_keys, side="right")[inverse]
+        return ranges.transpose(1, 0, 2, 3)
 
-    def counter(self, n: int) -> NDArray[np.unsignedinteger]:
-        """Zeros for n rows, wide enough for the bands: where they are bytes, a million stay in the processor's cache."""
+    def new_counter(self, n: int) -> NDArray[np.unsignedinteger]:
+        """Zeros for n rows, just wide enough for the number of tables: a million bytes stay in the processor's cache."""
         return np.zeros(n, dtype=np.min_scalar_type(len(self.keys)))
 
-    def count(self, met: NDArray[np.unsignedinteger], buckets: NDArray[np.int64], place: float, limit: int) -> int:
-        """Adds to `met` [shape=(n,)] in how many bands each row shares a bucket with one query; returns how many it counted.
+    def count_collisions(
+        self,
+        counter: NDArray[np.unsignedinteger],
+        bucket_ranges: NDArray[np.int64],
+        position: float,
+        bucket_limit: int,
+    ) -> int:
+        """Adds to the counter in how many tables each row shares a bucket with one query; returns the collisions counted.
 
-        buckets : int64 [shape=(bands, 1 + probes, 2)], as `buckets` gives them;
-        place : the query's, along the first component;  limit : see Space
+        counter : [shape=(n,)], from `new_counter`
+        bucket_ranges : int64 [shape=(tables, 1 + probes, 2)], one query's of `bucket_ranges`
+        position : the query's, along the first component
+        bucket_limit : see Projection
         """
-        flat = self.rows.reshape(-1)
-        ends = buckets + (np.arange(len(buckets)) * self.rows.shape[1])[:, None, None]
-        found = [flat[start:stop] for start, stop in ends[buckets[..., 1] > buckets[..., 0]].tolist()]
-        if limit and self.order is not None:
-            found = [rows if len(rows) <= limit else self._nearest(rows, place, limit) for rows in found]
-        if not found:
+        flat_rows = self.rows.reshape(-1)
+        flat_ranges = bucket_ranges + (np.arange(len(bucket_ranges)) * self.rows.shape[1])[:, None, None]
+        is_filled = bucket_ranges[..., 1] > bucket_ranges[..., 0]
+        buckets = [flat_rows[start:stop] for start, stop in flat_ranges[is_filled].tolist()]
+        if bucket_limit and self.first_component is not None:
+            buckets = [
+                rows if len(rows) <= bucket_limit else self._nearest_part(rows, position, bucket_limit)
+                for rows in buckets
+            ]
+        if not buckets:
             return 0
-        sharing = np.concatenate(found, dtype=np.intp, casting="safe")
-        np.add.at(met, sharing, met.dtype.type(1))
-        return len(sharing)
+        colliding_rows = np.concatenate(buckets, dtype=np.intp, casting="safe")
+        np.add.at(counter, colliding_rows, counter.dtype.type(1))
+        return len(colliding_rows)
 
-    def _nearest(self, rows: NDArray[np.int32], place: float, limit: int) -> NDArray[np.int32]:
-        """Of a crowded bucket's rows the `limit` on both sides of the query's place along the first component."""
-        assert self.order is not None
-        at = int(np.searchsorted(self.order[rows], place))
-        begin = min(max(0, at - limit // 2), len(rows) - limit)
-        return rows[begin : begin + limit]
+    def _nearest_part(self, rows: NDArray[np.int32], position: float, bucket_limit: int) -> NDArray[np.int32]:
+        """Of a crowded bucket's rows as many as the limit, on both sides of the query's position along the first component."""
+        assert self.first_component is not None
+        middle = int(np.searchsorted(self.first_component[rows], position))
+        begin = min(max(0, middle - bucket_limit // 2), len(rows) - bucket_limit)
+        return rows[begin : begin + bucket_limit]
 
-    def only(self, rows: NDArray[np.int64]) -> Bands:
-        """The bands of these tracks alone.  rows : sorted; their places become the new rows"""
-        is_kept = np.zeros(self.rows.shape[1], dtype=bool)
-        is_kept[rows] = True
-        place = np.cumsum(is_kept, dtype=np.int32) - 1
-        kept = is_kept[self.rows]
+    def subset(self, rows: NDArray[np.int64]) -> HashTables:
+        """The hash tables of these tracks alone.
+
+        rows : sorted; a track's place among them becomes its new row
+        """
+        in_subset = np.zeros(self.rows.shape[1], dtype=bool)
+        in_subset[rows] = True
+        new_row = np.cumsum(in_subset, dtype=np.int32) - 1
+        selected = in_subset[self.rows]
         shape = (len(self.keys), len(rows))
-        keys, renamed = self.keys[kept].reshape(shape), place[self.rows[kept]].reshape(shape)
-        return Bands(keys, renamed, None if self.order is None else self.order[rows])
+        first_component = None if self.first_component is None else self.first_component[rows]
+        return HashTables(
+            self.keys[selected].reshape(shape), new_row[self.rows[selected]].reshape(shape), first_component
+        )
 
-    def largest(self) -> int:
+    def largest_bucket(self) -> int:
         """Tracks in the most crowded bucket."""
         if not self.keys.size:
             return 0
-        most = 0
-        for band in self.keys:
-            starts = np.flatnonzero(np.concatenate([[True], band[1:] != band[:-1], [True]]))
-            most = max(most, int(np.diff(starts).max()))
-        return most
+        largest = 0
+        for sorted_keys in self.keys:
+            starts = np.flatnonzero(np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1], [True]]))
+            largest = max(largest, int(np.diff(starts).max()))
+        return largest
 
 
-def bands(points: Floats, space: Space) -> Bands:
-    """The bands of points; a row is a point's place among them."""
-    order = space.order(points)
-    along = np.argsort(order, kind="stable").astype(np.int32)
-    keys = folded(space.keys(points)[:, :, 0])
-    rows = np.empty(keys.shape, dtype=np.int32)
-    for band in range(len(keys)):
-        by_key = np.argsort(keys[band][along], kind="stable")
-        rows[band] = along[by_key]
-        keys[band] = keys[band][rows[band]]
-    return Bands(keys, rows, order)
-
-
-def folded(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """64-bit keys in 32 bits: half the memory, and two buckets in four thousand million meet by chance."""
+def fold_keys(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """64-bit keys hashed to 32 bits: half the memory, and two buckets collide by chance once in 4 · 10⁹."""
     wide = keys.view(np.uint64)
     return ((wide ^ (wide >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)).astype(np.uint32)

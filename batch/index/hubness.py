@@ -1,4 +1,4 @@
-"""Hubs and orphans: who stands in how many lists (Radovanović, Nanopoulos & Ivanović, 2010). Numbers only."""
+"""Hubs and orphans: k-occurrence counts, their skewness, and reachability (Radovanović, Nanopoulos & Ivanović, 2010)."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def occurrences(lists: NDArray[np.integer], tracks: int) -> NDArray[np.int64]:
-    """In how many of the lists each track stands.  lists : rows [shape=(n, k)]; returns int64 [shape=(tracks,)]"""
+def k_occurrences(lists: NDArray[np.integer], tracks: int) -> NDArray[np.int64]:
+    """How many of the lists each track is in, int64 [shape=(tracks,)].
+
+    lists : rows [shape=(n, k)]
+    tracks : how many there are
+    """
     return np.bincount(np.asarray(lists).reshape(-1), minlength=tracks)
 
 
 def skewness(counts: NDArray[np.integer]) -> float:
-    """Third standardised moment of the occurrences: 0 where all stand in as many lists, above 1 where a few are hubs."""
-    centred = counts - counts.mean()
-    spread = float(np.sqrt(np.square(centred).mean()))
-    return 0.0 if spread == 0 else float((centred**3).mean() / spread**3)
+    """Third standardised moment of k-occurrence counts: 0 where all are equal, above 1 where a few tracks are hubs."""
+    from scipy.stats import skew  # takes a second to import
+
+    # where all are equal, scipy has nan
+    return float(skew(counts)) if counts.min() < counts.max() else 0.0
 
 
-def reachable(lists: NDArray[np.integer], tracks: int) -> float:
-    """Share of the tracks that one can get to from the largest set that is connected by going from list to list.
+def reachable_share(lists: NDArray[np.integer], tracks: int) -> float:
+    """Share of the tracks that can be reached by following lists from the largest strongly connected component.
 
-    lists : rows [shape=(n, k)], -1 where there is none
+    lists : rows [shape=(n, k)], -1 for an empty place
+    tracks : how many there are, n
     """
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    head, at = np.nonzero(lists >= 0)
-    edges = (np.ones(len(head), dtype=np.int8), (head, lists[head, at]))
-    _, part = connected_components(csr_matrix(edges, shape=(tracks, tracks)), directed=True, connection="strong")
-    core = np.flatnonzero(part == np.argmax(np.bincount(part)))
-    seen = np.zeros(tracks, dtype=bool)
-    seen[core] = True
-    frontier = core
+    sources, places = np.nonzero(lists >= 0)
+    edges = (np.ones(len(sources), dtype=np.int8), (sources, lists[sources, places]))
+    _, components = connected_components(csr_matrix(edges, shape=(tracks, tracks)), directed=True, connection="strong")
+    frontier = np.flatnonzero(components == np.argmax(np.bincount(components)))
+    reached = np.zeros(tracks, dtype=bool)
+    reached[frontier] = True
     while len(frontier):
-        step = np.unique(lists[frontier].reshape(-1))
-        step = step[step >= 0]
-        frontier = step[~seen[step]]
-        seen[frontier] = True
-    return float(seen.mean())
+        listed = np.unique(lists[frontier].reshape(-1))
+        listed = listed[listed >= 0]
+        frontier = listed[~reached[listed]]
+        reached[frontier] = True
+    return float(reached.mean())

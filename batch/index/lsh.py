@@ -1,12 +1,12 @@
-"""Nearest neighbours without asking everybody: a dict from hashed regions of a space to the tracks in them.
+"""Approximate nearest neighbours: multi-probe LSH with collision counting, memory-mapped.
 
-Tracks that share a bucket with a query in enough bands are its candidates (`batch.index.hash_tables`), and the exact distance
-ranks them. Wider buckets or more bands: better recall, more candidates to rank. A far track meets a query in one band by
-chance, a near one in several: counting bands (Gan et al., C2LSH, 2012) keeps most near ones and few others. Where that gives
-too few, one band is enough, and where that gives too few, everybody is asked.
+Tracks that share a bucket with a query in enough hash tables are its candidates (`batch.index.hash_tables`), and the exact
+distance ranks them. Longer buckets or more tables: better recall, more candidates to rank. A far track collides with a query in
+one table by chance, a near one in several: counting collisions (Gan et al., C2LSH, 2012) keeps most near ones and few others.
+Where too few tracks collide often enough, one collision is enough; where too few collide at all, all tracks are candidates.
 
-Everything is a numpy array in a folder, memory-mapped when opened: one copy a node, whoever reads it. The tracks of the
-training come first, sorted by id; behind them those that were added since (`batch.index.segments`). Knows nothing of Spark.
+An index is a folder of numpy arrays, memory-mapped when opened: one copy a node for all its processes. The tracks of the training
+have the first rows, sorted by id; those appended since follow (`batch.index.segments`). No Spark.
 """
 
 from __future__ import annotations
@@ -21,169 +21,187 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index import segments, storage
-from batch.index.exact import SCALE_NEIGHBOUR, rankings, recalled, squared
-from batch.index.exact import Rows as Rows  # the stream has it from here
-from batch.index.hash_tables import Bands, bands
-from batch.index.projection import Floats, Space, to_unit
+from batch.index.exact import LOCAL_SCALE_NEIGHBOUR, euclidean_distances, local_scale
+from batch.index.hash_tables import HashTables
+from batch.index.projection import Floats, Projection, to_unit
+from batch.index.projection import Rows as Rows
 from batch.index.segments import Segment, Stacked
 from batch.index.storage import IndexUnreadable as IndexUnreadable
 
-SHORTLIST, SHORTLISTED, SHORTLISTED_OF = 512, 12, 12
-"""Of more candidates than that, and than so many times those asked for, the nearest by their sketch are ranked exactly: so many,
-and no fewer than one in twelve."""
-NEAR = 60
-"""Tracks of each ranking that are kept beside the index: candidates of the stream."""
-_BLOCK = 256
+SHORTLIST_MIN_ROWS = 512
+"""Candidates of a query that are ranked exactly, at least; of more, those nearest by their sketch are."""
+SHORTLIST_PER_NEIGHBOUR = 12
+"""Candidates ranked exactly for each neighbour asked for, at least."""
+SHORTLIST_ONE_IN = 12
+"""One candidate in so many is ranked exactly, at least."""
+STORED_NEIGHBOURS = 60
+"""First places of each track's ranking that are stored beside the index: the stream's candidates."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """The tracks of a library as points, and the bands that find near ones. What is said of n tracks is by row.
+    """The tracks of a library as points, and the hash tables that find near ones. Arrays of n tracks are by row.
 
-    ids : [shape=(n,)];  vectors : float32 points [shape=(n, m)];  scales : float32 [shape=(n,)], see `similarity`
-    artists : int32 [shape=(n,)], equal where the artist is the same, -1 where there is none
-    names : of the artists, by their number; empty in format 1 as first written
-    sketches : [shape=(n, components)], see Space.sketches; None: every candidate is ranked exactly
-    near : int32 [shape=(n of the training, k)], what `similar` says of each track, k the fewer of NEAR and n - 1; None: unknown
-    found : the bands of the tracks of the training;  found_added : of those added since
-    gone : rows that were removed, or added again with other features; they are in nobody's list, and `rows_of` has them not
+    projection : features → points, sketches and hash keys
+    ids : track ids [shape=(n,)]
+    vectors : the points, float32 [shape=(n, m)]
+    scales : local scales, float32 [shape=(n,)], see `similarity`
+    artists : codes, int32 [shape=(n,)], -1 for none
+    artist_names : casefolded, by code; empty in format 1 as first written
+    tables : hash tables of the tracks of the training
+    segment_tables : hash tables of the tracks appended since; None: there are none
+    sketches : [shape=(n, components)], see `Projection.stored_sketch`; None: every candidate is ranked exactly
+    stored_neighbours : int32 [shape=(tracks of the training, k)], each track's `similar` rows as of the training, k the fewer of
+        STORED_NEIGHBOURS and n - 1; None: unknown
+    tombstoned_rows : of tracks that were removed, or appended again with other features: excluded from lists and from `rows_of`
     """
 
-    space: Space
+    projection: Projection
     ids: Any
     vectors: Any
     scales: Any
     artists: Any
-    names: NDArray[np.str_]
-    found: Bands
-    found_added: Bands | None = None
+    artist_names: NDArray[np.str_]
+    tables: HashTables
+    segment_tables: HashTables | None = None
     sketches: Any = None
-    near: Any = None
-    gone: Rows | None = None
+    stored_neighbours: Any = None
+    tombstoned_rows: Rows | None = None
 
     def __len__(self) -> int:
-        """Rows, those that are gone included."""
+        """Rows, tombstoned ones included."""
         return len(self.ids)
 
     @cached_property
     def present(self) -> Rows:
-        """The rows of the tracks that are there."""
-        everyone = np.arange(len(self))
-        return everyone if self.gone is None else np.delete(everyone, self.gone)
+        """Rows that are not tombstoned."""
+        all_rows = np.arange(len(self))
+        return all_rows if self.tombstoned_rows is None else np.delete(all_rows, self.tombstoned_rows)
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
-        """Row of each track; -1 for one that the index lacks."""
+        """Row of each track id; -1 for one that the index lacks."""
         if not len(self) or not len(ids):
             return np.full(len(ids), -1, dtype=np.int64)
-        wanted = np.array(ids, dtype=np.str_)
+        wanted_ids = np.array(ids, dtype=np.str_)
         if not isinstance(self.ids, Stacked):
-            rows = _places(self.ids, wanted)
+            rows = _positions(self.ids, wanted_ids)
         else:
-            later = _places(self.ids.second, wanted)
-            rows = np.where(later >= 0, later + len(self.ids.first), _places(self.ids.first, wanted))
-        return rows if self.gone is None else np.where(np.isin(rows, self.gone), -1, rows)
+            positions = _positions(self.ids.second, wanted_ids)
+            rows = np.where(positions >= 0, positions + len(self.ids.first), _positions(self.ids.first, wanted_ids))
+        return rows if self.tombstoned_rows is None else np.where(np.isin(rows, self.tombstoned_rows), -1, rows)
 
     def artist_of(self, row: int) -> str:
-        """The artist's name without regard to case; "" where there is none."""
+        """The artist's name, casefolded; "" for none."""
         code = int(self.artists[row])
-        return str(self.names[code]) if 0 <= code < len(self.names) else ""
+        return str(self.artist_names[code]) if 0 <= code < len(self.artist_names) else ""
 
-    def candidates(self, points: Floats, least: int = 0) -> list[Rows]:
-        """For each point the tracks that share enough band keys with it, sorted by row.
+    def candidates(self, points: Floats, min_candidates: int = 0) -> list[Rows]:
+        """For each point the rows that collide with it in enough hash tables, sorted.
 
-        least : where fewer than that share enough keys, those that share one are its candidates
+        min_candidates : where fewer than that collide in enough tables, those that collide in one are the candidates
         """
-        return list(self._candidates(np.asarray(points), least))
+        return list(self._candidates(np.asarray(points), min_candidates))
 
-    def _candidates(self, points: Floats, least: int) -> Iterator[Rows]:
-        keys = self.space.keys(points, self.space.probes)
-        places, limit = self.space.order(points), self.space.limit
-        buckets = self.found.buckets(keys)
-        later = None if self.found_added is None else self.found_added.buckets(keys)
-        n = self.found.rows.shape[1]
-        for at in range(len(points)):
-            met = self.found.counter(len(self))
-            self.found.count(met[:n], buckets[at], float(places[at]), limit)
-            if later is not None and self.found_added is not None:
-                self.found_added.count(met[n:], later[at], float(places[at]), limit)
-            if self.gone is not None:
-                met[self.gone] = 0
-            rows = np.flatnonzero(met >= self.space.shared)
-            yield np.flatnonzero(met) if len(rows) < least else rows
+    def _candidates(self, points: Floats, min_candidates: int) -> Iterator[Rows]:
+        keys = self.projection.keys(points, self.projection.probes)
+        positions, bucket_limit = self.projection.first_component(points), self.projection.bucket_limit
+        ranges = self.tables.bucket_ranges(keys)
+        segment_ranges = None if self.segment_tables is None else self.segment_tables.bucket_ranges(keys)
+        trained = self.tables.rows.shape[1]
+        for query in range(len(points)):
+            collisions = self.tables.new_counter(len(self))
+            position = float(positions[query])
+            self.tables.count_collisions(collisions[:trained], ranges[query], position, bucket_limit)
+            if segment_ranges is not None and self.segment_tables is not None:
+                appended = collisions[trained:]
+                self.segment_tables.count_collisions(appended, segment_ranges[query], position, bucket_limit)
+            if self.tombstoned_rows is not None:
+                collisions[self.tombstoned_rows] = 0
+            rows = np.flatnonzero(collisions >= self.projection.min_collisions)
+            yield np.flatnonzero(collisions) if len(rows) < min_candidates else rows
 
     def neighbours(self, points: Floats, k: int) -> list[tuple[Rows, Floats]]:
         """The k nearest tracks of each point among its candidates: (rows, Euclidean distances), nearest first.
 
-        Where the bands give fewer than k, all tracks are candidates: an exact answer rather than a short one.
+        Where fewer than k tracks are candidates, all are: an exact answer rather than a short one.
         """
         k = min(k, len(self.present))
-        nearest = []
-        sketches = self.space.sketch(points)
+        neighbours = []
+        sketches = self.projection.sketch(points)
         for point, sketch, rows in zip(points, sketches, self._candidates(points, k), strict=True):
-            rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, is_scaled=False)
-            distance = distances(point, self.vectors.take(rows, axis=0))
-            best = np.argpartition(distance, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
-            best = best[np.lexsort((rows[best], distance[best]))]
-            nearest.append((rows[best], distance[best]))
-        return nearest
+            rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, by_local_scale=False)
+            distances = euclidean_distances(point, self.vectors.take(rows, axis=0))
+            nearest = np.argpartition(distances, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
+            nearest = nearest[np.lexsort((rows[nearest], distances[nearest]))]
+            neighbours.append((rows[nearest], distances[nearest]))
+        return neighbours
 
-    def similarity(self, scale: float, rows: Rows, distance: Floats) -> Floats:
-        """Likeness of tracks at a distance from a point whose local scale is given: 1 where they are the same, towards 0."""
-        return np.exp(-np.square(distance) / (scale * self.scales[rows] + 1e-12)).astype(np.float32)
+    def similarity(self, scale: float, rows: Rows, distances: Floats) -> Floats:
+        """exp(-d² / (scale · scale of the row)), from 1 for equal tracks towards 0.
+
+        scale : of the point that the rows are compared with
+        distances : from that point
+        """
+        return np.exp(-np.square(distances) / (scale * self.scales[rows] + 1e-12)).astype(np.float32)
 
     def similar(self, rows: Rows, k: int) -> list[tuple[Rows, Floats]]:
-        """The k tracks most like each given one, itself left out: (rows, similarity), ranked by similarity.
+        """The k tracks most similar to each of the given ones, without itself: (rows, similarity), most similar first.
 
         All candidates are scaled before the best are taken: scaling the k nearest alone would keep the hubs among them.
         """
         return self.like(self.vectors[rows], k, self.scales[rows], rows)
 
     def like(
-        self, points: Floats, k: int, scales: Floats | None = None, but: Rows | None = None
+        self, points: Floats, k: int, scales: Floats | None = None, excluded_rows: Rows | None = None
     ) -> list[tuple[Rows, Floats]]:
-        """The k tracks most like each point, such as a taste's centre: (rows, similarity), ranked by similarity.
+        """The k tracks most similar to each point, such as a user vector: (rows, similarity), most similar first.
 
-        scales : of the points; else each point's own distance to its seventh neighbour;  but : a row to leave out of each
+        scales : local scales of the points [shape=(q,)]; None: each point's distance to its seventh neighbour
+        excluded_rows : one row to leave out for each point [shape=(q,)]
         """
-        points = to_unit(np.asarray(points, dtype=np.float32)) if self.space.unit else np.asarray(points)
+        is_unit_length = self.projection.unit_length
+        points = to_unit(np.asarray(points, dtype=np.float32)) if is_unit_length else np.asarray(points)
         ranked = []
-        sketches = self.space.sketch(points)
-        least = max(k, SCALE_NEIGHBOUR)
-        for at, (point, rows) in enumerate(zip(points, self._candidates(points, least + 1), strict=True)):
-            rows = rows if but is None else rows[rows != but[at]]
-            if len(rows) < least:
-                rows = self.present if but is None else self.present[self.present != but[at]]
-            rows = self._shortlist(sketches[at], rows, k, is_scaled=True)
-            distance = distances(point, self.vectors.take(rows, axis=0))
-            scale = float(_scale(distance) if scales is None else scales[at])
-            score = self.similarity(scale, rows, distance)
-            best = np.argpartition(-score, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))[:k]
-            best = best[np.lexsort((rows[best], -score[best]))]
-            ranked.append((rows[best], score[best]))
+        sketches = self.projection.sketch(points)
+        min_candidates = max(k, LOCAL_SCALE_NEIGHBOUR)
+        for query, (point, rows) in enumerate(zip(points, self._candidates(points, min_candidates + 1), strict=True)):
+            rows = rows if excluded_rows is None else rows[rows != excluded_rows[query]]
+            if len(rows) < min_candidates:
+                rows = self.present if excluded_rows is None else self.present[self.present != excluded_rows[query]]
+            rows = self._shortlist(sketches[query], rows, k, by_local_scale=True)
+            distances = euclidean_distances(point, self.vectors.take(rows, axis=0))
+            scale = float(local_scale(distances) if scales is None else scales[query])
+            similarity = self.similarity(scale, rows, distances)
+            best = np.argpartition(-similarity, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))[:k]
+            best = best[np.lexsort((rows[best], -similarity[best]))]
+            ranked.append((rows[best], similarity[best]))
         return ranked
 
-    def _shortlist(self, sketch: Floats, rows: Rows, k: int, is_scaled: bool) -> Rows:
-        """Of many candidates those that may be among the best k, by their distance in the sketch (by local scales)."""
-        most = max(SHORTLIST, SHORTLISTED * k, len(rows) // SHORTLISTED_OF)
-        if self.sketches is None or len(rows) <= most:
+    def _shortlist(self, sketch: Floats, rows: Rows, k: int, by_local_scale: bool) -> Rows:
+        """Of many candidates those that may be among the best k, by their distance in the sketch, over local scales if wanted."""
+        size = max(SHORTLIST_MIN_ROWS, SHORTLIST_PER_NEIGHBOUR * k, len(rows) // SHORTLIST_ONE_IN)
+        if self.sketches is None or len(rows) <= size:
             return rows
         difference = self.sketches.take(rows, axis=0).astype(np.float32)
         difference -= sketch
-        squared = np.einsum("ij,ij->i", difference, difference)
-        if is_scaled:
-            squared /= self.scales[rows]
-        return np.sort(rows[np.argpartition(squared, most - 1)[:most]])
+        distances = np.einsum("ij,ij->i", difference, difference)
+        if by_local_scale:
+            distances /= self.scales[rows]
+        return np.sort(rows[np.argpartition(distances, size - 1)[:size]])
 
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
-        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.near]
-        for found in filter(None, (self.found, self.found_added)):
-            arrays += [found.keys, found.rows, found.order]
+        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.stored_neighbours]
+        for tables in filter(None, (self.tables, self.segment_tables)):
+            arrays += [tables.keys, tables.rows, tables.first_component]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
         return sum(part.nbytes for part in parts if part is not None)
 
-    def only(self, rows: Rows) -> Index:
-        """The index of these tracks alone, as trained, held in memory.  rows : sorted; none of them added since the training"""
+    def subset(self, rows: Rows) -> Index:
+        """The index of these tracks alone, held in memory.
+
+        rows : sorted, all of the training
+        """
         return replace(
             self,
             ids=self.ids[rows],
@@ -191,146 +209,93 @@ class Index:
             scales=self.scales[rows],
             artists=self.artists[rows],
             sketches=None if self.sketches is None else self.sketches[rows],
-            found=self.found.only(rows),
-            near=None,
-            found_added=None,
-            gone=None,
+            tables=self.tables.subset(rows),
+            stored_neighbours=None,
+            segment_tables=None,
+            tombstoned_rows=None,
+        )
+
+    def with_segment(self, segment: Segment) -> Index:
+        """The index as trained, with a segment's tracks behind it and tombstones for those that it removes or replaces."""
+        if not len(segment) and not len(segment.removed_ids):
+            return self
+        code_by_artist = {str(name): code for code, name in enumerate(self.artist_names)}
+        # format 1 as first written has codes without names
+        next_code = int(np.max(self.artists, initial=-1)) + 1
+        segment_artists = segment.artists.tolist()
+        for name in dict.fromkeys(segment_artists):
+            if name and name not in code_by_artist:
+                code_by_artist[name], next_code = next_code, next_code + 1
+        artists = np.array([code_by_artist[name] if name else -1 for name in segment_artists], dtype=np.int32)
+        superseded_ids = np.concatenate([segment.removed_ids, segment.ids])
+        tombstoned_rows = _positions(self.ids, superseded_ids) if len(self) else np.empty(0, np.int64)
+        tombstoned_rows = np.unique(tombstoned_rows[tombstoned_rows >= 0])
+        sketches = None if self.sketches is None else self.projection.stored_sketch(segment.points)
+        return replace(
+            self,
+            ids=Stacked(self.ids, segment.ids),
+            vectors=Stacked(self.vectors, segment.points),
+            scales=Stacked(self.scales, segment.scales),
+            artists=Stacked(self.artists, artists),
+            artist_names=np.array(list(code_by_artist), dtype=np.str_) if len(self.artist_names) else self.artist_names,
+            sketches=None if sketches is None else Stacked(self.sketches, sketches),
+            segment_tables=HashTables.build(segment.points, self.projection) if len(segment) else None,
+            tombstoned_rows=tombstoned_rows if len(tombstoned_rows) else None,
         )
 
     def save(self, folder: Path) -> None:
-        """Writes one .npy file an array; of an index as trained, without what was added."""
+        """Writes one .npy file an array. Raises ValueError for an index with appended segments, which are saved already."""
         if isinstance(self.ids, Stacked):
-            raise ValueError("an index with added tracks is saved by its segments: batch.index.updates.append")
-        own = {
-            name: getattr(self, name) for name in ("ids", "vectors", "scales", "artists", "names", "sketches", "near")
+            raise ValueError("this index has segments, which are in its folder already; save the index as trained")
+        arrays = {
+            "ids": self.ids,
+            "vectors": self.vectors,
+            "scales": self.scales,
+            "artists": self.artists,
+            "names": self.artist_names,
+            "sketches": self.sketches,
+            "near": self.stored_neighbours,
+            "keys": self.tables.keys,
+            "rows": self.tables.rows,
+            "order": self.tables.first_component,
         }
-        storage.save(folder, {**own, **vars(self.found)}, self.space)
+        storage.save(folder, arrays, self.projection)
 
     @classmethod
     def open(cls, folder: Path, as_trained: bool = False) -> Index:
-        """Maps the arrays into memory, with what was added and removed since unless `as_trained`. Raises IndexUnreadable."""
+        """The index in a folder, memory-mapped. Raises IndexUnreadable where it is missing or damaged.
+
+        as_trained : without the tracks that were appended and removed since
+        """
         try:
-            arrays: dict[str, Any] = storage.arrays(folder)
-            space = Space.open(folder / "space.npz")
-            since = segments.read(folder, space.components.shape[0])
-            storage.check(arrays, space, since)
+            arrays = storage.arrays(folder)
+            projection = Projection.open(folder / "space.npz")
+            segment = segments.read(folder, projection.components.shape[0])
+            storage.check(arrays, projection, segment)
         except storage.UNREADABLE as error:
             raise IndexUnreadable(f"no index in {folder}: {error}; train again with batch/train.py") from error
-        whole = cls(
-            space=space,
-            names=np.asarray(arrays.pop("names", np.empty(0, dtype=np.str_))),
-            found=Bands(arrays.pop("keys"), arrays.pop("rows"), arrays.pop("order", None)),
-            **arrays,
+        trained = cls(
+            projection=projection,
+            ids=arrays["ids"],
+            vectors=arrays["vectors"],
+            scales=arrays["scales"],
+            artists=arrays["artists"],
+            artist_names=np.asarray(arrays.get("names", np.empty(0, dtype=np.str_))),
+            tables=HashTables(arrays["keys"], arrays["rows"], arrays.get("order")),
+            sketches=arrays.get("sketches"),
+            stored_neighbours=arrays.get("near"),
         )
-        return whole if as_trained else with_added(whole, since)
+        return trained if as_trained else trained.with_segment(segment)
 
     @staticmethod
     def state(folder: Path) -> str:
-        """Changes whenever something was added to or removed from the index in the folder; cheap enough for every batch."""
+        """Name of the latest segment: changes with every append and remove. Cheap enough to ask in every micro-batch."""
         return segments.state(folder)
 
 
-def with_added(base: Index, since: Segment) -> Index:
-    """The index as trained, with the tracks of a segment behind it and without those that the segment removes or replaces."""
-    if not len(since) and not len(since.removed):
-        return base
-    codes = {str(name): code for code, name in enumerate(base.names)}
-    first = int(np.max(base.artists, initial=-1)) + 1  # format 1 as first written has codes without names
-    for name in dict.fromkeys(since.artists.tolist()):
-        if name and name not in codes:
-            codes[name], first = first, first + 1
-    artists = np.array([codes[name] if name else -1 for name in since.artists.tolist()], dtype=np.int32)
-    names = np.array(list(codes), dtype=np.str_) if len(base.names) else base.names
-    gone = _places(base.ids, np.concatenate([since.removed, since.ids])) if len(base) else np.empty(0, np.int64)
-    gone = np.unique(gone[gone >= 0])
-    return Index(
-        space=base.space,
-        ids=Stacked(base.ids, since.ids),
-        vectors=Stacked(base.vectors, since.points),
-        scales=Stacked(base.scales, since.scales),
-        artists=Stacked(base.artists, artists),
-        names=names,
-        sketches=None if base.sketches is None else Stacked(base.sketches, base.space.sketches(since.points)),
-        found=base.found,
-        near=base.near,
-        found_added=bands(since.points, base.space) if len(since) else None,
-        gone=gone if len(gone) else None,
-    )
-
-
-def distances(point: Floats, others: Floats) -> Floats:
-    """Euclidean distance of a point [shape=(m,)] to others [shape=(n, m)]."""
-    difference = others - point
-    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
-
-
-def index(ids: list[str], features: NDArray[np.floating], artists: Sequence[str | None], space: Space) -> Index:
-    """An index over tracks, with local scales of 1 until `with_local_scales`.
-
-    ids : n track ids;  features : [shape=(n, d)], as in the table `features`;  artists : their names
-    """
-    order = np.argsort(np.array(ids, dtype=np.str_))
-    points = space.points(np.asarray(features)[order])
-    known, codes = artist_codes([artists[at] for at in order])
-    return Index(
-        space=space,
-        ids=np.array(ids, dtype=np.str_)[order],
-        vectors=points,
-        scales=np.ones(len(ids), dtype=np.float32),
-        artists=codes,
-        names=known,
-        found=bands(points, space),
-        sketches=space.sketches(points),
-    )
-
-
-def artist_codes(artists: Sequence[str | None]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
-    """(the artists' names without regard to case, sorted; the number of each track's artist, -1 for none)."""
-    names = np.array([(artist or "").casefold() for artist in artists], dtype=np.str_)
-    known = np.unique(names[names != ""])
-    return known, np.where(names == "", -1, np.searchsorted(known, names)).astype(np.int32)
-
-
-def with_local_scales(whole: Index) -> Index:
-    """The index with each track's distance to its seventh neighbour (or its furthest in a tiny library), at least a little."""
-    return replace(whole, scales=positive(local_scales(whole, whole.vectors)))
-
-
-def local_scales(whole: Index, points: Floats) -> Floats:
-    """Distance of each point, itself in the index, to its seventh neighbour there: float32 [shape=(n,)]."""
-    scales = np.ones(len(points), dtype=np.float32)
-    for start in range(0, len(points), _BLOCK):
-        block = points[start : start + _BLOCK]
-        scales[start : start + _BLOCK] = [d[-1] for _, d in whole.neighbours(block, SCALE_NEIGHBOUR + 1)]
-    return scales
-
-
-def positive(scales: Floats) -> Floats:
-    """Scales with those of 0, of tracks that are many times there, raised to the least of the others."""
-    some = scales[scales > 0]
-    return np.maximum(scales, some.min() if len(some) else np.float32(1.0)).astype(np.float32)
-
-
-def quality(whole: Index, sample: int, k: int) -> tuple[float, float]:
-    """(recall@k of the bands against exact search, mean share of the tracks that are candidates), over every n-th track.
-
-    Queries that the bands leave with fewer than k candidates count with what the bands gave them.
-    """
-    points = np.asarray(whole.vectors)
-    queries = points[np.linspace(0, len(whole) - 1, min(sample, len(whole))).astype(int)]
-    found = whole.candidates(queries)
-    share = sum(len(rows) for rows in found) / (len(queries) * len(whole))
-    return recalled(found, [near[:k] for near in rankings(squared(queries, points))]), share
-
-
-def _scale(distance: Floats) -> float:
-    at = min(SCALE_NEIGHBOUR, len(distance)) - 1
-    return max(float(np.partition(distance, at)[at]), 1e-6) if at >= 0 else 1.0
-
-
-def _places(ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> Rows:
-    """Place of each wanted id among sorted ones; -1 where it is not."""
+def _positions(ids: NDArray[np.str_], wanted_ids: NDArray[np.str_]) -> Rows:
+    """Position of each wanted id among sorted ones; -1 where it is not there."""
     if not len(ids):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    return np.where(ids[at] == wanted, at, -1)
+        return np.full(len(wanted_ids), -1, dtype=np.int64)
+    positions = np.minimum(np.searchsorted(ids, wanted_ids), len(ids) - 1)
+    return np.where(ids[positions] == wanted_ids, positions, -1)

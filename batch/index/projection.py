@@ -1,10 +1,9 @@
-"""From a track's features to a point, where distance means unlikeness, and from there to the buckets that find near points.
+"""The projection from features to points, and from points to sketches and hash keys.
 
-features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components = sketch ─▶ floor((r·x + b) / width) ─▶ band keys
+features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components = sketch ─▶ ⌊(r·x + b) / bucket length⌋ ─▶ keys
 
-A band ANDs several hashes, each as MLlib's BucketedRandomProjectionLSH computes it, into one key: a polynomial in the bucket
-numbers. What the numbers are is learned elsewhere (`batch.model.metric_learning`, `batch.model.fit_index`); here they are
-only used.
+A hash table ANDs several hashes, each as MLlib's BucketedRandomProjectionLSH computes it, into one key: a polynomial in the
+bucket numbers. The values are fitted elsewhere (`batch.model.metric_learning`, `batch.model.fit_index`) and only applied here.
 """
 
 from __future__ import annotations
@@ -17,28 +16,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+"""Row numbers of an index."""
 
-_BLOCK = 8192
-_BASE = 0x100000001B3
+HASHING_BLOCK_ROWS = 8192
+_KEY_BASE = 0x100000001B3  # the FNV prime
+_INT8_MAX = 127
+
+_STORED_NAMES = {
+    "mean": "mean",
+    "deviation": "deviation",
+    "components": "components",
+    "directions": "directions",
+    "offsets": "offsets",
+    "width": "bucket_length",
+    "metric": "metric",
+    "unit": "unit_length",
+    "probes": "probes",
+    "shared": "min_collisions",
+    "limit": "bucket_limit",
+    "grain": "quantisation_step",
+}
+"""Member of space.npz → attribute of Projection."""
+_REQUIRED = ("mean", "deviation", "components", "directions", "offsets", "width")
+_SCALAR_TYPES = {"width": float, "unit": bool, "probes": int, "shared": int, "limit": int, "grain": float}
 
 
 class FeaturesUnfit(ValueError):
-    """Features that the model was not trained on: of another number, or not finite."""
+    """The features are not of the length that the model was trained on, or not finite."""
 
 
 @dataclass(frozen=True)
-class Space:
-    """The numbers of a space, of d features, m dimensions of a point and p hashed components.
+class Projection:
+    """The fitted values, for d features, m dimensions of a point and p hashed components.
 
     mean, deviation : float32 [shape=(d,)], of the features; a feature that never varies has deviation 0 and is left out
-    metric : float32 [shape=(d, m)], what standardised features are multiplied by; None: they are the point, m = d
-    unit : points are brought to unit length, so that Euclidean distance ranks as the cosine does
-    components : float32 [shape=(m, at least p)], principal components of the points; bands hash in the first p of them
-    directions : float32 [shape=(bands, hashes, p)];  offsets : float32 [shape=(bands, hashes)];  width : bucket length
-    probes : neighbouring buckets that a query looks into besides its own, in each band
-    shared : bands in which a track must share a bucket with a query to be its candidate
-    limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
-    grain : of the sketch, which is kept in steps of it; 0: as it is
+    components : float32 [shape=(m, at least p)], principal components of the points; the first p of them are hashed
+    directions : float32 [shape=(tables, hashes, p)], random directions
+    offsets : float32 [shape=(tables, hashes)]
+    bucket_length : of every hash, in units of the projected points
+    metric : float32 [shape=(d, m)], applied to standardised features; None: the identity, m = d
+    unit_length : whether points are scaled to length 1, so that Euclidean distance ranks as the cosine does
+    probes : neighbouring buckets that a query looks into besides its own, in each hash table
+    min_collisions : hash tables in which a track must share a bucket with a query to be its candidate, 1 or more
+    bucket_limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
+    quantisation_step : of the int8 sketch; 0 keeps float32
     """
 
     mean: Floats
@@ -46,13 +68,13 @@ class Space:
     components: Floats
     directions: Floats
     offsets: Floats
-    width: float
+    bucket_length: float
     metric: Floats | None = None
-    unit: bool = False
+    unit_length: bool = False
     probes: int = 0
-    shared: int = 1
-    limit: int = 0
-    grain: float = 0.0
+    min_collisions: int = 1
+    bucket_limit: int = 0
+    quantisation_step: float = 0.0
 
     def standardised(self, features: NDArray[np.floating]) -> Floats:
         """features : [shape=(n, d)]; returns float32 [shape=(n, d)] with mean 0 and deviation 1."""
@@ -60,7 +82,11 @@ class Space:
         return ((features - self.mean) * weight).astype(np.float32)
 
     def points(self, features: NDArray[np.floating]) -> Floats:
-        """features : [shape=(n, d)]; returns float32 [shape=(n, m)]. Raises FeaturesUnfit."""
+        """The points of tracks, float32 [shape=(n, m)].
+
+        features : [shape=(n, d)]
+        Raises FeaturesUnfit where there are not d features a track, or where one is not finite.
+        """
         features = np.asarray(features)
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise FeaturesUnfit(
@@ -72,85 +98,90 @@ class Space:
         points = self.standardised(features)
         if self.metric is not None:
             points = points @ self.metric
-        return to_unit(points) if self.unit else points
+        return to_unit(points) if self.unit_length else points
 
     def keys(self, points: Floats, probes: int = 0) -> NDArray[np.int64]:
-        """points : [shape=(n, m)]; returns int64 [shape=(bands, n, 1 + probes)], a point's own key first.
+        """Hash keys of points, int64 [shape=(tables, n, 1 + probes)], a point's own key first.
 
-        A probe is the key with one bucket number changed by one, where the point lies nearest to that bucket's edge (Lv et
-        al., Multi-Probe LSH, 2007).
+        points : [shape=(n, m)]
+        probes : further keys, each of a bucket next to the point's own across the edge that the point lies nearest to: one
+            bucket number changed by one (Lv et al., Multi-Probe LSH, 2007)
         """
-        bands, hashes, p = self.directions.shape
-        flat = self.directions.reshape(bands * hashes, p).T
-        power = _powers(hashes)
+        tables, hashes, p = self.directions.shape
+        flat_directions = self.directions.reshape(tables * hashes, p).T
+        powers = _key_powers(hashes)
         probes = min(probes, 2 * hashes)
-        keys = np.empty((bands, len(points), 1 + probes), dtype=np.int64)
-        for start in range(0, len(points), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            place = ((points[block] @ self.components[:, :p]) @ flat + self.offsets.reshape(-1)) / self.width
-            floor = np.floor(place)
-            buckets = floor.astype(np.int64).reshape(-1, bands, hashes)
-            own = (buckets * power).sum(axis=2, dtype=np.int64)  # modulo 2^64
-            keys[:, block, 0] = own.T
+        keys = np.empty((tables, len(points), 1 + probes), dtype=np.int64)
+        for start in range(0, len(points), HASHING_BLOCK_ROWS):
+            block = slice(start, start + HASHING_BLOCK_ROWS)
+            projected = (points[block] @ self.components[:, :p]) @ flat_directions
+            position = (projected + self.offsets.reshape(-1)) / self.bucket_length
+            floor = np.floor(position)
+            buckets = floor.astype(np.int64).reshape(-1, tables, hashes)
+            own_keys = (buckets * powers).sum(axis=2, dtype=np.int64)  # modulo 2^64
+            keys[:, block, 0] = own_keys.T
             if probes:
-                inside = (place - floor).reshape(-1, bands, hashes)
+                inside = (position - floor).reshape(-1, tables, hashes)
                 edges = np.concatenate([inside, 1 - inside], axis=2)  # to the bucket below, to the one above
-                nearest = np.argpartition(edges, probes - 1, axis=2)[:, :, :probes]
-                step = np.concatenate([-power, power])
-                keys[:, block, 1:] = (own[:, :, None] + step[nearest]).transpose(1, 0, 2)
+                nearest_edges = np.argpartition(edges, probes - 1, axis=2)[:, :, :probes]
+                step = np.concatenate([-powers, powers])
+                keys[:, block, 1:] = (own_keys[:, :, None] + step[nearest_edges]).transpose(1, 0, 2)
         return keys
 
     def sketch(self, points: Floats) -> Floats:
-        """All components of points, in grains: float32 [shape=(n, components)]. Never further apart than the points are."""
+        """All components of points in quantisation steps, not rounded: float32 [shape=(n, components)].
+
+        In the sketch two points are never further apart than they are.
+        """
         components = points @ self.components
-        return np.ascontiguousarray(components / self.grain if self.grain else components, dtype=np.float32)
+        in_steps = components / self.quantisation_step if self.quantisation_step else components
+        return np.ascontiguousarray(in_steps, dtype=np.float32)
 
-    def sketches(self, points: Floats) -> NDArray[np.float32] | NDArray[np.int8]:
-        """The sketches that an index keeps: int8, a quarter of the memory to fetch, where there is a grain."""
-        exact = self.sketch(points)
-        return np.clip(np.rint(exact), -127, 127).astype(np.int8) if self.grain else exact
+    def stored_sketch(self, points: Floats) -> NDArray[np.float32] | NDArray[np.int8]:
+        """The sketch as an index stores it: rounded to int8, a quarter of the memory, where there is a quantisation step."""
+        sketch = self.sketch(points)
+        if not self.quantisation_step:
+            return sketch
+        return np.clip(np.rint(sketch), -_INT8_MAX, _INT8_MAX).astype(np.int8)
 
-    def order(self, points: Floats) -> Floats:
-        """Where points lie along the first component: float32 [shape=(n,)]."""
+    def first_component(self, points: Floats) -> Floats:
+        """Positions of points along the first principal component, float32 [shape=(n,)]."""
         return np.ascontiguousarray(points @ self.components[:, 0], dtype=np.float32)
 
     def save(self, file: Path) -> None:
-        stored = {name: value for name in Space.__dataclass_fields__ if (value := getattr(self, name)) is not None}
-        np.savez(file, **stored)
+        """Writes the values that are not None as .npz, under the names of _STORED_NAMES."""
+        values = {stored: getattr(self, attribute) for stored, attribute in _STORED_NAMES.items()}
+        np.savez(file, **{stored: value for stored, value in values.items() if value is not None})
 
     @classmethod
-    def open(cls, file: Path) -> Space:
-        """Raises OSError, ValueError or KeyError where the file holds no space. What an older file lacks has its default."""
-        with np.load(file, allow_pickle=False) as stored:
-            values: dict[str, Any] = {name: stored[name] for name in Space.__dataclass_fields__ if name in stored}
-        missing = {"mean", "deviation", "components", "directions", "offsets", "width"} - set(values)
+    def open(cls, file: Path) -> Projection:
+        """Reads what `save` wrote; a value that an older file lacks has its default.
+
+        Raises OSError, ValueError or KeyError where the file holds no projection.
+        """
+        with np.load(file, allow_pickle=False) as archive:
+            values: dict[str, Any] = {name: archive[name] for name in _STORED_NAMES if name in archive}
+        missing = set(_REQUIRED) - set(values)
         if missing:
             raise KeyError(f"{file} lacks {', '.join(sorted(missing))}")
-        for name, kind in (
-            ("width", float),
-            ("unit", bool),
-            ("probes", int),
-            ("shared", int),
-            ("limit", int),
-            ("grain", float),
-        ):
+        for name, scalar_type in _SCALAR_TYPES.items():
             if name in values:
-                values[name] = kind(values[name])
-        return cls(**values)
+                values[name] = scalar_type(values[name])
+        return cls(**{_STORED_NAMES[name]: value for name, value in values.items()})
 
 
-def grain_of(points: Floats, components: Floats) -> float:
-    """The grain with which int8 reaches as far as any of the points' components."""
-    return max(float(np.abs(points @ components).max(initial=0.0)) / 127, 1e-12)
+def int8_quantisation_step(points: Floats, components: Floats) -> float:
+    """The step with which int8 reaches the largest component of any of the points."""
+    return max(float(np.abs(points @ components).max(initial=0.0)) / _INT8_MAX, 1e-12)
 
 
 def to_unit(points: Floats) -> Floats:
-    """Points brought to length 1; one at the origin stays there."""
+    """Points scaled to length 1; one at the origin stays there."""
     length = np.linalg.norm(points, axis=-1, keepdims=True)
     return np.divide(points, length, out=np.zeros_like(points), where=length > 1e-12)
 
 
-def _powers(hashes: int) -> NDArray[np.int64]:
-    """The polynomial's factors, first hash highest, modulo 2^64."""
-    factors = [pow(_BASE, hashes - 1 - h, 2**64) for h in range(hashes)]
+def _key_powers(hashes: int) -> NDArray[np.int64]:
+    """The factors of the key's polynomial, first hash highest, modulo 2^64."""
+    factors = [pow(_KEY_BASE, hashes - 1 - position, 2**64) for position in range(hashes)]
     return np.array(factors, dtype=np.uint64).view(np.int64)

@@ -1,8 +1,8 @@
-"""What happened to an index since it was trained: segments of tracks that were added, and of ids that were removed.
+"""Append-only segments of an index, with tombstones and compaction.
 
-A segment is a .npz file in the index's folder `added/`, written whole and never changed. They are numbered; the later one
-holds where two speak of a track. When there are many they are written together as one, and the older ones deleted.
-One writer at a time (a lock on the folder); any number of readers.
+A segment is a .npz file in the index's folder `added/` with the tracks that were appended and the ids that were removed. It is
+written whole and never changed. Segments are numbered; the latest one that names a track holds. Before there are MAX_SEGMENTS of
+them they are compacted into one, and the older ones deleted. One writer at a time (a lock on the folder); any number of readers.
 """
 
 from __future__ import annotations
@@ -18,34 +18,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batch.atomic import replacing
 from batch.index.projection import Floats
 
-FOLDER = "added"
-MOST_SEGMENTS = 32
-_WHOLE = "-whole"
-_ATTEMPTS = 10
+SEGMENTS_FOLDER = "added"
+MAX_SEGMENTS = 32
+READ_ATTEMPTS = 10
+_COMPACTED = "-whole"
+"""In the name of a segment that holds all before it."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """m tracks that came, sorted by id, and the ids that went.
+    """m appended tracks, sorted by id, and the ids of removed ones.
 
-    ids : [shape=(m,)];  points : float32 [shape=(m, dimensions)];  scales : float32 [shape=(m,)];  artists : folded names, ""
-    for none [shape=(m,)];  removed : ids [shape=(r,)]
+    ids : [shape=(m,)]
+    points : float32 [shape=(m, dimensions)]
+    scales : local scales, float32 [shape=(m,)]
+    artists : casefolded names, "" for none [shape=(m,)]
+    removed_ids : [shape=(r,)]
     """
 
     ids: NDArray[np.str_]
     points: Floats
     scales: Floats
     artists: NDArray[np.str_]
-    removed: NDArray[np.str_]
+    removed_ids: NDArray[np.str_]
 
     def __len__(self) -> int:
+        """Appended tracks."""
         return len(self.ids)
 
 
 class Stacked:
-    """Two arrays, one behind the other, read by row as if they were one. The first may be memory-mapped and is not copied."""
+    """Two arrays read by row as if they were one: those of the training, then those of the segments.
+
+    The first may be memory-mapped; it is not copied.
+    """
 
     def __init__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
         self.first, self.second = first, second
@@ -55,123 +64,129 @@ class Stacked:
     def __len__(self) -> int:
         return int(self.shape[0])
 
-    def __getitem__(self, at: Any) -> Any:
+    def __getitem__(self, key: Any) -> Any:
         n = len(self.first)
-        if isinstance(at, (int, np.integer)):
-            at = int(at) + len(self) * (at < 0)
-            return self.first[at] if at < n else self.second[at - n]
-        rows = np.arange(len(self))[at] if isinstance(at, slice) else np.asarray(at)
+        if isinstance(key, (int, np.integer)):
+            row = int(key) + len(self) * (key < 0)
+            return self.first[row] if row < n else self.second[row - n]
+        rows = np.arange(len(self))[key] if isinstance(key, slice) else np.asarray(key)
         if rows.dtype == bool:
             rows = np.flatnonzero(rows)
         if not len(self.second):
             return self.first[rows]
-        is_second = rows >= n
-        if not is_second.any():
+        in_second = rows >= n
+        if not in_second.any():
             return self.first[rows]
-        found = self.first[np.where(is_second, 0, rows)] if n else self.second[np.zeros_like(rows)]
-        if found.dtype != self.second.dtype:  # strings of another length
-            found = found.astype(np.promote_types(found.dtype, self.second.dtype))
-        found[is_second] = self.second[rows[is_second] - n]
-        return found
+        values = self.first[np.where(in_second, 0, rows)] if n else self.second[np.zeros_like(rows)]
+        if values.dtype != self.second.dtype:  # strings of another length
+            values = values.astype(np.promote_types(values.dtype, self.second.dtype))
+        values[in_second] = self.second[rows[in_second] - n]
+        return values
 
     def take(self, rows: NDArray[np.integer], axis: int = 0) -> NDArray[Any]:
         """Rows by number, as numpy's `take`."""
         return np.asarray(self[rows])
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
-        whole = np.concatenate([self.first, self.second])
-        return whole if dtype is None else whole.astype(dtype)
+        values = np.concatenate([self.first, self.second])
+        return values if dtype is None else values.astype(dtype)
 
     def tolist(self) -> list[Any]:
         return [*self.first.tolist(), *self.second.tolist()]
 
 
 def empty(dimensions: int) -> Segment:
-    none = np.empty(0, dtype=np.str_)
-    return Segment(none, np.empty((0, dimensions), np.float32), np.empty(0, np.float32), none, none)
+    no_strings = np.empty(0, dtype=np.str_)
+    no_points = np.empty((0, dimensions), np.float32)
+    return Segment(no_strings, no_points, np.empty(0, np.float32), no_strings, no_strings)
 
 
-def state(index: Path) -> str:
-    """Changes whenever something was added or removed; "" where nothing ever was. Costs one listing of a folder."""
-    names = _names(index)
+def state(index_folder: Path) -> str:
+    """Name of the latest segment, "" where there is none: changes with every append and remove. Costs one listing of a folder."""
+    names = _current_names(index_folder)
     return names[-1] if names else ""
 
 
-def read(index: Path, dimensions: int) -> Segment:
-    """All segments as one."""
-    for _ in range(_ATTEMPTS):
+def read(index_folder: Path, dimensions: int) -> Segment:
+    """All segments merged into one."""
+    folder = index_folder / SEGMENTS_FOLDER
+    for _ in range(READ_ATTEMPTS):
         try:
-            return merged([_load(index / FOLDER / name) for name in _names(index)], dimensions)
-        except FileNotFoundError:  # written together and deleted while we read
+            return merged([_load(folder / name) for name in _current_names(index_folder)], dimensions)
+        except FileNotFoundError:  # compacted and deleted since the listing
             continue
-    return merged([_load(index / FOLDER / name) for name in _names(index)], dimensions)
+    return merged([_load(folder / name) for name in _current_names(index_folder)], dimensions)
 
 
-def write(index: Path, segment: Segment) -> str:
-    """Writes one segment, all of it or nothing; returns the new state. Call it under `writing`."""
-    folder = index / FOLDER
-    names = _names(index)
-    together = len(names) + 1 >= MOST_SEGMENTS
-    if together:
+def write(index_folder: Path, segment: Segment) -> str:
+    """Writes one segment in one step, and compacts where there are many; returns the new state. Call it under `write_lock`."""
+    folder = index_folder / SEGMENTS_FOLDER
+    names = _current_names(index_folder)
+    compacts = len(names) + 1 >= MAX_SEGMENTS
+    if compacts:
         segment = merged([*(_load(folder / name) for name in names), segment], segment.points.shape[1])
     number = 1 + (int(names[-1][:8]) if names else 0)
-    name = f"{number:08d}{_WHOLE if together else ''}.npz"
-    part = folder / ".part"
-    with part.open("wb") as file:
-        np.savez(file, **vars(segment))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / name)
-    for old in sorted(folder.glob("[0-9]*.npz")) if together else ():
-        if old.name < name:
-            old.unlink()
+    name = f"{number:08d}{_COMPACTED if compacts else ''}.npz"
+    stored: dict[str, Any] = {
+        "ids": segment.ids,
+        "points": segment.points,
+        "scales": segment.scales,
+        "artists": segment.artists,
+        "removed": segment.removed_ids,
+    }
+    with replacing(folder / name, durable=True) as part, part.open("wb") as file:
+        np.savez(file, **stored)
+    for older in sorted(folder.glob("[0-9]*.npz")) if compacts else ():
+        if older.name < name:
+            older.unlink()
     return name
 
 
 @contextmanager
-def writing(index: Path) -> Iterator[None]:
-    """Waits until no other process adds to this index, and keeps the others waiting."""
-    folder = index / FOLDER
+def write_lock(index_folder: Path) -> Iterator[None]:
+    """Waits until no other process writes segments of this index, and makes other writers wait."""
+    folder = index_folder / SEGMENTS_FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _names(index: Path) -> list[str]:
-    """The segments that count, oldest first: the last one that holds all before it, and those after it."""
+def _current_names(index_folder: Path) -> list[str]:
+    """Files of the segments that count, oldest first: the last compacted one and those after it."""
     try:
-        names = sorted(name for name in os.listdir(index / FOLDER) if name.endswith(".npz") and name[0].isdigit())
+        files = os.listdir(index_folder / SEGMENTS_FOLDER)
     except FileNotFoundError:
         return []
-    wholes = [at for at, name in enumerate(names) if _WHOLE in name]
-    return names[wholes[-1] :] if wholes else names
+    names = sorted(name for name in files if name.endswith(".npz") and name[0].isdigit())
+    compacted = [position for position, name in enumerate(names) if _COMPACTED in name]
+    return names[compacted[-1] :] if compacted else names
 
 
 def _load(file: Path) -> Segment:
     with np.load(file, allow_pickle=False) as stored:
-        return Segment(**{name: stored[name] for name in Segment.__dataclass_fields__})
+        return Segment(stored["ids"], stored["points"], stored["scales"], stored["artists"], stored["removed"])
 
 
 def merged(segments: list[Segment], dimensions: int) -> Segment:
-    """Of each id, what the last segment says."""
+    """One segment with what the last of the given ones says of each id."""
     segments = segments or [empty(dimensions)]
-    ids = np.concatenate([s.ids for s in segments])
-    starts = np.cumsum([0, *(len(s) for s in segments)])
-    latest: dict[str, int] = {}
-    removed: dict[str, None] = {}
+    ids = np.concatenate([segment.ids for segment in segments])
+    starts = np.cumsum([0, *(len(segment) for segment in segments)])
+    latest_row: dict[str, int] = {}
+    removed_ids: dict[str, None] = {}
     for start, segment in zip(starts, segments, strict=False):
-        for track_id in segment.removed.tolist():
-            latest.pop(track_id, None)
-            removed[track_id] = None
-        for at, track_id in enumerate(segment.ids.tolist(), start=int(start)):
-            latest[track_id] = at
-            removed.pop(track_id, None)
-    rows = np.array([latest[track_id] for track_id in sorted(latest)], dtype=np.int64)
+        for track_id in segment.removed_ids.tolist():
+            latest_row.pop(track_id, None)
+            removed_ids[track_id] = None
+        for row, track_id in enumerate(segment.ids.tolist(), start=int(start)):
+            latest_row[track_id] = row
+            removed_ids.pop(track_id, None)
+    rows = np.array([latest_row[track_id] for track_id in sorted(latest_row)], dtype=np.int64)
     return Segment(
         ids[rows],
-        np.concatenate([s.points for s in segments])[rows],
-        np.concatenate([s.scales for s in segments])[rows],
-        np.concatenate([s.artists for s in segments])[rows],
-        np.array(sorted(removed), dtype=np.str_),
+        np.concatenate([segment.points for segment in segments])[rows],
+        np.concatenate([segment.scales for segment in segments])[rows],
+        np.concatenate([segment.artists for segment in segments])[rows],
+        np.array(sorted(removed_ids), dtype=np.str_),
     )

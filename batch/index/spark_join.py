@@ -1,9 +1,9 @@
-"""The index as a Spark join, for a library whose arrays are larger than a node: slower, and as large as the cluster.
+"""The index as a Spark equi-join, for a library whose arrays no node holds: slower, and as large as the cluster.
 
-tracks ─▶ band_table (band, key, track_id) ⨝ keys of queries ─▶ candidates that share enough bands ─▶ exact distance ─▶ k nearest
+tracks ─▶ bucket_table (hash_table, key, track_id) ⨝ keys of queries ─▶ enough collisions ─▶ exact distance ─▶ k nearest
 
-Up to a node's memory `batch.index.lsh` answers the same, without Spark's fixed cost of about a second. Buckets have no limit here
-and nobody is asked for all tracks: a query whose bands give fewer than k has fewer neighbours.
+Up to a node's memory `batch.index.lsh` answers the same without Spark's fixed cost of about a second. Here buckets have no limit,
+and there is no exact fallback: a query with fewer than k candidates has fewer neighbours.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from batch.index.hash_tables import folded
-from batch.index.projection import Space
+from batch.index.hash_tables import fold_keys
+from batch.index.projection import Projection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BAND_TABLE = StructType(
-    [StructField("band", IntegerType()), StructField("key", LongType()), StructField("track_id", StringType())]
+BUCKETS = StructType(
+    [StructField("hash_table", IntegerType()), StructField("key", LongType()), StructField("track_id", StringType())]
 )
-"""One row a track and band (and bucket beside its own, for queries)."""
+"""One row a track and hash table, and one a probe."""
 
 NEIGHBOURS = StructType(
     [
@@ -44,44 +44,49 @@ NEIGHBOURS = StructType(
 )
 
 
-def band_table(points: DataFrame, space: Space, probes: int = 0) -> DataFrame:
-    """The buckets of points: BAND_TABLE.
+def bucket_table(points: DataFrame, projection: Projection, probes: int = 0) -> DataFrame:
+    """The buckets that points fall into: BUCKETS.
 
-    points : (track_id, point array<float>), as Space.points gives them;  probes : buckets beside their own, a band
+    points : (track_id, point array<float>), as Projection.points gives them
+    probes : neighbouring buckets besides their own, in each hash table
     """
 
     def hashed(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
         for batch in batches:
-            keys = folded(space.keys(np.vstack(batch["point"]).astype(np.float32), probes))  # bands, tracks, probes
-            band, track, _ = np.indices(keys.shape)
+            keys = fold_keys(projection.keys(np.vstack(batch["point"]).astype(np.float32), probes))
+            table, track, _ = np.indices(keys.shape)
             ids = batch["track_id"].to_numpy()[track.ravel()]
-            yield pd.DataFrame({"band": band.ravel(), "key": keys.ravel().astype(np.int64), "track_id": ids})
+            yield pd.DataFrame({"hash_table": table.ravel(), "key": keys.ravel().astype(np.int64), "track_id": ids})
 
-    return points.select("track_id", "point").mapInPandas(hashed, BAND_TABLE)
+    return points.select("track_id", "point").mapInPandas(hashed, BUCKETS)
 
 
-def neighbours(queries: DataFrame, points: DataFrame, bands: DataFrame, space: Space, k: int) -> DataFrame:
+def neighbours(
+    queries: DataFrame, points: DataFrame, track_buckets: DataFrame, projection: Projection, k: int
+) -> DataFrame:
     """The k nearest tracks of each query among its candidates: NEIGHBOURS, rank 1 the nearest, equal ones by id.
 
-    queries : (query_id, point);  points : (track_id, point);  bands : of the points, from `band_table`, kept or cached
+    queries : (query_id, point)
+    points : (track_id, point)
+    track_buckets : of the points, from `bucket_table`, stored or cached
     """
-    asked = queries.select(F.col("query_id").alias("track_id"), "point")
-    keys = band_table(asked, space, space.probes).withColumnRenamed("track_id", "query_id")
-    shares_enough = F.col("shared") >= space.shared
+    query_points = queries.select(F.col("query_id").alias("track_id"), "point")
+    query_buckets = bucket_table(query_points, projection, projection.probes).withColumnRenamed("track_id", "query_id")
+    has_enough_collisions = F.col("collisions") >= projection.min_collisions
     candidates = (
-        keys.join(bands, on=["band", "key"], how="inner")
+        query_buckets.join(track_buckets, on=["hash_table", "key"], how="inner")
         .groupBy("query_id", "track_id")
-        .agg(F.count_distinct("band").alias("shared"))
-        .where(shares_enough)
+        .agg(F.count_distinct("hash_table").alias("collisions"))
+        .where(has_enough_collisions)
         .select("query_id", "track_id")
     )
-    measured = candidates.join(points, on="track_id", how="inner").join(
-        queries.select("query_id", F.col("point").alias("wanted")), on="query_id", how="inner"
+    pairs = candidates.join(points, on="track_id", how="inner").join(
+        queries.select("query_id", F.col("point").alias("query_point")), on="query_id", how="inner"
     )
-    apart = F.zip_with("point", "wanted", lambda one, other: (one - other) * (one - other))
-    distance = F.sqrt(F.aggregate(apart, F.lit(0.0), lambda total, each: total + each)).cast("float")
-    nearest = Window.partitionBy("query_id").orderBy("distance", "track_id")
-    ranked = measured.withColumn("distance", distance).withColumn("rank", F.row_number().over(nearest))
+    squares = F.zip_with("point", "query_point", lambda x, y: (x - y) * (x - y))
+    distance = F.sqrt(F.aggregate(squares, F.lit(0.0), lambda total, square: total + square)).cast("float")
+    nearest_first = Window.partitionBy("query_id").orderBy("distance", "track_id")
+    ranked = pairs.withColumn("distance", distance).withColumn("rank", F.row_number().over(nearest_first))
     return ranked.where(F.col("rank") <= k).select(*NEIGHBOURS.names)

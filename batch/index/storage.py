@@ -1,9 +1,9 @@
-"""An index's folder: its arrays read and held against each other, so that what is damaged is told when it is opened.
+"""An index's folder: its arrays read and checked against each other, so that damage is reported when the index is opened.
 
-ids.npy, vectors.npy, scales.npy, artists.npy, names.npy, sketches.npy    by row, see `batch.index.lsh`
-keys.npy, rows.npy, order.npy                                             the bands, see `batch.index.hash_tables`
-space.npz                                                                 the space, see `batch.index.projection`
-added/                                                                    what came since, see `batch.index.segments`
+ids.npy, vectors.npy, scales.npy, artists.npy, names.npy, sketches.npy, near.npy    by row, see `batch.index.lsh`
+keys.npy, rows.npy, order.npy                                                       see `batch.index.hash_tables`
+space.npz                                                                           see `batch.index.projection`
+added/                                                                              see `batch.index.segments`
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Space
+from batch.index.projection import Projection
 from batch.index.segments import Segment
 
-FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-LATER_FILES = ("names", "order", "sketches", "near")
-"""Not there in format 1 as first written; `near` not in format 2 as first written."""
+REQUIRED_FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
+OPTIONAL_FILES = ("names", "order", "sketches", "near")
+"""Missing in format 1 as first written; `near` also in format 2 as first written."""
 
 UNREADABLE = (
     OSError,
@@ -37,7 +37,10 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy raises over a damaged .npy or .npz."""
+"""What numpy raises for a damaged .npy or .npz."""
+
+Shape = tuple[int, ...]
+ExpectedShape = tuple[int | None, ...]
 
 
 class ModelUnusable(ValueError):
@@ -49,61 +52,73 @@ class IndexUnreadable(ModelUnusable):
 
 
 def arrays(folder: Path) -> dict[str, NDArray[Any]]:
-    """The arrays by name, mapped into memory. Raises one of UNREADABLE."""
-    there = [name for name in (*FILES, *LATER_FILES) if name in FILES or (folder / f"{name}.npy").exists()]
-    found = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in there}
-    return {name: array.view(np.ndarray) for name, array in found.items()}  # slices quicker than a memmap
+    """The arrays by file name without suffix, memory-mapped. Raises one of UNREADABLE."""
+    optional = [name for name in OPTIONAL_FILES if (folder / f"{name}.npy").exists()]
+    mapped = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in (*REQUIRED_FILES, *optional)
+    }
+    return {name: array.view(np.ndarray) for name, array in mapped.items()}  # an ndarray slices faster than a memmap
 
 
-def save(folder: Path, values: dict[str, Any], space: Space) -> None:
-    """Writes the arrays that are not None, and the space."""
+def save(folder: Path, values: Mapping[str, Any], projection: Projection) -> None:
+    """Writes the arrays that are not None, and the projection.
+
+    values : by file name without suffix, all of REQUIRED_FILES and OPTIONAL_FILES
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*FILES, *LATER_FILES):
+    for name in (*REQUIRED_FILES, *OPTIONAL_FILES):
         if values[name] is not None:
             np.save(folder / f"{name}.npy", values[name])
-    space.save(folder / "space.npz")
+    projection.save(folder / "space.npz")
 
 
-def check(found: dict[str, NDArray[Any]], space: Space, since: Segment) -> None:
-    """Raises ValueError, with the part's name and both shapes, where parts do not belong together."""
-    for name, shape, expected in _shapes(found, space, since):
-        if len(shape) != len(expected) or any(e is not None and s != e for s, e in zip(shape, expected, strict=True)):
-            wanted = " × ".join("any" if one is None else str(one) for one in expected)
-            raise ValueError(f"{name} has shape {' × '.join(map(str, shape))}, expected {wanted}")
+def check(arrays: Mapping[str, NDArray[Any]], projection: Projection, segment: Segment) -> None:
+    """Raises ValueError with the part's name and both shapes where the parts do not belong together.
+
+    arrays : by file name without suffix
+    segment : all segments merged
+    """
+    for name, shape, expected in _shapes(arrays, projection, segment):
+        fits = len(shape) == len(expected) and all(e is None or s == e for s, e in zip(shape, expected, strict=True))
+        if not fits:
+            expected_text = " × ".join("any" if size is None else str(size) for size in expected)
+            raise ValueError(f"{name} has shape {' × '.join(map(str, shape))}, expected {expected_text}")
 
 
 def _shapes(
-    found: dict[str, NDArray[Any]], space: Space, since: Segment
-) -> Iterator[tuple[str, tuple[int, ...], tuple[int | None, ...]]]:
-    """(name, its shape, what it should be; None for any)"""
-    n = len(found["ids"])
-    yield "mean in space.npz", space.mean.shape, (None,)
-    d = len(space.mean)
-    yield "deviation in space.npz", space.deviation.shape, (d,)
-    yield "components in space.npz", space.components.shape, (None, None)
-    m, components = space.components.shape
-    metric = (d, d) if space.metric is None else space.metric.shape
+    arrays: Mapping[str, NDArray[Any]], projection: Projection, segment: Segment
+) -> Iterator[tuple[str, Shape, ExpectedShape]]:
+    """(part, its shape, the expected one with None for any size)."""
+    yield "mean in space.npz", projection.mean.shape, (None,)
+    d = len(projection.mean)
+    yield "deviation in space.npz", projection.deviation.shape, (d,)
+    yield "components in space.npz", projection.components.shape, (None, None)
+    m, components = projection.components.shape
+    metric = (d, d) if projection.metric is None else projection.metric.shape
     yield "metric in space.npz", metric, (d, m)
-    yield "directions in space.npz", space.directions.shape, (None, None, None)
-    bands, hashes, p = space.directions.shape
+    yield "directions in space.npz", projection.directions.shape, (None, None, None)
+    tables, hashes, p = projection.directions.shape
     if p > components:
         raise ValueError(f"directions in space.npz hash {p} components, there are {components}")
-    yield "offsets in space.npz", space.offsets.shape, (bands, hashes)
-    yield "ids.npy", found["ids"].shape, (n,)
-    yield "vectors.npy", found["vectors"].shape, (n, m)
-    yield "scales.npy", found["scales"].shape, (n,)
-    yield "artists.npy", found["artists"].shape, (n,)
-    yield "keys.npy", found["keys"].shape, (bands, n)
-    yield "rows.npy", found["rows"].shape, (bands, n)
-    if "order" in found:
-        yield "order.npy", found["order"].shape, (n,)
-    if "sketches" in found:
-        yield "sketches.npy", found["sketches"].shape, (n, components)
-    if "near" in found:
-        yield "near.npy", found["near"].shape, (n, None)
-    if "names" in found:
-        yield "names.npy", found["names"].shape, (None,)
-    added = len(since.ids)
-    yield "points in added/", since.points.shape, (added, m)
-    yield "scales in added/", since.scales.shape, (added,)
-    yield "artists in added/", since.artists.shape, (added,)
+    yield "offsets in space.npz", projection.offsets.shape, (tables, hashes)
+    n = len(arrays["ids"])
+    expected_shapes: dict[str, ExpectedShape] = {
+        "ids": (n,),
+        "vectors": (n, m),
+        "scales": (n,),
+        "artists": (n,),
+        "keys": (tables, n),
+        "rows": (tables, n),
+        "order": (n,),
+        "sketches": (n, components),
+        "near": (n, None),
+        "names": (None,),
+    }
+    for name, expected in expected_shapes.items():
+        if name in arrays:
+            yield f"{name}.npy", arrays[name].shape, expected
+    appended = len(segment.ids)
+    yield "points in added/", segment.points.shape, (appended, m)
+    yield "scales in added/", segment.scales.shape, (appended,)
+    yield "artists in added/", segment.artists.shape, (appended,)

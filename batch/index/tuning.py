@@ -1,213 +1,290 @@
-"""Which hashes, bands and bucket length: the cheapest that find nearly all true neighbours. Numbers only.
+"""Choice of hash parameters and bucket length: the cheapest that find nearly all true neighbours.
 
-Recall alone proves nothing, since one bucket finds all; the share of the tracks that become candidates stands beside it.
+Recall alone proves nothing, since one bucket finds all; the share of the tracks that become candidates is reported beside it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.exact import Rows, exact, recalled
-from batch.index.hash_tables import Bands, bands
-from batch.index.projection import Floats, Space
+from batch.index.exact import exact_neighbours, recall
+from batch.index.hash_tables import HashTables
+from batch.index.projection import Floats, Projection, Rows
 
 TARGET_RECALL = 0.9625
-"""Of the bands. Answers, whose candidates are shortlisted, and tracks that were not in the sample find up to 0.01 less: 0.95."""
-AT = 20
-SAMPLE = 400
-NARROWEST, WIDEST = 0.1, 12.8
-"""Bucket lengths to choose from, in root mean squares of a projection."""
-STEPS = 9
-"""Halvings between them."""
-SCANNED, STEPS_BELOW = 15, 3
-"""Where buckets have a limit: widths that are looked through, and halvings below the first that reaches the target."""
-# What a query costs, in microseconds on one core of 2023: each bucket looked up, each track in a bucket counted, each candidate
-# compared by its sketch.
-LOOKUP_US, COUNT_US, CANDIDATE_US = 1.0, 0.005, 0.05
+"""Of the candidates. Answers, whose candidates are shortlisted, and tracks outside the sample have up to 0.01 less: 0.95."""
+RECALL_NEIGHBOURS = 20
+"""True neighbours of a query that recall is measured by."""
+SAMPLE_QUERIES = 400
+MIN_BUCKET_LENGTH = 0.1
+"""Shortest bucket length tried, in root mean squares of a projection."""
+MAX_BUCKET_LENGTH = 12.8
+"""Longest bucket length tried, in root mean squares of a projection."""
+HALVINGS = 9
+"""Steps of the binary search between them, in octaves."""
+SCANNED_LENGTHS = 15
+"""Bucket lengths tried from the shortest up, where buckets have a limit."""
+HALVINGS_AFTER_SCAN = 3
+"""Steps of the binary search below the first scanned length that reaches the target."""
+# What a query costs, in microseconds on one core of 2023.
+BUCKET_LOOKUP_US = 1.0
+COLLISION_US = 0.005
+CANDIDATE_US = 0.05
+"""A candidate compared by its sketch."""
+
+_PARAMETER_COLUMNS = {
+    "hashes": "hashes",
+    "bands": "tables",
+    "components": "components",
+    "probes": "probes",
+    "limit": "bucket_limit",
+    "shared": "min_collisions",
+}
+"""Name in manifests and in the sweep's table → attribute of HashParameters."""
+_QUALITY_COLUMNS = {
+    "width": "bucket_length",
+    "recall": "recall",
+    "candidates": "candidate_share",
+    "short": "short_share",
+    "largest_bucket": "largest_bucket_share",
+    "cost_us": "cost_us",
+}
+"""Name in the sweep's table → attribute of HashQuality."""
+PARAMETER_COLUMNS = tuple(_PARAMETER_COLUMNS)
+QUALITY_COLUMNS = tuple(_QUALITY_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Banding:
-    """How points are hashed.
+class HashParameters:
+    """How points are hashed, but for the bucket length.
 
-    hashes : ANDed in a band;  bands : ORed;  components : principal components that are hashed
-    probes : neighbouring buckets looked into, a band;  shared : bands in which a candidate meets the query
-    limit : tracks that a bucket gives at most, 0 for all
+    hashes : ANDed in a hash table's key
+    tables : hash tables
+    components : principal components that are hashed
+    probes : neighbouring buckets that a query looks into, in each hash table
+    bucket_limit : tracks that a bucket gives at most; 0: all
+    min_collisions : hash tables in which a candidate shares a bucket with the query
     """
 
     hashes: int = 10
-    bands: int = 32
+    tables: int = 32
     components: int = 32
     probes: int = 0
-    limit: int = 0
-    shared: int = 1
+    bucket_limit: int = 0
+    min_collisions: int = 1
+
+    def document(self) -> dict[str, int]:
+        """The parameters as manifests, fingerprints and the sweep's table have them."""
+        return {column: getattr(self, attribute) for column, attribute in _PARAMETER_COLUMNS.items()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> HashParameters:
+        """What `document` wrote; other keys are ignored, missing ones have their default."""
+        columns = {column: name for column, name in _PARAMETER_COLUMNS.items() if column in document}
+        return cls(**{attribute: int(document[column]) for column, attribute in columns.items()})
 
 
-def default_banding(tracks: int) -> Banding:
+def default_parameters(tracks: int) -> HashParameters:
     """Good for a library of about that size, as measured by bench/index.py; `train --tune` finds the library's own."""
     if tracks < 20_000:
-        return Banding(10, 32, 24, probes=2, shared=2)
+        return HashParameters(10, 32, 24, probes=2, min_collisions=2)
     if tracks < 500_000:
-        return Banding(14, 64, 24, probes=4, shared=3)
-    return Banding(18, 64, 24, probes=4, shared=2)
+        return HashParameters(14, 64, 24, probes=4, min_collisions=3)
+    return HashParameters(18, 64, 24, probes=4, min_collisions=2)
 
 
 @dataclass(frozen=True)
-class Quality:
-    """What a banding does with one bucket length.
+class HashQuality:
+    """What hash parameters give with one bucket length.
 
-    recall : at 20, against exact search;  candidates : share of the tracks, mean over queries;  short : share of the queries with
-    fewer than 20 candidates;  largest_bucket : share of the tracks;  cost_us : a query, by LOOKUP_US, COUNT_US and CANDIDATE_US
+    bucket_length : in units of the projected points
+    recall : of the RECALL_NEIGHBOURS true neighbours among the candidates, 0 to 1
+    candidate_share : share of the tracks, mean over queries
+    short_share : share of the queries with fewer candidates than RECALL_NEIGHBOURS
+    largest_bucket_share : share of the tracks
+    cost_us : of a query, by BUCKET_LOOKUP_US, COLLISION_US and CANDIDATE_US
     """
 
-    width: float
+    bucket_length: float
     recall: float
-    candidates: float
-    short: float
-    largest_bucket: float
+    candidate_share: float
+    short_share: float
+    largest_bucket_share: float
     cost_us: float
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Queries and their true neighbours.  queries, nearest : rows [shape=(q,)], [shape=(q, k)], oneself included"""
+class TuningSample:
+    """Queries and their true neighbours.
+
+    queries : rows [shape=(q,)]
+    true_neighbours : rows [shape=(q, k)], the query itself among them
+    """
 
     queries: Rows
-    nearest: Rows
+    true_neighbours: Rows
 
 
-def sample(points: Floats, size: int = SAMPLE, k: int = AT) -> Sample:
-    """Every n-th track as a query, with its exact neighbours."""
+def tuning_sample(points: Floats, size: int = SAMPLE_QUERIES, k: int = RECALL_NEIGHBOURS) -> TuningSample:
+    """Evenly spaced tracks as queries, with their exact neighbours."""
     queries = np.linspace(0, len(points) - 1, min(size, len(points))).astype(np.int64)
-    return Sample(queries, exact(points, points[queries], min(k, len(points))))
+    return TuningSample(queries, exact_neighbours(points, points[queries], min(k, len(points))))
 
 
-def narrowest(
-    points: Floats, space: Space, known: Sample, spread: float, seen: list[Quality] | None = None
-) -> tuple[Space, Bands, Quality]:
-    """The space with the narrowest bucket length that reaches TARGET_RECALL; the best recall seen, where none does.
+def shortest_buckets(
+    points: Floats,
+    projection: Projection,
+    sample: TuningSample,
+    projection_rms: float,
+    tried: list[HashQuality] | None = None,
+) -> tuple[Projection, HashTables, HashQuality]:
+    """The projection with the shortest bucket length that reaches TARGET_RECALL; the best recall where none does.
 
-    spread : root mean square of a projection;  seen : every width that is tried is added to it
-    Wider buckets find more, so halving finds the width. Not so where a bucket gives `limit` tracks at most, since a wider one may
-    lose near ones again: there widths are looked through from the narrow end, in half octaves, then halved below the first that
-    reaches the target.
+    projection_rms : root mean square of the points along one direction, the unit of the bucket lengths tried
+    tried : every length that is tried is appended to it
+    Longer buckets find more, so a binary search finds the length. Not so where buckets have a limit, since a longer one may lose
+    near tracks again: there lengths are scanned from the shortest up, in half octaves, and the binary search goes on below the
+    first that reaches the target.
     """
-    best: tuple[Space, Bands, Quality] | None = None
+    best: tuple[Projection, HashTables, HashQuality] | None = None
 
-    def reaches(octave: float) -> bool:
+    def reaches_target(octave: float) -> bool:
         nonlocal best
-        tried = replace(space, width=float(spread * 2**octave))
-        hashed = bands(points, tried)
-        met = quality(points, tried, hashed, known)
-        if seen is not None:
-            seen.append(met)
-        if best is None or _rank(met) > _rank(best[2]):
-            best = (tried, hashed, met)
-        return met.recall >= TARGET_RECALL
+        candidate = replace(projection, bucket_length=float(projection_rms * 2**octave))
+        tables = HashTables.build(points, candidate)
+        quality = hash_quality(points, candidate, tables, sample)
+        if tried is not None:
+            tried.append(quality)
+        if best is None or _preference(quality) > _preference(best[2]):
+            best = (candidate, tables, quality)
+        return quality.recall >= TARGET_RECALL
 
-    low, high, steps = float(np.log2(NARROWEST)), float(np.log2(WIDEST)), STEPS
-    if space.limit:
-        octaves = np.linspace(low, high, SCANNED)
-        first = next((at for at, octave in enumerate(octaves) if reaches(float(octave))), None)
+    low, high, halvings = float(np.log2(MIN_BUCKET_LENGTH)), float(np.log2(MAX_BUCKET_LENGTH)), HALVINGS
+    if projection.bucket_limit:
+        octaves = np.linspace(low, high, SCANNED_LENGTHS)
+        first = next((at for at, octave in enumerate(octaves) if reaches_target(float(octave))), None)
         if first is None or first == 0:
-            steps = 0
+            halvings = 0
         else:
-            low, high, steps = float(octaves[first - 1]), float(octaves[first]), STEPS_BELOW
-    for _ in range(steps):
+            low, high, halvings = float(octaves[first - 1]), float(octaves[first]), HALVINGS_AFTER_SCAN
+    for _ in range(halvings):
         middle = (low + high) / 2
-        if reaches(middle):
+        if reaches_target(middle):
             high = middle
         else:
             low = middle
-    if not space.limit and high == np.log2(WIDEST):
-        reaches(high)
-    assert best is not None  # something was tried
+    if not projection.bucket_limit and high == np.log2(MAX_BUCKET_LENGTH):
+        reaches_target(high)
+    assert best is not None  # at least one length was tried
     return best
 
 
-def _rank(met: Quality) -> tuple[bool, float, float]:
-    """Better is greater: what reaches the target, the narrowest first; else by recall."""
-    is_good = met.recall >= TARGET_RECALL
-    return is_good, 0.0 if is_good else met.recall, -met.width
+def _preference(quality: HashQuality) -> tuple[bool, float, float]:
+    """Sort key, better is greater: what reaches the target, the shortest first; else by recall."""
+    reaches_target = quality.recall >= TARGET_RECALL
+    return reaches_target, 0.0 if reaches_target else quality.recall, -quality.bucket_length
 
 
-def quality(points: Floats, space: Space, hashed: Bands, known: Sample) -> Quality:
-    """How the bands do on queries whose neighbours are known."""
-    queries = points[known.queries]
-    buckets = hashed.buckets(space.keys(queries, space.probes))
-    places = space.order(queries)
-    found, counted = [], []
-    for at in range(len(queries)):
-        bands_shared = hashed.counter(len(points))
-        counted.append(hashed.count(bands_shared, buckets[at], float(places[at]), space.limit))
-        found.append(np.flatnonzero(bands_shared >= space.shared))
-    sizes = np.array([len(rows) for rows in found])
-    candidates = float(np.mean(sizes)) / len(points)
-    looked_up = len(hashed.keys) * (1 + space.probes)
-    return Quality(
-        width=space.width,
-        recall=recalled(found, list(known.nearest)),
-        candidates=candidates,
-        short=float((sizes < known.nearest.shape[1]).mean()),
-        largest_bucket=hashed.largest() / len(points),
-        cost_us=looked_up * LOOKUP_US + float(np.mean(counted)) * COUNT_US + float(np.mean(sizes)) * CANDIDATE_US,
+def hash_quality(points: Floats, projection: Projection, tables: HashTables, sample: TuningSample) -> HashQuality:
+    """What the hash tables of the points give on the sample."""
+    queries = points[sample.queries]
+    ranges = tables.bucket_ranges(projection.keys(queries, projection.probes))
+    positions = projection.first_component(queries)
+    candidates, collision_counts = [], []
+    for query in range(len(queries)):
+        counter = tables.new_counter(len(points))
+        collision_counts.append(
+            tables.count_collisions(counter, ranges[query], float(positions[query]), projection.bucket_limit)
+        )
+        candidates.append(np.flatnonzero(counter >= projection.min_collisions))
+    sizes = np.array([len(rows) for rows in candidates])
+    mean_size, mean_collisions = float(np.mean(sizes)), float(np.mean(collision_counts))
+    lookups = len(tables.keys) * (1 + projection.probes)
+    return HashQuality(
+        bucket_length=projection.bucket_length,
+        recall=recall(candidates, list(sample.true_neighbours)),
+        candidate_share=mean_size / len(points),
+        short_share=float((sizes < sample.true_neighbours.shape[1]).mean()),
+        largest_bucket_share=tables.largest_bucket() / len(points),
+        cost_us=lookups * BUCKET_LOOKUP_US + mean_collisions * COLLISION_US + mean_size * CANDIDATE_US,
     )
 
 
-def drawn(banding: Banding, components: Floats, width: float, seed: int) -> Space:
-    """A space of seeded random directions, to try a banding on; the numbers that are kept are MLlib's.
+def random_projection(parameters: HashParameters, components: Floats, bucket_length: float, seed: int) -> Projection:
+    """A projection of points along seeded random directions, to try hash parameters on; a model's directions are MLlib's.
 
-    components : [shape=(m, at least banding.components)];  the space's own metric does not matter here: it is used on points
+    components : [shape=(m, at least parameters.components)]
+    It takes points: mean, deviation and metric are those of features that are points already.
     """
     rng = np.random.default_rng(seed)
-    p = min(banding.components, components.shape[1])
-    directions = rng.normal(size=(banding.bands, banding.hashes, p))
+    p = min(parameters.components, components.shape[1])
+    directions = rng.normal(size=(parameters.tables, parameters.hashes, p))
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
-    return Space(
+    offsets = rng.uniform(0, 100 * bucket_length, (parameters.tables, parameters.hashes))
+    return Projection(
         mean=np.zeros(len(components), dtype=np.float32),
         deviation=np.ones(len(components), dtype=np.float32),
         components=np.ascontiguousarray(components[:, :p]),
         directions=directions.astype(np.float32),
-        offsets=rng.uniform(0, 100 * width, (banding.bands, banding.hashes)).astype(np.float32),
-        width=width,
-        probes=banding.probes,
-        shared=banding.shared,
-        limit=banding.limit,
+        offsets=offsets.astype(np.float32),
+        bucket_length=bucket_length,
+        probes=parameters.probes,
+        min_collisions=parameters.min_collisions,
+        bucket_limit=parameters.bucket_limit,
     )
 
 
-def grid(tracks: int) -> list[Banding]:
-    """What `train --tune` tries."""
-    shapes = [(h, b, p, r) for h in (6, 8, 10, 12, 14, 18) for b in (16, 32, 64) for p in (16, 24, 32) for r in (0, 2)]
-    counted = [Banding(h, b, 24, r, 0, s) for h in (10, 12, 14) for b in (32, 64) for r in (2, 4) for s in (2, 3)]
-    limited = [Banding(h, 32, 24, 2, limit) for h in (10, 14) for limit in (256, 1024, 4096) if limit < tracks / 8]
-    return [Banding(*shape) for shape in shapes] + counted + limited
+def parameter_grid(tracks: int) -> list[HashParameters]:
+    """What `train --tune` tries for a library of so many tracks."""
+    plain = [
+        HashParameters(hashes, tables, components, probes)
+        for hashes in (6, 8, 10, 12, 14, 18)
+        for tables in (16, 32, 64)
+        for components in (16, 24, 32)
+        for probes in (0, 2)
+    ]
+    counting_collisions = [
+        HashParameters(hashes, tables, 24, probes, min_collisions=collisions)
+        for hashes in (10, 12, 14)
+        for tables in (32, 64)
+        for probes in (2, 4)
+        for collisions in (2, 3)
+    ]
+    with_limit = [
+        HashParameters(hashes, 32, 24, 2, bucket_limit=limit)
+        for hashes in (10, 14)
+        for limit in (256, 1024, 4096)
+        if limit < tracks / 8
+    ]
+    return plain + counting_collisions + with_limit
 
 
-def pareto(rows: list[dict[str, float]]) -> NDArray[np.bool_]:
-    """Which of the sweep's rows no other beats in both recall and candidates."""
-    recall = np.array([row["recall"] for row in rows])
-    share = np.array([row["candidates"] for row in rows])
-    better = (recall[None, :] >= recall[:, None]) & (share[None, :] <= share[:, None])
-    strictly = better & ((recall[None, :] > recall[:, None]) | (share[None, :] < share[:, None]))
-    return np.asarray(~strictly.any(axis=1))
+def pareto_front(rows: list[dict[str, float]]) -> NDArray[np.bool_]:
+    """Which of the sweep's rows no other beats in both recall and candidates, bool [shape=(rows,)]."""
+    recalls = np.array([row["recall"] for row in rows])
+    shares = np.array([row["candidates"] for row in rows])
+    as_good = (recalls[None, :] >= recalls[:, None]) & (shares[None, :] <= shares[:, None])
+    beaten = as_good & ((recalls[None, :] > recalls[:, None]) | (shares[None, :] < shares[:, None]))
+    return np.asarray(~beaten.any(axis=1))
 
 
-def cheapest(rows: list[dict[str, float]]) -> Banding:
-    """The banding of the row that `taken` names."""
-    chosen = taken(rows)
-    return Banding(**{name: int(chosen[name]) for name in Banding.__dataclass_fields__})
+def cheapest_row(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The sweep's cheapest row that reaches the target; the one with the best recall where none does."""
+    reaching = [row for row in rows if row["recall"] >= TARGET_RECALL]
+    return min(reaching, key=lambda row: row["cost_us"]) if reaching else max(rows, key=lambda row: row["recall"])
 
 
-def taken(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The cheapest row that reaches the target; the one with the best recall where none does."""
-    good = [row for row in rows if row["recall"] >= TARGET_RECALL]
-    return min(good, key=lambda row: row["cost_us"]) if good else max(rows, key=lambda row: row["recall"])
+def cheapest_parameters(rows: list[dict[str, float]]) -> HashParameters:
+    """The hash parameters of `cheapest_row`."""
+    return HashParameters.from_document(cheapest_row(rows))
 
 
-def row(banding: Banding, met: Quality) -> dict[str, float]:
-    """A line of the sweep's table."""
-    return {**asdict(banding), **asdict(met)}
+def sweep_row(parameters: HashParameters, quality: HashQuality) -> dict[str, float]:
+    """A row of the sweep's table, by PARAMETER_COLUMNS and QUALITY_COLUMNS."""
+    measured = {column: getattr(quality, attribute) for column, attribute in _QUALITY_COLUMNS.items()}
+    return {**parameters.document(), **measured}

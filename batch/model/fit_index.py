@@ -34,10 +34,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, IntegerType, LongType, StringType, StructField, StructType
 
-from batch.index.hash_tables import Bands
-from batch.index.lsh import NEAR, Index, artist_codes, local_scales, positive
-from batch.index.projection import Floats, Space, grain_of, to_unit
-from batch.index.tuning import Banding, Quality, narrowest, sample
+from batch.index.building import artist_codes, local_scales, positive_scales
+from batch.index.hash_tables import HashTables
+from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.projection import Floats, Projection, int8_quantisation_step, to_unit
+from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
 from batch.model.artist_cap import capped_ranking
 from batch.model.metric_learning import Metric, learned_metric
@@ -86,18 +87,20 @@ class Fitted:
     """
 
     models: dict[str, JavaMLWritable]
-    space: Space
-    bands: Bands
+    projection: Projection
+    tables: HashTables
     points: Floats
     components: Floats
     metric: Metric
-    banding: Banding
+    hash_parameters: HashParameters
     spread: float
-    quality: Quality
+    quality: HashQuality
 
 
-def fit(features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, banding: Banding) -> Fitted:
-    """Scaler, metric, PCA and LSH, with the narrowest buckets that reach recall@20 of `tuning.TARGET_RECALL`.
+def fit(
+    features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, hash_parameters: HashParameters
+) -> Fitted:
+    """Scaler, metric, PCA and LSH, with the shortest buckets that reach recall@20 of `tuning.TARGET_RECALL`.
 
     features : (vector), on which MLlib fits
     vectors : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of vectors
@@ -113,21 +116,21 @@ def fit(features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, 
     )
     empty = np.empty((0, 0), dtype=np.float32)
     mean, deviation = (array.toArray().astype(np.float32) for array in (scaler.mean, scaler.std))
-    space = Space(mean, deviation, empty, empty, empty, 1.0, unit=True)
-    standardised = space.standardised(vectors)
+    projection = Projection(mean, deviation, empty, empty, empty, 1.0, unit_length=True)
+    standardised = projection.standardised(vectors)
     metric = learned_metric(standardised, tracks)
     points = to_unit(standardised if metric.matrix is None else standardised @ metric.matrix)
-    fitted = _hashed(spark, points, replace(space, metric=metric.matrix), banding)
+    fitted = _hashed(spark, points, replace(projection, metric=metric.matrix), hash_parameters)
     return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)
 
 
-def rehashed(spark: SparkSession, fitted: Fitted, banding: Banding) -> Fitted:
-    """The same points under another banding."""
-    again = _hashed(spark, fitted.points, fitted.space, banding)
+def rehashed(spark: SparkSession, fitted: Fitted, hash_parameters: HashParameters) -> Fitted:
+    """The same points under other hash parameters."""
+    again = _hashed(spark, fitted.points, fitted.projection, hash_parameters)
     return replace(again, models={**fitted.models, **again.models}, metric=fitted.metric)
 
 
-def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding) -> Fitted:
+def _hashed(spark: SparkSession, points: Floats, projection: Projection, hash_parameters: HashParameters) -> Fitted:
     """PCA and LSH of the points."""
     n, m = points.shape
     column = pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), m).cast(pa.list_(pa.float32()))
@@ -135,10 +138,10 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
     vectors = frame.select(array_to_vector(F.col("point")).alias("point")).cache()
     try:
         pca = PCA(
-            k=min(max(banding.components, SKETCH_COMPONENTS), m, n), inputCol="point", outputCol="components"
+            k=min(max(hash_parameters.components, SKETCH_COMPONENTS), m, n), inputCol="point", outputCol="components"
         ).fit(vectors)
         variance = float(points.var(axis=0, dtype=np.float64).sum())
-        p = min(banding.components, pca.getK())
+        p = min(hash_parameters.components, pca.getK())
         shares = np.nan_to_num(pca.explainedVariance.toArray()[:p])  # 0 / 0 where all tracks are equal
         spread = max(float(np.sqrt(shares.mean() * variance)), 1e-6)
         constant = 10 * spread * np.sqrt(p + 1)
@@ -147,26 +150,31 @@ def _hashed(spark: SparkSession, points: Floats, space: Space, banding: Banding)
             hashed_components.transform(pca.transform(vectors)).withColumn("constant", F.lit(float(constant)))
         )
         lsh = BucketedRandomProjectionLSH(
-            inputCol="hashed", outputCol="hashes", numHashTables=banding.hashes * banding.bands, seed=SEED
+            inputCol="hashed",
+            outputCol="hashes",
+            numHashTables=hash_parameters.hashes * hash_parameters.tables,
+            seed=SEED,
         )
-        directions = _directions(lsh.setBucketLength(spread).fit(hashed)).reshape(banding.bands, banding.hashes, -1)
+        directions = _directions(lsh.setBucketLength(spread).fit(hashed))
+        directions = directions.reshape(hash_parameters.tables, hash_parameters.hashes, -1)
         untuned = replace(
-            space,
+            projection,
             components=np.nan_to_num(pca.pc.toArray()).astype(np.float32),
             directions=np.ascontiguousarray(directions[:, :, :-1]),
             offsets=directions[:, :, -1] * np.float32(constant),
-            probes=banding.probes,
-            shared=banding.shared,
-            limit=banding.limit,
+            probes=hash_parameters.probes,
+            min_collisions=hash_parameters.min_collisions,
+            bucket_limit=hash_parameters.bucket_limit,
         )
-        untuned = replace(untuned, grain=grain_of(points, untuned.components))
-        chosen, bands, quality = narrowest(points, untuned, sample(points), spread)
+        untuned = replace(untuned, quantisation_step=int8_quantisation_step(points, untuned.components))
+        chosen, tables, quality = shortest_buckets(points, untuned, tuning_sample(points), spread)
         # The same seed gives the same directions, so the MLlib model that is saved hashes as the index does.
-        model = lsh.setBucketLength(chosen.width).fit(hashed)
+        model = lsh.setBucketLength(chosen.bucket_length).fit(hashed)
     finally:
         vectors.unpersist()
     models: dict[str, JavaMLWritable] = {"pca": pca, "lsh": model}
-    return Fitted(models, chosen, bands, points, chosen.components, Metric("", None, ()), banding, spread, quality)
+    no_metric = Metric("", None, ())
+    return Fitted(models, chosen, tables, points, chosen.components, no_metric, hash_parameters, spread, quality)
 
 
 def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index:
@@ -176,9 +184,9 @@ def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index
     """
     names, codes = artist_codes(artists)
     scales = np.ones(len(ids), dtype=np.float32)
-    sketches = fitted.space.sketches(fitted.points)
+    sketches = fitted.projection.stored_sketch(fitted.points)
     keys = np.array(ids, dtype=np.str_)
-    return Index(fitted.space, keys, fitted.points, scales, codes, names, fitted.bands, sketches=sketches)
+    return Index(fitted.projection, keys, fitted.points, scales, codes, names, fitted.tables, sketches=sketches)
 
 
 def with_scales(spark: SparkSession, folder: Path) -> Index:
@@ -193,7 +201,7 @@ def with_scales(spark: SparkSession, folder: Path) -> Index:
         table = _local_scales(spark, str(folder), len(whole)).toArrow()
         scales = np.ones(len(whole), dtype=np.float32)
         scales[table["row"].to_numpy()] = table["scale"].to_numpy()
-    np.save(folder / "scales.npy", positive(scales))
+    np.save(folder / "scales.npy", positive_scales(scales))
     return Index.open(folder, as_trained=True)
 
 
@@ -225,7 +233,7 @@ def similar_lists(ids: DataFrame, folder: str, k: int) -> DataFrame:
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
             lists, rankings = [], []
-            for neighbours, scores in whole.similar(rows, max(NEAR, OVERSAMPLING * k)):
+            for neighbours, scores in whole.similar(rows, max(STORED_NEIGHBOURS, OVERSAMPLING * k)):
                 capped = capped_ranking(whole.artists[neighbours], scores, k)
                 lists.append(
                     [
@@ -233,7 +241,7 @@ def similar_lists(ids: DataFrame, folder: str, k: int) -> DataFrame:
                         for row, score in zip(neighbours[capped], scores[capped], strict=True)
                     ]
                 )
-                rankings.append(neighbours[:NEAR].tolist())
+                rankings.append(neighbours[:STORED_NEIGHBOURS].tolist())
             yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists, "near": rankings})
 
     return ids.mapInPandas(ranked, SIMILAR_SCHEMA)

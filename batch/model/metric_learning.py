@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.exact import normalised_precision, rankings, scaled
-from batch.index.hubness import occurrences, skewness
+from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
+from batch.index.hubness import k_occurrences, skewness
 from batch.index.projection import Floats, to_unit
 from batch.library.labels import Labels, TrackLabels, without_rare
 
@@ -191,10 +191,10 @@ def _mean_score(name: str, folds: list[_FoldScore], plain: list[_FoldScore], wit
 def _fold_score(standardised: Floats, tracks: TrackLabels, matrix: Floats | None) -> _FoldScore:
     """By exact lists with local scaling."""
     points = to_unit(standardised if matrix is None else standardised @ matrix)
-    distance = scaled(points)
+    distance = locally_scaled_distances(points)
     np.fill_diagonal(distance, np.inf)
     k = min(NEIGHBOURS, len(points) - 1)
-    counts = occurrences(np.argpartition(distance, k - 1, axis=1)[:, :k], len(points))
+    counts = k_occurrences(np.argpartition(distance, k - 1, axis=1)[:, :k], len(points))
     distance[tracks.same_artist_or_album()] = np.inf
     precision = normalised_precision(rankings(distance), tracks.genre, tracks.genre, k)
     return _FoldScore(precision, skewness(counts), float((counts == 0).mean()))

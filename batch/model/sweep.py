@@ -1,13 +1,12 @@
 """`train --tune`: sweep of the hash tables' settings on the library's own points, several Spark tasks at once.
 
-sweep.parquet   one row for each banding and bucket length: Banding and Quality
+sweep.parquet   one row for each choice of hash parameters and bucket length: `tuning.sweep_row`
 sweep.png       recall over the share of candidates, with the Pareto front
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,27 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from batch import registry
 from batch.index.projection import Floats
-from batch.index.tuning import Banding, Quality, cheapest, drawn, grid, narrowest, pareto, row, sample, taken
+from batch.index.tuning import (
+    PARAMETER_COLUMNS,
+    QUALITY_COLUMNS,
+    HashParameters,
+    HashQuality,
+    cheapest_parameters,
+    cheapest_row,
+    parameter_grid,
+    pareto_front,
+    random_projection,
+    shortest_buckets,
+    sweep_row,
+    tuning_sample,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SWEEP = StructType(
-    [StructField(name, LongType()) for name in Banding.__dataclass_fields__]
-    + [StructField(name, DoubleType()) for name in Quality.__dataclass_fields__]
+    [StructField(name, LongType()) for name in PARAMETER_COLUMNS]
+    + [StructField(name, DoubleType()) for name in QUALITY_COLUMNS]
 )
 MAX_TRACKS = 100_000
 """Tracks of the sweep; a larger library is sampled."""
@@ -34,8 +46,8 @@ MAX_COMPONENTS = 32
 SEED = 20
 
 
-def tuned_banding(spark: SparkSession, points: Floats, folder: Path) -> Banding:
-    """The cheapest banding that reaches the target recall. Saves the sweep and its plot.
+def tuned_parameters(spark: SparkSession, points: Floats, folder: Path) -> HashParameters:
+    """The cheapest hash parameters that reach the target recall. Saves the sweep and its plot.
 
     points : float32 [shape=(n, m)];  folder : of the model version
     """
@@ -46,12 +58,12 @@ def tuned_banding(spark: SparkSession, points: Floats, folder: Path) -> Banding:
     finally:
         points_file.unlink(missing_ok=True)
     rows = [row.asDict() for row in spark.read.parquet(table).collect()]
-    plot(rows, taken(rows), folder / "sweep.png")
-    return cheapest(rows)
+    plot(rows, cheapest_row(rows), folder / "sweep.png")
+    return cheapest_parameters(rows)
 
 
 def sweep(spark: SparkSession, points: Floats, points_file: Path) -> DataFrame:
-    """SWEEP over `tuning.grid`.
+    """SWEEP over `tuning.parameter_grid`.
 
     points : float32 [shape=(n, m)];  points_file : written here, must stay until the result is computed: workers read it
     """
@@ -64,21 +76,21 @@ def sweep(spark: SparkSession, points: Floats, points_file: Path) -> DataFrame:
         import pandas as pd
 
         points = np.load(points_path, mmap_mode="r")
-        queries = sample(points)
+        queries = tuning_sample(points)
         for batch in batches:
             rows = []
             for fields in batch.to_dict("records"):
-                banding = Banding(**{name: int(value) for name, value in fields.items()})
-                spread = max(float(np.sqrt(variances[: banding.components].mean())), 1e-6)
-                space = drawn(banding, components, spread, SEED)
-                qualities: list[Quality] = []
-                narrowest(points, space, queries, spread, qualities)
-                rows += [row(banding, quality) for quality in qualities]
+                parameters = HashParameters.from_document(fields)
+                spread = max(float(np.sqrt(variances[: parameters.components].mean())), 1e-6)
+                projection = random_projection(parameters, components, spread, SEED)
+                qualities: list[HashQuality] = []
+                shortest_buckets(points, projection, queries, spread, qualities)
+                rows += [sweep_row(parameters, quality) for quality in qualities]
             yield pd.DataFrame(rows, columns=SWEEP.names)
 
-    bandings = spark.createDataFrame([asdict(banding) for banding in grid(len(sampled))])
+    grid = spark.createDataFrame([parameters.document() for parameters in parameter_grid(len(sampled))])
     tasks = 4 * spark.sparkContext.defaultParallelism
-    return bandings.repartition(tasks).mapInPandas(measured, SWEEP)
+    return grid.repartition(tasks).mapInPandas(measured, SWEEP)
 
 
 def principal_components(points: Floats, max_components: int) -> tuple[Floats, Floats]:
@@ -100,7 +112,7 @@ def plot(rows: list[dict[str, Any]], chosen: dict[str, Any], file: Path) -> None
     axes = figure.add_subplot()
     share = np.array([100 * row["candidates"] for row in rows])
     recall = np.array([row["recall"] for row in rows])
-    is_best = pareto(rows)
+    is_best = pareto_front(rows)
     axes.scatter(share[~is_best], recall[~is_best], s=18, color="0.65", label="tried")
     order = np.argsort(share[is_best])
     axes.plot(share[is_best][order], recall[is_best][order], "o-", color="tab:blue", label="Pareto front")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.exact import Rows, exact, precision, recalled, scaled, squared
-from batch.index.hubness import occurrences, reachable, skewness
+from batch.index.exact import Rows, exact_neighbours, locally_scaled_distances, precision, recall, squared_distances
+from batch.index.hubness import k_occurrences, reachable_share, skewness
 from batch.index.lsh import Index
 from batch.index.projection import Floats
 from batch.library.labels import TrackLabels
@@ -57,7 +57,7 @@ def index_quality(index: Index) -> dict[str, Any]:
     n = len(index)
     queries = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
     points, vectors = np.asarray(index.vectors[queries]), np.asarray(index.vectors)
-    true = _without_query(exact(vectors, points, min(max(RECALL_AT) + 1, n)), queries)
+    true = _without_query(exact_neighbours(vectors, points, min(max(RECALL_AT) + 1, n)), queries)
     figures = [_recall_at(index, queries, points, true, k) for k in RECALL_AT if k < n]
     share_of_tables = np.array([len(rows) for rows in index.candidates(points)]) / n
     nearest_to_20 = min(
@@ -69,16 +69,16 @@ def index_quality(index: Index) -> dict[str, Any]:
         "queries": len(queries),
         "candidate_share": nearest_to_20["candidate_share"],
         "candidate_share_of_bands": float(share_of_tables.mean()),
-        "bands": int(index.found.keys.shape[0]),
-        "hashes": int(index.space.directions.shape[1]),
-        "components": int(index.space.directions.shape[2]),
-        "probes": index.space.probes,
-        "shared": index.space.shared,
-        "largest_bucket": index.found.largest() / n,
+        "bands": int(index.tables.keys.shape[0]),
+        "hashes": int(index.projection.directions.shape[1]),
+        "components": int(index.projection.directions.shape[2]),
+        "probes": index.projection.probes,
+        "shared": index.projection.min_collisions,
+        "largest_bucket": index.tables.largest_bucket() / n,
         "megabytes": index.nbytes() / 1e6,
         "ms_index": _milliseconds(lambda: index.neighbours(timed, LIST_LENGTH), len(timed)),
         "ms_exact": _milliseconds(
-            lambda: [exact(vectors, point[None], min(LIST_LENGTH, n)) for point in timed], len(timed)
+            lambda: [exact_neighbours(vectors, point[None], min(LIST_LENGTH, n)) for point in timed], len(timed)
         ),
     }
 
@@ -91,7 +91,7 @@ def _recall_at(index: Index, queries: Rows, points: Floats, true: list[Rows], k:
     shares = np.where(is_exact, len(index), sizes) / len(index)
     return {
         "k": k,
-        "recall": recalled(answers, [neighbours[:k] for neighbours in true]),
+        "recall": recall(answers, [neighbours[:k] for neighbours in true]),
         "fewer_than_k": float(is_exact.mean()),
         "candidate_share": float(shares.mean()),
         "candidate_share_p95": float(np.quantile(shares, 0.95)),
@@ -111,15 +111,17 @@ def genre_precision(library: MeasuredLibrary) -> dict[str, Any] | None:
     queries = np.sort(rng.permutation(labelled)[:QUERIES])
     depth = min(RANKING_DEPTH, len(index) - 1)
     vectors = np.asarray(index.vectors)
-    euclidean = _without_query(exact(library.standardised, library.standardised[queries], depth + 1), queries)
-    counts = occurrences(np.concatenate([ranking[:LIST_LENGTH] for ranking in euclidean]), len(index))
+    euclidean = _without_query(
+        exact_neighbours(library.standardised, library.standardised[queries], depth + 1), queries
+    )
+    counts = k_occurrences(np.concatenate([ranking[:LIST_LENGTH] for ranking in euclidean]), len(index))
     popular = np.argsort(-counts, kind="stable")[: depth + 1]
     all_rows = np.arange(len(index))
     similar = index.similar(queries, depth)
     rankings: dict[str, list[Rows]] = {
         "as served": [rows[capped_ranking(index.artists[rows], scores, depth)] for rows, scores in similar],
         "index without artist cap": [rows for rows, _ in similar],
-        "exact search, learned metric": _without_query(exact(vectors, vectors[queries], depth + 1), queries),
+        "exact search, learned metric": _without_query(exact_neighbours(vectors, vectors[queries], depth + 1), queries),
         "exact search, plain Euclidean": euclidean,
         "popularity": _without_query(np.tile(popular, (len(queries), 1)), queries),
         "random": [rng.permutation(np.delete(all_rows, row))[:depth] for row in queries],
@@ -160,9 +162,9 @@ def hubness(library: MeasuredLibrary, served: NDArray[np.int64]) -> dict[str, An
     k = min(LIST_LENGTH, len(rows) - 1)
     plain, learned = np.asarray(library.standardised[rows]), np.asarray(library.index.vectors[rows])
     ways = {
-        "plain Euclidean": (rows, _nearest(squared(plain), k)),
-        "learned metric": (rows, _nearest(squared(learned), k)),
-        "learned metric, local scaling": (rows, _nearest(scaled(learned), k)),
+        "plain Euclidean": (rows, _nearest(squared_distances(plain), k)),
+        "learned metric": (rows, _nearest(squared_distances(learned), k)),
+        "learned metric, local scaling": (rows, _nearest(locally_scaled_distances(learned), k)),
         "as served": (np.arange(n), served),
     }
     figures = [
@@ -195,7 +197,7 @@ def simulated_lists(library: MeasuredLibrary, listeners: int = 300, items: int =
         same_genre = np.flatnonzero(labels.genre == labels.genre[first])
         likes = np.unique([first, *rng.choice(same_genre, min(LIKES - 1, len(same_genre)), replace=False)])
         lists.append(_simulated_list(index, likes, labels, items))
-    counts = occurrences(np.concatenate(lists) if lists else np.empty(0, dtype=np.int64), n)
+    counts = k_occurrences(np.concatenate(lists) if lists else np.empty(0, dtype=np.int64), n)
     share = counts / max(1, len(lists))
     pairs = rng.integers(0, n, (DISTANCE_PAIRS, 2))
     differences = np.asarray(index.vectors[pairs[:, 0]]) - np.asarray(index.vectors[pairs[:, 1]])
@@ -241,18 +243,18 @@ def _simulated_list(index: Index, likes: Rows, labels: TrackLabels, items: int) 
 
 
 def _occurrence_figures(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
-    counts = occurrences(lists[lists >= 0], n)
+    counts = k_occurrences(lists[lists >= 0], n)
     return {
         "skew": skewness(counts),
         "in_no_list": float((counts == 0).mean()),
         "most": int(counts.max()),
-        "reachable": reachable(lists, n),
+        "reachable": reachable_share(lists, n),
     }
 
 
 def _histogram(lists: NDArray[np.int64], n: int) -> list[int]:
     """Tracks in no list, in one, in two …"""
-    return [int(count) for count in np.bincount(occurrences(lists[lists >= 0], n))]
+    return [int(count) for count in np.bincount(k_occurrences(lists[lists >= 0], n))]
 
 
 def _nearest(distance: Floats, k: int) -> NDArray[np.int64]:
@@ -267,7 +269,7 @@ def _without_query(rankings: NDArray[np.int64], queries: Rows) -> list[Rows]:
 
 def _mean_distance(points: Floats) -> float:
     n = len(points)
-    return float(np.sqrt(squared(points)).sum() / (n * (n - 1)))
+    return float(np.sqrt(squared_distances(points)).sum() / (n * (n - 1)))
 
 
 def _milliseconds(search: Callable[[], object], queries: int) -> float:

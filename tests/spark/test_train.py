@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 
 from batch import registry
 from batch.audio.features import N_FEATURES
-from batch.index.lsh import local_scales, positive
-from batch.index.tuning import Banding, default_banding
+from batch.index.building import local_scales, positive_scales
+from batch.index.tuning import HashParameters, default_parameters
 from batch.model import fit_index, genre_mlp, sweep
 from batch.model.artist_cap import capped_ranking
 from batch.model.fit_index import TooFewTracks
@@ -59,7 +59,7 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     ((neighbours, scores),) = index.similar(np.array([0]), 5)
     assert {int(row) % 2 for row in neighbours} == {0}
     rankings = [rows.tolist() for rows, _ in index.similar(np.arange(24), 23)]
-    assert index.near.tolist() == rankings, "each track's ranking is saved with the index"
+    assert index.stored_neighbours.tolist() == rankings, "each track's ranking is saved with the index"
     lists = {row.track_id: row.similar for row in spark.read.parquet(model.parquet("similar")).collect()}
     ((neighbours, scores),) = index.similar(np.array([0]), 23)
     capped = capped_ranking(index.artists[neighbours], scores, 23)
@@ -146,8 +146,12 @@ def test_unusable_features_are_refused(spark: SparkSession, chosen: Settings, ve
 def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
     spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bandings = [Banding(4, 8, 8), Banding(8, 16, 16, probes=1), Banding(6, 16, 16, limit=4)]
-    monkeypatch.setattr(sweep, "grid", lambda tracks: bandings)
+    tried_parameters = [
+        HashParameters(4, 8, 8),
+        HashParameters(8, 16, 16, probes=1),
+        HashParameters(6, 16, 16, bucket_limit=4),
+    ]
+    monkeypatch.setattr(sweep, "parameter_grid", lambda tracks: tried_parameters)
     monkeypatch.setattr(
         genre_mlp,
         "TUNING_GRID",
@@ -157,7 +161,7 @@ def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
     plain = train(spark, chosen)
     monkeypatch.setattr(fit_index, "MAX_TRACKS_ON_DRIVER", 10)
     tuned = train(spark, chosen, tune=True)
-    scales = positive(local_scales(tuned.index, np.asarray(tuned.index.vectors)))
+    scales = positive_scales(local_scales(tuned.index, np.asarray(tuned.index.vectors)))
     np.testing.assert_allclose(tuned.index.scales, scales, rtol=1e-5, err_msg="the same by Spark as on the driver")
     assert tuned.version != plain.version and tuned.manifest["tuned"]
     rows = spark.read.parquet(tuned.parquet("sweep.parquet")).collect()
@@ -165,21 +169,21 @@ def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
     assert {(row.hashes, row.bands, row.probes) for row in rows} == {(4, 8, 0), (8, 16, 1), (6, 16, 0)}
     assert all(0 < row.recall <= 1 and 0 <= row.candidates <= 1 for row in rows)
     parameters = tuned.manifest["parameters"]
-    assert Banding(*(parameters[name] for name in Banding.__dataclass_fields__)) in bandings
+    assert HashParameters.from_document(parameters) in tried_parameters
     assert (tuned.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG" and not (tuned.folder / "points.npy").exists()
     assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
     assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "slightly optimistic" in summary(tuned)
     earlier = last_tuned(chosen.models.root, (40, N_FEATURES))
-    assert earlier.banding in bandings and earlier.hyperparameters in genre_mlp.TUNING_GRID
+    assert earlier.hash_parameters in tried_parameters and earlier.hyperparameters in genre_mlp.TUNING_GRID
     assert earlier.chosen_on == genre_mlp.SHARED_TRACKS
-    assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_banding(4000))
+    assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_parameters(4000))
     assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"
 
 
 def test_one_artist_is_too_few_to_measure_genres_and_a_placeholder_tag_is_predicted(
     spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "grid", lambda tracks: [Banding(4, 8, 8)])
+    monkeypatch.setattr(sweep, "parameter_grid", lambda tracks: [HashParameters(4, 8, 8)])
     genres = ["Unknown", *(("folk", "Techno", "Folk", "Techno") * 6)[1:24]]
     made(spark, chosen, 24, artists=["Ana"] * 24, genres=genres)
     model = train(spark, chosen, tune=True)

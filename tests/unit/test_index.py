@@ -1,4 +1,4 @@
-"""The index over made points: what the bands find, and what it does where they find too little."""
+"""The index over generated points: what its hash tables find, and what it does where they find too little."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from batch.index.lsh import Index, IndexUnreadable, distances, index, quality, with_local_scales
-from batch.index.projection import FeaturesUnfit, Space, to_unit
-from batch.index.updates import append
+from batch.growth import append
+from batch.index.building import build_index, recall_and_candidate_share, with_local_scales
+from batch.index.exact import euclidean_distances
+from batch.index.lsh import Index, IndexUnreadable
+from batch.index.projection import FeaturesUnfit, Projection, to_unit
 from batch.registry import ModelUnusable
 
 D = 8
 
 
-def space(width: float, bands: int = 16, hashes: int = 3, **other: Any) -> Space:
+def projection(bucket_length: float, tables: int = 16, hashes: int = 3, **other: Any) -> Projection:
     rng = np.random.default_rng(3)
-    return Space(
+    return Projection(
         mean=np.zeros(D, dtype=np.float32),
         deviation=np.ones(D, dtype=np.float32),
         components=np.eye(D, dtype=np.float32),
-        directions=rng.normal(0, D**-0.5, (bands, hashes, D)).astype(np.float32),
-        offsets=rng.uniform(0, width, (bands, hashes)).astype(np.float32),
-        width=width,
+        directions=rng.normal(0, D**-0.5, (tables, hashes, D)).astype(np.float32),
+        offsets=rng.uniform(0, bucket_length, (tables, hashes)).astype(np.float32),
+        bucket_length=bucket_length,
         **other,
     )
 
@@ -36,48 +38,49 @@ def clusters(n: int = 600) -> np.ndarray:
     return (centres[np.arange(n) % 6] + rng.normal(0, 0.4, (n, D))).astype(np.float32)
 
 
-def built(width: float = 1.5, n: int = 600, **other: Any) -> Index:
-    ids = [f"t{at:04d}" for at in range(n)]
-    return with_local_scales(index(ids, clusters(n), [f"artist {at % 50}" for at in range(n)], space(width, **other)))
+def built(bucket_length: float = 1.5, n: int = 600, **other: Any) -> Index:
+    ids = [f"t{row:04d}" for row in range(n)]
+    artists = [f"artist {row % 50}" for row in range(n)]
+    return with_local_scales(build_index(ids, clusters(n), artists, projection(bucket_length, **other)))
 
 
-def test_the_bands_find_nearly_all_near_tracks_among_a_few_candidates() -> None:
-    recall, share = quality(built(), sample=100, k=10)
+def test_the_hash_tables_find_nearly_all_near_tracks_among_a_few_candidates() -> None:
+    recall, share = recall_and_candidate_share(built(), queries=100, k=10)
     assert recall >= 0.9
     assert share <= 0.3
 
 
-def test_wider_buckets_have_better_recall_and_more_candidates() -> None:
-    narrow, wide = quality(built(0.4), 100, 10), quality(built(3.0), 100, 10)
-    assert narrow[0] < wide[0] and narrow[1] < wide[1]
+def test_longer_buckets_have_better_recall_and_more_candidates() -> None:
+    short, long = recall_and_candidate_share(built(0.4), 100, 10), recall_and_candidate_share(built(3.0), 100, 10)
+    assert short[0] < long[0] and short[1] < long[1]
 
 
 def test_neighbours_come_nearest_first_with_their_distances() -> None:
-    whole = built()
-    ((rows, found),) = whole.neighbours(whole.vectors[:1], 10)
-    assert (rows[0], found[0]) == (0, 0.0)
-    assert (np.diff(found) >= 0).all()
-    np.testing.assert_allclose(found, distances(whole.vectors[0], whole.vectors[rows]), rtol=1e-6)
+    index = built()
+    ((rows, distances),) = index.neighbours(index.vectors[:1], 10)
+    assert (rows[0], distances[0]) == (0, 0.0)
+    assert (np.diff(distances) >= 0).all()
+    np.testing.assert_allclose(distances, euclidean_distances(index.vectors[0], index.vectors[rows]), rtol=1e-6)
 
 
-def test_where_the_bands_give_too_few_the_answer_is_exact() -> None:
-    whole = built()
+def test_with_too_few_candidates_the_answer_is_exact() -> None:
+    index = built()
     far = np.full((1, D), 500.0, dtype=np.float32)
-    assert len(whole.candidates(far)[0]) < 5
-    ((rows, _),) = whole.neighbours(far, 5)
-    expected = np.argsort(distances(far[0], whole.vectors), kind="stable")[:5]
+    assert len(index.candidates(far)[0]) < 5
+    ((rows, _),) = index.neighbours(far, 5)
+    expected = np.argsort(euclidean_distances(far[0], index.vectors), kind="stable")[:5]
     assert rows.tolist() == expected.tolist()
 
 
 def test_a_library_smaller_than_k_gives_all_it_has() -> None:
-    whole = built(n=3)
-    ((rows, _),) = whole.neighbours(whole.vectors[:1], 10)
+    index = built(n=3)
+    ((rows, _),) = index.neighbours(index.vectors[:1], 10)
     assert sorted(rows.tolist()) == [0, 1, 2]
 
 
 def test_similar_tracks_are_of_the_same_kind_and_never_the_track_itself() -> None:
-    whole = built()
-    for row, (near, score) in zip([0, 7], whole.similar(np.array([0, 7]), 10), strict=True):
+    index = built()
+    for row, (near, score) in zip([0, 7], index.similar(np.array([0, 7]), 10), strict=True):
         assert len(near) == 10 and row not in near
         assert {int(at) % 6 for at in near} == {row % 6}
         assert (np.diff(score) <= 0).all() and 0 < score[-1] <= score[0] <= 1
@@ -85,38 +88,38 @@ def test_similar_tracks_are_of_the_same_kind_and_never_the_track_itself() -> Non
 
 def test_equal_vectors_are_similarity_1() -> None:
     points = np.zeros((4, D), dtype=np.float32)
-    whole = with_local_scales(index(list("abcd"), points, [None] * 4, space(1.0)))
-    ((near, score),) = whole.similar(np.array([1]), 3)
+    index = with_local_scales(build_index(list("abcd"), points, [None] * 4, projection(1.0)))
+    ((near, score),) = index.similar(np.array([1]), 3)
     assert near.tolist() == [0, 2, 3]
     assert score.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_rows_are_sorted_by_id_and_artists_are_told_apart_without_case() -> None:
+def test_rows_are_sorted_by_id_and_artists_are_compared_without_case() -> None:
     points = np.arange(3 * D, dtype=np.float32).reshape(3, D)
-    whole = index(["c", "a", "b"], points, ["Ana", "ANA", None], space(1.0))
-    assert whole.ids.tolist() == ["a", "b", "c"]
-    assert whole.artists.tolist() == [0, -1, 0]
-    np.testing.assert_array_equal(whole.vectors, points[[1, 2, 0]])
-    assert whole.rows_of(["b", "nobody", "c", ""]).tolist() == [1, -1, 2, -1]
-    assert whole.rows_of([]).tolist() == []
+    index = build_index(["c", "a", "b"], points, ["Ana", "ANA", None], projection(1.0))
+    assert index.ids.tolist() == ["a", "b", "c"]
+    assert index.artists.tolist() == [0, -1, 0]
+    np.testing.assert_array_equal(index.vectors, points[[1, 2, 0]])
+    assert index.rows_of(["b", "unknown", "c", ""]).tolist() == [1, -1, 2, -1]
+    assert index.rows_of([]).tolist() == []
 
 
 def test_a_feature_that_never_varies_is_left_out() -> None:
-    flat = Space(**{**vars(space(1.0)), "deviation": np.array([0.0] + [2.0] * (D - 1), dtype=np.float32)})
+    flat = Projection(**{**vars(projection(1.0)), "deviation": np.array([0.0] + [2.0] * (D - 1), dtype=np.float32)})
     assert flat.standardised(np.full((1, D), 6.0)).tolist() == [[0.0] + [3.0] * (D - 1)]
 
 
 def test_a_saved_index_answers_as_before(tmp_path: Path) -> None:
-    whole = built()
-    whole.save(tmp_path / "index")
+    index = built()
+    index.save(tmp_path / "index")
     opened = Index.open(tmp_path / "index")
-    assert opened.space.width == whole.space.width
-    for before, after in zip(whole.similar(np.arange(5), 10), opened.similar(np.arange(5), 10), strict=True):
+    assert opened.projection.bucket_length == index.projection.bucket_length
+    for before, after in zip(index.similar(np.arange(5), 10), opened.similar(np.arange(5), 10), strict=True):
         np.testing.assert_array_equal(before[0], after[0])
         np.testing.assert_array_equal(before[1], after[1])
 
 
-def test_a_folder_without_an_index_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_an_error_with_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(IndexUnreadable, match="train again"):
         Index.open(tmp_path)
     built(n=5).save(tmp_path)
@@ -125,129 +128,134 @@ def test_a_folder_without_an_index_is_told(tmp_path: Path) -> None:
         Index.open(tmp_path)
 
 
-def test_probing_the_buckets_beside_finds_more_with_the_same_bands() -> None:
-    without, some, many = (quality(built(0.8, probes=probes), 100, 10) for probes in (0, 2, 6))
-    assert without[0] < some[0] < many[0]
-    assert without[1] < some[1] < many[1]
+def test_probing_neighbouring_buckets_finds_more_with_the_same_hash_tables() -> None:
+    by_probes = [recall_and_candidate_share(built(0.8, probes=probes), 100, 10) for probes in (0, 2, 6)]
+    (recall_0, share_0), (recall_2, share_2), (recall_6, share_6) = by_probes
+    assert recall_0 < recall_2 < recall_6
+    assert share_0 < share_2 < share_6
 
 
-def test_a_probe_is_the_key_of_the_bucket_beside() -> None:
-    one = space(1.0, bands=1, hashes=2)
+def test_a_probe_is_the_key_of_a_neighbouring_bucket() -> None:
+    hashed = projection(1.0, tables=1, hashes=2)
     point = np.zeros((1, D), dtype=np.float32)
-    edge = one.directions[0, 0] / np.linalg.norm(one.directions[0, 0]) ** 2
-    inside = float(one.offsets[0, 0] % 1)  # how far the point lies above the edge of its bucket in the first hash
+    edge = hashed.directions[0, 0] / np.linalg.norm(hashed.directions[0, 0]) ** 2
+    inside = float(hashed.offsets[0, 0] % 1)  # how far the point lies above the edge of its bucket in the first hash
     beside = point + edge * (-inside - 0.01 if inside < 0.5 else 1.01 - inside)
-    keys = one.keys(point, probes=4)[0, 0]
+    keys = hashed.keys(point, probes=4)[0, 0]
     assert len(set(keys.tolist())) == 5
-    other = one.keys(beside.astype(np.float32))[0, 0, 0]
-    if (np.floor(beside @ one.directions[0, 1] + one.offsets[0, 1]) == np.floor(one.offsets[0, 1])).all():
-        assert other in keys[1:]
+    neighbouring_key = hashed.keys(beside.astype(np.float32))[0, 0, 0]
+    second_bucket = np.floor(beside @ hashed.directions[0, 1] + hashed.offsets[0, 1])
+    if (second_bucket == np.floor(hashed.offsets[0, 1])).all():
+        assert neighbouring_key in keys[1:]
 
 
-def test_a_candidate_shares_a_bucket_in_as_many_bands_as_are_asked_for() -> None:
-    one, two = (built(1.5, shared=shared) for shared in (1, 2))
-    point = one.vectors[:1]
-    own, others = one.space.keys(point)[:, 0, 0], one.space.keys(one.vectors)[:, :, 0]
-    bands_shared = (others == own[:, None]).sum(axis=0)
-    assert one.candidates(point)[0].tolist() == np.flatnonzero(bands_shared >= 1).tolist()
-    assert two.candidates(point)[0].tolist() == np.flatnonzero(bands_shared >= 2).tolist()
+def test_a_candidate_collides_in_min_collisions_hash_tables() -> None:
+    once, twice = (built(1.5, min_collisions=collisions) for collisions in (1, 2))
+    point = once.vectors[:1]
+    own_keys, keys = once.projection.keys(point)[:, 0, 0], once.projection.keys(once.vectors)[:, :, 0]
+    collisions = (keys == own_keys[:, None]).sum(axis=0)
+    assert once.candidates(point)[0].tolist() == np.flatnonzero(collisions >= 1).tolist()
+    assert twice.candidates(point)[0].tolist() == np.flatnonzero(collisions >= 2).tolist()
 
 
-def test_wider_buckets_shared_twice_find_as_much_among_fewer_candidates() -> None:
-    once, twice = quality(built(1.0), 200, 10), quality(built(1.5, shared=2), 200, 10)
+def test_longer_buckets_with_two_collisions_find_as_much_among_fewer_candidates() -> None:
+    once = recall_and_candidate_share(built(1.0), 200, 10)
+    twice = recall_and_candidate_share(built(1.5, min_collisions=2), 200, 10)
     assert twice[0] >= once[0] and twice[1] < once[1]
 
 
-def test_where_too_few_share_enough_bands_one_is_enough() -> None:
-    strict = built(1.5, shared=16)
+def test_where_too_few_collide_often_enough_one_collision_is_enough() -> None:
+    strict = built(1.5, min_collisions=16)
     assert len(strict.candidates(strict.vectors[:1])[0]) < 50
     once = built(1.5).candidates(strict.vectors[:1])[0]
-    assert strict.candidates(strict.vectors[:1], least=50)[0].tolist() == once.tolist()
+    assert strict.candidates(strict.vectors[:1], min_candidates=50)[0].tolist() == once.tolist()
     assert len(strict.neighbours(strict.vectors[:1], 50)[0][0]) == 50
 
 
 def test_a_crowded_bucket_gives_the_part_that_is_nearest_along_the_first_component() -> None:
-    one_bucket = {**vars(space(50.0)), "offsets": np.full((16, 3), 25.0, dtype=np.float32), "limit": 40}
-    few = index([f"t{at:04d}" for at in range(600)], clusters(), [None] * 600, Space(**one_bucket))
-    assert few.found.largest() == 600
-    rows = few.candidates(few.vectors[:1])[0]
+    one_bucket = {**vars(projection(50.0)), "offsets": np.full((16, 3), 25.0, dtype=np.float32), "bucket_limit": 40}
+    limited = build_index([f"t{row:04d}" for row in range(600)], clusters(), [None] * 600, Projection(**one_bucket))
+    assert limited.tables.largest_bucket() == 600
+    rows = limited.candidates(limited.vectors[:1])[0]
     assert len(rows) == 40
-    apart = np.abs(few.space.order(few.vectors) - few.space.order(few.vectors[:1]))
-    assert (np.sort(apart[rows])[:20] == np.sort(apart)[:20]).all()
-    ((near, _),) = few.neighbours(few.vectors[:1], 1)
-    assert near.tolist() == [0]
+    positions = limited.projection.first_component(limited.vectors)
+    distances = np.abs(positions - limited.projection.first_component(limited.vectors[:1]))
+    assert (np.sort(distances[rows])[:20] == np.sort(distances)[:20]).all()
+    ((neighbours, _),) = limited.neighbours(limited.vectors[:1], 1)
+    assert neighbours.tolist() == [0]
 
 
 def test_a_metric_and_unit_length_make_the_points() -> None:
     metric = np.eye(D, dtype=np.float32)[:, :3] * 2
-    learned = Space(**{**vars(space(1.0)), "metric": metric, "components": np.eye(3, dtype=np.float32), "unit": True})
+    components = np.eye(3, dtype=np.float32)
+    learned = replace(projection(1.0), metric=metric, components=components, unit_length=True)
     features = np.array([[1.0, 2, 2, 9, 9, 9, 9, 9], [0.0] * D])
     np.testing.assert_allclose(learned.points(features), [[1 / 3, 2 / 3, 2 / 3], [0, 0, 0]], rtol=1e-6)
     np.testing.assert_allclose(to_unit(np.array([[3.0, 4.0]], dtype=np.float32)), [[0.6, 0.8]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("features", [np.zeros((1, D + 1)), np.zeros(D), np.full((1, D), np.inf)])
-def test_features_that_do_not_fit_are_told(features: np.ndarray) -> None:
+def test_features_that_do_not_fit_are_refused(features: np.ndarray) -> None:
     with pytest.raises(FeaturesUnfit, match="again"):
-        space(1.0).points(features)
+        projection(1.0).points(features)
 
 
-def test_a_taste_between_tracks_has_neighbours_too() -> None:
-    whole = built()
-    ((near, score),) = whole.like(whole.vectors[[0, 6, 12]].mean(axis=0, keepdims=True), 10)
+def test_a_point_between_tracks_has_similar_tracks_too() -> None:
+    index = built()
+    ((near, score),) = index.like(index.vectors[[0, 6, 12]].mean(axis=0, keepdims=True), 10)
     assert {int(row) % 6 for row in near} == {0}
     assert (np.diff(score) <= 0).all() and 0 < score[-1] <= score[0] <= 1
 
 
 def test_all_tracks_equal_is_a_sensible_answer() -> None:
     same = with_local_scales(
-        index([f"t{at:03d}" for at in range(300)], np.ones((300, D)), [None] * 300, space(1.0, limit=50))
+        build_index(
+            [f"t{row:03d}" for row in range(300)], np.ones((300, D)), [None] * 300, projection(1.0, bucket_limit=50)
+        )
     )
-    assert quality(same, 10, 10)[0] > 0  # any ten of the equal ones are the nearest
+    assert recall_and_candidate_share(same, 10, 10)[0] > 0  # any ten of the equal ones are the nearest
     for near, score in same.similar(np.array([0, 299]), 10):
         assert len(near) == 10 and score.tolist() == [1.0] * 10
 
 
-@pytest.mark.parametrize("grain", [0.0, 0.15])
-def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would(grain: float) -> None:
+@pytest.mark.parametrize("quantisation_step", [0.0, 0.15])
+def test_a_shortlist_by_the_sketch_gives_what_all_candidates_would(quantisation_step: float) -> None:
     rng = np.random.default_rng(9)
     points = (rng.normal(0, 1, (3000, D)) * np.geomspace(4, 0.2, D)).astype(np.float32)
-    coarse = Space(
-        **{
-            **vars(space(40.0)),
-            "components": np.eye(D, dtype=np.float32)[:, :5],
-            "directions": space(1.0).directions[:, :, :5],
-        }
+    coarse = replace(
+        projection(40.0),
+        components=np.eye(D, dtype=np.float32)[:, :5],
+        directions=projection(1.0).directions[:, :, :5],
+        quantisation_step=quantisation_step,
     )
-    coarse = Space(**{**vars(coarse), "grain": grain})
-    whole = with_local_scales(index([f"t{at:04d}" for at in range(3000)], points, [None] * 3000, coarse))
-    assert whole.sketches.dtype == (np.int8 if grain else np.float32)
-    assert min(len(rows) for rows in whole.candidates(points[:20])) > 2000, "more than a shortlist"
-    for at, ((rows, distance), (near, score)) in enumerate(
-        zip(whole.neighbours(points[:20], 10), whole.similar(np.arange(20), 10), strict=True)
+    index = with_local_scales(build_index([f"t{at:04d}" for at in range(3000)], points, [None] * 3000, coarse))
+    assert index.sketches.dtype == (np.int8 if quantisation_step else np.float32)
+    assert min(len(rows) for rows in index.candidates(points[:20])) > 2000, "more than a shortlist"
+    for row, ((nearest, distances), (similar, scores)) in enumerate(
+        zip(index.neighbours(points[:20], 10), index.similar(np.arange(20), 10), strict=True)
     ):
-        apart = distances(points[at], points)
-        np.testing.assert_allclose(distance, np.sort(apart)[:10], rtol=1e-5)
-        assert rows[0] == at
-        likeness = whole.similarity(float(whole.scales[at]), np.arange(3000), apart)
-        likeness[at] = -1
-        np.testing.assert_allclose(score, np.sort(likeness)[::-1][:10], rtol=1e-5)
-        assert at not in near
+        all_distances = euclidean_distances(points[row], points)
+        np.testing.assert_allclose(distances, np.sort(all_distances)[:10], rtol=1e-5)
+        assert nearest[0] == row
+        all_similarities = index.similarity(float(index.scales[row]), np.arange(3000), all_distances)
+        all_similarities[row] = -1
+        np.testing.assert_allclose(scores, np.sort(all_similarities)[::-1][:10], rtol=1e-5)
+        assert row not in similar
 
 
 @pytest.mark.parametrize("name", ["space.npz", "ids.npy", "vectors.npy", "rows.npy", "added/00000001.npz"])
 @pytest.mark.parametrize("damage", ["cut", "overwritten"])
-def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_with_the_next_step(name: str, damage: str, tmp_path: Path) -> None:
     built(n=60).save(tmp_path)
     append(tmp_path, ["new"], clusters(1), ["somebody"])
     file = tmp_path / name
-    whole = file.read_bytes()
-    middle = len(whole) // 2
+    content = file.read_bytes()
+    middle = len(content) // 2
     if damage == "cut":
-        file.write_bytes(whole[:middle])
+        file.write_bytes(content[:middle])
     else:  # what a member of the archive says of itself no longer holds, or the header of an array
         file.write_bytes(
-            b"\x00" * 100 + whole[100:] if name.endswith("npy") else whole[:60] + b"\xff" * 60 + whole[120:]
+            b"\x00" * 100 + content[100:] if name.endswith("npy") else content[:60] + b"\xff" * 60 + content[120:]
         )
     with pytest.raises(IndexUnreadable, match=r"no index in .*train again"):
         Index.open(tmp_path)
@@ -255,7 +263,7 @@ def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "told"),
+    ("name", "shape", "message"),
     [
         ("ids", (59,), "vectors.npy has shape 60 × 8, expected 59 × 8"),
         ("vectors", (60, 7), "vectors.npy has shape 60 × 7, expected 60 × 8"),
@@ -268,28 +276,30 @@ def test_a_damaged_file_is_told_with_the_next_step(name: str, damage: str, tmp_p
         ("sketches", (60, 3), "sketches.npy"),
     ],
 )
-def test_parts_that_do_not_belong_together_are_told(
-    name: str, shape: tuple[int, ...], told: str, tmp_path: Path
+def test_parts_that_do_not_belong_together_are_refused_with_both_shapes(
+    name: str, shape: tuple[int, ...], message: str, tmp_path: Path
 ) -> None:
-    replace(built(n=60), near=np.zeros((60, 20), dtype=np.int32)).save(tmp_path)
+    replace(built(n=60), stored_neighbours=np.zeros((60, 20), dtype=np.int32)).save(tmp_path)
     stored = np.load(tmp_path / f"{name}.npy")
     np.save(tmp_path / f"{name}.npy", np.resize(stored, shape))
-    with pytest.raises(IndexUnreadable, match=told):
+    with pytest.raises(IndexUnreadable, match=message):
         Index.open(tmp_path)
 
 
-def test_an_index_of_some_tracks_answers_as_one_that_was_built_of_them() -> None:
-    whole = built(n=200)
+def test_a_subset_answers_as_an_index_built_of_its_tracks() -> None:
+    index = built(n=200)
     rows = np.sort(np.random.default_rng(1).permutation(200)[:120])
-    some, points = whole.only(rows), whole.vectors[rows]
-    assert some.ids.tolist() == whole.ids[rows].tolist() and len(some.present) == 120
-    for before, after in zip(whole.candidates(points), some.candidates(points), strict=True):
+    subset, points = index.subset(rows), index.vectors[rows]
+    assert subset.ids.tolist() == index.ids[rows].tolist() and len(subset.present) == 120
+    for before, after in zip(index.candidates(points), subset.candidates(points), strict=True):
         assert rows[after].tolist() == np.intersect1d(before, rows).tolist()
-    assert [len(near) for near, _ in some.similar(np.arange(5), 10)] == [10] * 5
+    assert [len(similar) for similar, _ in subset.similar(np.arange(5), 10)] == [10] * 5
 
 
-def test_more_bands_than_a_byte_counts() -> None:
-    wide = space(1000.0, bands=300, hashes=1, shared=300)
+def test_more_hash_tables_than_a_byte_counts() -> None:
+    wide = projection(1000.0, tables=300, hashes=1, min_collisions=300)
     wide = replace(wide, offsets=np.full((300, 1), 500, dtype=np.float32))
-    many = index([f"t{at:03d}" for at in range(100)], clusters(100), [None] * 100, wide)
-    assert [len(rows) for rows in many.candidates(many.vectors[:3])] == [100] * 3, "all share all three hundred"
+    many = build_index([f"t{at:03d}" for at in range(100)], clusters(100), [None] * 100, wide)
+    assert [len(rows) for rows in many.candidates(many.vectors[:3])] == [100] * 3, (
+        "all tracks collide in all three hundred tables"
+    )

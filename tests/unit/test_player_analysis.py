@@ -15,7 +15,9 @@ from PIL import Image
 
 from batch import registry
 from batch.audio.features import track
-from batch.index.lsh import Index, Space, index
+from batch.index.building import build_index
+from batch.index.lsh import Index
+from batch.index.projection import Projection
 from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable
 from ui.media.pictures import PICTURE_WIDTH
 from ui.media.similarity import NoModel, SimilaritySearch, centroid
@@ -82,15 +84,15 @@ def line(tmp_path: Path) -> SimilaritySearch:
     vectors = np.zeros((10, 4), dtype=np.float32)
     vectors[:9, 0] = np.arange(9)
     vectors[9] = [4, 50, 0, 0]
-    space = Space(
+    space = Projection(
         mean=np.zeros(4, dtype=np.float32),
         deviation=np.ones(4, dtype=np.float32),
         components=np.eye(4, 2, dtype=np.float32),
         directions=np.ones((1, 1, 2), dtype=np.float32),
         offsets=np.zeros((1, 1), dtype=np.float32),
-        width=100.0,
+        bucket_length=100.0,
     )
-    made: Index = index([f"t{number}" for number in range(10)], vectors, [None] * 10, space)
+    made: Index = build_index([f"t{number}" for number in range(10)], vectors, [None] * 10, space)
     with registry.new_version(str(tmp_path), datetime.now(UTC)) as (_, folder):
         made.save(folder / "index")
         registry.write_manifest(folder, {})
@@ -109,7 +111,7 @@ def test_a_path_goes_evenly_from_one_to_the_other(line: SimilaritySearch) -> Non
 def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None:
     assert [track_id for track_id, _ in line.nearest([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index
-    smaller = index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.space)
+    smaller = build_index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.projection)
     with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
         smaller.save(folder / "index")
         registry.write_manifest(folder, {})

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from batch import registry
-from batch.index.lsh import Index, index
-from batch.index.projection import Space
-from batch.index.updates import append
+from batch.growth import append
+from batch.index.building import build_index
+from batch.index.lsh import Index
+from batch.index.projection import Projection
 from batch.model.mlp_inference import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
 
@@ -36,9 +37,9 @@ def test_the_newest_version_is_the_latest(tmp_path: Path) -> None:
     first, second = make(tmp_path, 0, "one"), make(tmp_path, 1, "two")
     assert first == "20261123T120000.000000Z"
     assert registry.versions(str(tmp_path)) == [first, second]
-    found = registry.latest(str(tmp_path))
-    assert (found.version, found.manifest["fingerprint"], found.manifest["note"]) == (second, "two", "ü")
-    assert found.parquet("similar") == f"file://{tmp_path / second / 'similar'}"
+    model = registry.latest(str(tmp_path))
+    assert (model.version, model.manifest["fingerprint"], model.manifest["note"]) == (second, "two", "ü")
+    assert model.parquet("similar") == f"file://{tmp_path / second / 'similar'}"
 
 
 def test_a_path_for_hadoop_is_absolute_and_not_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,8 +56,8 @@ def test_an_earlier_version_can_be_made_latest_again(tmp_path: Path) -> None:
 def test_a_version_is_found_by_what_it_was_trained_on(tmp_path: Path) -> None:
     first, again = make(tmp_path, 0, "one"), make(tmp_path, 1, "one")
     make(tmp_path, 2, "two")
-    found = registry.trained_on(str(tmp_path), "one")
-    assert found is not None and found.version == again != first
+    model = registry.trained_on(str(tmp_path), "one")
+    assert model is not None and model.version == again != first
     assert registry.trained_on(str(tmp_path), "three") is None
 
 
@@ -69,7 +70,7 @@ def test_a_training_that_fails_leaves_nothing_and_latest_stays(tmp_path: Path) -
     assert registry.latest(str(tmp_path)).version == first
 
 
-def test_what_an_ended_training_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+def test_an_abandoned_version_is_removed_by_the_next_training(tmp_path: Path) -> None:
     left, older = tmp_path / ".20261122T000000.000000Z.part", tmp_path / ".20261121T000000.000000Z.part"
     for folder in (left, older):
         folder.mkdir()
@@ -103,7 +104,7 @@ with registry.new_version(sys.argv[1], datetime(2026, 11, 23, 13, tzinfo=UTC)) a
 """
 
 
-def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
+def test_no_model_is_an_error_with_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match=r"no model in .*train\.py first"):
         registry.latest(str(tmp_path))
     with pytest.raises(ModelNotFound, match="no model version '2020'"):
@@ -111,21 +112,21 @@ def test_no_model_is_told_with_the_next_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "message"),
     [
         ('{"format": 99}', "has format 99, expected 1 or 2; train again"),
         ("{}", "has format None"),
         ("{", "is damaged"),
-        ("[]", "holds list"),
-        ("null", "holds NoneType"),
-        ('{"format": 2, "parameters": []}', "'parameters' in .* is list"),
-        ('{"format": 2, "tracks": "9"}', "'tracks'"),
+        ("[]", "expected a JSON object, got \\[\\]; train again"),
+        ("null", "expected a JSON object, got null; train again"),
+        ('{"format": 2, "parameters": []}', "'parameters' in .*: expected an object, got \\[\\]; train again"),
+        ('{"format": 2, "tracks": "9"}', "'tracks' in .*: expected an integer, got \"9\"; train again"),
     ],
 )
-def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, told: str, tmp_path: Path) -> None:
+def test_a_manifest_that_does_not_fit_is_refused_and_never_chosen(manifest: str, message: str, tmp_path: Path) -> None:
     version = make(tmp_path, 0, "one")
     (tmp_path / version / "manifest.json").write_text(manifest)
-    with pytest.raises(ModelUnusable, match=told):
+    with pytest.raises(ModelUnusable, match=message):
         registry.latest(str(tmp_path))
     assert registry.trained_on(str(tmp_path), "one") is None
 
@@ -133,29 +134,29 @@ def test_a_version_that_does_not_fit_is_told_and_never_chosen(manifest: str, tol
 def test_a_damaged_version_does_not_hide_the_others(tmp_path: Path) -> None:
     first, second = make(tmp_path, 0, "one"), make(tmp_path, 1, "one")
     (tmp_path / second / "manifest.json").write_text("null")
-    found = registry.trained_on(str(tmp_path), "one")
-    assert found is not None and found.version == first
+    model = registry.trained_on(str(tmp_path), "one")
+    assert model is not None and model.version == first
     assert [model.version for model in registry.readable(str(tmp_path))] == [first]
 
 
-def test_what_a_manifest_lacks_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_missing_manifest_value_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
     make(tmp_path, 0, "one")
     with pytest.raises(ModelUnusable, match="lacks 'parameters'; train again"):
         registry.latest(str(tmp_path)).value("parameters")
 
 
-def test_a_version_is_whole_only_with_all_its_parts(tmp_path: Path) -> None:
+def test_a_version_is_intact_only_with_all_its_parts(tmp_path: Path) -> None:
     shutil.copytree(SAVED, tmp_path / "models")
     root = str(tmp_path / "models")
     model = registry.latest(root)
     fingerprint = model.manifest["fingerprint"]
-    assert registry.whole(root, fingerprint) == model
+    assert registry.intact(root, fingerprint) == model
     similar = next((model.folder / "similar").glob("*.parquet"))
     stored = similar.read_bytes()
     similar.write_bytes(stored[: len(stored) // 2])
     with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read.*train again"):
         model.check()
-    assert registry.whole(root, fingerprint) is None
+    assert registry.intact(root, fingerprint) is None
     with pytest.raises(ModelUnusable, match="'similar'"):
         list(model.batches("similar", ["track_id"]))
     similar.write_bytes(stored)
@@ -163,18 +164,18 @@ def test_a_version_is_whole_only_with_all_its_parts(tmp_path: Path) -> None:
         list(model.batches("similar", ["nothing_such"]))
     vectors = model.folder / "index" / "vectors.npy"
     vectors.write_bytes(vectors.read_bytes()[:-10])
-    assert registry.whole(root, fingerprint) is None
+    assert registry.intact(root, fingerprint) is None
     shutil.rmtree(model.folder / "genre_posterior")
     with pytest.raises(ModelUnusable):
         model.check()
 
 
 def test_a_model_opens_its_index(tmp_path: Path) -> None:
-    one = np.ones(2, dtype=np.float32)
+    ones = np.ones(2, dtype=np.float32)
     directions, offsets = np.ones((1, 1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
-    space = Space(0 * one, one, np.eye(2, dtype=np.float32), directions, offsets, 1.0)
+    projection = Projection(0 * ones, ones, np.eye(2, dtype=np.float32), directions, offsets, 1.0)
     with registry.new_version(str(tmp_path), NOON) as (_, folder):
-        index(["a", "b"], np.eye(2), [None, None], space).save(folder / "index")
+        build_index(["a", "b"], np.eye(2), [None, None], projection).save(folder / "index")
         registry.write_manifest(folder, {})
     model = registry.latest(str(tmp_path))
     assert model.index.ids.tolist() == ["a", "b"]
@@ -190,7 +191,7 @@ def test_a_model_that_was_saved_on_an_earlier_day_answers_as_it_did(tmp_path: Pa
         ((rows, distance),) = model.index.neighbours(model.index.vectors[model.index.rows_of([track_id])], 8)
         assert [str(model.index.ids[row]) for row in rows] == answer["neighbours"]
         np.testing.assert_allclose(distance, answer["distances"], atol=2e-3)
-    append(model.folder / "index", ["new"], model.index.space.mean[None] + 0.1, ["somebody"])
+    append(model.folder / "index", ["new"], model.index.projection.mean[None] + 0.1, ["somebody"])
     grown = Index.open(model.folder / "index")
     assert len(grown) == 129 and len(grown.similar(grown.rows_of(["new"]), 5)[0][0]) == 5
 
@@ -203,14 +204,14 @@ def test_a_small_model_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
     expected = json.loads((SAVED_2 / "expected.json").read_text())
     ensemble = Ensemble.open(model.folder / "genre.npz")
     lists = {
-        one["track_id"]: [near["track_id"] for near in one["similar"]]
+        row["track_id"]: [neighbour["track_id"] for neighbour in row["similar"]]
         for batch in model.batches("similar", ["track_id", "similar"])
-        for one in batch.to_pylist()
+        for row in batch.to_pylist()
     }
     for track_id, answer in expected.items():
         features = np.array([answer["features"]], dtype=np.float32)
         row = model.index.rows_of([track_id])
-        np.testing.assert_allclose(model.index.space.points(features), model.index.vectors[row], atol=1e-5)
+        np.testing.assert_allclose(model.index.projection.points(features), model.index.vectors[row], atol=1e-5)
         ((rows, score),) = model.index.similar(row, 5)
         assert [str(model.index.ids[row]) for row in rows] == answer["similar"]
         np.testing.assert_allclose(score, answer["scores"], atol=2e-3)

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from matplotlib.image import imread
 
 from batch import registry, train
 from batch.evaluate import check_features, headline, main, measured_library
-from batch.index.lsh import index, with_local_scales
+from batch.index.building import build_index, with_local_scales
 from batch.index.projection import FeaturesUnfit
-from batch.index.tuning import Banding, default_banding, drawn
+from batch.index.tuning import HashParameters, default_parameters, random_projection
 from batch.library.labels import track_labels
 from batch.model.genre_mlp import SHARED_TRACKS, Hyperparameters
 from batch.model.training_set import TrainingSet, fingerprint
@@ -46,8 +45,8 @@ def library(n: int = 120, width: float = 2.0, artists: int = 30, genres: int = 3
     points = (rng.normal(0, 2, (12, D))[np.arange(n) % 12] + rng.normal(0, 1, (n, D))).astype(np.float32)
     artist_names = [f"artist {row % artists}" if artists else None for row in range(n)]
     genre_names = [f"genre {row % genres}" if genres else None for row in range(n)]
-    space = drawn(Banding(4, 8, D), np.eye(D, dtype=np.float32), width, 3)
-    whole = with_local_scales(index([f"t{row:03d}" for row in range(n)], points, artist_names, space))
+    space = random_projection(HashParameters(4, 8, D), np.eye(D, dtype=np.float32), width, 3)
+    whole = with_local_scales(build_index([f"t{row:03d}" for row in range(n)], points, artist_names, space))
     labels = track_labels(artist_names, [None] * n, genre_names)
     return MeasuredLibrary(whole, points, labels, [f"genre {code}" for code in range(genres)])
 
@@ -159,7 +158,7 @@ def test_only_tracks_that_are_in_library_and_model_are_measured(tmp_path: Path) 
     ids = [*whole.index.ids[:15].tolist(), "x1", "x2"]
     measured, withdrawn = measured_library(dataset(ids, whole.standardised[:17]), Model("v", tmp_path, {}))
     assert (measured.index.ids.tolist(), withdrawn) == (ids[:15], 5)
-    np.testing.assert_array_equal(measured.standardised, whole.index.space.standardised(whole.standardised[:15]))
+    np.testing.assert_array_equal(measured.standardised, whole.index.projection.standardised(whole.standardised[:15]))
     assert np.abs(measured.standardised).sum(axis=1).min() > 0, "no track of zeros"
 
 
@@ -180,14 +179,14 @@ def test_a_damaged_manifest_is_work_that_cannot_be_done_not_a_wrong_argument(
     (tmp_path / "models" / "latest").write_text(folder.name)
     monkeypatch.setenv("OVERTONE_HOME", str(tmp_path))
     assert main([]) == 1
-    assert "holds list, expected an object; train again" in capsys.readouterr().err
+    assert "expected a JSON object, got []; train again" in capsys.readouterr().err
 
 
 def test_other_defaults_are_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     two = dataset(["a", "b"], np.zeros((2, 6)))
     before = fingerprint(two, train.defaults(2))
     assert fingerprint(two, train.defaults(2)) == before
-    monkeypatch.setattr(train, "default_banding", lambda tracks: Banding(9))
+    monkeypatch.setattr(train, "default_parameters", lambda tracks: HashParameters(9))
     assert fingerprint(two, train.defaults(2)) != before
 
 
@@ -231,7 +230,7 @@ def test_a_training_reports_hash_tables_that_miss_the_target_and_what_to_do() ->
 def test_settings_of_the_last_tuning_are_found_past_a_damaged_version(tmp_path: Path) -> None:
     root = str(tmp_path)
     described = {"tracks": 100, "dimensions": 6, "tuned": True}
-    parameters = {**asdict(Banding(7)), "genre": {"hidden": 9}, "genre_chosen_on": None}
+    parameters = {**HashParameters(7).document(), "genre": {"hidden": 9}, "genre_chosen_on": None}
     for minute, values in enumerate(
         [{**described, "parameters": parameters}, {"tuned": True}, {**described, "parameters": {"genre": {"x": 1}}}]
     ):
@@ -239,8 +238,8 @@ def test_settings_of_the_last_tuning_are_found_past_a_damaged_version(tmp_path: 
             registry.write_manifest(folder, values)
     with registry.new_version(root, datetime(2026, 11, 23, 13, tzinfo=UTC)) as (version, folder):
         (folder / "manifest.json").write_text("[]")
-    assert train.last_tuned(root, (100, 6)) == train.Tuned(Banding(7), Hyperparameters(9))
-    assert train.last_tuned(root, (100, 7)) == train.Tuned(default_banding(100))
+    assert train.last_tuned(root, (100, 6)) == train.Tuned(HashParameters(7), Hyperparameters(9))
+    assert train.last_tuned(root, (100, 7)) == train.Tuned(default_parameters(100))
 
 
 def test_names_are_escaped_in_the_page() -> None:

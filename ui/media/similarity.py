@@ -50,7 +50,7 @@ class SimilaritySearch:
         """(track id, Euclidean distance) of the tracks nearest to features as extract computes them. Raises NoModel."""
         index = self.index
         # An index of FMA's published features has the first 140 of our 189 features.
-        point = index.space.points(np.asarray([features[: len(index.space.mean)]], dtype=np.float32))
+        point = index.projection.points(np.asarray([features[: len(index.projection.mean)]], dtype=np.float32))
         ((rows, distances),) = index.neighbours(point, limit)
         return [(str(index.ids[row]), float(distance)) for row, distance in zip(rows, distances, strict=True)]
 
