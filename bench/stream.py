@@ -1,4 +1,4 @@
-"""How long after an event its list can be read, and how many events a second the stream keeps up with.
+"""Latency from event to list, and the highest rate of events that the stream keeps up with.
 
     PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|compare]
 
@@ -35,10 +35,11 @@ from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 
 DATABASE = "bench"
-READY_S = 120.0
-DRAIN_S = 60.0
-HISTORY_S = 600.0
-KEEPS_UP_S = 3.0
+READY_TIMEOUT_S = 120.0
+DRAIN_TIMEOUT_S = 60.0
+HISTORY_TIMEOUT_S = 600.0
+KEEPS_UP_P95_S = 3.0
+"""A rate is kept up with where all events are answered and the p95 is no longer."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,18 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=30.0)
     parser.add_argument("--history", type=int, default=10, help="events of each listener before the first measurement")
     parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
-    given = parser.parse_args()
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     results: list[Measured] = []
-    with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[given.lanes]
-    bench = Bench(given)
+    with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[options.lanes]
+    bench = Bench(options)
     try:
         for durable in with_durable:
             results += bench.run(durable)
     finally:
         bench.stop()
     show(results)
-    out = given.home / "stream.json"
+    out = options.home / "stream.json"
     out.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
     print(f"\n{out}")
     return 0
@@ -100,19 +101,21 @@ def show(results: list[Measured]) -> None:
             f"| {r.lanes} | {r.tracks:,} | {r.listeners:,} | {r.rate:g} | {r.answered:,} of {r.sent:,} | {r.p50:.2f} | "
             f"{r.p95:.2f} | {r.p99:.2f} | {r.worst:.2f} | {r.behind} | {r.memory_gib:.1f} |"
         )
-    kept_up = [r.rate for r in results if r.answered == r.sent and r.p95 <= KEEPS_UP_S]
+    kept_up = [r.rate for r in results if r.answered == r.sent and r.p95 <= KEEPS_UP_P95_S]
     if len(results) > 1:
-        print(f"\nhighest rate that keeps up (p95 of at most {KEEPS_UP_S:g} s): {max(kept_up, default=0):g} events/s")
+        print(
+            f"\nhighest rate that keeps up (p95 of at most {KEEPS_UP_P95_S:g} s): {max(kept_up, default=0):g} events/s"
+        )
     print("\nlast micro-batch, ms: " + "; ".join(f"at {r.rate:g}/s {r.batch_ms}" for r in results), flush=True)
-    print("cores: " + "; ".join(f"at {r.rate:g}/s {_told(r.cores)}" for r in results), flush=True)
+    print("cores: " + "; ".join(f"at {r.rate:g}/s {_cores_text(r.cores)}" for r in results), flush=True)
 
 
-def _told(cores: dict[str, float]) -> str:
+def _cores_text(cores: dict[str, float]) -> str:
     return ", ".join(f"{name} {share:.2f}" for name, share in cores.items())
 
 
 class Clock:
-    """Processor time by program, from when it was made."""
+    """Measures processor time by program since its creation."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self.pids, self.started, self.before = pids, time.monotonic(), self._used(pids)
@@ -123,7 +126,7 @@ class Clock:
 
     @staticmethod
     def _used(pids: dict[str, int]) -> dict[str, float]:
-        """Java and Python of the queries apart."""
+        """Processor seconds by program; of the queries, Java and Python separately."""
         used = {"load": time.process_time()}
         for name, pid in pids.items():
             by_program = cpu_by_program([pid])
@@ -135,14 +138,14 @@ class Clock:
 
 
 class Bench:
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given, self.home = given, given.home.absolute()
-        self.made = catalogue(given.tracks)
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.home = options, options.home.absolute()
+        self.made = catalogue(options.tracks)
         self.mongo, self.kafka = MongoServer(self.home), KafkaServer(self.home)
         self.streams = Process("streams", self.home)
         started = time.monotonic()
-        found = model(self.home / "models", self.made)
-        recall, share = found.manifest["recall"], found.manifest["candidate_share"]
+        trained = model(self.home / "models", self.made)
+        recall, share = trained.manifest["recall"], trained.manifest["candidate_share"]
         print(
             f"index: recall@20 {recall:.3f} at {share:.1%} candidates [{time.monotonic() - started:.0f} s]", flush=True
         )
@@ -161,9 +164,9 @@ class Bench:
         if self.database.tracks.estimated_document_count() != len(self.made.ids):
             self.database.tracks.drop()
             self.database.tracks.insert_many(self.made.documents(), ordered=False)
-        first = [{"track_id": track, "rank": at + 1} for at, track in enumerate(self.made.ids[:30])]
-        opening = {"items": first, "generation": 1, "generated_at": datetime.now(UTC), "events_applied": 0}
-        self.database.recommendations.replace_one({"_id": NEW_LISTENERS}, opening, upsert=True)
+        items = [{"track_id": track, "rank": at + 1} for at, track in enumerate(self.made.ids[:30])]
+        document = {"items": items, "generation": 1, "generated_at": datetime.now(UTC), "events_applied": 0}
+        self.database.recommendations.replace_one({"_id": NEW_LISTENERS}, document, upsert=True)
 
     def run(self, durable: bool) -> list[Measured]:
         """Starts the queries on new topics and measures each rate in turn."""
@@ -192,13 +195,13 @@ class Bench:
             [PROJECT / "local" / "streams.py", ready] if durable else [PROJECT / "streaming" / "recommend.py"]
         )
         self.streams.start([PROJECT / "spark-submit.sh", *job], environment)
-        load = Load(self.database, self.kafka.bootstrap_servers, topics[0], self.made, self.given.listeners)
+        load = Load(self.database, self.kafka.bootstrap_servers, topics[0], self.made, self.options.listeners)
         load.start()
         results = []
         try:
             self._wait_for_first(load)
-            self._live(load)
-            for rate in self.given.rate:
+            self._send_history(load)
+            for rate in self.options.rate:
                 results.append(self._measure(load, rate, durable))
                 show(results[-1:])
         finally:
@@ -208,37 +211,37 @@ class Bench:
 
     def _wait_for_first(self, load: Load) -> None:
         load.send_one()
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while not load.answered:
             self.streams.require_running("starting")
             if time.monotonic() > deadline:
-                raise SystemExit(f"no list within {READY_S:.0f} s\n{self.streams.tail()}")
+                raise SystemExit(f"no list within {READY_TIMEOUT_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.05)
 
-    def _live(self, load: Load) -> None:
-        """Gives the listeners a past, so that their profiles have some length, and waits until all of it is served."""
-        events, started, clock = self.given.history * self.given.listeners, time.monotonic(), self._clock()
+    def _send_history(self, load: Load) -> None:
+        """Sends `--history` events of each listener, so that profiles have a length, and waits until they are served."""
+        events, started, clock = self.options.history * self.options.listeners, time.monotonic(), self._clock()
         for _ in range(events):
             load.send_one()
-        while load.waiting and time.monotonic() - started < HISTORY_S:
-            self.streams.require_running("serving the past")
+        while load.waiting and time.monotonic() - started < HISTORY_TIMEOUT_S:
+            self.streams.require_running("serving the history")
             time.sleep(0.1)
         if events:
             seconds = time.monotonic() - started
             print(f"{events:,} events before, served in {seconds:.0f} s: {events / seconds:.0f} a second", flush=True)
-            print(f"cores: {_told(clock.cores())}", flush=True)
+            print(f"cores: {_cores_text(clock.cores())}", flush=True)
 
     def _clock(self) -> Clock:
         services = {"MongoDB": self.mongo.process.pid, "Kafka": self.kafka.process.pid}
         return Clock({**services, "queries": self.streams.pid})
 
     def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
-        load.send(rate, self.given.warm_up)
+        load.send(rate, self.options.warm_up)
         before = load.sent
         started, clock = time.monotonic(), self._clock()
-        load.send(rate, self.given.seconds)
+        load.send(rate, self.options.seconds)
         sent, behind, cores = load.sent - before, load.waiting, clock.cores()
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
         while load.waiting and time.monotonic() < deadline:
             self.streams.require_running("serving")
             time.sleep(0.1)
@@ -246,14 +249,14 @@ class Bench:
         p50, p95, p99, worst = (float(np.quantile(waits, q)) if waits else float("nan") for q in (0.5, 0.95, 0.99, 1.0))
         memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
         return Measured(
-            "fast and durable" if durable else "fast only", self.given.tracks, self.given.listeners, rate, sent,
-            len(waits), self.given.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(), cores,
+            "fast and durable" if durable else "fast only", self.options.tracks, self.options.listeners, rate, sent,
+            len(waits), self.options.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(), cores,
         )  # fmt: skip
 
     def _batch_ms(self) -> dict[str, int]:
-        """Where the last micro-batch's time went, as Spark tells it."""
-        found = self.database.status.find_one({"_id": "recommend"}) or {}
-        return dict(found.get("durations_ms", {}))
+        """The last micro-batch's durations by phase, from Spark."""
+        status = self.database.status.find_one({"_id": "recommend"}) or {}
+        return dict(status.get("durations_ms", {}))
 
     def stop(self) -> None:
         for stop in (self.streams.stop, self.kafka.stop, self.mongo.stop):
@@ -261,7 +264,7 @@ class Bench:
 
 
 class Load:
-    """Listeners who play, complete, skip and like, and a watcher that notes when their lists have counted it."""
+    """Sends events of listeners, and watches in MongoDB when their lists have counted them."""
 
     def __init__(self, database: Any, servers: str, topic: str, made: Catalogue, listeners: int) -> None:
         self.database, self.topic, self.made = database, topic, made
@@ -298,7 +301,7 @@ class Load:
         self.producer.close()
 
     def send(self, rate: float, seconds: float) -> None:
-        """Sends at a fixed rate; where the machine holds it up, it catches up."""
+        """Sends `rate` events a second; catches up after a delay."""
         started, n = time.monotonic(), 0
         while (passed := time.monotonic() - started) < seconds:
             while n < passed * rate:
@@ -309,9 +312,9 @@ class Load:
 
     def send_one(self) -> None:
         user = self.draw.choice(self.users)
-        mine = self.draw.random() < 0.7
-        track = self.draw.choice(self.draw.choice(self.likes[user]) if mine else self.made.ids)
-        action = self.draw.choice(["play", "complete", "complete", "like"] if mine else ["play", "skip", "skip"])
+        is_liked = self.draw.random() < 0.7
+        track = self.draw.choice(self.draw.choice(self.likes[user]) if is_liked else self.made.ids)
+        action = self.draw.choice(["play", "complete", "complete", "like"] if is_liked else ["play", "skip", "skip"])
         event = Event(user, track, action, datetime.now(UTC), position_ms=20_000, duration_ms=200_000)
         value = encode(event)
         with self.lock:
@@ -331,9 +334,9 @@ class Load:
                 continue
             now = time.monotonic()
             with self.lock:
-                mine = self.pending[change["documentKey"]["_id"]]
-                while mine and mine[0][0] <= change.get("events", 0):
-                    sent = mine.popleft()[1]
+                pending = self.pending[change["documentKey"]["_id"]]
+                while pending and pending[0][0] <= change.get("events", 0):
+                    sent = pending.popleft()[1]
                     self.answered.append((sent, now - sent))
         self.stream.close()
 

@@ -1,10 +1,10 @@
-"""Simulated listeners over real tracks: how soon their lists hold what they like, and what it costs in variety.
+"""Simulated listeners over real tracks: the share of liked genres in their lists, and the lists' variety.
 
     PYTHONPATH=. .venv/bin/python bench/taste.py --features features.csv --tracks tracks.csv [--out taste.json]
 
-The files are in FMA's layout (three and two header rows). The listeners are simulated: each likes one to three genres, hears the
-first track of the list that was not heard before, to the end when its genre is liked, else skips it after a tenth; after
-thirty tracks the genres change. Genre is what the simulation knows and the recommender does not.
+The files are in FMA's layout (three and two header rows). Each listener likes one to three genres, and plays the first track of
+the list that was not heard before: to the end where its genre is liked, else it is skipped after a tenth. After thirty tracks
+the genres change. The recommender does not know genres.
 """
 
 from __future__ import annotations
@@ -30,39 +30,49 @@ from batch.model.cold_start import list_for_new_listeners
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
-from streaming.ranking.neighbour_cache import Catalogue
-from streaming.ranking.ranker import items
+from streaming.ranking.neighbour_cache import CachedIndex, similarity
+from streaming.ranking.ranker import ranked_list
 
-COUNTS = (0, 1, 3, 5, 10, 30)
-CHANGE = 30
-AFTER = 30
-STEADY = 5
-TOP = 10
-LISTED = 30
+REPORTED_STEPS = (0, 1, 3, 5, 10, 30)
+"""Numbers of tracks heard after which the share of liked genres is reported."""
+SIMILARITY_STEPS = (10, 30)
+TRACKS_BEFORE_CHANGE = 30
+TRACKS_AFTER_CHANGE = 30
+RECOVERY_SHARE = 0.8
+RECOVERY_WINDOW_LISTS = 5
+LAST_LISTS = 10
+TOP_ITEMS = 10
+LIST_ITEMS = 30
+FEWEST_TRACKS_OF_GENRE = 20
+FEWEST_TRACKS_OF_LABEL = 10
+TRACK_MS = 200_000
+SKIPPED_AT_MS = 20_000
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 @dataclass
 class Tracks:
+    """genres : by row of the index;  new_listener_ids : the list for new listeners"""
+
     index: Index
     genres: NDArray[np.str_]
-    opening: list[str]
+    new_listener_ids: list[str]
 
     def __post_init__(self) -> None:
-        self.catalogue = Catalogue(self.index)
+        self.cached_index = CachedIndex(self.index)
 
 
 @dataclass
-class Heard:
-    """What one simulated listener did so far: rows, and whether each was heard to the end."""
+class Listener:
+    """A simulated listener: rows heard, whether each was completed, and the profile."""
 
     name: str
     rows: list[int] = field(default_factory=list)
-    stayed: list[bool] = field(default_factory=list)
+    completed: list[bool] = field(default_factory=list)
     profile: Profile = field(default_factory=lambda: Profile(""))
 
 
-Method = Callable[[Heard, Tracks, "Counter[int]", np.random.Generator], list[int]]
+Method = Callable[[Listener, Tracks, "Counter[int]", np.random.Generator], list[int]]
 
 
 def main() -> int:
@@ -76,20 +86,22 @@ def main() -> int:
     parser.add_argument("--listeners", type=int, default=400)
     parser.add_argument("--seed", type=int, default=41, help="of the listeners; the settings were chosen on those of 5")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     tracks = (
-        read(given.features, given.tracks, given.genres) if given.tracks else read_flat(given.features, given.label)
+        read(options.features, options.tracks, options.genres)
+        if options.tracks
+        else read_flat(options.features, options.label)
     )
     kinds = Counter(tracks.genres.tolist())
     print(
-        f"{len(tracks.index):,} tracks of {len(kinds)} genres; {given.listeners} simulated listeners, seed {given.seed}\n",
+        f"{len(tracks.index):,} tracks of {len(kinds)} genres; {options.listeners} simulated listeners, seed {options.seed}\n",
         flush=True,
     )
-    results = {name: simulate(method, tracks, given.listeners, given.seed) for name, method in METHODS.items()}
+    results = {name: simulate(method, tracks, options.listeners, options.seed) for name, method in METHODS.items()}
     with_recovery(results)
     show(results)
-    if given.out:
-        given.out.write_text(json.dumps(results, indent=2) + "\n")
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0
 
 
@@ -98,17 +110,17 @@ def read(features: Path, tracks: Path, genres: Path | None) -> Tracks:
     numbers = pd.read_csv(features, header=[0, 1, 2], index_col=0, low_memory=False)["mfcc"].apply(
         pd.to_numeric, errors="coerce"
     )
-    told = pd.read_csv(tracks, header=[0, 1], index_col=0, low_memory=False, encoding_errors="replace")
-    told.index = pd.to_numeric(told.index, errors="coerce")
+    tags = pd.read_csv(tracks, header=[0, 1], index_col=0, low_memory=False, encoding_errors="replace")
+    tags.index = pd.to_numeric(tags.index, errors="coerce")
     numbers.index = pd.to_numeric(numbers.index, errors="coerce")
     numbers = numbers[np.isfinite(numbers.to_numpy(dtype=np.float32)).all(axis=1)]
-    found = told[~told.index.duplicated()].reindex(numbers.index)
-    genre, artist = found[("track", "genre_top")], found[("artist", "name")]
+    tags = tags[~tags.index.duplicated()].reindex(numbers.index)
+    genre, artist = tags[("track", "genre_top")], tags[("artist", "name")]
     if genres is not None:
-        more = pd.read_csv(genres)
-        by_number = pd.Series(more["genre"].to_numpy(), index=more["filename"].str[-10:-4].astype(int))
+        other_genres = pd.read_csv(genres)
+        by_number = pd.Series(other_genres["genre"].to_numpy(), index=other_genres["filename"].str[-10:-4].astype(int))
         genre = by_number.reindex(numbers.index).fillna(genre)
-    frequent = genre.map(genre.value_counts()) >= 20
+    frequent = genre.map(genre.value_counts()) >= FEWEST_TRACKS_OF_GENRE
     keep = genre.notna() & frequent
     ids = [f"{int(number):06d}" for number in numbers.index[keep]]
     return _tracks(ids, numbers[keep].to_numpy(dtype=np.float32), genre[keep], artist[keep].fillna(""))
@@ -117,7 +129,7 @@ def read(features: Path, tracks: Path, genres: Path | None) -> Tracks:
 def read_flat(features: Path, label: str) -> Tracks:
     """One row a song: tags, then numbers in columns that start with mfcc or contrast; labels with at least ten songs."""
     table = pd.read_csv(features)
-    table = table[table[label].map(table[label].value_counts()) >= 10]
+    table = table[table[label].map(table[label].value_counts()) >= FEWEST_TRACKS_OF_LABEL]
     numbers = table[[name for name in table.columns if name.startswith(("mfcc_", "contrast_"))]]
     ids = [f"song-{at:04d}" for at in range(len(table))]
     return _tracks(ids, numbers.to_numpy(dtype=np.float32), table[label], table["artist"].fillna(""))
@@ -125,16 +137,16 @@ def read_flat(features: Path, label: str) -> Tracks:
 
 def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, artist: pd.Series) -> Tracks:
     order = np.argsort(ids)
-    built = with_local_scales(build_index(ids, vectors, artist.tolist(), _space(vectors)))
+    index = with_local_scales(build_index(ids, vectors, artist.tolist(), _projection(vectors)))
     heads = [
         {"track_id": ids[at], "title": "", "artist": artist.iloc[at], "genre": genre.iloc[at]} for at in range(len(ids))
     ]
-    first = [item["track_id"] for item in list_for_new_listeners(heads, built, LISTED)]
-    return Tracks(built, genre.to_numpy(dtype=np.str_)[order], first)
+    new_listener_ids = [item["track_id"] for item in list_for_new_listeners(heads, index, LIST_ITEMS)]
+    return Tracks(index, genre.to_numpy(dtype=np.str_)[order], new_listener_ids)
 
 
-def _space(vectors: NDArray[np.float32]) -> Projection:
-    """The space that train makes where nothing better was learned: standardised, hashed in 32 principal components."""
+def _projection(vectors: NDArray[np.float32]) -> Projection:
+    """The projection that train falls back to: standardised, hashed in 32 principal components."""
     rng = np.random.default_rng(20)
     mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
     standardised = (vectors - mean) / np.where(deviation > 0, deviation, 1)
@@ -147,31 +159,31 @@ def _space(vectors: NDArray[np.float32]) -> Projection:
     return Projection(mean, deviation, components, directions, offsets, 2 * spread)
 
 
-def ours(heard: Heard, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:
-    if not heard.rows:
-        return tracks.index.rows_of(tracks.opening).tolist()
-    listed = items(heard.profile, tracks.catalogue, tracks.opening, LISTED, TASTE)
+def ours(listener: Listener, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:
+    if not listener.rows:
+        return tracks.index.rows_of(tracks.new_listener_ids).tolist()
+    listed = ranked_list(listener.profile, tracks.cached_index, tracks.new_listener_ids, LIST_ITEMS, TASTE)
     return tracks.index.rows_of([item.track_id for item in listed]).tolist()
 
 
-def at_random(heard: Heard, tracks: Tracks, _popular: Counter[int], draw: np.random.Generator) -> list[int]:
-    return [int(row) for row in draw.permutation(len(tracks.index)) if row not in heard.rows][:LISTED]
+def at_random(listener: Listener, tracks: Tracks, _popular: Counter[int], draw: np.random.Generator) -> list[int]:
+    return [int(row) for row in draw.permutation(len(tracks.index)) if row not in listener.rows][:LIST_ITEMS]
 
 
-def by_popularity(heard: Heard, tracks: Tracks, popular: Counter[int], _draw: np.random.Generator) -> list[int]:
+def by_popularity(listener: Listener, tracks: Tracks, popular: Counter[int], _draw: np.random.Generator) -> list[int]:
     ranked = sorted(range(len(tracks.index)), key=lambda row: (-popular[row], row))
-    return [row for row in ranked if row not in heard.rows][:LISTED]
+    return [row for row in ranked if row not in listener.rows][:LIST_ITEMS]
 
 
-def by_plain_mean(heard: Heard, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:
-    """Nearest to the mean of the tracks heard to the end; of all played where there is none."""
-    if not heard.rows:
-        return tracks.index.rows_of(tracks.opening).tolist()
-    played = [row for row, stayed in zip(heard.rows, heard.stayed, strict=True) if stayed] or heard.rows
-    mean = np.asarray(tracks.index.vectors[np.array(played)]).mean(axis=0)
+def by_plain_mean(listener: Listener, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:
+    """Nearest to the mean of the completed tracks, or of all heard where none was completed."""
+    if not listener.rows:
+        return tracks.index.rows_of(tracks.new_listener_ids).tolist()
+    completed = [row for row, is_completed in zip(listener.rows, listener.completed, strict=True) if is_completed]
+    mean = np.asarray(tracks.index.vectors[np.array(completed or listener.rows)]).mean(axis=0)
     distance = np.linalg.norm(tracks.index.vectors - mean, axis=1)
-    distance[heard.rows] = np.inf
-    return np.argsort(distance)[:LISTED].tolist()
+    distance[listener.rows] = np.inf
+    return np.argsort(distance)[:LIST_ITEMS].tolist()
 
 
 METHODS: dict[str, Method] = {
@@ -184,78 +196,80 @@ TASTE = settings().taste
 
 
 def simulate(method: Method, tracks: Tracks, listeners: int, seed: int) -> dict[str, Any]:
-    """The figures of one method; every method meets the same listeners."""
+    """The figures of one method; the listeners are the same for all methods."""
     draw = np.random.default_rng(seed)
     genres = sorted(set(tracks.genres.tolist()))
     popular: Counter[int] = Counter()
-    shares = np.zeros((listeners, CHANGE + AFTER + 1))
-    artists, repeats, alike, shown = [], [], [], set[int]()
+    shares = np.zeros((listeners, TRACKS_BEFORE_CHANGE + TRACKS_AFTER_CHANGE + 1))
+    artists, repeats, similarities, shown = [], [], [], set[int]()
     for at in range(listeners):
-        wanted = min(int(draw.integers(1, 4)), len(genres) // 2)
+        liked_genres = min(int(draw.integers(1, 4)), len(genres) // 2)
         mixed = draw.permutation(genres).tolist()
-        likes, later = set(mixed[:wanted]), set(mixed[wanted : 2 * wanted])
-        heard = Heard(f"simulated-{seed}-{at}")
-        heard.profile = Profile(heard.name)
+        likes, later = set(mixed[:liked_genres]), set(mixed[liked_genres : 2 * liked_genres])
+        listener = Listener(f"simulated-{seed}-{at}")
+        listener.profile = Profile(listener.name)
         rng = np.random.default_rng((seed, at))
         when = START
-        for step in range(CHANGE + AFTER + 1):
-            now = likes if step <= CHANGE else later
-            rows = method(heard, tracks, popular, rng)
-            top = rows[:TOP]
+        for step in range(TRACKS_BEFORE_CHANGE + TRACKS_AFTER_CHANGE + 1):
+            now = likes if step <= TRACKS_BEFORE_CHANGE else later
+            rows = method(listener, tracks, popular, rng)
+            top = rows[:TOP_ITEMS]
             shares[at, step] = np.mean([tracks.genres[row] in now for row in top])
             artists.append(
                 len({int(tracks.index.artists[row]) if tracks.index.artists[row] >= 0 else -row - 1 for row in top})
             )
-            repeats.append(float(np.mean([row in heard.rows for row in top])))
+            repeats.append(float(np.mean([row in listener.rows for row in top])))
             shown.update(top)
-            if step in (10, 30):
-                alike.append(_alike(top, tracks))
-            row = next(row for row in rows if row not in heard.rows)
-            stayed = tracks.genres[row] in (likes if step < CHANGE else later)
-            heard.rows.append(row)
-            heard.stayed.append(stayed)
-            popular[row] += stayed
-            position = 200_000 if stayed else 20_000
+            if step in SIMILARITY_STEPS:
+                similarities.append(_mean_similarity(top, tracks))
+            row = next(row for row in rows if row not in listener.rows)
+            is_completed = tracks.genres[row] in (likes if step < TRACKS_BEFORE_CHANGE else later)
+            listener.rows.append(row)
+            listener.completed.append(is_completed)
+            popular[row] += is_completed
+            position = TRACK_MS if is_completed else SKIPPED_AT_MS
             when += timedelta(milliseconds=position)
             event = Event(
-                heard.name,
+                listener.name,
                 str(tracks.index.ids[row]),
-                "complete" if stayed else "skip",
+                "complete" if is_completed else "skip",
                 when,
                 f"{at}-{step}",
                 position,
-                200_000,
+                TRACK_MS,
             )
-            heard.profile = heard.profile.after(event, "", "simulated", step, TASTE)
+            listener.profile = listener.profile.after(event, "", "simulated", step, TASTE)
     curve = shares.mean(axis=0)
     return {
-        **{f"liked@{count}": float(curve[count]) for count in COUNTS},
-        "after change": curve[CHANGE + 1 :].tolist(),
+        **{f"liked@{count}": float(curve[count]) for count in REPORTED_STEPS},
+        "after change": curve[TRACKS_BEFORE_CHANGE + 1 :].tolist(),
         "artists in ten": float(np.mean(artists)),
         "repeats": float(np.mean(repeats)),
-        "alike in ten": float(np.mean(alike)),
+        "alike in ten": float(np.mean(similarities)),
         "coverage": len(shown) / len(tracks.index),
     }
 
 
 def with_recovery(results: dict[str, dict[str, Any]]) -> None:
-    """Adds, to each method, events after the change until 80 % of the share that the best method has at the end of it.
+    """Adds to each method the tracks after the change until RECOVERY_SHARE of the best method's final share is reached.
 
-    Reached is what the mean of the next five shares reaches and the last ten still have: one lucky list is no recovery.
+    Reached by the mean of RECOVERY_WINDOW_LISTS lists, and still held by the LAST_LISTS: a single list is no recovery.
     """
-    level = 0.8 * max(float(np.mean(result["after change"][-10:])) for result in results.values())
+    level = RECOVERY_SHARE * max(float(np.mean(result["after change"][-LAST_LISTS:])) for result in results.values())
     for result in results.values():
-        steady = np.convolve(result["after change"], np.full(STEADY, 1 / STEADY), mode="valid")
-        result["new level"] = float(np.mean(result["after change"][-10:]))
+        steady = np.convolve(
+            result["after change"], np.full(RECOVERY_WINDOW_LISTS, 1 / RECOVERY_WINDOW_LISTS), mode="valid"
+        )
+        result["new level"] = float(np.mean(result["after change"][-LAST_LISTS:]))
         reached = [step for step, share in enumerate(steady, start=1) if share >= level > 0]
-        if result["new level"] < level:  # reached for a moment, and lost again
+        if result["new level"] < level:  # reached and lost again
             reached = []
         result["recovery"] = float(reached[0]) if reached else None
 
 
-def _alike(rows: list[int], tracks: Tracks) -> float:
-    likeness = tracks.catalogue.likeness(np.array(rows), np.array(rows))
-    return float(likeness[np.triu_indices(len(rows), 1)].mean())
+def _mean_similarity(rows: list[int], tracks: Tracks) -> float:
+    points = tracks.cached_index.points(np.array(rows))
+    return float(similarity(points, points)[np.triu_indices(len(rows), 1)].mean())
 
 
 def show(results: dict[str, dict[str, Any]]) -> None:
@@ -269,7 +283,7 @@ def show(results: dict[str, dict[str, Any]]) -> None:
 
 def _cell(column: str, value: float | None) -> str:
     if column == "recovery":
-        return f"not within {AFTER}" if value is None else f"{value:.0f}"
+        return f"not within {TRACKS_AFTER_CHANGE}" if value is None else f"{value:.0f}"
     return f"{value:.1f}" if column == "artists in ten" else f"{value:.3f}"
 
 

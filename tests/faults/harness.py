@@ -1,4 +1,4 @@
-"""Both queries under load while parts are killed; afterwards, the state that an undisturbed run has over the same events."""
+"""Both queries under load while parts are killed, and the state of an undisturbed run over the same events to compare with."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 
 from batch import registry
-from batch.index.lsh import index, with_local_scales
-from batch.index.projection import Space
+from batch.index.building import build_index, with_local_scales
+from batch.index.projection import Projection
 from batch.mongo import NEW_LISTENERS
 from conf.settings import PREFIX, PROJECT, Settings
 from conf.settings import settings as read_settings
@@ -38,7 +38,7 @@ AWAY_S = 60.0
 
 @dataclass
 class World:
-    """Services, a model, tracks in MongoDB, and the driver of both queries. `home` holds all but the services."""
+    """Services, a model, tracks in MongoDB, and the driver of both queries."""
 
     mongo: MongoServer
     kafka: KafkaServer
@@ -95,8 +95,9 @@ class World:
         return world
 
 
-def make_world(folder: Path) -> World:
-    mongo, kafka = MongoServer(folder).start(), KafkaServer(folder).start()
+def make_world(folder: Path, servers: tuple[MongoServer, KafkaServer] | None = None) -> World:
+    """A world with a database and topics of its own.  servers : running ones; None: starts some, for the caller to stop"""
+    mongo, kafka = servers or (MongoServer(folder).start(), KafkaServer(folder).start())
     mongo.wait()
     kafka.wait()
     name = uuid.uuid4().hex[:8]
@@ -122,22 +123,22 @@ def make_model(root: Path, hour: int = 12) -> None:
     rng = np.random.default_rng(4)
     ids = [f"{at:016x}" for at in range(TRACKS)]
     corners = np.repeat(4 * np.eye(D)[:KINDS], TRACKS // KINDS, axis=0)
-    space = Space(
+    projection = Projection(
         mean=np.zeros(D, np.float32),
         deviation=np.ones(D, np.float32),
         components=np.eye(D, dtype=np.float32),
         directions=rng.normal(0, 0.4, (8, 2, D)).astype(np.float32),
         offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
-        width=3.0,
+        bucket_length=3.0,
     )
-    built = with_local_scales(index(ids, corners + rng.normal(0, 0.6, corners.shape), _artists(), space))
+    built = with_local_scales(build_index(ids, corners + rng.normal(0, 0.6, corners.shape), _artists(), projection))
     with registry.new_version(str(root), NOON.replace(hour=hour)) as (_, part):
         built.save(part / "index")
         registry.write_manifest(part, {"tracks": TRACKS, "genres": [], "library": "made", "fingerprint": "made"})
 
 
 def fill(database: Any) -> None:
-    """Tracks and the list for everyone."""
+    """Inserts tracks and the list for new listeners."""
     database.tracks.insert_many(
         {"_id": f"{at:016x}", "title": f"Track {at}", "artist": artist} for at, artist in enumerate(_artists())
     )
@@ -160,10 +161,10 @@ def made_events(number: int, users: int = 25, apart_s: float = 20.0) -> list[tup
             sent.append((key, draw.choice([b"not json", b"\xff\xfe", b"{}", b"[]", b"x" * 100_000])))
             continue
         kind = int(user[4:].split("$")[0]) % KINDS
-        is_mine = draw.random() < 0.6
-        track = kind * (TRACKS // KINDS) + draw.randrange(TRACKS // KINDS) if is_mine else draw.randrange(TRACKS)
+        is_liked = draw.random() < 0.6
+        track = kind * (TRACKS // KINDS) + draw.randrange(TRACKS // KINDS) if is_liked else draw.randrange(TRACKS)
         action = draw.choice(
-            ["play", "complete", "like", "more"] if is_mine else ["play", "skip", "dislike", "neutral"]
+            ["play", "complete", "like", "more"] if is_liked else ["play", "skip", "dislike", "neutral"]
         )
         when = NOON + timedelta(seconds=apart_s * at - draw.choice([0, 0, 0, 3600]))
         if draw.random() < 0.06:
@@ -214,24 +215,24 @@ def descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for child, stat in _processes():
         children.setdefault(stat[1], []).append(child)
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
-        mine = children.get(waiting.pop(), [])
-        found += mine
-        waiting += mine
-    return found
+        of_parent = children.get(waiting.pop(), [])
+        pids += of_parent
+        waiting += of_parent
+    return pids
 
 
 def python_workers(pid: int) -> list[int]:
     """Spark's Python workers, the processes that its daemon forked."""
-    named = {
-        one: Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
-        for one in descendants(pid)
-        if Path(f"/proc/{one}").exists()
+    command_by_pid = {
+        child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        for child in descendants(pid)
+        if Path(f"/proc/{child}").exists()
     }
-    daemons = {one for one, command in named.items() if b"pyspark.daemon" in command}
+    daemons = {child for child, command in command_by_pid.items() if b"pyspark.daemon" in command}
     parents = {child: stat[1] for child, stat in _processes()}
-    return [one for one in daemons if parents.get(one) in daemons]
+    return [child for child in daemons if parents.get(child) in daemons]
 
 
 def kill(world: World, what: str) -> None:
@@ -274,24 +275,30 @@ def state(world: World) -> dict[str, Any]:
     kafka = world.settings.kafka
     ids = topics.ensure(kafka)
     profiles = {
-        one["_id"]: {
-            "events_applied": one["events_applied"],
-            "recent": one["recent_events"],
-            "offsets": {entry["source"]: entry["offset"] for entry in one["offsets"]},
+        profile["_id"]: {
+            "events_applied": profile["events_applied"],
+            "recent": profile["recent_events"],
+            "offsets": {entry["source"]: entry["offset"] for entry in profile["offsets"]},
             "opinions": [
                 (
                     *(o["track_id"], round(o["session"], 6), round(o["lasting"], 6), o["verdict"], o["wish"]),
                     *(o["at"], o["verdict_at"], o["wish_at"]),
                 )
-                for o in one["opinions"]
+                for o in profile["opinions"]
             ],
-            "steering": (one["muted"], one["mutings"], one["adventure"], one["adventure_at"], one["latest_at"]),
+            "steering": (
+                profile["muted"],
+                profile["mutings"],
+                profile["adventure"],
+                profile["adventure_at"],
+                profile["latest_at"],
+            ),
         }
-        for one in database.profiles.find()
+        for profile in database.profiles.find()
     }
     lists = {
-        one["_id"]: ([item["track_id"] for item in one["items"]], one["events_applied"])
-        for one in database.recommendations.find({"_id": {"$ne": NEW_LISTENERS}})
+        document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"])
+        for document in database.recommendations.find({"_id": {"$ne": NEW_LISTENERS}})
     }
     assert ids[kafka.listening_topic]
     return {
@@ -316,9 +323,9 @@ def wait_until_equal(world: World, wanted: dict[str, Any]) -> dict[str, Any]:
     """The state, as soon as it is the wanted one, else as it is after two and a half minutes."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        found = state(world)
-        if found == wanted or time.monotonic() > deadline:
-            return found
+        reached = state(world)
+        if reached == wanted or time.monotonic() > deadline:
+            return reached
         world.driver.require_running("catching up")
         time.sleep(1.0)
 
@@ -327,14 +334,19 @@ def wait_until_done(world: World, events: int) -> dict[str, Any]:
     """The state when all values of the topic are in the lake and all listeners' lists have counted what is theirs."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        found = state(world)
-        landed = len(found["listening_events"]) + len(found["rejected_events"])
+        reached = state(world)
+        landed = len(reached["listening_events"]) + len(reached["rejected_events"])
         listed = all(
-            found["lists"].get(user, ([], 0))[1] == one["events_applied"] for user, one in found["profiles"].items()
+            reached["lists"].get(user, ([], 0))[1] == profile["events_applied"]
+            for user, profile in reached["profiles"].items()
         )
-        counted = sum(one["events_applied"] for one in found["profiles"].values())
-        if landed == events and listed and counted == len({event_id for *_, event_id, _ in found["listening_events"]}):
-            return found
+        counted = sum(profile["events_applied"] for profile in reached["profiles"].values())
+        if (
+            landed == events
+            and listed
+            and counted == len({event_id for *_, event_id, _ in reached["listening_events"]})
+        ):
+            return reached
         assert time.monotonic() < deadline, f"{landed} of {events} landed\n{world.driver.tail()}"
         world.driver.require_running("catching up")
         time.sleep(1.0)
@@ -358,28 +370,31 @@ def disturbed(world: World, kills: list[str], events: int, rate: float, folder: 
         undisturbed.start_driver()
         wanted = wait_until_done(undisturbed, in_topic(world))
         undisturbed.driver.stop()
-        found = wait_until_equal(world, wanted)
+        reached = wait_until_equal(world, wanted)
         for part, value in wanted.items():
-            assert found[part] == value, f"{part} differs: {_difference(found[part], value)}"
-        kept = rows(world, "recommendations", "user_id", "generation", "rank")
-        assert kept and len(kept) == len(set(kept)), "a list is twice in the lake"
-        last = {user: (tracks, applied) for user, (tracks, applied) in found["lists"].items()}
-        assert last.keys() == found["profiles"].keys()
+            assert reached[part] == value, f"{part} differs: {_difference(reached[part], value)}"
+        lake_rows = rows(world, "recommendations", "user_id", "generation", "rank")
+        assert lake_rows and len(lake_rows) == len(set(lake_rows)), "a list is twice in the lake"
+        last = {user: (tracks, applied) for user, (tracks, applied) in reached["lists"].items()}
+        assert last.keys() == reached["profiles"].keys()
     finally:
         undisturbed.driver.stop()
         world.driver.stop()
 
 
-def _difference(found: Any, wanted: Any) -> str:
+def _difference(reached: Any, wanted: Any) -> str:
     """The first things that one has and the other has not, short enough to read."""
     if isinstance(wanted, dict):
         parts = [
-            f"{key}: {_difference(found.get(key), value)}" for key, value in wanted.items() if found.get(key) != value
+            f"{key}: {_difference(reached.get(key), value)}"
+            for key, value in wanted.items()
+            if reached.get(key) != value
         ]
-        return "; ".join([*parts[:2], *(f"{key} is not wanted" for key in list(found.keys() - wanted.keys())[:2])])
-    if isinstance(wanted, list) and isinstance(found, list):
-        return f"lacks {[one for one in wanted if one not in found][:3]}, has {[one for one in found if one not in wanted][:3]}"
-    return f"{found!r:.200} for {wanted!r:.200}"
+        return "; ".join([*parts[:2], *(f"{key} is not wanted" for key in list(reached.keys() - wanted.keys())[:2])])
+    if isinstance(wanted, list) and isinstance(reached, list):
+        missing, added = [row for row in wanted if row not in reached], [row for row in reached if row not in wanted]
+        return f"lacks {missing[:3]}, has {added[:3]}"
+    return f"{reached!r:.200} for {wanted!r:.200}"
 
 
 def in_topic(world: World) -> int:

@@ -16,12 +16,12 @@ def test_two_hundred_spoiled_files_are_tracks_or_told(tmp_path: Path) -> None:
     mutated_files(music / "spoiled", 200, seed=7)
     for number in range(8):
         whole_file(music / f"good {number}.flac", 1000 + number)
-    said = run_to_the_end(music, tmp_path / "home")
-    found = re.search(r"(\d+) extracted, 0 unchanged, (\d+) rejected", said)
-    assert found and int(found[1]) + int(found[2]) == 208, said
+    printed = run_to_the_end(music, tmp_path / "home")
+    counts = re.search(r"(\d+) extracted, 0 unchanged, (\d+) rejected", printed)
+    assert counts and int(counts[1]) + int(counts[2]) == 208, printed
     after = tables(tmp_path / "home")
     paths = {path for row in after["tracks"] for path in (row["path"], *row["other_paths"])}
-    assert len(paths) == int(found[1]) and len(after["rejected_tracks"]) == int(found[2]) > 0
+    assert len(paths) == int(counts[1]) and len(after["rejected_tracks"]) == int(counts[2]) > 0
     assert {f"good {number}" for number in range(8)} <= {row["title"] for row in after["tracks"]}
     assert all(row["reason"] and row["detail"] for row in after["rejected_tracks"])
 
