@@ -165,7 +165,10 @@ def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[Measu
     spelling_of = spellings(genres)
     genre_names = [spelling_of[name] for name in sorted(spelling_of)]  # in the order of their codes
     library = MeasuredLibrary(
-        index, index.projection.standardised(dataset.vectors[shared]), track_labels(artists, albums, genres), genre_names
+        index,
+        index.projection.standardised(dataset.vectors[shared]),
+        track_labels(artists, albums, genres),
+        genre_names,
     )
     return library, len(whole) - len(shared)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, PyMongoError
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(settings: Settings, options: argparse.Namespace) -> str | None:
     try:
         mongo.client(settings.mongo).close()  # before Spark starts
-    except ValueError as error:
+    except (ValueError, ConfigurationError) as error:
         raise job.WrongArgument(str(error)) from error
 
     def published(spark: SparkSession) -> str:
