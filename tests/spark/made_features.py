@@ -1,4 +1,4 @@
-"""A small made lake: tracks and features."""
+"""A small generated lake: tracks and features."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def made(
     artists: Sequence[str | None] | None = None,
     genres: Sequence[str | None] | None = None,
 ) -> None:
-    """Tracks t00, t01, …: Folk and Techno in turn, each around a corner of its own, by six artists; or as given."""
+    """Tracks t00, t01, …: Folk and Techno in turn, each in a cluster of its own, by six artists; or as given."""
     rng = np.random.default_rng(7)
-    corners = rng.normal(0, 3, (2, N_FEATURES))
+    clusters = rng.normal(0, 3, (2, N_FEATURES))
     tracks, features = [], []
-    for at in range(n):
-        file = AudioFile(f"/music/t{at:02d}.ogg", 1, 1)
-        artist = f"artist {at % 6}" if artists is None else artists[at]
-        genre = GENRES[at % 2] if genres is None else genres[at]
-        tracks.append(Track(f"t{at:02d}", "/music", f"Track {at}", f"{at:064x}", (file,), NOON, artist, genre=genre))
-        vector = corners[at % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[at])
-        features.append((f"t{at:02d}", vector.tolist(), EXTRACTOR_VERSION))
+    for row in range(n):
+        file = AudioFile(f"/music/t{row:02d}.ogg", 1, 1)
+        artist = f"artist {row % 6}" if artists is None else artists[row]
+        genre = GENRES[row % 2] if genres is None else genres[row]
+        tracks.append(Track(f"t{row:02d}", "/music", f"Track {row}", f"{row:064x}", (file,), NOON, artist, genre=genre))
+        vector = clusters[row % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[row])
+        features.append((f"t{row:02d}", vector.tolist(), EXTRACTOR_VERSION))
     for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", features, FEATURES)):
         spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").save(chosen.lake.table(name))

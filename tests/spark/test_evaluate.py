@@ -69,7 +69,7 @@ def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: S
     with pytest.raises(ModelUnusable, match="unknown hyperparameters .* depth; this version knows"):
         evaluate(spark, chosen, replace(model, manifest=manifest))
     (model.folder / "similar").rename(tmp_path / "elsewhere")
-    with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read: it is not there; train again"):
+    with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read: it is missing; train again"):
         evaluate(spark, chosen, model)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from batch.index import hubness
-from batch.index.exact import normalised_precision, rankings, scaled
+from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
 from batch.index.projection import to_unit
 from batch.library.labels import TrackLabels, track_labels
 from batch.model.metric_learning import learned_metric
@@ -33,7 +33,7 @@ def library(genres: int, noise: float = 6.0, count: int = 240, artists: int = 40
 
 
 def precision(points: np.ndarray, tracks: TrackLabels) -> float:
-    distance = scaled(to_unit(points))
+    distance = locally_scaled_distances(to_unit(points))
     distance[tracks.same_artist_or_album()] = np.inf
     return normalised_precision(rankings(distance), tracks.genre, tracks.genre, 10)
 
@@ -124,8 +124,8 @@ def test_split_groups_are_an_artist_or_an_album_or_the_track_alone() -> None:
 
 def test_hubs_orphans_and_reach() -> None:
     lists = np.array([[1, 2], [0, 2], [0, 1], [0, 1]])
-    counts = hubness.occurrences(lists, 4)
+    counts = hubness.k_occurrences(lists, 4)
     assert counts.tolist() == [3, 3, 2, 0]
     assert hubness.skewness(np.array([2, 2, 2])) == 0.0
     assert hubness.skewness(np.array([0, 0, 0, 0, 10])) > 1 > 0 > hubness.skewness(np.array([0, 10, 10, 10, 10]))
-    assert hubness.reachable(lists, 4) == 0.75
+    assert hubness.reachable_share(lists, 4) == 0.75
