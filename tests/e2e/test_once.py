@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from deltalake import DeltaTable
 
 from batch import registry
 from batch.index.lsh import Index
+from local.services import KafkaServer, MongoServer
 from streaming.admission import rules
 from streaming.documents import DELETIONS
 from streaming.events import Event, encode
@@ -27,14 +27,10 @@ SOURCE = "cluster/topic"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = make_world(tmp_path_factory.mktemp("once"))
+def world(tmp_path_factory: pytest.TempPathFactory, killable_servers: tuple[MongoServer, KafkaServer]) -> World:
+    made = make_world(tmp_path_factory.mktemp("once"), killable_servers)
     rules.create_indexes(made.database)
-    try:
-        yield made
-    finally:
-        made.kafka.stop()
-        made.mongo.stop()
+    return made
 
 
 def serving(world: World) -> ServingContext:
