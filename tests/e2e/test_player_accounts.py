@@ -254,7 +254,7 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
     expect(ana.page.locator("#listener-error")).to_contain_text("has 5 characters")
     ana.page.fill("#listener-password", PASSWORD)
     ana.page.click("#listener-ok")
-    expect(ana.page.locator("#listener-error")).to_contain_text("“New account” makes one")
+    expect(ana.page.locator("#listener-error")).to_contain_text("“Create account” registers this name")
     ana.page.click("#listener-new")
     expect(ana.page.locator("#listener")).to_have_text("ana")
     other = visit()

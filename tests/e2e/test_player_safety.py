@@ -35,13 +35,13 @@ def test_an_address_leads_to_pages_only(visit: Any, trap: str) -> None:
         "constructor/x",
     ):
         ana.page.evaluate("address => { location.hash = `#/${address}`; }", address)
-        expect(ana.page.locator("#view .problem")).to_have_text("There is no such page.")
+        expect(ana.page.locator("#view .problem")).to_have_text("Page not found.")
         ana.page.evaluate("location.hash = '#/you'")
         expect(ana.page.locator("#page-head")).to_have_text("Your music")
     assert not any("/audio/" in url for url in asked)
     # Were such an answer to come all the same, it would not be taken for markup, and a script in markup would not run.
-    answer = ana.page.evaluate("id => import('/ui/dom.js').then(({get}) => get(`/audio/${id}`))", trap)
-    assert answer == {"ok": False, "status": 200, "error": "There is no such page."}
+    answer = ana.page.evaluate("id => import('/ui/api.js').then(({get}) => get(`/audio/${id}`))", trap)
+    assert answer == {"ok": False, "status": 200, "error": "Page not found."}
     ana.page.evaluate("markup => { document.querySelector('#view').innerHTML = markup; }", RUN)
     ana.page.wait_for_timeout(300)
     assert not ana.page.evaluate("window.hasRun")
