@@ -1,8 +1,8 @@
 """Exact distances and nearest neighbours by brute force; recall and precision of rankings.
 
-Own code where scikit-learn 1.9 measured slower (20,000 × 140 points, one thread): k = 20 of 500 queries in 105 ms against
-NearestNeighbors' 114, of one query in 0.5 ms against 7.9; squared distances of 4,000 points in 92 ms against
-`euclidean_distances`' 158.
+Own code where scikit-learn 1.9 measured slower, in processor time of one thread on 140 dimensions: the 20 nearest of 20,000
+points for 500 queries in 54 ms against 70 of `NearestNeighbors(algorithm="brute")`, for one query in 0.7 ms against 3.4; squared
+distances of 4,000 points in 60 ms against 90 of `euclidean_distances`.
 """
 
 from __future__ import annotations
