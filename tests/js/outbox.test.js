@@ -1,0 +1,129 @@
+// The outbox: order, repetition while the server is unavailable, and whose events are whose.
+
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+
+import { MAX_QUEUED_EVENTS, Outbox, RETRY_MS, uuid } from "../../ui/static/account/outbox.js";
+
+const OK = { ok: true, status: 202 };
+const refusal = (status) => ({ ok: false, status, error: "refused" });
+
+let answers; // of the next requests; OK when they are used up
+let arrived;
+let results;
+let listener;
+let now;
+let waits;
+let outbox;
+
+beforeEach(() => {
+  answers = [];
+  arrived = [];
+  results = [];
+  listener = "ana";
+  now = Date.UTC(2026, 0, 1);
+  waits = [];
+  let id = 0;
+  outbox = new Outbox({
+    post: async (event) => {
+      const answer = answers.shift() ?? OK;
+      if (answer.ok) arrived.push(event);
+      return answer;
+    },
+    listener: () => listener,
+    onResult: (result) => results.push(result.status),
+    id: () => `e${(id += 1)}`,
+    now: () => now,
+    wait: async (milliseconds) => {
+      waits.push(milliseconds);
+      now += milliseconds;
+    },
+  });
+});
+
+const names = () => arrived.map(({ name }) => name).join("");
+
+describe("sending", () => {
+  test("keeps the order, one at a time", async () => {
+    await Promise.all([outbox.send({ name: "a" }), outbox.send({ name: "b" }), outbox.send({ name: "c" })]);
+    assert.equal(names(), "abc");
+    assert.deepEqual(arrived[0], { event_id: "e1", listener: "ana", name: "a" });
+    assert.deepEqual(results, [202, 202, 202]);
+  });
+
+  test("repeats an event with the same id while the server is unavailable, and nothing overtakes it", async () => {
+    answers = [refusal(0), refusal(503), refusal(409)];
+    await Promise.all([outbox.send({ name: "a" }), outbox.send({ name: "b" })]);
+    assert.equal(names(), "ab");
+    assert.equal(arrived[0].event_id, "e1");
+    assert.deepEqual(waits, [RETRY_MS, RETRY_MS, RETRY_MS]);
+    assert.deepEqual(results, [0, 503, 409, 202, 202]);
+  });
+
+  test("drops an event that the server refuses for good", async () => {
+    for (const status of [401, 404, 422, 429]) {
+      answers = [refusal(status)];
+      await outbox.send({ name: "x" });
+    }
+    await outbox.send({ name: "a" });
+    assert.equal(names(), "a");
+  });
+
+  test("a late event carries its time, a prompt one the server's", async () => {
+    answers = [refusal(0), refusal(0)];
+    await outbox.send({ name: "a" });
+    assert.equal(arrived[0].occurred_at, "2026-01-01T00:00:00.000Z");
+    await outbox.send({ name: "b" });
+    assert.equal("occurred_at" in arrived[1], false);
+  });
+
+  test("holds at most MAX_QUEUED_EVENTS, the first ones", async () => {
+    let reconnect;
+    answers = [new Promise((resolve) => (reconnect = () => resolve(refusal(0))))];
+    for (let number = 0; number < MAX_QUEUED_EVENTS + 5; number += 1) outbox.send({ name: `${number} ` });
+    reconnect();
+    await outbox.flush();
+    while (arrived.length < MAX_QUEUED_EVENTS) await new Promise(setImmediate);
+    assert.deepEqual([arrived.length, arrived.at(-1).name], [MAX_QUEUED_EVENTS, `${MAX_QUEUED_EVENTS - 1} `]);
+  });
+});
+
+describe("the listener of an event", () => {
+  test("gets their event when they are back, never another one", async () => {
+    // The server is away while ana listens; bob comes before it is back.
+    answers = [refusal(0)];
+    const sending = outbox.send({ name: "a" });
+    listener = "bob";
+    await sending;
+    await outbox.send({ name: "b" });
+    assert.deepEqual([names(), arrived[0].listener], ["b", "bob"]);
+    listener = "ana";
+    now += 60_000;
+    await outbox.flush();
+    assert.deepEqual([names(), arrived[1].listener], ["ba", "ana"]);
+    assert.equal(arrived[1].occurred_at, "2026-01-01T00:00:00.000Z");
+  });
+
+  test("nobody's events go out while nobody listens, and are not attributed to who comes later", async () => {
+    listener = null;
+    answers = [refusal(0)];
+    const sending = outbox.send({ name: "a" });
+    listener = "ana";
+    await sending;
+    await outbox.flush();
+    assert.equal(names(), "");
+  });
+
+  test("an event from before the listener is known goes out without one: the cookie tells", async () => {
+    listener = undefined;
+    await outbox.send({ name: "a" });
+    assert.deepEqual(arrived, [{ event_id: "e1", name: "a" }]);
+  });
+});
+
+test("a UUID is one of version 4 with and without crypto.randomUUID", (t) => {
+  const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+  assert.match(uuid(), pattern);
+  t.mock.getter(globalThis, "crypto", () => ({ getRandomValues: (bytes) => bytes.fill(255) }));
+  assert.match(uuid(), pattern);
+});

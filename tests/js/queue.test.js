@@ -1,0 +1,192 @@
+// The queue: its order, its limit, shuffle, repeat, and what a reload keeps.
+
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+
+import { MAX_QUEUED_TRACKS, Queue } from "../../ui/static/playback/queue.js";
+
+const track = (id) => ({ id, title: `Track ${id}`, artist: "Band", durationMs: 1000, source: "for-you" });
+const tracks = (...ids) => ids.map(track);
+const ids = (queue) => queue.items.map(({ id }) => id).join("");
+const takeAll = (queue, count) => Array.from({ length: count }, () => queue.take()?.id ?? "-").join("");
+
+/** Returns the numbers again and again. */
+const cycle = (...numbers) => {
+  let call = 0;
+  return () => numbers[call++ % numbers.length];
+};
+
+describe("queue", () => {
+  let queue;
+  let changes;
+
+  beforeEach(() => {
+    changes = 0;
+    queue = new Queue(() => (changes += 1));
+    queue.add(...tracks("a", "b", "c", "d"));
+  });
+
+  test("tracks are taken in order, and an empty queue gives null", () => {
+    assert.equal(takeAll(queue, 5), "abcd-");
+    assert.equal(queue.take(), null);
+  });
+
+  test("add puts tracks at the end, addNext before all others", () => {
+    queue.add(track("e"));
+    queue.addNext(track("x"), track("y"));
+    assert.equal(ids(queue), "xyabcde");
+  });
+
+  test("the same track may be queued twice", () => {
+    queue.add(track("a"));
+    assert.equal(takeAll(queue, 5), "abcda");
+  });
+
+  test("a position takes that track, and one outside of the queue none", () => {
+    assert.equal(queue.take(2)?.id, "c");
+    assert.equal(ids(queue), "abd");
+    assert.equal(queue.take(3), null);
+    assert.deepEqual([ids(queue), queue.played.length], ["abd", 1]);
+  });
+
+  test("remove takes one track out, also the last", () => {
+    queue.remove(1);
+    queue.remove(2);
+    assert.equal(ids(queue), "ac");
+  });
+
+  for (const [from, to, order] of [
+    [0, 1, "bacd"],
+    [1, 0, "bacd"],
+    [2, 0, "cabd"],
+    [0, 3, "bcda"],
+    [3, 3, "abcd"],
+    [0, -1, "abcd"],
+    [0, 4, "abcd"],
+    [4, 0, "abcd"],
+    [NaN, 0, "abcd"],
+  ]) {
+    test(`moving ${from} to ${to} gives ${order}`, () => {
+      queue.move(from, to);
+      assert.equal(ids(queue), order);
+    });
+  }
+
+  test("replaceAll and clear forget what was played, so that repeat does not bring it back", () => {
+    queue.take();
+    queue.repeat = "all";
+    queue.replaceAll(tracks("x", "y"));
+    assert.equal(takeAll(queue, 4), "xyxy");
+    queue.clear();
+    assert.equal(queue.take(), null);
+  });
+
+  test("every change is told once", () => {
+    for (const change of [
+      () => queue.add(track("e")),
+      () => queue.addNext(track("f")),
+      () => queue.move(0, 1),
+      () => queue.remove(0),
+      () => queue.take(),
+      () => queue.toggleShuffle(),
+      () => queue.cycleRepeat(),
+      () => queue.clear(),
+      () => queue.restore(),
+    ]) {
+      const before = changes;
+      change();
+      assert.equal(changes, before + 1, String(change));
+    }
+  });
+
+  test("it holds at most MAX_QUEUED_TRACKS; further ones are left out, wherever they were to go", () => {
+    const many = Array.from({ length: MAX_QUEUED_TRACKS - 5 }, (_, number) => track(`n${number}`));
+    queue.add(...many);
+    assert.equal(queue.items.length, MAX_QUEUED_TRACKS - 1);
+    queue.addNext(track("x"), track("y"));
+    assert.deepEqual([queue.items[0].id, queue.items[1].id], ["x", "a"]);
+    queue.add(track("z"));
+    queue.addNext(track("z"));
+    assert.equal(queue.items.length, MAX_QUEUED_TRACKS);
+    queue.replaceAll([...many, ...many]);
+    assert.equal(queue.items.length, MAX_QUEUED_TRACKS);
+  });
+});
+
+describe("repeat", () => {
+  test("goes from off to all to one and back to off", () => {
+    const queue = new Queue();
+    const turns = Array.from({ length: 4 }, () => {
+      queue.cycleRepeat();
+      return queue.repeat;
+    });
+    assert.deepEqual(turns, ["all", "one", "off", "all"]);
+  });
+
+  test("all starts over with what was played, in its order", () => {
+    const queue = new Queue();
+    queue.add(...tracks("a", "b"));
+    queue.repeat = "all";
+    assert.equal(takeAll(queue, 5), "ababa");
+  });
+
+  test("all brings back what was chosen out of order after the rest", () => {
+    const queue = new Queue();
+    queue.add(...tracks("a", "b", "c"));
+    queue.repeat = "all";
+    assert.equal(queue.take(2)?.id, "c");
+    assert.equal(takeAll(queue, 5), "abcab");
+  });
+
+  test("all over an empty queue gives nothing", () => {
+    const queue = new Queue();
+    queue.repeat = "all";
+    assert.equal(queue.take(), null);
+  });
+
+  test("off and one do not start over", () => {
+    for (const repeat of ["off", "one"]) {
+      const queue = new Queue();
+      queue.add(...tracks("a"));
+      queue.repeat = repeat;
+      assert.equal(takeAll(queue, 2), "a-");
+    }
+  });
+});
+
+describe("shuffle", () => {
+  test("takes any track, each once", () => {
+    const queue = new Queue(() => {}, cycle(0.99, 0.5, 0.1, 0.7));
+    queue.add(...tracks("a", "b", "c", "d"));
+    queue.toggleShuffle();
+    assert.equal(takeAll(queue, 5), "dbac-");
+  });
+
+  test("leaves the shown order, and a chosen position counts", () => {
+    const queue = new Queue(() => {}, cycle(0.99));
+    queue.add(...tracks("a", "b", "c"));
+    queue.toggleShuffle();
+    assert.equal(ids(queue), "abc");
+    assert.equal(queue.take(0)?.id, "a");
+  });
+});
+
+describe("state", () => {
+  test("survives JSON, and a restored queue goes on as the first would", () => {
+    const queue = new Queue();
+    queue.add(...tracks("a", "b", "c"));
+    queue.repeat = "all";
+    queue.take();
+    const restored = new Queue();
+    restored.restore(JSON.parse(JSON.stringify(queue.state())));
+    assert.deepEqual(restored.state(), queue.state());
+    assert.equal(takeAll(restored, 5), "bcabc");
+  });
+
+  test("of another listener, or of nobody, is empty with all modes off", () => {
+    const queue = new Queue();
+    queue.restore({ items: tracks("a"), shuffle: true, repeat: "one" });
+    queue.restore();
+    assert.deepEqual(queue.state(), { items: [], played: [], shuffle: false, repeat: "off" });
+  });
+});

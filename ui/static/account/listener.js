@@ -1,0 +1,135 @@
+// Who is listening: the button at the top and its dialog. The server decides, by the session's cookie.
+
+import { get, post } from "../api.js";
+import { createDialog, findAll, required, requiredInput } from "../page/dom.js";
+
+/**
+ * The session as the server tells it.
+ * @typedef {object} Session
+ * @property {string | null} user_id null: nobody was chosen
+ * @property {boolean} [is_guest]
+ * @property {boolean} [has_account]
+ * @property {boolean} [operator] whether the page of the service is open to the listener
+ * @property {boolean} open_names whether a name without an account needs no password
+ * @property {boolean} sign_up
+ * @property {boolean} guests
+ */
+
+const CHOOSE = "Choose listener";
+
+/** @type {Session} */
+let session = { user_id: null, open_names: true, sign_up: true, guests: true };
+let isKnown = false;
+/** @type {(name: string | null, before: string | null) => void} */
+let onChange = () => {};
+
+/** The listener's name, null where nobody was chosen; undefined until the server has told it. */
+export const currentListener = () => (isKnown ? session.user_id : undefined);
+
+/** The listener's name, null where nobody was chosen or it is not known yet. */
+export const listenerId = () => session.user_id;
+
+/** @param {typeof onChange} callback called when another listener has come */
+export function onListenerChange(callback) {
+  onChange = callback;
+}
+
+/** Asks the server who is listening. */
+export async function loadListener() {
+  /** @type {import("../api.js").Answer<Session>} */
+  const answer = await get("/listener");
+  if (answer.ok) update(answer);
+}
+
+/** @param {string | null | undefined} name as the server has told it along with another answer; undefined: it has not */
+export function setListener(name) {
+  if (name === undefined || name === session.user_id) return;
+  update({ ...session, user_id: name, is_guest: name?.startsWith("guest-") ?? false, has_account: false });
+}
+
+/** Whether somebody has said who is listening; if not, opens the dialog. */
+export function requireListener() {
+  if (session.user_id) return true;
+  openListenerDialog("Choose who is listening to get recommendations based on your likes and skips.");
+  return false;
+}
+
+/** @param {Session} changed */
+function update(changed) {
+  const before = session.user_id;
+  session = changed;
+  isKnown = true;
+  const button = required("#listener");
+  const { user_id: name, is_guest: isGuest } = session;
+  button.textContent = name === null ? CHOOSE : isGuest ? "Guest" : name;
+  const label = `${isGuest ? "A guest" : name} is listening. Change listener`;
+  button.setAttribute("aria-label", name ? label : "Choose who is listening");
+  for (const link of findAll("#nav [data-operator]")) link.hidden = session.operator === false;
+  if (name !== before) onChange(name, before);
+}
+
+// ---- the dialog
+
+export function createListenerDialog() {
+  const dialog = createDialog(
+    "listener-dialog",
+    "listener-head",
+    `<form method="dialog">
+      <h2 id="listener-head">Who is listening?</h2><p id="listener-why"></p>
+      <label for="listener-name">Name</label>
+      <input id="listener-name" name="name" maxlength="128" autocomplete="username" spellcheck="false" required>
+      <label for="listener-password">Password <small id="password-note"></small></label>
+      <input id="listener-password" name="password" type="password" maxlength="256" autocomplete="current-password">
+      <p id="listener-error" role="alert"></p>
+      <div class="choices"><button type="button" id="listener-guest" class="quiet">Continue as guest</button>
+      <button type="button" id="listener-leave" class="quiet">Sign out</button><span class="gap"></span>
+      <button type="button" class="quiet" data-close>Cancel</button>
+      <button type="button" id="listener-new" class="quiet">Create account</button>
+      <button type="submit" id="listener-ok" class="primary">Sign in</button></div></form>`,
+  );
+  required("#listener-guest").addEventListener("click", () => signIn({ guest: true }));
+  required("#listener-leave").addEventListener("click", () => signIn({ name: null }));
+  required("#listener-new").addEventListener("click", () => signIn({ ...typed(), create: true }));
+  dialog.addEventListener("submit", (event) => {
+    event.preventDefault();
+    signIn(typed());
+  });
+}
+
+/** @param {string} [reason] */
+export function openListenerDialog(reason) {
+  const { user_id: name, is_guest: isGuest } = session;
+  required("#listener-why").textContent =
+    reason ?? "Each listener gets recommendations based on what they play, skip and like.";
+  required("#listener-error").textContent = "";
+  required("#password-note").textContent = session.open_names ? "(only if the name has one)" : "";
+  required("#listener-guest").hidden = !session.guests;
+  required("#listener-new").hidden = !session.sign_up;
+  required("#listener-leave").hidden = !name;
+  requiredInput("#listener-name").value = isGuest ? "" : (name ?? "");
+  const dialog = required("#listener-dialog", HTMLDialogElement);
+  if (!dialog.open) dialog.showModal();
+  requiredInput("#listener-name").select();
+}
+
+const typed = () => ({
+  name: requiredInput("#listener-name").value,
+  password: requiredInput("#listener-password").value,
+});
+
+/** @param {{ name?: string | null, password?: string, guest?: boolean, create?: boolean }} request name null: sign out */
+async function signIn(request) {
+  /** @type {import("../api.js").Answer<Session>} */
+  const answer = await post("/listener", request);
+  const error = required("#listener-error");
+  if (!answer.ok) {
+    const isPerhapsNew = answer.status === 401 && request.password && session.sign_up;
+    const hint = isPerhapsNew ? " New here? “Create account” registers this name and password." : "";
+    error.textContent = answer.error + hint;
+    return;
+  }
+  error.textContent = "";
+  requiredInput("#listener-password").value = "";
+  required("#listener-dialog", HTMLDialogElement).close();
+  update(answer);
+}

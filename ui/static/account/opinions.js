@@ -1,0 +1,166 @@
+// The listener's opinions: likes, dislikes, wishes for more or less, muted names, adventure. Each change is sent as an
+// event; the server's answer counts, and until it comes the page shows what was changed here. Pure logic.
+
+/** @typedef {"like" | "dislike" | "more" | "less"} OpinionWord */
+/** @typedef {{ id: string, title: string }} OpinionTrack */
+
+/**
+ * What the server knows. Opinions stand by track id, as words with a blank between them: "like more".
+ * @typedef {object} ServerOpinions
+ * @property {Record<string, string>} [opinions] missing: unchanged since the last answer
+ * @property {string[]} [muted] "artist:Bach", "genre:Polka"
+ * @property {number} [adventure] from 0, familiar, to 1, adventurous
+ */
+
+/**
+ * @typedef {object} OpinionsOptions
+ * @property {(event: object) => void} send
+ * @property {(message: string, undo: () => void) => void} announce
+ * @property {() => void} onChange
+ */
+
+/** @type {Record<OpinionWord, "verdict" | "wish">} a track has at most one opinion of each kind */
+const KINDS = { like: "verdict", dislike: "verdict", more: "wish", less: "wish" };
+const PHRASES = { like: "Liked", dislike: "Disliked", more: "More like", less: "Less like" };
+const BALANCED = 0.5;
+
+export class Opinions {
+  /** @type {Record<string, string>} by track id, from the server */
+  #confirmed = {};
+  /** @type {Map<string, OpinionWord[]>} by track id, sent and not yet confirmed */
+  #pending = new Map();
+  /** @type {string[]} */
+  muted = [];
+  adventure = BALANCED;
+
+  /** @param {OpinionsOptions} options */
+  constructor({ send, announce, onChange }) {
+    this.send = send;
+    this.announce = announce;
+    this.onChange = onChange;
+  }
+
+  /**
+   * @param {string} trackId
+   * @param {OpinionWord} word
+   */
+  has(trackId, word) {
+    return this.#words(trackId).includes(word);
+  }
+
+  /** @param {string} target "artist:Bach" */
+  isMuted(target) {
+    return this.muted.includes(target);
+  }
+
+  /** @param {ServerOpinions} answer */
+  update({ opinions, muted = [], adventure = BALANCED }) {
+    if (opinions === undefined) return;
+    this.#confirmed = opinions;
+    for (const [trackId, words] of this.#pending) {
+      if (isSameSet(split(opinions[trackId]), words)) this.#pending.delete(trackId);
+    }
+    this.muted = muted;
+    this.adventure = adventure;
+    this.onChange();
+  }
+
+  /** Another listener has come. */
+  clear() {
+    this.#confirmed = {};
+    this.#pending.clear();
+    this.muted = [];
+    this.adventure = BALANCED;
+    this.onChange();
+  }
+
+  /**
+   * Sets an opinion in place of one of the same kind; one that is set already is removed.
+   * @param {OpinionWord} word
+   * @param {OpinionTrack} track
+   * @param {object} context fields of the event: position, source and the like
+   * @returns {boolean} whether it is set now
+   */
+  toggle(word, track, context) {
+    const before = this.#words(track.id);
+    const others = before.filter((other) => KINDS[other] !== KINDS[word]);
+    if (before.includes(word)) {
+      this.#change(track, before, others, context);
+      return false;
+    }
+    this.#change(track, before, [...others, word], context);
+    const undo = () => this.#change(track, this.#words(track.id), before, context);
+    this.announce(`${PHRASES[word]} “${track.title}”.`, undo);
+    return true;
+  }
+
+  /**
+   * @param {string} target "artist:Bach"
+   * @param {boolean} [isToMute]
+   */
+  mute(target, isToMute = true) {
+    if (isToMute === this.isMuted(target)) return;
+    this.send({ action: isToMute ? "mute" : "unmute", target });
+    this.muted = isToMute ? [...this.muted, target] : this.muted.filter((other) => other !== target);
+    this.onChange();
+    this.announce(`${nameOf(target)} ${isToMute ? "muted" : "unmuted"}.`, () => this.mute(target, !isToMute));
+  }
+
+  /** @param {number} value from 0, familiar, to 1, adventurous */
+  setAdventure(value) {
+    const before = this.adventure;
+    if (value === before) return;
+    this.adventure = value;
+    this.send({ action: "adventure", target: value.toFixed(2) });
+    this.onChange();
+    const direction = value > before ? "adventurous" : "familiar";
+    this.announce(`Recommendations become more ${direction}.`, () => this.setAdventure(before));
+  }
+
+  /**
+   * Sends the events that lead from one set of opinions to another.
+   * @param {OpinionTrack} track
+   * @param {OpinionWord[]} before
+   * @param {OpinionWord[]} after
+   * @param {object} context
+   */
+  #change(track, before, after, context) {
+    for (const action of actionsBetween(before, after)) this.send({ track_id: track.id, action, ...context });
+    this.#pending.set(track.id, after);
+    this.onChange();
+  }
+
+  /** @param {string} trackId */
+  #words(trackId) {
+    return this.#pending.get(trackId) ?? split(this.#confirmed[trackId]);
+  }
+}
+
+/**
+ * The actions that lead from one set of opinions to another. "unlike" removes a verdict; "neutral" is the only action
+ * that removes a wish, and it removes the verdict too, so what stays is sent again.
+ * @param {OpinionWord[]} before
+ * @param {OpinionWord[]} after
+ */
+export function actionsBetween(before, after) {
+  const isRemoved = (/** @type {"verdict" | "wish"} */ kind) =>
+    before.some((word) => KINDS[word] === kind) && !after.some((word) => KINDS[word] === kind);
+  if (isRemoved("wish")) return ["neutral", ...after];
+  const added = after.filter((word) => !before.includes(word));
+  return isRemoved("verdict") ? ["unlike", ...added] : added;
+}
+
+/** @param {string} target "Bach" for "artist:Bach" */
+export const nameOf = (target) => target.slice(target.indexOf(":") + 1);
+
+/**
+ * @param {string | undefined} words
+ * @returns {OpinionWord[]}
+ */
+const split = (words) => /** @type {OpinionWord[]} */ ((words ?? "").split(" ").filter(Boolean));
+
+/**
+ * @param {string[]} a
+ * @param {string[]} b
+ */
+const isSameSet = (a, b) => a.length === b.length && a.every((word) => b.includes(word));

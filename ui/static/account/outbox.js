@@ -1,0 +1,81 @@
+// Listening events on their way to the server: sent one at a time, in order, queued while the server is unavailable.
+// Each event keeps its listener: it waits until they are back rather than go out under another name. Pure logic.
+
+/** @typedef {import("../api.js").Success | import("../api.js").Failure} SendResult */
+/** @typedef {{ event: Record<string, unknown>, queuedAt: number }} QueuedEvent */
+
+/**
+ * @typedef {object} OutboxOptions
+ * @property {(event: object) => Promise<SendResult>} post
+ * @property {() => string | null | undefined} listener null: nobody was chosen; undefined: not known yet
+ * @property {(result: SendResult) => void} onResult called after each answer
+ * @property {() => string} id makes the event's id, so that a repeated one is recognised
+ * @property {() => number} [now] milliseconds since 1970
+ * @property {(milliseconds: number) => Promise<void>} [wait]
+ */
+
+export const MAX_QUEUED_EVENTS = 1000;
+export const RETRY_MS = 2000;
+const LATE_AFTER_MS = 2000; // a later event carries its time; else the server's clock tells it
+
+export class Outbox {
+  /** @type {QueuedEvent[]} */
+  #queue = [];
+  #isSending = false;
+
+  /** @param {OutboxOptions} options */
+  constructor({ post, listener, onResult, id, now = Date.now, wait = sleep }) {
+    this.post = post;
+    this.listener = listener;
+    this.onResult = onResult;
+    this.id = id;
+    this.now = now;
+    this.wait = wait;
+  }
+
+  /** @param {object} event queued and sent; dropped where the queue is full */
+  send(event) {
+    const listener = this.listener();
+    const owner = listener === undefined ? {} : { listener };
+    const queued = { event: { event_id: this.id(), ...owner, ...event }, queuedAt: this.now() };
+    if (this.#queue.length < MAX_QUEUED_EVENTS) this.#queue.push(queued);
+    return this.flush();
+  }
+
+  /** Sends what may go out now; what fails for a reason that passes is repeated. */
+  async flush() {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    for (let next = this.#next(); next; next = this.#next()) {
+      const isLate = this.now() - next.queuedAt > LATE_AFTER_MS;
+      const time = isLate ? { occurred_at: new Date(next.queuedAt).toISOString() } : {};
+      const result = await this.post({ ...next.event, ...time });
+      const isToRepeat = result.status === 0 || result.status === 409 || result.status >= 500;
+      if (!isToRepeat) this.#queue = this.#queue.filter((queued) => queued !== next);
+      this.onResult(result);
+      if (isToRepeat) await this.wait(RETRY_MS);
+    }
+    this.#isSending = false;
+  }
+
+  /** The first event of the current listener, or of one who was not known yet. */
+  #next() {
+    const listener = this.listener() ?? null;
+    // Events without a listener are never attributed to one who comes later.
+    if (listener !== null) this.#queue = this.#queue.filter(({ event }) => event.listener !== null);
+    return this.#queue.find(({ event }) => event.listener === undefined || event.listener === listener);
+  }
+}
+
+/** @param {number} milliseconds */
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A random UUID. crypto.randomUUID exists on HTTPS and localhost only; the player may be served to a home network. */
+export function uuid() {
+  if ("randomUUID" in crypto) return crypto.randomUUID();
+  const bytes = /** @type {Crypto} */ (crypto).getRandomValues(new Uint8Array(16));
+  bytes.set([(Number(bytes[6]) & 0x0f) | 0x40], 6);
+  bytes.set([(Number(bytes[8]) & 0x3f) | 0x80], 8);
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

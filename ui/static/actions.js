@@ -1,0 +1,196 @@
+// What the page's buttons do. A button names its action in data-action, and what it is about in other data attributes.
+
+import { pathTo } from "./address.js";
+import { get } from "./api.js";
+import { openDeleteDataDialog } from "./account/delete-data.js";
+import { listenerId, loadListener, openListenerDialog, requireListener } from "./account/listener.js";
+import { confirmDeletePlaylist, openPlaylistDialog } from "./account/playlists.js";
+import { clearSearch } from "./discover/search.js";
+import { rememberPathStart } from "./discover/song-path.js";
+import { toggleRecording } from "./discover/sound-search.js";
+import { zoomMap } from "./discover/taste-map.js";
+import { showWhy } from "./discover/why.js";
+import { find, findAll, parseHtml, required } from "./page/dom.js";
+import { openMenu } from "./page/menu.js";
+import { toast } from "./page/messages.js";
+import { switchTheme } from "./page/theme.js";
+import { showPage } from "./router.js";
+import { firstCard, trackOf } from "./track.js";
+import { trackMenu } from "./track-menu.js";
+
+/** @typedef {import("./track.js").Track} Track */
+/** @typedef {import("./api.js").Answer<import("./api.js").Html>} HtmlAnswer */
+/** @typedef {import("./account/opinions.js").OpinionWord} OpinionWord */
+
+export class Actions {
+  /**
+   * @param {import("./playback/player.js").Player} player
+   * @param {import("./account/opinions.js").Opinions} opinions
+   * @param {() => void} onCards called when an action put cards into the page
+   */
+  constructor(player, opinions, onCards) {
+    this.player = player;
+    this.opinions = opinions;
+    /** @type {Record<string, (button: HTMLElement) => unknown>} by data-action */
+    this.byName = {
+      play: (button) => this.playCard(cardOf(button)),
+      like: (button) => this.toggleOpinion("like", trackOf(cardOf(button))),
+      dislike: (button) => this.toggleOpinion("dislike", trackOf(cardOf(button))),
+      similar: (button) => showSimilar(cardOf(button).dataset.trackId ?? ""),
+      menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
+      why: (button) => showWhy(cardOf(button).dataset.trackId ?? ""),
+      "close-similar": () => showSimilar(""),
+      listener: () => openListenerDialog(),
+      theme: () => {
+        switchTheme();
+        player.waveform.draw();
+      },
+      resume: ({ dataset }) => this.#resume(dataset.trackId ?? "", Number(dataset.positionMs)),
+      radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? ""),
+      "path-from": ({ dataset }) => startPath(dataset.trackId ?? "", dataset.title ?? ""),
+      "play-page": () => this.playCard(required("#view .single .card")),
+      "play-all": (button) => player.playAll(tracksIn(button.closest("section, article"))),
+      "play-path": () => player.playAll(tracksIn(find("#path-found"))),
+      "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
+      unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
+      "new-playlist": () => openPlaylistDialog([]),
+      "drop-playlist": ({ dataset }) => confirmDeletePlaylist(dataset.playlist ?? "", dataset.name ?? ""),
+      forget: () => openDeleteDataDialog(loadListener),
+      record: () => toggleRecording(onCards),
+      "map-in": () => zoomMap("in"),
+      "map-out": () => zoomMap("out"),
+      "map-all": () => zoomMap("all"),
+    };
+  }
+
+  wire() {
+    document.addEventListener("click", ({ target }) => {
+      const button = target instanceof Element ? target.closest("[data-action]") : null;
+      if (button instanceof HTMLElement) this.byName[button.dataset.action ?? ""]?.(button);
+    });
+    addEventListener("hashchange", () => showSimilar(""));
+  }
+
+  /** @param {HTMLElement} card */
+  playCard(card) {
+    this.player.play(trackOf(card));
+    if (!listenerId()) toast("Choose a listener above to get your own recommendations.");
+  }
+
+  /**
+   * A button of the player's bar.
+   * @param {"like" | "dislike" | "similar" | "menu"} action
+   * @param {Track} track
+   * @param {HTMLElement} button
+   */
+  onBarButton(action, track, button) {
+    if (action === "similar") showSimilar(track.id);
+    else if (action === "menu") this.openTrackMenu(button, track);
+    else this.toggleOpinion(action, track);
+  }
+
+  /**
+   * Sets or removes an opinion. A dislike of the current track plays the next one.
+   * @param {OpinionWord} word
+   * @param {Track} track
+   */
+  toggleOpinion(word, track) {
+    if (!requireListener()) return;
+    const { player } = this;
+    const isCurrent = player.track?.id === track.id;
+    const durationMs = isCurrent ? player.durationMs : track.durationMs;
+    const isSet = this.opinions.toggle(word, track, {
+      ...(isCurrent && { position_ms: player.positionMs }),
+      ...(durationMs && { duration_ms: durationMs }),
+      source: track.source,
+      ...(track.modelVersion && { model_version: track.modelVersion }),
+    });
+    if (word === "dislike" && isSet && isCurrent) player.next();
+  }
+
+  /**
+   * @param {HTMLElement} button
+   * @param {Track} track
+   */
+  openTrackMenu(button, track) {
+    const items = trackMenu(track, {
+      queue: this.player.queue,
+      opinions: this.opinions,
+      toggleOpinion: (word, about) => this.toggleOpinion(word, about),
+      startRadio: (seed, id) => this.#startRadio(seed, id),
+      startPath,
+      navigate,
+    });
+    openMenu(button, items);
+  }
+
+  /**
+   * @param {string} seed "track" or "artist"
+   * @param {string} value the track's id or the artist's name
+   */
+  async #startRadio(seed, value) {
+    /** @type {HtmlAnswer} */
+    const answer = await get(`/radio?${seed}=${encodeURIComponent(value)}`);
+    if (answer.ok) this.player.playAll(tracksIn(parseHtml(answer.html)));
+    else toast(answer.error);
+  }
+
+  /**
+   * Continues a track where the listener stopped.
+   * @param {string} trackId
+   * @param {number} positionMs
+   */
+  async #resume(trackId, positionMs) {
+    /** @type {HtmlAnswer} */
+    const answer = await get(pathTo("card", trackId));
+    if (!answer.ok) return toast(answer.error);
+    this.player.load({ ...trackOf(firstCard(parseHtml(answer.html))), source: "history" }, positionMs, true);
+  }
+}
+
+/**
+ * The card that a button is on.
+ * @param {HTMLElement} button
+ */
+function cardOf(button) {
+  const card = button.closest(".card");
+  if (card instanceof HTMLElement) return card;
+  throw new Error(`the button “${button.dataset.action}” is on no card`);
+}
+
+/** @param {ParentNode | null} part */
+const tracksIn = (part) => (part ? findAll(".card", part).map(trackOf) : []);
+
+/**
+ * Opens a page, also the one behind the results of a search.
+ * @param {string} address
+ */
+function navigate(address) {
+  clearSearch();
+  location.hash = address;
+}
+
+/**
+ * @param {string} id
+ * @param {string} title
+ */
+function startPath(id, title) {
+  rememberPathStart(id, title);
+  if (location.hash === "#/sound") showPage({ isRefresh: true });
+  else navigate("#/sound");
+}
+
+/**
+ * Shows the tracks similar to one; Gradio answers when the id in its hidden field changes.
+ * @param {string} trackId empty: closes them
+ */
+function showSimilar(trackId) {
+  const field = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (required("#similar-to :is(textarea, input)"));
+  if (field.value !== trackId) {
+    field.value = trackId;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  if (!trackId) return;
+  clearSearch();
+  required("#similar").scrollIntoView({ behavior: "auto", block: "start" });
+}

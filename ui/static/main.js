@@ -1,0 +1,166 @@
+// The page's entry: makes the player, "For you", the other pages and the listener, and connects them.
+
+import { createDeleteDataDialog } from "./account/delete-data.js";
+import {
+  createListenerDialog,
+  currentListener,
+  listenerId,
+  loadListener,
+  onListenerChange,
+  requireListener,
+  setListener,
+} from "./account/listener.js";
+import { Opinions } from "./account/opinions.js";
+import { Outbox, uuid } from "./account/outbox.js";
+import { createPlaylistDialogs } from "./account/playlists.js";
+import { showSteering, wireSteering } from "./account/steering.js";
+import { Actions } from "./actions.js";
+import { post } from "./api.js";
+import { onForYouNews, pollFaster, refresh, reload } from "./discover/for-you.js";
+import { focusSearch, wireSearch } from "./discover/search.js";
+import { wireSongPath } from "./discover/song-path.js";
+import { wireSoundSearch } from "./discover/sound-search.js";
+import { showTasteMap } from "./discover/taste-map.js";
+import { createWhyDialog } from "./discover/why.js";
+import { markCards } from "./page/cards.js";
+import { find, findAll, required } from "./page/dom.js";
+import { wireKeyboard } from "./page/keyboard.js";
+import { wireMenu } from "./page/menu.js";
+import { createToast, toast } from "./page/messages.js";
+import { restoreTheme } from "./page/theme.js";
+import { Player } from "./playback/player.js";
+import { QueuePanel } from "./playback/queue-panel.js";
+import { Queue } from "./playback/queue.js";
+import { restorePlayback, savePlayback } from "./playback/saved-playback.js";
+import { nextTrack, upNext } from "./playback/up-next.js";
+import { onPageShown, showHome, showPage, wireRouter } from "./router.js";
+import { trackOf } from "./track.js";
+
+const RENDERED_BY_GRADIO = ["#for-you", "#search", "#listener", "#notice", "#view", "#nav"];
+
+function start() {
+  createToast();
+  createListenerDialog();
+  createPlaylistDialogs();
+  createWhyDialog();
+  createDeleteDataDialog();
+
+  const outbox = new Outbox({ post: (event) => post("/events", event), listener: currentListener, onResult, id: uuid });
+  const send = (/** @type {object} */ event) => outbox.send(event);
+  const opinions = new Opinions({ send, announce: toast, onChange: showOpinions });
+  const queue = new Queue(onQueueChange);
+  const player = new Player({
+    completeShare: Number(required("#for-you").dataset.completeShare),
+    queue,
+    nextForYou: () => nextTrack(forYouTracks(), player.startedIds, queue),
+    send,
+    onButton: (...button) => actions.onBarButton(...button),
+    onChange: onPlaybackChange,
+  });
+  const panel = new QueuePanel(player, () => upNext(forYouTracks(), player.startedIds));
+  const actions = new Actions(player, opinions, mark);
+
+  /** The tracks of "For you" that may follow. */
+  function forYouTracks() {
+    const queuedIds = queue.items.map((track) => track.id);
+    return findAll("#for-you .card")
+      .map(trackOf)
+      .filter(({ id }) => id !== player.track?.id && !opinions.has(id, "dislike") && !queuedIds.includes(id));
+  }
+
+  function mark() {
+    const { track, isPlaying } = player;
+    markCards({ currentId: track?.id ?? null, isPlaying, has: (id, word) => opinions.has(id, word) });
+  }
+
+  function showOpinions() {
+    mark();
+    showSteering(opinions);
+  }
+
+  function onQueueChange() {
+    player.showModes();
+    panel.show();
+    savePlayback(listenerId(), player);
+  }
+
+  function onPlaybackChange() {
+    mark();
+    panel.show();
+    savePlayback(listenerId(), player);
+  }
+
+  /** @param {import("./account/outbox.js").SendResult} result */
+  function onResult(result) {
+    if (result.ok) pollFaster();
+    else if (result.status === 401) setListener(null);
+    else if (result.status === 409) refresh(); // it tells who is listening now
+    else if (result.status !== 0) toast(result.error);
+  }
+
+  onForYouNews((news) => {
+    if (news.ok) {
+      if (!news.away) opinions.update(news);
+      setListener(news.listener);
+    }
+    mark();
+    panel.show();
+  });
+
+  onPageShown((kind) => {
+    if (kind === "map") showTasteMap((card) => actions.playCard(card));
+    if (kind === "sound") {
+      wireSoundSearch(mark);
+      wireSongPath(mark);
+    }
+    mark();
+  });
+
+  onListenerChange((name, before) => {
+    opinions.clear();
+    if (before !== null) {
+      player.stopAttributing();
+      queue.restore();
+    }
+    if (player.track && before === null) player.attributePlayback();
+    else restorePlayback(name, player);
+    reload();
+    outbox.flush();
+    if (location.hash.length > "#/".length) showPage();
+    else showHome();
+  });
+
+  restoreTheme();
+  wireSteering(opinions, requireListener);
+  wireMenu();
+  wireSearch();
+  wireKeyboard({
+    playPause: () => player.toggle(),
+    next: () => player.next(),
+    previous: () => player.previous(),
+    search: focusSearch,
+  });
+  actions.wire();
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  const redraws = new MutationObserver(mark); // Gradio's own
+  for (const section of findAll("#results, #similar")) redraws.observe(section, { childList: true, subtree: true });
+  wireRouter();
+  loadListener().then(() => {
+    if (!listenerId()) restorePlayback(null, player);
+  });
+  refresh();
+  Object.assign(window, { overtone: { player, queue, outbox, refresh } }); // for tests and bench/player.py
+}
+
+/** Gradio may render the page before or after this script is loaded. */
+const isRendered = () => RENDERED_BY_GRADIO.every((selector) => find(selector));
+
+if (isRendered()) start();
+else {
+  const rendering = new MutationObserver(() => {
+    if (!isRendered()) return;
+    rendering.disconnect();
+    start();
+  });
+  rendering.observe(document.documentElement, { childList: true, subtree: true });
+}

@@ -1,0 +1,47 @@
+// Marks on the cards and the bar: which track plays, which are liked.
+
+import { find, findAll, required } from "./dom.js";
+
+/**
+ * @typedef {object} Marks
+ * @property {string | null} currentId
+ * @property {boolean} isPlaying
+ * @property {(trackId: string, opinion: import("../account/opinions.js").OpinionWord) => boolean} has
+ */
+
+/**
+ * Marks all cards. Cheap to repeat: Gradio may redraw its cards at any time.
+ * @param {Marks} marks
+ */
+export function markCards({ currentId, isPlaying, has }) {
+  for (const card of findAll(".card")) {
+    const { trackId = "", title, artist } = card.dataset;
+    const isCurrent = trackId === currentId;
+    card.classList.toggle("is-current", isCurrent);
+    card.classList.toggle("is-playing", isCurrent && isPlaying);
+    card.dataset.wish = has(trackId, "more") ? "more" : has(trackId, "less") ? "less" : "";
+    const label = `${isCurrent && isPlaying ? "Pause" : "Play"} ${title} by ${artist}`;
+    setAttribute(required(".cover", HTMLElement, card), "aria-label", label);
+    setPressed(find("[data-action=like]", card), has(trackId, "like"));
+    setPressed(find("[data-action=dislike]", card), has(trackId, "dislike"));
+  }
+  if (currentId === null) return;
+  setPressed(find("#like-now"), has(currentId, "like"));
+  setPressed(find("#dislike-now"), has(currentId, "dislike"));
+}
+
+/**
+ * @param {HTMLElement | null} button
+ * @param {boolean} isPressed
+ */
+const setPressed = (button, isPressed) => button && setAttribute(button, "aria-pressed", String(isPressed));
+
+/**
+ * Sets only what changed: the observer that calls this would be called by it again.
+ * @param {HTMLElement} element
+ * @param {string} name
+ * @param {string} value
+ */
+function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}

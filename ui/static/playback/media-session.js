@@ -1,0 +1,54 @@
+// The system's media keys and controls, as far as the browser has them.
+
+/** @typedef {import("../track.js").Track} Track */
+
+const SEEK_STEP_S = 10; // where the system names none
+
+/** @param {import("./player.js").Player} player */
+export function wireMediaSession(player) {
+  const { audio } = player;
+  const seekTo = (/** @type {number} */ seconds) =>
+    (audio.currentTime = Math.max(0, Math.min(seconds, audio.duration || 0)));
+  /** @type {Partial<Record<MediaSessionAction, MediaSessionActionHandler>>} */
+  const handlers = {
+    play: () => audio.paused && player.toggle(),
+    pause: () => audio.pause(),
+    stop: () => audio.pause(),
+    nexttrack: () => player.next(),
+    previoustrack: () => player.previous(),
+    seekto: ({ seekTime }) => seekTo(seekTime ?? 0),
+    seekforward: ({ seekOffset }) => seekTo(audio.currentTime + (seekOffset || SEEK_STEP_S)),
+    seekbackward: ({ seekOffset }) => seekTo(audio.currentTime - (seekOffset || SEEK_STEP_S)),
+  };
+  for (const [action, handler] of Object.entries(handlers)) {
+    try {
+      navigator.mediaSession?.setActionHandler(/** @type {MediaSessionAction} */ (action), handler);
+    } catch {
+      // a browser that does not have this key
+    }
+  }
+}
+
+/**
+ * @param {Track} track
+ * @param {string} cover address of an SVG
+ */
+export function showMediaTrack({ title, artist }, cover) {
+  if (!navigator.mediaSession) return;
+  const artwork = [{ src: cover, type: "image/svg+xml" }];
+  navigator.mediaSession.metadata = new MediaMetadata({ title, artist, artwork });
+}
+
+/** @param {boolean} isPlaying */
+export function showMediaState(isPlaying) {
+  if (navigator.mediaSession) navigator.mediaSession.playbackState = isPlaying ? "playing" : "paused";
+}
+
+/**
+ * @param {number} share of the track, from 0 to 1: a position beyond the duration would be an error
+ * @param {number | null} durationMs
+ */
+export function showMediaPosition(share, durationMs) {
+  const duration = (durationMs ?? 0) / 1000;
+  if (duration > 0) navigator.mediaSession?.setPositionState?.({ duration, position: share * duration, playbackRate: 1 });
+}

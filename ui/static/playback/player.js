@@ -1,0 +1,299 @@
+// Playback: the one audio element, what follows it, and what is reported of it. The element stands outside of what
+// Gradio renders, so nothing redrawn stops the music.
+
+import { pathTo } from "../address.js";
+import { post } from "../api.js";
+import { toast } from "../page/messages.js";
+import { showTitle } from "../page/title.js";
+import { audioStatus, isUnavailable } from "./audio-status.js";
+import { Bar } from "./bar.js";
+import { wireMediaSession } from "./media-session.js";
+import { PlayReporter } from "./play-reporter.js";
+import { loadVolume, saveVolume } from "./saved-playback.js";
+import { Waveform } from "./waveform.js";
+
+/** @typedef {import("../track.js").Track} Track */
+
+const RESTART_AFTER_S = 3; // later in a track, "previous" goes to its beginning
+const HISTORY_TRACKS = 200;
+const SAVE_POSITION_MS = 10_000; // the server is told the position this often
+const MIN_SAVED_POSITION_MS = 1000;
+const RETRY_MS = 2000; // a server that does not answer is asked again after this long
+const SKIP_UNPLAYABLE_MS = 1200; // the message can be read meanwhile
+const MAX_UNPLAYABLE_TRACKS = 5; // after so many in a row, playback stops
+
+/**
+ * @typedef {object} PlayerOptions
+ * @property {number} completeShare share of a track from which it counts as complete, from 0 to 1
+ * @property {import("./queue.js").Queue} queue
+ * @property {() => Track | null} nextForYou the track that follows when the queue is empty
+ * @property {(event: object) => void} send sends a listening event
+ * @property {(action: "like" | "dislike" | "similar" | "menu", track: Track, button: HTMLElement) => void} onButton
+ * @property {() => void} onChange called when track, state or position changed
+ */
+
+export class Player {
+  /** @type {Track | null} */
+  track = null;
+  /** @type {Track[]} tracks that were heard, for "previous" */
+  #history = [];
+  /** @type {string[]} ids of the tracks before this one, heard or not */
+  #startedIds = [];
+  #unplayableInRow = 0;
+  #loads = 0; // counts loadings: an answer for an earlier one is ignored
+  #startMs = 0;
+  #isToPlay = false; // whether the listener wants sound, also while none comes
+  #wasReloaded = false;
+  #positionSavedAt = 0;
+
+  /** @param {PlayerOptions} options */
+  constructor({ completeShare, queue, nextForYou, send, onButton, onChange }) {
+    this.queue = queue;
+    this.nextForYou = nextForYou;
+    this.onChange = onChange;
+    this.reporter = new PlayReporter(completeShare, (action) => this.track && send(this.#event(action, this.track)));
+    this.bar = new Bar();
+    this.audio = this.bar.part("audio", HTMLAudioElement);
+    this.audio.volume = loadVolume();
+    this.waveform = new Waveform(this.bar.part("waveform", HTMLCanvasElement));
+    this.#wireBar(onButton);
+    this.#wireAudio();
+    wireMediaSession(this);
+    this.bar.showVolume(this.audio);
+    this.showModes();
+  }
+
+  get isPlaying() {
+    return this.track !== null && !this.audio.paused;
+  }
+
+  get positionMs() {
+    return Math.round(this.audio.currentTime * 1000) || 0;
+  }
+
+  get durationMs() {
+    const seconds = this.audio.duration;
+    return Number.isFinite(seconds) && seconds > 0 ? Math.round(seconds * 1000) : this.track?.durationMs || null;
+  }
+
+  /** Ids of the tracks that were started, the current one last. */
+  get startedIds() {
+    return this.track ? [...this.#startedIds, this.track.id] : this.#startedIds;
+  }
+
+  /** @param {Track} track started; where it is the current one, paused or resumed */
+  play(track) {
+    if (this.track?.id === track.id && !this.audio.ended) this.toggle();
+    else this.#start(track);
+  }
+
+  toggle() {
+    if (!this.track) this.next();
+    else if (this.audio.error) this.#load(this.track, this.positionMs || this.#startMs, true);
+    else if (this.audio.paused) this.audio.play().catch(() => {});
+    else this.audio.pause();
+  }
+
+  /** Plays the next track of the queue, else of "For you". */
+  next() {
+    const track = this.queue.take() ?? this.nextForYou();
+    if (track) this.#start(track);
+    else toast("Nothing to play next.");
+  }
+
+  previous() {
+    const track = this.audio.currentTime > RESTART_AFTER_S ? undefined : this.#history.pop();
+    if (track) this.#start(track, { isGoingBack: true });
+    else this.audio.currentTime = 0;
+  }
+
+  /** @param {number | null} position in the queue; null: the next track */
+  playQueued(position) {
+    const track = this.queue.take(position);
+    if (track) this.#start(track);
+  }
+
+  /** @param {Track[]} tracks the first is played now, the others become the queue; with shuffle any is first */
+  playAll(tracks) {
+    if (!tracks.length) return;
+    this.queue.replaceAll(tracks);
+    this.playQueued(this.queue.shuffle ? null : 0);
+  }
+
+  /**
+   * Puts a track in place at a position.
+   * @param {Track} track
+   * @param {number} positionMs
+   * @param {boolean} [isToPlay]
+   */
+  load(track, positionMs, isToPlay = false) {
+    this.#start(track, { isGoingBack: true, isToPlay, positionMs });
+  }
+
+  /** Another listener has come: stops attributing playback, and forgets what was played. */
+  stopAttributing() {
+    this.reporter.stopAttributing();
+    this.audio.pause();
+    this.#history = [];
+    this.#startedIds = [];
+  }
+
+  /** The first listener has come: what plays is theirs. */
+  attributePlayback() {
+    if (this.isPlaying) this.reporter.attribute();
+  }
+
+  showModes() {
+    this.bar.showModes(this.queue);
+  }
+
+  /**
+   * @param {Track} track
+   * @param {{ isGoingBack?: boolean, isToPlay?: boolean, positionMs?: number }} [options]
+   */
+  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0 } = {}) {
+    this.reporter.leave();
+    if (this.track && !isGoingBack) {
+      if (this.reporter.wasHeard) this.#history.push(this.track);
+      this.#startedIds.push(this.track.id);
+    }
+    if (this.#history.length > HISTORY_TRACKS) this.#history.shift();
+    if (this.#startedIds.length > HISTORY_TRACKS) this.#startedIds.shift();
+    this.track = track;
+    this.reporter.start();
+    this.#positionSavedAt = Date.now();
+    this.#wasReloaded = false;
+    this.waveform.load(track.id);
+    this.#load(track, positionMs, isToPlay);
+    this.bar.showTrack(track);
+    showTitle({ track: `${track.title} · ${track.artist}` });
+    this.#showTime();
+    this.onChange();
+  }
+
+  /**
+   * @param {Track} track
+   * @param {number} positionMs
+   * @param {boolean} isToPlay
+   */
+  #load(track, positionMs, isToPlay) {
+    this.#loads += 1;
+    this.#startMs = positionMs;
+    this.#isToPlay = isToPlay;
+    this.audio.src = pathTo("audio", track.id);
+    const seek = () => (this.audio.currentTime = positionMs / 1000);
+    if (positionMs) this.audio.addEventListener("loadedmetadata", seek, { once: true });
+    if (!isToPlay) return;
+    this.audio.play().catch((error) => {
+      // AbortError: another track was chosen meanwhile. Missing or broken files come as an "error" event.
+      if (error.name === "NotAllowedError") toast("Press Play to start playback.");
+    });
+  }
+
+  /**
+   * @param {string} action
+   * @param {Track} track
+   */
+  #event(action, { id, source, modelVersion }) {
+    return {
+      track_id: id,
+      action,
+      position_ms: this.positionMs,
+      duration_ms: this.durationMs,
+      source,
+      ...(modelVersion && { model_version: modelVersion }),
+    };
+  }
+
+  /** @param {PlayerOptions["onButton"]} onButton */
+  #wireBar(onButton) {
+    const { bar, audio, queue } = this;
+    bar.on("play-pause", "click", () => this.toggle());
+    bar.on("next", "click", () => this.next());
+    bar.on("previous", "click", () => this.previous());
+    bar.on("seek", "input", () => {
+      if (this.durationMs) audio.currentTime = (bar.seekShare * this.durationMs) / 1000;
+      this.#showTime();
+    });
+    bar.on("volume", "input", () => Object.assign(audio, { volume: bar.volume, muted: false }));
+    bar.on("mute", "click", () => (audio.muted = !audio.muted));
+    bar.on("shuffle", "click", () => queue.toggleShuffle());
+    bar.on("repeat", "click", () => queue.cycleRepeat());
+    for (const action of /** @type {const} */ (["like", "dislike", "similar", "menu"])) {
+      bar.on(`${action}-now`, "click", () => this.track && onButton(action, this.track, bar.part(`${action}-now`)));
+    }
+  }
+
+  #wireAudio() {
+    const { audio } = this;
+    audio.addEventListener("playing", () => {
+      this.#unplayableInRow = 0;
+      if (this.track) this.reporter.sound();
+    });
+    audio.addEventListener("timeupdate", () => {
+      this.reporter.progress(this.positionMs, this.durationMs);
+      if (Date.now() - this.#positionSavedAt > SAVE_POSITION_MS) this.#savePosition();
+      this.#showTime();
+    });
+    audio.addEventListener("ended", () => {
+      if (this.queue.repeat === "one" && this.track) this.#start(this.track, { isGoingBack: true });
+      else this.next();
+    });
+    audio.addEventListener("play", () => (this.#isToPlay = true));
+    audio.addEventListener("pause", () => {
+      if (audio.ended || audio.error) return;
+      this.#isToPlay = false;
+      this.#savePosition();
+    });
+    addEventListener("pagehide", () => this.#savePosition());
+    audio.addEventListener("error", () => this.#recover());
+    audio.addEventListener("volumechange", () => {
+      this.bar.showVolume(audio);
+      saveVolume(audio.volume);
+    });
+    for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
+    for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.#showTime());
+  }
+
+  /** Saves the position on the server, for "Continue listening" here or on another device. */
+  #savePosition() {
+    if (!this.track || !this.reporter.isAttributed || this.positionMs < MIN_SAVED_POSITION_MS) return;
+    this.#positionSavedAt = Date.now();
+    post("/place", { track_id: this.track.id, position_ms: this.positionMs, duration_ms: this.durationMs });
+    this.onChange();
+  }
+
+  /** No sound came. Waits while the server is unavailable; else tries once more, then skips the track. */
+  async #recover() {
+    if (!this.track || !this.audio.getAttribute("src")) return;
+    const [load, track] = [this.#loads, this.track];
+    const isCurrent = () => this.#loads === load;
+    let status = await audioStatus(track);
+    const message = `“${track.title}” is unavailable right now. Playback resumes automatically.`;
+    if (isCurrent() && isUnavailable(status)) toast(message);
+    while (isCurrent() && isUnavailable(status)) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      status = await audioStatus(track);
+      this.#wasReloaded = false;
+    }
+    if (!isCurrent()) return;
+    if (status === 200 && !this.#wasReloaded) {
+      this.#wasReloaded = true;
+      this.#load(track, this.positionMs || this.#startMs, this.#isToPlay);
+      return;
+    }
+    toast(`“${track.title}” cannot be played.`);
+    this.#unplayableInRow += 1;
+    if (this.#unplayableInRow < MAX_UNPLAYABLE_TRACKS) setTimeout(() => isCurrent() && this.next(), SKIP_UNPLAYABLE_MS);
+    this.#showState();
+  }
+
+  #showState() {
+    this.bar.showState(this.isPlaying);
+    this.onChange();
+  }
+
+  #showTime() {
+    this.waveform.showPosition(this.bar.showTime(this.positionMs, this.durationMs));
+  }
+}

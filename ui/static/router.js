@@ -1,0 +1,123 @@
+// The pages beside home, by the part of the address behind "#". The server makes their HTML; a page that is unavailable
+// says so and is loaded again until it is back.
+
+import { pathTo, segments } from "./address.js";
+import { get } from "./api.js";
+import { create, find, findAll, parseHtml, required } from "./page/dom.js";
+import { showTitle } from "./page/title.js";
+
+/** @typedef {import("./api.js").Answer<import("./api.js").Html>} HtmlAnswer */
+
+const RETRY_MS = 3000;
+const SERVICE_REFRESH_MS = 5000;
+const KINDS = ["track", "artist", "genre", "playlist", "you", "map", "sound", "status"];
+
+let shownPath = "";
+let pageTimer = 0;
+let homeTimer = 0;
+/** @type {(kind: string) => void} */
+let onShown = () => {};
+
+/** @param {typeof onShown} callback called after a page was put in place, with its kind: "home", "track", … */
+export function onPageShown(callback) {
+  onShown = callback;
+}
+
+export function wireRouter() {
+  addEventListener("hashchange", () => showPage());
+  showPage();
+}
+
+/**
+ * Shows the page of the address.
+ * @param {{ isRefresh?: boolean }} [options] isRefresh: the focus stays where it is
+ */
+export async function showPage({ isRefresh = false } = {}) {
+  clearTimeout(pageTimer);
+  const hash = location.hash;
+  const parts = segments(hash);
+  const kind = parts?.[0];
+  markCurrentLink(kind);
+  required("#home-view").hidden = kind !== "";
+  required("#view").hidden = kind === "";
+  if (kind === "") {
+    shownPath = "";
+    required("#view").replaceChildren();
+    showTitle({ page: "" });
+    return showHome();
+  }
+  if (!parts || !kind || !KINDS.includes(kind)) return showError("Page not found.");
+  const path = pathTo("view", ...parts);
+  /** @type {HtmlAnswer} */
+  const answer = await get(path);
+  if (location.hash !== hash) return; // another page was chosen meanwhile
+  if (!answer.ok) {
+    showError(answer.error);
+    if (isTemporary(answer)) pageTimer = setTimeout(() => showPage({ isRefresh: true }), RETRY_MS);
+    return;
+  }
+  const isNew = shownPath !== path;
+  shownPath = path;
+  replaceView(answer.html, isNew);
+  if (isNew && !isRefresh) focusHeading();
+  if (kind === "status") pageTimer = setTimeout(() => showPage({ isRefresh: true }), SERVICE_REFRESH_MS);
+  onShown(kind);
+}
+
+/** Shows the shelves around "For you". */
+export async function showHome() {
+  clearTimeout(homeTimer);
+  /** @type {HtmlAnswer} */
+  const answer = await get("/view/home");
+  if (!answer.ok) {
+    if (isTemporary(answer)) homeTimer = setTimeout(showHome, RETRY_MS);
+    return;
+  }
+  const shelves = parseHtml(answer.html);
+  const continueListening = find("#continue", shelves);
+  required("#home-top").replaceChildren(...(continueListening ? [continueListening] : []));
+  required("#home-more").replaceChildren(shelves);
+  onShown("home");
+}
+
+/** @param {{ status: number }} answer */
+const isTemporary = ({ status }) => status === 0 || status >= 500;
+
+/** @param {string | undefined} kind */
+function markCurrentLink(kind) {
+  for (const link of document.querySelectorAll("#nav a")) {
+    const isCurrent = link.getAttribute("href") === `#/${kind}`;
+    if (isCurrent) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+/**
+ * @param {string} html escaped by the server, see ui/page/rendering.py
+ * @param {boolean} isNew else the same page as before: details that are open stay open
+ */
+function replaceView(html, isNew) {
+  const openDetails = findAll("#view details[open]").map((details) => details.dataset.keep);
+  required("#view").replaceChildren(parseHtml(html));
+  if (!isNew) {
+    for (const details of findAll("#view details")) {
+      details.toggleAttribute("open", openDetails.includes(details.dataset.keep));
+    }
+  }
+  showTitle({ page: find("#view h2")?.textContent ?? "" });
+}
+
+function focusHeading() {
+  const heading = find("#view h2");
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+/** @param {string} message */
+function showError(message) {
+  showTitle({ page: "Error" });
+  required("#view").replaceChildren(create("p", { className: "problem", role: "alert" }, message));
+  shownPath = "";
+}

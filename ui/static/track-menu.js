@@ -1,0 +1,73 @@
+// The menu of a track: what can be done with it besides the buttons of its card.
+
+import { pathTo } from "./address.js";
+import { openPlaylistDialog, openPlaylistId, removeFromPlaylist } from "./account/playlists.js";
+import { requireListener } from "./account/listener.js";
+import { showWhy } from "./discover/why.js";
+import { find } from "./page/dom.js";
+import { toast } from "./page/messages.js";
+
+/** @typedef {import("./track.js").Track} Track */
+/** @typedef {import("./page/menu.js").MenuItem} MenuItem */
+
+/**
+ * What the menu needs of the rest of the page.
+ * @typedef {object} MenuContext
+ * @property {import("./playback/queue.js").Queue} queue
+ * @property {import("./account/opinions.js").Opinions} opinions
+ * @property {(word: "more" | "less", track: Track) => void} toggleOpinion
+ * @property {(seed: "track", id: string) => void} startRadio
+ * @property {(id: string, title: string) => void} startPath
+ * @property {(address: string) => void} navigate
+ */
+
+/**
+ * @param {Track} track
+ * @param {MenuContext} context
+ * @returns {MenuItem[]}
+ */
+export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, startPath, navigate }) {
+  const { id, title } = track;
+  const inOpenPlaylist = track.source === "playlist" && openPlaylistId() !== null;
+  const inOwnList = track.source === "for-you" && find("#for-you")?.dataset.personal === "true";
+  const playNext = () => {
+    queue.addNext(track);
+    toast(`“${title}” plays next.`);
+  };
+  const addToQueue = () => {
+    queue.add(track);
+    toast(`“${title}” added to the queue.`);
+  };
+  const opinion = (/** @type {"more" | "less"} */ word, /** @type {string} */ label) => ({
+    label,
+    action: () => toggleOpinion(word, track),
+    isChecked: opinions.has(id, word),
+  });
+  return [
+    { label: "Play next", action: playNext },
+    { label: "Add to queue", action: addToQueue },
+    { label: "Add to playlist …", action: () => requireListener() && openPlaylistDialog([track]) },
+    ...(inOpenPlaylist ? [{ label: "Remove from playlist", action: () => removeFromPlaylist(track) }] : []),
+    opinion("more", "More like this"),
+    opinion("less", "Less like this"),
+    ...(track.artistToMute ? [muteItem("artist", track.artistToMute, opinions)] : []),
+    ...(track.genreToMute ? [muteItem("genre", track.genreToMute, opinions)] : []),
+    { label: "Start radio", action: () => startRadio("track", id) },
+    { label: "Song path from this track …", action: () => startPath(id, `${title} · ${track.artist}`) },
+    ...(inOwnList ? [{ label: "Why this track", action: () => showWhy(id) }] : []),
+    { label: "Track details", action: () => navigate(`#${pathTo("track", id)}`) },
+  ];
+}
+
+/**
+ * @param {"artist" | "genre"} kind
+ * @param {string} name
+ * @param {import("./account/opinions.js").Opinions} opinions
+ * @returns {MenuItem}
+ */
+function muteItem(kind, name, opinions) {
+  const target = `${kind}:${name}`;
+  const isMuted = opinions.isMuted(target);
+  const label = `${isMuted ? "Unmute" : "Mute"} ${kind}: ${name}`;
+  return { label, action: () => requireListener() && opinions.mute(target, !isMuted) };
+}
