@@ -56,17 +56,20 @@ def run(
 
 
 def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | None:
-    """What `work` returns, given a Spark session that is stopped afterwards.
+    """What `work` returns, given a Spark session.
 
     name : of the application, as Spark's pages show it
+    A session that was started for this is stopped afterwards; one that ran before is its owner's, and goes on.
     """
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.appName(name).getOrCreate()
+    existing = SparkSession.getActiveSession()
+    spark = existing or SparkSession.builder.appName(name).getOrCreate()
     try:
         return work(spark)
     finally:
-        spark.stop()
+        if existing is None:
+            spark.stop()
 
 
 def failed(name: str, error: object, code: int) -> int:

@@ -61,6 +61,48 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
         run(raising(KeyError("x")))
 
 
+class FakeSpark:
+    """As much of SparkSession as `in_spark` uses."""
+
+    active: FakeSpark | None = None
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.builder = self
+
+    def appName(self, name: str) -> FakeSpark:  # noqa: N802
+        assert name == "made"
+        return self
+
+    def getOrCreate(self) -> FakeSpark:  # noqa: N802
+        return self
+
+    def getActiveSession(self) -> FakeSpark | None:  # noqa: N802
+        return self.active
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_a_session_of_the_jobs_own_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    spark = FakeSpark()
+    monkeypatch.setattr("pyspark.sql.SparkSession", spark)
+    assert job.in_spark("made", lambda session: f"{session is spark} {spark.stopped}") == "True False"
+    assert spark.stopped
+    spark.stopped = False
+    with pytest.raises(ValueError):
+        job.in_spark("made", raising(ValueError()))  # type: ignore[arg-type]
+    assert spark.stopped
+
+
+def test_a_session_that_runs_already_is_left_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    spark = FakeSpark()
+    spark.active = FakeSpark()
+    monkeypatch.setattr("pyspark.sql.SparkSession", spark)
+    assert job.in_spark("made", lambda session: str(session is spark.active)) == "True"
+    assert not spark.active.stopped and not spark.stopped
+
+
 @pytest.mark.parametrize("durable", [False, True])
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, durable: bool) -> None:
     target = tmp_path / "latest"

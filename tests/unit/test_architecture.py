@@ -1,0 +1,101 @@
+"""The house stays in order: who may import whom, no rings, small folders, and a table of contents in every package."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import grimp
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+LAYERS = ("conf", "batch", "streaming", "ui")
+"""Each may import itself and those before it."""
+PACKAGES = (*LAYERS, "local")
+MOST_FILES = 12
+FOLDERS = sorted(file.parent for package in PACKAGES for file in (PROJECT / package).rglob("__init__.py"))
+SCRIPT_FOLDERS = sorted({file.parent for file in (PROJECT / "ui" / "static").rglob("*.js")})
+
+Edges = set[tuple[str, str]]
+
+
+def folder_name(folder: Path) -> str:
+    return str(folder.relative_to(PROJECT))
+
+
+@pytest.fixture(scope="module")
+def imports() -> Edges:
+    """(importing module, imported module), imports in functions included; of other packages the top level."""
+    graph = grimp.build_graph(*PACKAGES, include_external_packages=True, cache_dir=None)
+    return {(module, other) for module in graph.modules for other in graph.find_modules_directly_imported_by(module)}
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def room(module: str) -> str:
+    """The sub-package of a module; a module that lies directly in its package is its own room."""
+    return ".".join(module.split(".")[:2])
+
+
+def rings(edges: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Groups of nodes of which each leads to every other one."""
+    targets: dict[str, set[str]] = {}
+    for source, target in edges:
+        if source != target:
+            targets.setdefault(source, set()).add(target)
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = targets.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reach = {node: reachable(node) for node in targets}
+    groups = {frozenset(other for other in reach[node] if node in reach.get(other, ())) for node in targets}
+    return sorted(sorted(group) for group in groups if group)
+
+
+def test_rings_are_found() -> None:
+    edges = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "a"), ("f", "f"), ("g", "h"), ("h", "g")]
+    assert rings(edges) == [["a", "b", "c"], ["g", "h"]]
+
+
+def test_imports_lead_from_ui_to_streaming_to_batch_to_conf(imports: Edges) -> None:
+    allowed = {layer: set(LAYERS[: number + 1]) for number, layer in enumerate(LAYERS)} | {"local": set(PACKAGES)}
+    ours = {(module, other) for module, other in imports if top(module) in PACKAGES and top(other) in PACKAGES}
+    assert ours, "there are imports"
+    assert {(module, other) for module, other in ours if top(other) not in allowed[top(module)]} == set()
+
+
+def test_nothing_that_runs_imports_benchmarks_or_tests(imports: Edges) -> None:
+    assert {(module, other) for module, other in imports if top(other) in ("bench", "tests")} == set()
+
+
+def test_no_modules_import_each_other_in_a_ring(imports: Edges) -> None:
+    assert rings(imports) == []
+
+
+def test_no_packages_import_each_other_in_a_ring(imports: Edges) -> None:
+    assert rings((room(module), room(other)) for module, other in imports) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=folder_name)
+def test_a_package_is_small_and_names_its_modules(folder: Path) -> None:
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    packages = {file.parent.name for file in folder.glob("*/__init__.py")}
+    assert len(modules) <= MOST_FILES
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    words = set(re.findall(r"\w+", docstring))
+    assert (modules | packages) - words == set(), "in no line of the package's docstring"
+
+
+@pytest.mark.parametrize("folder", SCRIPT_FOLDERS, ids=folder_name)
+def test_a_folder_of_scripts_is_small(folder: Path) -> None:
+    assert len(list(folder.glob("*.js"))) <= MOST_FILES
