@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with ruff and mypy first.
+# test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with the linters and type checks first.
 # ./test.sh tests/unit runs the quick part; ./test.sh tests/faults the long ones.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -20,10 +20,29 @@ fi
 python=$project/.venv/bin/python
 # Settings of a demo that runs elsewhere must not reach the tests.
 for name in $(compgen -e | grep '^OVERTONE_' || true); do unset "$name"; done
+# ESLint and TypeScript for ui/static, by the node that pip brought; once for each lock file.
+scripts=$project/tests/js
+wanted=$(cksum <"$scripts/package-lock.json")
+with_node=$project/.venv/bin:$PATH
+if ! grep -qsxF "$wanted" "$scripts/node_modules/.overtone"; then
+  echo "test.sh: installing ESLint and TypeScript, once …" >&2
+  PATH=$with_node npm ci --prefix "$scripts" --ignore-scripts --no-progress >"$project/.venv/npm.log" 2>&1 ||
+    overtone_fail "npm could not install $scripts/package-lock.json, see $project/.venv/npm.log"
+  echo "$wanted" >"$scripts/node_modules/.overtone"
+fi
+
 "$python" -m ruff check --quiet "$project"
 "$python" -m mypy --config-file "$project/pyproject.toml" "$project/conf" "$project/batch" "$project/streaming" "$project/ui" "$project/local"
-# Options alone leave the choice of tests as it is; a path, or a path::test, chooses.
-chosen=("$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak")
+(
+  cd "$project" # where the paths in "shellcheck source=" begin
+  PATH=$with_node
+  shellcheck -x -- *.sh local/*.sh .ci/run
+  "$scripts/node_modules/.bin/eslint" --config "$scripts/eslint.config.js" ui/static tests/js
+  "$scripts/node_modules/.bin/tsc" --project "$scripts"
+)
+# Options alone leave the choice of tests as it is, and three workers share them: most tests of the player wait. A path, or a
+# path::test, chooses; then there is one worker, unless -n asks for more.
+chosen=("$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" -n 3)
 for argument in "$@"; do
   if [ -e "${argument%%::*}" ]; then chosen=(); fi
 done
