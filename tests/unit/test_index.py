@@ -303,3 +303,14 @@ def test_more_hash_tables_than_a_byte_counts() -> None:
     assert [len(rows) for rows in many.candidates(many.vectors[:3])] == [100] * 3, (
         "all tracks collide in all three hundred tables"
     )
+
+
+def test_a_saved_index_has_the_file_and_member_names_of_earlier_versions(tmp_path: Path) -> None:
+    index = replace(built(n=60, quantisation_step=0.1), stored_neighbours=np.zeros((60, 20), dtype=np.int32))
+    index.save(tmp_path)
+    names = ("artists", "ids", "keys", "names", "near", "order", "rows", "scales", "sketches", "vectors")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*(f"{name}.npy" for name in names), "space.npz"])
+    with np.load(tmp_path / "space.npz", allow_pickle=False) as stored:
+        members = "mean deviation components directions offsets width unit probes shared limit grain"
+        assert sorted(stored) == sorted(members.split()), "and metric, where there is one"
+        assert float(stored["width"]) == 1.5 and float(stored["grain"]) == 0.1
