@@ -118,6 +118,9 @@ class Taste(Section):
     rejection: float = Field(ge=0)
     artist_cap: int = Field(ge=1)
     heard_again_after_hours: float = Field(ge=0)
+    session_gap_minutes: float = Field(gt=0)
+    shown_patience: float = Field(gt=0)
+    shown_half_life_days: float = Field(gt=0)
     diversity: float = Field(ge=0, le=0.9)
     exploration: int = Field(ge=0)
 

@@ -23,7 +23,12 @@ MUTING_ACTIONS = ("mute", "unmute")
 ADVENTURE = "adventure"
 """Its `target` is how far lists may lead from familiar music, "0.00" to "1.00"; it has no track."""
 STEERING_ACTIONS = (*MUTING_ACTIONS, ADVENTURE)
-ACTIONS = (*TRACK_ACTIONS, *STEERING_ACTIONS)
+SHOWN = "shown"
+"""Its `tracks` are ids of tracks that were on the listener's screen, once for each list; it counts in no taste and makes no
+list."""
+VISIT = "visit"
+"""A listener comes back: the list is renewed as of then. It has neither track nor target."""
+ACTIONS = (*TRACK_ACTIONS, *STEERING_ACTIONS, SHOWN, VISIT)
 REQUIRED = ("event_id", "user_id", "action", "occurred_at")
 MUTED_KINDS = ("artist", "genre")
 
@@ -31,6 +36,7 @@ MAX_BYTES = 64 * 1024
 """Longer values are refused unread."""
 MAX_ID_LENGTH = 128
 MAX_TARGET_LENGTH = 512
+MAX_SHOWN_TRACKS = 100
 MAX_DEPTH = 32
 """Nesting of objects and lists. Python's recursion limit depends on the caller's stack; this one does not."""
 MAX_REASON_LENGTH = 500
@@ -50,9 +56,11 @@ class BadEvent(ValueError):
 
 @dataclass(frozen=True)
 class Event:
-    """One action of a listener, on a track or on a `target`. Times in UTC, positions in milliseconds.
+    """One action of a listener, on a track, a `target` or some `tracks`. Times in UTC, positions in milliseconds.
 
-    track_id : None where the action has a target
+    track_id : None where the action is not on one track
+    target : of mute, unmute and adventure
+    tracks : ids, of shown
     more : fields that this version does not know; they are passed on unchanged
     """
 
@@ -67,6 +75,7 @@ class Event:
     source: str | None = None
     model_version: str | None = None
     target: str | None = None
+    tracks: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -89,6 +98,8 @@ def encode(event: Event) -> bytes:
     for name in ("track_id", "target", "position_ms", "duration_ms", "session_id", "source", "model_version"):
         if (value := getattr(event, name)) is not None:
             fields[name] = value
+    if event.tracks:
+        fields["tracks"] = list(event.tracks)
     try:
         value = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
@@ -110,8 +121,8 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
     if (length := len(value) if length is None else length) > MAX_BYTES:
         _refuse(f"{length} bytes; at most {MAX_BYTES} are allowed")
     fields = _json_object(value)
-    has_target = str(fields.get("action")) in STEERING_ACTIONS
-    missing = [name for name in (*REQUIRED, "target" if has_target else "track_id") if fields.get(name) is None]
+    required = [*REQUIRED, *_required_by_action(fields.get("action"))]
+    missing = [name for name in required if fields.get(name) is None]
     if missing:
         _refuse(f"missing: {', '.join(missing)}")
     action = _text(fields, "action")
@@ -122,6 +133,7 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
         _refuse(f"user_id {NEW_LISTENERS!r} is reserved for listeners without events")
     values = {name: fields.pop(name, None) for name in (*REQUIRED, "track_id", "position_ms", "duration_ms")}
     target = _target(fields, action)
+    tracks = _shown_tracks(fields, action)
     optional = {name: _optional_text(fields, name) for name in ("session_id", "source", "model_version")}
     return Event(
         user_id=user_id,
@@ -133,6 +145,7 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
         duration_ms=_milliseconds(values, "duration_ms"),
         **optional,
         target=target,
+        tracks=tracks,
         more=fields,
     )
 
@@ -235,13 +248,35 @@ def _track_id(fields: dict[str, Any], action: str) -> str | None:
     if action in TRACK_ACTIONS:
         return _identifier(fields, "track_id")
     if fields["track_id"] is not None:
-        _refuse(f"{action} takes a target and no track_id")
+        wanted = {SHOWN: "tracks and no track_id", VISIT: "no track_id"}.get(action, "a target and no track_id")
+        _refuse(f"{action} takes {wanted}")
     return None
 
 
+def _required_by_action(action: Any) -> tuple[str, ...]:
+    """The field that an action needs besides REQUIRED."""
+    if action == VISIT:
+        return ()
+    if action == SHOWN:
+        return ("tracks",)
+    return ("target",) if action in STEERING_ACTIONS else ("track_id",)
+
+
+def _shown_tracks(fields: dict[str, Any], action: str) -> tuple[str, ...]:
+    """The tracks of `shown`, each once; of other actions none, and their field `tracks` is left among the unknown ones."""
+    if action != SHOWN:
+        return ()
+    tracks = fields.pop("tracks")
+    if not isinstance(tracks, list):
+        _refuse(f"tracks: expected a list, got {_json_type(tracks)}")
+    if not 1 <= len(tracks) <= MAX_SHOWN_TRACKS:
+        _refuse(f"tracks has {len(tracks)} ids, expected 1 to {MAX_SHOWN_TRACKS}")
+    return tuple(dict.fromkeys(_identifier({"an id in tracks": track_id}, "an id in tracks") for track_id in tracks))
+
+
 def _target(fields: dict[str, Any], action: str) -> str | None:
-    """The target of a steering action; None for actions on a track, whose field `target` is left among the unknown ones."""
-    if action in TRACK_ACTIONS:
+    """The target of a steering action; None for other actions, whose field `target` is left among the unknown ones."""
+    if action not in STEERING_ACTIONS:
         return None
     target = _text(fields, "target")
     del fields["target"]

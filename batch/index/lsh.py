@@ -53,6 +53,7 @@ class Index:
     sketches : [shape=(n, components)], see `Projection.stored_sketch`; None: every candidate is ranked exactly
     stored_neighbours : int32 [shape=(tracks of the training, k)], each track's `similar` rows as of the training, k the fewer of
         STORED_NEIGHBOURS and n - 1; None: unknown
+    recordings : int32 [shape=(n,)], equal for tracks that are one recording (`batch.index.recordings`); None: unknown
     tombstoned_rows : of tracks that were removed, or appended again with other features: excluded from lists and from `rows_of`
     """
 
@@ -66,6 +67,7 @@ class Index:
     segment_tables: HashTables | None = None
     sketches: Any = None
     stored_neighbours: Any = None
+    recordings: Any = None
     tombstoned_rows: Rows | None = None
 
     def __len__(self) -> int:

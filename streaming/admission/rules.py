@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from streaming.documents import DELETIONS, REFUSALS, deleted_at_from, refusal_fields
 from streaming.events import Event
+from streaming.profile.documents import counted_event
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -92,11 +93,11 @@ def places_with_unknown_track(
         if each.event.track_id is not None
         and (each.event.track_id not in titles or (each.source, each.partition, each.offset) in refused)
     ]
-    counted_ids = _counted_event_ids({each.event.user_id for each in doubtful}, database)
+    profiles = _profiles_of({each.event.user_id for each in doubtful}, database)
     return {
         (each.partition, each.offset)
         for each in doubtful
-        if each.event.event_id not in counted_ids.get(each.event.user_id, ())
+        if not counted_event(profiles.get(each.event.user_id, {}), each.event.event_id)
     }
 
 
@@ -113,9 +114,9 @@ def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str
     return places
 
 
-def _counted_event_ids(user_ids: Collection[str], database: Database[dict[str, Any]]) -> Mapping[str, Collection[str]]:
-    """{user id: event ids that the profile has counted lately}."""
+def _profiles_of(user_ids: Collection[str], database: Database[dict[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """{user id: what `counted_event` needs of the profile's document}."""
     if not user_ids:
         return {}
-    profiles = database.profiles.find({"_id": {"$in": sorted(user_ids)}}, {"recent_events": 1})
-    return {profile["_id"]: set(profile.get("recent_events", ())) for profile in profiles}
+    documents = database.profiles.find({"_id": {"$in": sorted(user_ids)}}, {"recent_events": 1, "event_ids": 1})
+    return {document["_id"]: document for document in documents}

@@ -1,5 +1,8 @@
-"""What a listener thinks of which track. No Spark, no I/O but the skip counts.
+"""Profiles: what a listener's events say of tracks. Numbers only.
 
-profile.py        Profile and Opinion, updated event by event; weights of opinions
-skip_rates.py     skips of a track by all listeners, stored with the model version
+profile       the profile and how an event changes it
+track_table   numbers by track id
+weights       profile → weights of tracks at a time: where a skip, a like and a wish are weighed
+documents     profiles as documents of MongoDB, read back from any version
+skip_rates    how often all listeners skip a track
 """

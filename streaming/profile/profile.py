@@ -1,87 +1,43 @@
-"""A listener's profile: an opinion of each track, updated event by event. No Spark, no I/O.
+"""A listener's profile: the evidence about each track, updated event by event. No Spark, no I/O.
 
-Play, complete and skip add a weight to two sums of their track: one decays within the session, one over weeks. Exponentially
-decaying sums do not depend on the order of their terms, so a late event counts as if it had arrived in time. Like, dislike, more
-and less are states: the latest by `occurred_at` holds. A skip is weighed in `_event_weight`; `opinion_weights` combines all.
+Plays, completes and skips add to two sums of their track: one decays within the session, one over weeks. Both are bounded,
+so that many plays cannot outweigh a verdict. Verdicts (like, dislike), wishes (more, less), mutings, and the time at which
+each track was last heard, are kept for good; the sums only of the latest tracks. `streaming.profile.weights` turns all of it
+into weights.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streaming.events import ADVENTURE, MUTING_ACTIONS, Event, adventure_value
+from streaming.events import ADVENTURE, MUTING_ACTIONS, SHOWN, VISIT, Event, adventure_value
+from streaming.profile.track_table import TrackTable
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-Floats64 = NDArray[np.float64]
-
 DAY_S = 86_400.0
-VERDICTS = ("like", "unlike", "dislike")
-WISHES = ("more", "less")
+LISTENING_ACTIONS = ("play", "complete", "skip")
+VERDICT_CODES = {"like": 1.0, "dislike": -1.0}
+WISH_CODES = {"more": 1.0, "less": -1.0}
 REMEMBERED_MUTINGS = 500
 """A listener's latest mutings, cancelled ones included; older ones are evicted."""
-REMEMBERED_EVENT_IDS = 500
+REMEMBERED_EVENTS = 500
+REMEMBERED_VERDICTS = 20_000
+REMEMBERED_SHOWN_TRACKS = 500
 NEUTRAL_ADVENTURE = 0.5
 """The adventure at which diversity and exploration are those of the settings."""
+CLOCK_TOLERANCE_S = DAY_S
 
-
-@dataclass(frozen=True)
-class Opinion:
-    """A listener's evidence about one track; times in seconds since 1970.
-
-    at : time of the latest play, complete or skip
-    session, lasting : decaying sums of weights, as of `at`
-    verdict : "like", "dislike" or "" for none
-    wish : "more", "less" or "" for none
-    other_fields : of the stored document, unknown to this version; they are written back
-    """
-
-    track_id: str
-    title: str = ""
-    at: float = 0.0
-    session: float = 0.0
-    lasting: float = 0.0
-    verdict: str = ""
-    verdict_at: float = 0.0
-    wish: str = ""
-    wish_at: float = 0.0
-    other_fields: dict[str, Any] = field(default_factory=dict, hash=False)
-
-    @property
-    def touched_at(self) -> float:
-        """Time of the latest action on the track."""
-        return max(self.at, self.verdict_at, self.wish_at)
-
-    def after(self, event: Event, taste: Taste, skip_factor: float = 1.0) -> Opinion:
-        """The opinion updated by one event, late or not.
-
-        skip_factor : multiplies the weight of a skip (`streaming.profile.skip_rates`)
-        """
-        when = event.occurred_at.timestamp()
-        action = event.action
-        if action in VERDICTS or action in WISHES or action == "neutral":
-            changed = self
-            if (action in VERDICTS or action == "neutral") and when >= self.verdict_at:
-                changed = replace(changed, verdict=action if action in ("like", "dislike") else "", verdict_at=when)
-            if (action in WISHES or action == "neutral") and when >= self.wish_at:
-                changed = replace(changed, wish=action if action in WISHES else "", wish_at=when)
-            return changed
-        at = max(self.at, when)
-        weight = _event_weight(event, taste, skip_factor)
-        session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
-        return replace(
-            self,
-            at=at,
-            session=self.session * _decay(at - self.at, session_s) + weight * _decay(at - when, session_s),
-            lasting=self.lasting * _decay(at - self.at, lasting_s) + weight * _decay(at - when, lasting_s),
-        )
+AT, SESSION, LASTING = range(3)
+"""Columns of `Profile.evidence`: time of the latest play, complete or skip; decaying sums as of then."""
+HEARD_AT = 0
+VERDICT, VERDICT_AT, WISH, WISH_AT = range(4)
+SHOWN_COUNT, SHOWN_AT = range(2)
 
 
 @dataclass(frozen=True)
@@ -90,7 +46,7 @@ class Muting:
 
     target : "artist:NAME" or "genre:NAME"
     at : time of the latest mute or unmute, in seconds since 1970
-    other_fields : as in Opinion
+    other_fields : of the stored document, unknown to this version; they are written back
     """
 
     target: str
@@ -101,34 +57,69 @@ class Muting:
 
 @dataclass(frozen=True)
 class Profile:
-    """A listener's opinions and steering, and which events they include.
+    """A listener's evidence and steering, and which events they include. Times are in seconds since 1970.
 
-    opinions : of the `taste.remembered_tracks` latest tracks, by `touched_at`, oldest first
+    evidence : columns AT, SESSION, LASTING, of the `taste.remembered_tracks` tracks heard last
+    titles : of the tracks of `evidence` and `verdicts`, by id
+    heard : column HEARD_AT, of every track ever heard
+    verdicts : columns VERDICT (1 like, -1 dislike, 0 none), VERDICT_AT, WISH (1 more, -1 less, 0 none), WISH_AT
+    shown : columns SHOWN_COUNT (decays), SHOWN_AT, of tracks that were shown and not taken
     adventure : 0 (familiar tracks) to 1
     generation : of the listener's latest list, 0 before the first
     events_applied : number of distinct events counted
-    latest_at : latest `occurred_at` of them, in seconds since 1970
+    plays : number of tracks heard so far, repeats included: the place of the next one in the order of turns
+    last_track : the track heard last
+    latest_at : latest `occurred_at`
+    session_at : when the latest session began
+    visited_at : time of the latest visit
+    mixes_at : as of when the mixes were made
     offsets : {"cluster id/topic id/partition": last Kafka offset counted}
-    recent_events : the latest event ids, oldest first, to recognise duplicates of producers
-    other_fields : as in Opinion
+    recent_events : hashes of the latest event ids, oldest first, to recognise duplicates of producers
+    other_fields : as in Muting
     """
 
     user_id: str
-    opinions: tuple[Opinion, ...] = ()
+    evidence: TrackTable = field(default_factory=lambda: TrackTable.empty(3))
+    titles: dict[str, str] = field(default_factory=dict)
+    heard: TrackTable = field(default_factory=lambda: TrackTable.empty(1))
+    verdicts: TrackTable = field(default_factory=lambda: TrackTable.empty(4))
+    shown: TrackTable = field(default_factory=lambda: TrackTable.empty(2))
     mutings: tuple[Muting, ...] = ()
     adventure: float = NEUTRAL_ADVENTURE
     adventure_at: float = 0.0
     generation: int = 0
     events_applied: int = 0
+    plays: int = 0
+    last_track: str = ""
     latest_at: float = 0.0
+    session_at: float = 0.0
+    visited_at: float = 0.0
+    mixes_at: float = 0.0
     offsets: dict[str, int] = field(default_factory=dict)
-    recent_events: tuple[str, ...] = ()
+    recent_events: tuple[bytes, ...] = ()
     other_fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def muted(self) -> list[str]:
         """Targets that are muted now, sorted."""
         return sorted(muting.target for muting in self.mutings if muting.muted)
+
+    @property
+    def disliked(self) -> list[str]:
+        """Ids of the disliked tracks."""
+        return [self.verdicts.ids[row] for row in np.flatnonzero(self.verdicts.column(VERDICT) < 0).tolist()]
+
+    def verdict(self, track_id: str) -> str:
+        """ "like", "dislike" or "" for none."""
+        row = self.verdicts.row(track_id)
+        code = 0.0 if row is None else row[VERDICT]
+        return next((verdict for verdict, each in VERDICT_CODES.items() if each == code), "")
+
+    def wish(self, track_id: str) -> str:
+        """ "more", "less" or "" for none."""
+        row = self.verdicts.row(track_id)
+        code = 0.0 if row is None else row[WISH]
+        return next((wish for wish, each in WISH_CODES.items() if each == code), "")
 
     def after(
         self, event: Event, title: str, source: str, offset: int, taste: Taste, skip_factor: float = 1.0
@@ -137,27 +128,119 @@ class Profile:
 
         title : of the event's track
         source : "cluster id/topic id/partition" that the event was read from
-        skip_factor : as in Opinion.after
+        skip_factor : multiplies the weight of a skip (`streaming.profile.skip_rates`)
         """
         if offset <= self.offsets.get(source, -1):
             return self
         with_offset = replace(self, offsets={**self.offsets, source: offset})
-        if event.event_id in self.recent_events:
+        event_hash = hashed(event.event_id)
+        if event_hash in self.recent_events:
             return with_offset
         when = event.occurred_at.timestamp()
+        begins_session = when - self.latest_at > 60 * taste.session_gap_minutes
         counted = replace(
             with_offset,
             events_applied=self.events_applied + 1,
             latest_at=max(self.latest_at, when),
-            recent_events=(*self.recent_events, event.event_id)[-REMEMBERED_EVENT_IDS:],
+            session_at=when if begins_session else self.session_at,
+            recent_events=(*self.recent_events, event_hash)[-REMEMBERED_EVENTS:],
         )
+        if event.action == VISIT:
+            return replace(counted, visited_at=max(counted.visited_at, when))
+        if event.action == SHOWN:
+            return counted._shown(event.tracks, when, taste)
         if event.track_id is None:
             return counted._steered(event, when)
-        opinions = [opinion for opinion in self.opinions if opinion.track_id != event.track_id]
-        of_track = (opinion for opinion in self.opinions if opinion.track_id == event.track_id)
-        before = next(of_track, Opinion(event.track_id, title, at=when))
-        insort(opinions, before.after(event, taste, skip_factor), key=lambda each: (each.touched_at, each.track_id))
-        return replace(counted, opinions=tuple(opinions[-taste.remembered_tracks :]))
+        if event.action in LISTENING_ACTIONS:
+            return counted._heard(event, title, when, taste, skip_factor)
+        return counted._judged(event, title, when)
+
+    def pulled_back(self, arrived_at: float) -> Profile:
+        """The profile without times after `arrived_at`, the arrival of a new event, which a clock that was ahead left behind.
+
+        `self` where it has none, but for CLOCK_TOLERANCE_S.
+        """
+        if self.latest_at <= arrived_at + CLOCK_TOLERANCE_S:
+            return self
+
+        def at_most(table: TrackTable, *columns: int) -> TrackTable:
+            values = table.values.copy()
+            values[:, columns] = np.minimum(values[:, columns], arrived_at)
+            return TrackTable(table.ids, values)
+
+        return replace(
+            self,
+            evidence=at_most(self.evidence, AT),
+            heard=at_most(self.heard, HEARD_AT),
+            verdicts=at_most(self.verdicts, VERDICT_AT, WISH_AT),
+            shown=at_most(self.shown, SHOWN_AT),
+            mutings=tuple(replace(muting, at=min(muting.at, arrived_at)) for muting in self.mutings),
+            **{
+                name: min(getattr(self, name), arrived_at)
+                for name in ("adventure_at", "latest_at", "session_at", "visited_at", "mixes_at")
+            },
+        )
+
+    def _heard(self, event: Event, title: str, when: float, taste: Taste, skip_factor: float) -> Profile:
+        track_id = event.track_id or ""
+        sums_before = self.evidence.row(track_id)
+        at, session, lasting = (when, 0.0, 0.0) if sums_before is None else sums_before.tolist()
+        now = max(at, when)
+        weight = _event_weight(event, taste, skip_factor)
+        # Plays alone never say more than one complete: some clients send a play every few minutes while paused.
+        ceiling = taste.complete if event.action == "play" else 1.0
+        sums = (
+            _bounded(total * decay(now - at, half_life), weight * decay(now - when, half_life), ceiling)
+            for total, half_life in (
+                (session, taste.session_half_life_minutes * 60),
+                (lasting, taste.half_life_days * DAY_S),
+            )
+        )
+        evidence = self.evidence.with_row(track_id, (now, *sums)).latest(taste.remembered_tracks, AT)
+        last_heard = self.heard.row(track_id)
+        heard_at = when if last_heard is None else max(when, float(last_heard[HEARD_AT]))
+        is_next = event.action == "play" or track_id != self.last_track
+        changed = replace(
+            self,
+            evidence=evidence,
+            heard=self.heard.with_row(track_id, (heard_at,)),
+            shown=self.shown.without([track_id]),
+            plays=self.plays + is_next,
+            last_track=track_id if when >= self.latest_at else self.last_track,
+        )
+        return changed._with_title(track_id, title)
+
+    def _judged(self, event: Event, title: str, when: float) -> Profile:
+        track_id, action = event.track_id or "", event.action
+        row = self.verdicts.row(track_id)
+        verdict, verdict_at, wish, wish_at = (0.0, 0.0, 0.0, 0.0) if row is None else row.tolist()
+        if action not in WISH_CODES and when >= verdict_at:
+            verdict, verdict_at = VERDICT_CODES.get(action, 0.0), when
+        if (action in WISH_CODES or action == "neutral") and when >= wish_at:
+            wish, wish_at = WISH_CODES.get(action, 0.0), when
+        # A verdict that was taken back is kept, too: an older one may still arrive.
+        verdicts = self.verdicts.with_row(track_id, (verdict, verdict_at, wish, wish_at))
+        changed = replace(
+            self, verdicts=verdicts.latest(REMEMBERED_VERDICTS, VERDICT_AT), shown=self.shown.without([track_id])
+        )
+        return changed._with_title(track_id, title)
+
+    def _with_title(self, track_id: str, title: str) -> Profile:
+        titles = {**self.titles, track_id: title} if title else dict(self.titles)
+        known = {*self.evidence.ids, *self.verdicts.ids}
+        return replace(self, titles={each: name for each, name in titles.items() if each in known})
+
+    def _shown(self, track_ids: tuple[str, ...], when: float, taste: Taste) -> Profile:
+        table = self.shown
+        for track_id in track_ids:
+            row = table.row(track_id)
+            count, at = (0.0, when) if row is None else row.tolist()
+            now = max(at, when)
+            half_life_s = taste.shown_half_life_days * DAY_S
+            table = table.with_row(
+                track_id, (count * decay(now - at, half_life_s) + decay(now - when, half_life_s), now)
+            )
+        return replace(self, shown=table.latest(REMEMBERED_SHOWN_TRACKS, SHOWN_AT))
 
     def _steered(self, event: Event, when: float) -> Profile:
         target = event.target or ""
@@ -175,25 +258,19 @@ class Profile:
         return replace(self, mutings=tuple(sorted(latest, key=lambda muting: muting.target)))
 
 
-def opinion_weights(opinions: Sequence[Opinion], now: float, taste: Taste) -> tuple[Floats64, Floats64]:
-    """(weights at a time, -1 (rejected) to 1 (liked); times of the latest actions) [shape=(opinions,) each].
+def hashed(event_id: str) -> bytes:
+    """The 8 bytes by which a profile knows an event id."""
+    return hashlib.blake2b(event_id.encode(), digest_size=8).digest()
 
-    now : seconds since 1970
-    """
-    state = {"": 0.0, "like": taste.like, "dislike": taste.dislike, "more": taste.more, "less": taste.less}
-    columns = [
-        (o.at, o.session, o.lasting, state.get(o.verdict, 0.0), o.verdict_at, state.get(o.wish, 0.0), o.wish_at)
-        for o in opinions
-    ]
-    at, session, lasting, verdict, verdict_at, wish, wish_at = np.array(columns, dtype=np.float64).reshape(-1, 7).T
-    session_s, lasting_s = taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S
-    weights = (
-        taste.session_share * session * _decays(now - at, session_s)
-        + (1 - taste.session_share) * lasting * _decays(now - at, lasting_s)
-        + verdict * _decays(now - verdict_at, lasting_s)
-        + wish * _decays(now - wish_at, lasting_s)
-    )
-    return np.clip(weights, -1.0, 1.0), np.maximum(np.maximum(at, verdict_at), wish_at)
+
+def decay(age_s: float, half_life_s: float) -> float:
+    """The share of a weight left after `age_s` seconds; 1 for negative ages."""
+    return float(0.5 ** (max(0.0, age_s) / half_life_s))
+
+
+def _bounded(total: float, added: float, ceiling: float) -> float:
+    """The sum, between -1 and `ceiling`; a total that is above the ceiling stays where it is, rather than rise."""
+    return max(-1.0, min(total + added, max(total, ceiling)))
 
 
 def _event_weight(event: Event, taste: Taste, skip_factor: float) -> float:
@@ -202,12 +279,3 @@ def _event_weight(event: Event, taste: Taste, skip_factor: float) -> float:
         share = event.share_heard
         return max(-1.0, skip_factor * taste.skip * (1 - (0.5 if share is None else share)))
     return taste.complete if event.action == "complete" else taste.play
-
-
-def _decay(age_s: float, half_life_s: float) -> float:
-    """The share of a weight left after `age_s` seconds; 1 for negative ages."""
-    return 0.5 ** (max(0.0, age_s) / half_life_s)
-
-
-def _decays(ages_s: Floats64, half_life_s: float) -> Floats64:
-    return np.exp2(-np.maximum(0.0, ages_s) / half_life_s)

@@ -1,7 +1,7 @@
 """Interests: a listener's liked tracks in up to five clusters, each represented by its medoid. No Spark, no I/O.
 
-Clusters rather than one mean, since the mean of two kinds of music lies where neither is. Agglomerative clustering and medoids,
-tracks whose neighbours the index has, as in PinnerSage (Pal et al., KDD 2020).
+Clusters rather than one mean, since the mean of two kinds of music lies where neither is. As in PinnerSage (Pal et al., KDD
+2020): agglomerative clustering, and medoids, which are tracks whose neighbours the index has.
 """
 
 from __future__ import annotations
@@ -13,26 +13,32 @@ from numpy.typing import NDArray
 
 from streaming.ranking.neighbour_cache import Points, scaled_distances
 
+COUNTED_LISTENING_TRACKS = 8
+"""Tracks of an interest whose plays count towards its share: more plays are what its lists brought, not a larger wish for it."""
+
 
 @dataclass(frozen=True)
 class Interest:
     """A cluster of liked tracks.
 
-    weight : its share of the weight of all liked tracks, 0 to 1
+    share : of the places of a list that are its due, 0 to 1
     members : positions among the liked tracks, heaviest first
     medoid : the member with the least weighted sum of squared distances to the members
     """
 
-    weight: float
+    share: float
     members: tuple[int, ...]
     medoid: int
 
 
-def interests(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Interest]:
-    """The interests of a listener, heaviest first.
+def interests(
+    points: Points, weights: NDArray[np.float64], stated: NDArray[np.float64], most: int, reach: float
+) -> list[Interest]:
+    """The interests of a listener, those with the largest share first.
 
     points : of the liked tracks
     weights : of the liked tracks, positive [shape=(points,)]
+    stated : the part of the weights that verdicts and wishes give [shape=(points,)]
     most : clusters at most
     reach : largest mean distance between merged clusters, in local scales
     """
@@ -41,17 +47,15 @@ def interests(points: Points, weights: NDArray[np.float64], most: int, reach: fl
     distances = np.sqrt(scaled_distances(points, points).astype(np.float64))
     np.fill_diagonal(distances, 0.0)
     clusters = []
-    total = float(weights.sum())
     for members in _clusters(distances, most, reach):
         member_weights = weights[members]
         medoid = members[int(np.argmin(np.square(distances[np.ix_(members, members)]) @ member_weights))]
         heaviest_first = members[np.lexsort((members, -member_weights))]
-        clusters.append(
-            Interest(
-                float(member_weights.sum()) / total, tuple(int(position) for position in heaviest_first), int(medoid)
-            )
-        )
-    return sorted(clusters, key=lambda interest: (-interest.weight, interest.members))
+        listening = np.sort(member_weights - stated[members])[-COUNTED_LISTENING_TRACKS:]
+        clusters.append((float(stated[members].sum() + listening.sum()), heaviest_first.tolist(), int(medoid)))
+    total = sum(due for due, _, _ in clusters)
+    found = [Interest(due / total, tuple(members), medoid) for due, members, medoid in clusters]
+    return sorted(found, key=lambda interest: (-interest.share, interest.members))
 
 
 def _clusters(distances: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:

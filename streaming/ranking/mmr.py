@@ -1,7 +1,8 @@
-"""Maximal marginal relevance with an artist cap, for many lists at a time. No Spark, no I/O.
+"""Maximal marginal relevance by turns, with an artist cap, for many lists at a time. No Spark, no I/O.
 
-Carbonell & Goldstein (SIGIR 1998). Each of a list's thirty choices is a few operations on small arrays, where numpy's call
-overhead dominates; so the lists of a micro-batch are vectorised over, place by place.
+Carbonell & Goldstein (SIGIR 1998). Each place of a list belongs to a group, whose values it is taken by. Each of a list's thirty
+choices is a few operations on small arrays, where numpy's call overhead dominates; so the lists of a micro-batch are vectorised
+over, place by place.
 """
 
 from __future__ import annotations
@@ -15,121 +16,123 @@ from numpy.typing import NDArray
 from streaming.ranking.neighbour_cache import Points, similarity
 
 ARTIST_CAP_WINDOW_ITEMS = 10
-"""The artist cap holds in any run of so many items."""
-CANDIDATES_PER_PLACE = 3
-"""The shortlist of a list has so many candidates for each of its places."""
+"""The artist cap holds in any run of so many items, tracks heard just before the list included."""
+ARTIST_REST_ITEMS = 3
+"""An artist rests for so many items, while others are as near."""
+CAPPED = 20.0
+RESTED = 10.0
+"""Taken from the value of a candidate whose artist is capped, or rests: larger than the differences between tiers of
+candidates that may come at all, smaller than those to what should not come (`streaming.ranking.tiers`)."""
 MOST_SIMILARITIES = 1 << 18
 """Elements of the similarity matrices of lists taken together: what fits into the processor's cache."""
 
 
-def lists_at_a_time(length: int) -> int:
-    """How many lists of `length` places to rerank in one call."""
-    return max(1, MOST_SIMILARITIES // (CANDIDATES_PER_PLACE * length) ** 2)
-
-
 @dataclass(frozen=True)
-class ScoredPool:
+class Candidates:
     """The n candidates of one list.
 
     points : n
-    scores : [shape=(n,)]
+    values : tier, and place within it, for each group of the listener's taste [shape=(groups, n)]
+    diversity : weight of similarity to earlier items, 0 to 1
     artists : codes, -1 for none [shape=(n,)]
-    diversity : weight of similarity to earlier items against score, 0 to 1
+    order : the group that each place belongs to
+    earlier_artists : of the tracks heard last, latest last
+    earlier_similarity : the largest similarity to a track heard just before [shape=(n,)]
     """
 
     points: Points
-    scores: NDArray[np.floating]
-    artists: NDArray[np.int32]
+    values: NDArray[np.float64]
     diversity: float
+    artists: NDArray[np.int32]
+    order: Sequence[int]
+    earlier_artists: Sequence[int]
+    earlier_similarity: NDArray[np.float32]
 
 
-def rerank(
-    pools: Sequence[ScoredPool], length: int, artist_cap: int
+def lists_at_a_time(width: int) -> int:
+    """How many lists with `width` candidates to choose in one call."""
+    return max(1, MOST_SIMILARITIES // max(1, width) ** 2)
+
+
+def choose(
+    requests: Sequence[Candidates], length: int, artist_cap: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """For each pool: (positions of up to `length` chosen candidates, best first; their penalties for similarity).
+    """For each list: (positions of up to `length` chosen candidates, in order; their penalties for similarity).
 
-    At most `artist_cap` of an artist in any ARTIST_CAP_WINDOW_ITEMS; where only capped artists are left, the cap is ignored. Ties
-    keep the pool's order.
+    At most `artist_cap` of an artist in any ARTIST_CAP_WINDOW_ITEMS, unless all that is left is capped or should not come.
     """
-    if not pools:
+    if not requests:
         return []
-    shortlists = [_shortlist(pool, length, artist_cap) for pool in pools]
-    width = max(len(positions) for positions in shortlists)
-    shape = (len(pools), width)
-    relevance = np.full(shape, -np.inf)
-    artists = np.full(shape, -1, dtype=np.int32)
-    similarities = np.zeros((*shape, width), dtype=np.float32)
-    diversity = np.array([pool.diversity for pool in pools])
-    for row, (pool, positions) in enumerate(zip(pools, shortlists, strict=True)):
-        n = len(positions)
-        largest = max(float(np.abs(pool.scores).max(initial=0.0)), 1e-12)
-        relevance[row, :n] = (1 - pool.diversity) * pool.scores[positions] / largest
-        artists[row, :n] = pool.artists[positions]
-        if pool.diversity:
-            # Pool by pool: the last digit of a matrix product depends on its shape, and a list must not depend on the others.
-            points = pool.points.take(positions)
-            similarities[row, :n, :n] = similarity(points, points)
-    chosen, penalties = _choose(relevance, similarities, diversity, artists, length, artist_cap)
+    width = max(len(request.artists) for request in requests)
+    groups = max(len(request.values) for request in requests)
+    lists = len(requests)
+    values = np.full((lists, groups, width), -np.inf)
+    artists = np.full((lists, width), -1, dtype=np.int32)
+    similarities = np.zeros((lists, width, width), dtype=np.float32)
+    order = np.zeros((lists, length), dtype=np.int64)
+    earlier = np.full((lists, ARTIST_CAP_WINDOW_ITEMS - 1), -1, dtype=np.int32)
+    largest = np.zeros((lists, width), dtype=np.float32)
+    for row, request in enumerate(requests):
+        n = len(request.artists)
+        values[row, : len(request.values), :n] = request.values
+        artists[row, :n] = request.artists
+        order[row] = request.order
+        latest = list(request.earlier_artists)[-earlier.shape[1] :]
+        earlier[row, earlier.shape[1] - len(latest) :] = latest
+        largest[row, :n] = request.earlier_similarity
+        if request.diversity:
+            # List by list: the last digit of a matrix product depends on its shape, and a list must not depend on the others.
+            similarities[row, :n, :n] = similarity(request.points, request.points)
+    diversity = np.array([request.diversity for request in requests])
+    chosen, penalties = _chosen(values, similarities, diversity, artists, order, earlier, largest, artist_cap)
     lengths = (chosen >= 0).sum(axis=1).tolist()
-    return [
-        (positions[chosen[row, :n]], penalties[row, :n])
-        for row, (positions, n) in enumerate(zip(shortlists, lengths, strict=True))
-    ]
+    return [(chosen[row, :n], penalties[row, :n]) for row, n in enumerate(lengths)]
 
 
-def _choose(
-    relevance: NDArray[np.float64],
+def _chosen(
+    values: NDArray[np.float64],
     similarities: NDArray[np.float32],
     diversity: NDArray[np.float64],
     artists: NDArray[np.int32],
-    length: int,
+    order: NDArray[np.int64],
+    earlier: NDArray[np.int32],
+    largest: NDArray[np.float32],
     artist_cap: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(column of each list's choice, -1 where none is left; its penalty) [shape=(lists, at most `length`)].
+    """(column of each list's choice, -1 where none is left; its penalty) [shape=(lists, places)].
 
-    relevance : -inf where there is no candidate [shape=(lists, n)]
+    values : -inf where there is no candidate [shape=(lists, groups, n)]
     similarities : [shape=(lists, n, n)]
-    diversity : [shape=(lists,)]
-    artists : [shape=(lists, n)]
+    order : [shape=(lists, places)]
+    earlier : artists of the tracks heard before [shape=(lists, window - 1)]
+    largest : similarity to an item chosen or heard before [shape=(lists, n)]
     """
-    lists, n = relevance.shape
-    remaining = relevance.copy()
+    lists, _, n = values.shape
     each_list = np.arange(lists)
-    largest_similarity = np.zeros((lists, n), dtype=np.float32)  # to an item chosen before
-    penalty = np.zeros((lists, n))
-    in_window = np.zeros((lists, n), dtype=np.int8)  # items of the candidate's artist among the latest of the window
-    chosen = np.full((lists, min(length, n)), -1, dtype=np.int64)
-    chosen_artists = np.full(chosen.shape, -1, dtype=np.int32)
-    penalties = np.zeros(chosen.shape)
-    for place in range(chosen.shape[1]):
-        value = remaining - penalty
-        uncapped = np.where((in_window >= artist_cap) & (artists >= 0), -np.inf, value)
-        column = uncapped.argmax(axis=1)
-        is_capped = np.isneginf(uncapped[each_list, column])  # only capped artists are left
-        if is_capped.any():
-            column = np.where(is_capped, value.argmax(axis=1), column)
-        is_candidate = remaining[each_list, column] > -np.inf
+    places = min(order.shape[1], n)
+    taken = np.zeros((lists, n))
+    window = earlier.shape[1]
+    sequence = np.full((lists, window + places), -1, dtype=np.int32)
+    sequence[:, :window] = earlier
+    has_artist = artists >= 0
+    in_window = np.zeros((lists, n), dtype=np.int16)
+    for position in range(window):
+        in_window += artists == sequence[:, position, None]
+    chosen = np.full((lists, places), -1, dtype=np.int64)
+    penalties = np.zeros((lists, places))
+    for place in range(places):
+        penalty = largest * diversity[:, None]
+        value = values[each_list, order[:, place]] - penalty + taken
+        value -= np.where((in_window >= artist_cap) & has_artist, CAPPED, 0.0)
+        for previous in range(1, ARTIST_REST_ITEMS + 1):
+            value -= np.where((artists == sequence[:, window + place - previous, None]) & has_artist, RESTED, 0.0)
+        column = value.argmax(axis=1)
+        is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)
         penalties[:, place] = penalty[each_list, column]
-        remaining[each_list, column] = -np.inf
-        np.maximum(largest_similarity, similarities[each_list, column], out=largest_similarity)
-        np.multiply(largest_similarity, diversity[:, None], out=penalty)
-        chosen_artists[:, place] = artists[each_list, column]
-        in_window += artists == chosen_artists[:, place, None]
-        if place >= ARTIST_CAP_WINDOW_ITEMS - 1:
-            in_window -= artists == chosen_artists[:, place - ARTIST_CAP_WINDOW_ITEMS + 1, None]
+        taken[each_list, column] = -np.inf
+        np.maximum(largest, similarities[each_list, column], out=largest)
+        sequence[:, window + place] = np.where(is_candidate, artists[each_list, column], -1)
+        in_window += artists == sequence[:, window + place, None]
+        in_window -= artists == sequence[:, place, None]
     return chosen, penalties
-
-
-def _shortlist(pool: ScoredPool, length: int, artist_cap: int) -> NDArray[np.int64]:
-    """Positions of the best scores, CANDIDATES_PER_PLACE × length at most, and of no artist more than a list can have."""
-    best = np.argsort(-pool.scores, kind="stable")
-    if len(best) <= CANDIDATES_PER_PLACE * length:
-        return best
-    artists = pool.artists[best]
-    by_artist = np.argsort(artists, kind="stable")  # by descending score for each artist
-    first = np.searchsorted(artists[by_artist], artists[by_artist])
-    rank_of_artist = np.empty(len(best), dtype=np.int64)
-    rank_of_artist[by_artist] = np.arange(len(best)) - first
-    can_be_listed = (artists < 0) | (rank_of_artist < artist_cap * (length // ARTIST_CAP_WINDOW_ITEMS + 1))
-    return np.concatenate([best[can_be_listed], best[~can_be_listed]])[: CANDIDATES_PER_PLACE * length]

@@ -19,6 +19,13 @@ from batch.index.projection import Floats
 
 CACHED_NEIGHBOUR_LISTS = 20_000
 """About 10 MB a process."""
+CACHED_SAMPLE_ROWS = 20_000
+"""About 16 MB a process."""
+CACHED_WIDE_LISTS = 2_000
+"""About 16 MB a process."""
+WIDE_NEIGHBOURS = 1_000
+EXACT_TRACKS = 20_000
+"""In a library of up to so many tracks wide neighbours are found by comparing all; in a larger one by the LSH index."""
 CACHED_TRACK_IDS = 200_000
 """About 30 MB a process; long listening histories need many."""
 SAMPLE_TRACKS = 200
@@ -54,6 +61,8 @@ class CachedIndex:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._neighbours: OrderedDict[int, Rows] = OrderedDict()
+        self._wide_neighbours: OrderedDict[int, Rows] = OrderedDict()
+        self._sample_similarity: dict[int, Floats] = {}
         self._row_by_id: dict[str, int] = {}
         self._is_excluded = np.zeros(len(index), dtype=bool)
 
@@ -63,10 +72,30 @@ class CachedIndex:
         return self.index.present
 
     @cached_property
-    def sample(self) -> Points:
-        """Up to SAMPLE_TRACKS tracks, evenly spaced by row, to estimate properties of all."""
+    def sample_rows(self) -> Rows:
+        """Up to SAMPLE_TRACKS rows, evenly spaced, to estimate properties of all."""
         positions = np.unique(np.linspace(0, max(0, len(self) - 1), SAMPLE_TRACKS).astype(np.int64))
-        return self.points(self.present[positions] if len(self) else self.present)
+        return self.present[positions] if len(self) else self.present
+
+    @cached_property
+    def sample(self) -> Points:
+        """The points of `sample_rows`."""
+        return self.points(self.sample_rows)
+
+    def sample_similarity(self, rows: Rows) -> Floats:
+        """Similarity of each row to the tracks of the sample; 0 to itself [shape=(rows, sample)]."""
+        missing = [row for row in rows.tolist() if row not in self._sample_similarity]
+        if missing:
+            if len(self._sample_similarity) > CACHED_SAMPLE_ROWS:
+                self._sample_similarity.clear()
+                missing = rows.tolist()
+            queried = np.array(missing, dtype=np.int64)
+            similarities = similarity(self.points(queried), self.sample)
+            similarities[self.recordings(queried)[:, None] == self.recordings(self.sample_rows)[None, :]] = 0.0
+            self._sample_similarity.update(zip(missing, similarities, strict=True))
+        if not len(rows):
+            return np.empty((0, len(self.sample)), dtype=np.float32)
+        return np.stack([self._sample_similarity[row] for row in rows.tolist()])
 
     def __len__(self) -> int:
         return len(self.present)
@@ -130,6 +159,32 @@ class CachedIndex:
         distances = scaled_distances(points, added_points)
         nearest = np.argpartition(distances, most - 1, axis=1)[:, :most]
         return added[nearest[np.take_along_axis(distances, nearest, axis=1) <= furthest[:, None]]]
+
+    def wide_neighbours(self, row: int) -> Rows:
+        """Up to WIDE_NEIGHBOURS tracks nearest to one, by local scales, nearest first: for listeners who heard those around
+        it."""
+        if row not in self._wide_neighbours:
+            self._wide_neighbours[row] = self._query_wide(row)
+            if len(self._wide_neighbours) > CACHED_WIDE_LISTS:
+                self._wide_neighbours.popitem(last=False)
+        self._wide_neighbours.move_to_end(row)
+        return self._wide_neighbours[row]
+
+    def _query_wide(self, row: int) -> Rows:
+        if len(self) > EXACT_TRACKS:
+            return np.asarray(self.index.similar(np.array([row]), WIDE_NEIGHBOURS)[0][0], dtype=np.int64)
+        distances = scaled_distances(self.points(np.array([row])), self._all_points)[0]
+        nearest = self.present[np.argsort(distances, kind="stable")[: WIDE_NEIGHBOURS + 1]]
+        return nearest[nearest != row][:WIDE_NEIGHBOURS]
+
+    @cached_property
+    def _all_points(self) -> Points:
+        return self.points(self.present)
+
+    def recordings(self, rows: Rows) -> Rows:
+        """The recording's code of each row: equal for tracks that are one recording [shape=(rows,)]."""
+        codes = self.index.recordings
+        return rows if codes is None else np.asarray(codes.take(rows), dtype=np.int64)
 
     def without(self, rows: Rows, excluded: Rows) -> Rows:
         """The rows that are not excluded, in their order."""

@@ -1,8 +1,8 @@
 """Ranks the candidate pool into a listener's list, with reasons. No Spark, no I/O.
 
-A candidate's score is the L2 norm of its attraction by liked tracks, less that of its repulsion by rejected ones. The list is
-taken from the pool by maximal marginal relevance with an artist cap; tracks that were heard lately are excluded, and some ranks
-explore.
+Each place of a list belongs to a group of the listener's taste: one of the interests, the latest session, exploration. Turns give
+each group its due share, whatever the client plays of the list. A place takes the candidate with the best value for its group, by
+maximal marginal relevance with an artist cap that counts what was heard just before.
 """
 
 from __future__ import annotations
@@ -16,30 +16,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
-from streaming.profile.profile import NEUTRAL_ADVENTURE, Opinion, Profile
-from streaming.ranking.candidate_pool import candidate_pool, excluded_rows, random_rows
-from streaming.ranking.mmr import ScoredPool, lists_at_a_time, rerank
-from streaming.ranking.neighbour_cache import CachedIndex, Points
-from streaming.ranking.user_vector import UserVector, l2_norm, user_vector
+from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
+from streaming.ranking import reasons
+from streaming.ranking.attraction import Attraction, Scale, attraction, l2_norm, scale
+from streaming.ranking.candidate_pool import Past, candidate_pool, past, state_of
+from streaming.ranking.exploration import explored_rows
+from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
+from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity
+from streaming.ranking.tiers import NEAR, State, values
+from streaming.ranking.turns import turns
+from streaming.ranking.user_vector import UserVector, user_vector
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-MOST_REASON_TRACKS = 3
-EXPLORATION_RANKS = (5, 12, 18, 24)
-EXPLORATION_DRAWN_TRACKS = 64
-EXPLORATION_REASON = "Something else, to explore"
+SESSION_SHARE = 1 / 3
+"""Of the places that do not explore: what was liked in the latest session."""
+MOST_FAMILIAR_SHARE = 0.5
+"""Of the places, at adventure 0: loved tracks that have rested."""
+FAMILIAR_REST_SHARE = 0.25
+"""Of `taste.heard_again_after_hours`: after so long a loved track is familiar again, for who asks for that."""
+MOST_REACH = 0.6
+"""Of a group's nearest tracks, at adventure 1, this share comes after the others."""
 MOST_DIVERSITY = 0.9
-LEAST_REASON_SHARE = 0.05
-"""Of the attraction by the strongest liked track; weaker ones are no reason."""
+CANDIDATES_PER_PLACE = 2
+SPARE_CANDIDATES = 6
+EARLIER_TRACKS = 8
+"""Tracks heard last, to which the first items should not be too similar."""
+NOT_THIS_GROUP = -100.0
 
 
 class Item(NamedTuple):
     """One item of a list.
 
-    score : similarity to what is liked, less similarity to what is rejected
-    because : ids of the liked tracks that attract it most, strongest first
-    explore : whether it was drawn at random
+    score : attraction by what is liked, less repulsion by what is rejected: the sum of the parts similarity and rejection
+    because : ids of the liked tracks that it is near to, strongest first
+    explore : whether it was drawn from elsewhere
     parts : terms of score and rank, by name
     percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked
     """
@@ -63,7 +75,11 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class ListRequest:
-    """A list to make.  muted : rows that it must not have"""
+    """A list to make.
+
+    muted : rows that it must not have
+    only : of the user vector's groups, the one to make the list of; None for all, with exploration
+    """
 
     profile: Profile
     user_vector: UserVector
@@ -71,29 +87,22 @@ class ListRequest:
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """The n candidates of a list.
+class _Prepared:
+    """What a list is chosen from: n candidates, of which the last are explored and familiar ones.
 
-    excluded : rows that must not come
-    attractions : by each liked track [shape=(liked, n)]
-    attraction : L2 norm of `attractions` [shape=(n,)]
-    repulsion : the same of the rejected tracks, times `taste.rejection` [shape=(n,)]
-    draw : source of all randomness in the list
+    kinds : per group of `order`: index of the user vector's group, or EXPLORE, FAMILIAR, START
     """
 
     request: ListRequest
     rows: Rows
-    points: Points
-    excluded: Rows
-    attractions: NDArray[np.floating]
-    attraction: NDArray[np.floating]
-    repulsion: NDArray[np.floating]
-    draw: np.random.Generator
-
-    @property
-    def adventure_factor(self) -> float:
-        """Multiplies diversity and exploration of the settings, 0 to 2."""
-        return self.request.profile.adventure / NEUTRAL_ADVENTURE
+    drawn: Attraction
+    limits: Scale
+    state: State
+    is_near: NDArray[np.bool_]
+    is_explored: NDArray[np.bool_]
+    is_familiar: NDArray[np.bool_]
+    order: list[int]
+    candidates: Candidates
 
 
 def ranked_list(
@@ -116,157 +125,209 @@ def ranked_lists(
     """The requested lists, in the order of the requests.
 
     new_listener_ids : track ids of the list for new listeners, whose tracks are candidates for all
-    A list is only empty where all tracks are muted; where all were heard lately, those that are not disliked come back.
+    A list is only empty where all tracks are muted or disliked; where all were heard, those heard longest ago come first.
     """
     new_listener_rows = index.rows_of(new_listener_ids)
     new_listener_rows = new_listener_rows[new_listener_rows >= 0]
+    prepared = [_prepared(request, index, new_listener_rows, length, taste) for request in requests]
     made = []
-    step = lists_at_a_time(length)
-    for start in range(0, len(requests), step):
-        scored = [
-            _scored(request, index, new_listener_rows, length, taste) for request in requests[start : start + step]
-        ]
-        chosen = rerank([_pool(each, index, taste) for each in scored], length, taste.artist_cap)
-        made += [
-            _items(each, positions, penalties, index, length, taste)
-            for each, (positions, penalties) in zip(scored, chosen, strict=True)
-        ]
+    start = 0
+    while start < len(prepared):
+        step = lists_at_a_time(max(len(each.rows) for each in prepared[start : start + 32]))
+        together = prepared[start : start + step]
+        chosen = choose([each.candidates for each in together], length, taste.artist_cap)
+        made += [_items(each, index, *choice) for each, choice in zip(together, chosen, strict=True)]
+        start += step
     return made
 
 
-def _scored(request: ListRequest, index: CachedIndex, new_listener_rows: Rows, length: int, taste: Taste) -> _Scored:
+def _prepared(
+    request: ListRequest, index: CachedIndex, new_listener_rows: Rows, length: int, taste: Taste
+) -> _Prepared:
     profile, vector = request.profile, request.user_vector
-    draw = np.random.default_rng(_seed(profile))
-    excluded = excluded_rows(profile, index, taste, request.muted)
-    rows = candidate_pool(profile, vector, index, new_listener_rows, length, excluded, request.muted, draw)
+    rng = np.random.default_rng(zlib.crc32(f"{profile.user_id}\x00{profile.plays}".encode()))
+    history = past(profile, index, taste, request.muted)
+    limits = scale(vector, index, taste.rejection)
+    pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, taste, rng)
+    familiar = _familiar_rows(profile, vector, index, history, taste)
+    pool = pool[~np.isin(pool, familiar)]
+    adventure = profile.adventure / NEUTRAL_ADVENTURE  # 0 to 2
+    explore_share = min(0.5, adventure * taste.exploration / length)
+    explored = explored_rows(
+        profile,
+        vector,
+        index,
+        history,
+        limits,
+        np.concatenate([pool, familiar]),
+        round(explore_share * length) + 1,
+        taste.rejection,
+    )
+    rows = np.concatenate([pool, familiar, explored])
+    is_familiar = np.zeros(len(rows), dtype=bool)
+    is_familiar[len(pool) : len(pool) + len(familiar)] = True
+    is_explored = np.zeros(len(rows), dtype=bool)
+    is_explored[len(pool) + len(familiar) :] = True
     points = index.points(rows)
-    attractions, repulsions = vector.attraction_and_repulsion(points)
-    return _Scored(
+    drawn = attraction(vector, rows, points, index, taste.rejection)
+    net = drawn.net
+    is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
+    state = state_of(rows, profile, index, history, new_listener_rows, taste)
+    is_rejected = (drawn.repulsion >= limits.repulsion) & (drawn.repulsion > 0)
+    reach = MOST_REACH * max(0.0, adventure - 1)
+    groups = len(vector.groups)
+    if groups:
+        by_group = values(net, is_near, is_rejected, state, taste.shown_patience, reach)
+    else:
+        nothing = np.zeros((1, len(rows)))
+        by_group = values(nothing - drawn.repulsion, nothing > 0, is_rejected, state, taste.shown_patience, reach)
+    best = by_group.max(axis=0)
+    by_group[:, is_familiar | is_explored] = NOT_THIS_GROUP
+    shares = _shares(vector, max(1, groups))
+    extra: list[NDArray[np.float64]] = []
+    if len(familiar) and adventure < 1:
+        familiar_share = MOST_FAMILIAR_SHARE * (1 - adventure)
+        shares = [share * (1 - familiar_share) for share in shares] + [familiar_share]
+        extra.append(np.where(is_familiar, NEAR + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
+    if len(explored):
+        shares = [share * (1 - explore_share) for share in shares] + [explore_share]
+        announced = NEAR + 1 - np.cumsum(is_explored) / 100
+        extra.append(np.where(is_explored, announced, np.where(is_familiar, NOT_THIS_GROUP, best)))
+    all_values = np.vstack([by_group, *extra])
+    order = turns(shares, profile.plays, length)
+    shortlist = _shortlist(all_values, order, index.artists(rows), taste.artist_cap, length)
+    diversity = min(MOST_DIVERSITY, taste.diversity * adventure)
+    earlier = history.rows_latest_first[:EARLIER_TRACKS]
+    artists = index.artists(rows)
+    candidates = Candidates(
+        points.take(shortlist),
+        all_values[:, shortlist],
+        diversity,
+        artists[shortlist],
+        order,
+        index.artists(history.rows_latest_first[: ARTIST_CAP_WINDOW_ITEMS - 1][::-1]).tolist(),
+        _largest_similarity(points.take(shortlist), index.points(earlier)),
+    )
+    return _Prepared(
         request,
-        rows,
-        points,
-        excluded,
-        attractions,
-        l2_norm(attractions),
-        taste.rejection * l2_norm(repulsions),
-        draw,
+        rows[shortlist],
+        Attraction(drawn.by_track[:, shortlist], drawn.by_group[:, shortlist], drawn.repulsion[shortlist]),
+        limits,
+        State(
+            state.heard_at[shortlist], state.is_resting[shortlist], state.shown[shortlist], state.start_rank[shortlist]
+        ),
+        is_near[:, shortlist],
+        is_explored[shortlist],
+        is_familiar[shortlist],
+        order,
+        candidates,
     )
 
 
-def _seed(profile: Profile) -> int:
-    """Depends on the events counted alone, so that batching and retries do not change the list."""
-    return zlib.crc32(f"{profile.user_id}\x00{profile.events_applied}".encode())
+def _shares(vector: UserVector, groups: int) -> list[float]:
+    """Due shares of the user vector's groups: a third for the latest session, the rest for the interests."""
+    if not vector.interests:
+        return [1.0 / groups] * groups
+    interests = [interest.share for interest in vector.interests]
+    if not len(vector.session):
+        return interests
+    return [(1 - SESSION_SHARE) * share for share in interests] + [SESSION_SHARE]
 
 
-def _pool(scored: _Scored, index: CachedIndex, taste: Taste) -> ScoredPool:
-    diversity = min(MOST_DIVERSITY, taste.diversity * scored.adventure_factor)
-    scores = scored.attraction - scored.repulsion
-    return ScoredPool(scored.points, scores, index.artists(scored.rows), diversity)
+def _familiar_rows(profile: Profile, vector: UserVector, index: CachedIndex, history: Past, taste: Taste) -> Rows:
+    """Rows of liked tracks that have rested for who asks for familiar ones; none from the neutral adventure on."""
+    if profile.adventure >= NEUTRAL_ADVENTURE or not len(vector.rows):
+        return np.empty(0, dtype=np.int64)
+    heard_at = history.last_heard(index.recordings(vector.rows))
+    rest_s = FAMILIAR_REST_SHARE * 3600 * taste.heard_again_after_hours
+    has_rested = (heard_at > 0) & (heard_at <= profile.latest_at - rest_s)
+    rows = vector.rows[has_rested]
+    return rows[~np.isin(rows, history.barred)]
+
+
+def _largest_similarity(points: Points, earlier: Points) -> NDArray[np.float32]:
+    if not len(earlier):
+        return np.zeros(len(points), dtype=np.float32)
+    return np.asarray(similarity(points, earlier).max(axis=1), dtype=np.float32)
+
+
+def _shortlist(
+    all_values: NDArray[np.float64], order: Sequence[int], artists: NDArray[np.int32], artist_cap: int, length: int
+) -> NDArray[np.int64]:
+    """Positions of the candidates that places may choose from: the best of each group, of no artist more than a list can have."""
+    n = all_values.shape[1]
+    if n <= SPARE_CANDIDATES + CANDIDATES_PER_PLACE * length:
+        return np.arange(n)
+    of_artist = artist_cap * (length // ARTIST_CAP_WINDOW_ITEMS + 1)
+    counts = np.bincount(order, minlength=len(all_values))
+    parts = []
+    for group, count in enumerate(counts.tolist()):
+        if not count:
+            continue
+        best = np.argsort(-all_values[group], kind="stable")
+        names = artists[best]
+        by_artist = np.argsort(names, kind="stable")
+        first = np.searchsorted(names[by_artist], names[by_artist])
+        rank_of_artist = np.empty(n, dtype=np.int64)
+        rank_of_artist[by_artist] = np.arange(n) - first
+        can_be_listed = (names < 0) | (rank_of_artist < of_artist)
+        most = CANDIDATES_PER_PLACE * count + SPARE_CANDIDATES
+        parts.append(np.concatenate([best[can_be_listed], best[~can_be_listed]])[:most])
+    shortlist = np.unique(np.concatenate(parts))
+    if len(shortlist) < length:
+        rest = np.setdiff1d(np.argsort(-all_values.max(axis=0), kind="stable"), shortlist, assume_unique=True)
+        shortlist = np.sort(np.concatenate([shortlist, rest[: length - len(shortlist)]]))
+    return shortlist
 
 
 def _items(
-    scored: _Scored,
-    positions: Rows,
-    penalties: NDArray[np.float64],
-    index: CachedIndex,
-    length: int,
-    taste: Taste,
+    prepared: _Prepared, index: CachedIndex, positions: NDArray[np.int64], penalties: NDArray[np.float64]
 ) -> list[Item]:
-    """The list of the chosen candidates, with the exploring items inserted.
+    """The list of the chosen candidates.
 
-    positions : of the chosen candidates in the pool, best first
+    positions : of the chosen candidates, in order
     penalties : for similarity to earlier items [shape=(positions,)]
     """
-    vector = scored.request.user_vector
-    exploration = round(taste.exploration * scored.adventure_factor)
-    exploration_ranks = [rank for rank in EXPLORATION_RANKS if rank <= length][:exploration]
-    explored = _explored(scored, positions, index, len(exploration_ranks))
-    attraction, repulsion = scored.attraction[positions], scored.repulsion[positions]
-    terms = zip(_rounded(attraction), _rounded(-repulsion), _rounded(-penalties), strict=True)
-    ids = index.index.ids[scored.rows[positions]].tolist()
-    ranks = [rank for rank in range(1, length + 1) if rank not in exploration_ranks[: len(explored)]]
-    items = [
-        Item(track_id, rank, score, reason, because, False, parts, percentile)
-        for track_id, rank, score, (reason, because), parts, percentile in zip(
-            ids,
-            ranks,
-            _rounded(attraction - repulsion),
-            _reasons(scored.attractions[:, positions], vector),
-            ({"similarity": like, "rejection": unlike, "diversity": less} for like, unlike, less in terms),
-            _percentiles(attraction, vector, index),
-            strict=False,
+    ids = index.index.ids[prepared.rows[positions]].tolist()
+    return [
+        _item(prepared, str(track_id), rank, position, penalty, group)
+        for rank, (track_id, position, penalty, group) in enumerate(
+            zip(ids, positions.tolist(), penalties.tolist(), prepared.order, strict=False), start=1
         )
     ]
-    for rank, (track_id, parts) in zip(exploration_ranks, explored, strict=False):
-        last_rank = min(rank, len(items) + 1)  # in a list that is too short to have the rank
-        items.insert(last_rank - 1, Item(track_id, last_rank, 0.0, EXPLORATION_REASON, [], True, parts, None))
-    return items
 
 
-def _rounded(values: NDArray[np.floating]) -> list[float]:
-    return list(np.round(values.astype(np.float64), 6).tolist())
-
-
-def _percentiles(attraction: NDArray[np.floating], vector: UserVector, index: CachedIndex) -> list[float | None]:
-    """`Item.percentile` of each item, estimated on the index's sample."""
-    if not len(vector.rows):
-        return [None] * len(attraction)
-    sample = np.sort(l2_norm(vector.attraction(index.sample)))
-    return [round(100 * less / len(sample), 1) for less in np.searchsorted(sample, attraction).tolist()]
-
-
-def _reasons(attractions: NDArray[np.floating], vector: UserVector) -> list[tuple[str, list[str]]]:
-    """(`Item.reason`, `Item.because`) of each item.  attractions : [shape=(liked, items)]"""
-    strongest = np.argsort(-attractions, axis=0)[:MOST_REASON_TRACKS]
-    largest = np.maximum(attractions.max(axis=0, initial=0.0), 1e-9)
-    is_reason = np.take_along_axis(attractions, strongest, axis=0) > LEAST_REASON_SHARE * largest
-    reasons = [
-        [vector.liked[position] for position, is_strong in zip(positions, are_strong, strict=True) if is_strong]
-        for positions, are_strong in zip(strongest.T.tolist(), is_reason.T.tolist(), strict=True)
-    ]
-    return [(_reason(opinions), [opinion.track_id for opinion in opinions]) for opinions in reasons]
-
-
-def _reason(opinions: list[Opinion]) -> str:
-    if not opinions:
-        return "A way into your library"
-    first = opinions[0]
-    action = "you liked" if first.verdict == "like" else "you want more of" if first.wish == "more" else "you played"
-    if len(opinions) == 1 or not opinions[1].title:
-        return f"Because {action} “{first.title}”"
-    return f"Because {action} “{first.title}”, also like “{opinions[1].title}”"
-
-
-def _explored(scored: _Scored, positions: Rows, index: CachedIndex, most: int) -> list[tuple[str, dict[str, float]]]:
-    """(track id, parts) of up to `most` random tracks from outside of the pool: the least rejected of those drawn.
-
-    By artists that the list does not have. Where the pool is the whole library, from the candidates that were not chosen: of
-    these the half that is attracted least.
-
-    positions : of the chosen candidates in the pool
-    """
-    chosen, vector = scored.rows[positions], scored.request.user_vector
-    if not len(chosen) or not most:
-        return []
-    pool_and_excluded = np.concatenate([scored.rows, scored.excluded])
-    rows = random_rows(index, pool_and_excluded, EXPLORATION_DRAWN_TRACKS, scored.draw)
-    if len(rows) < most:
-        rest = np.setdiff1d(scored.rows, np.concatenate([chosen, scored.excluded, rows]))
-        attraction = l2_norm(vector.attraction(index.points(rest)))
-        least = rest[np.lexsort((rest, attraction))][: max(most, len(rest) // 2)]
-        rows = np.concatenate([rows, scored.draw.permutation(least)])
-    artists = index.artists(rows).tolist()
-    listed_artists = set(index.artists(chosen).tolist()) - {-1}
-    attractions, repulsions = vector.attraction_and_repulsion(index.points(rows))
-    attraction, repulsion = l2_norm(attractions), l2_norm(repulsions)
-    explored: list[tuple[str, dict[str, float]]] = []
-    for drawn in np.argsort(np.round(repulsion, 3), kind="stable").tolist():
-        if len(explored) == most:
-            break
-        if artists[drawn] in listed_artists:
-            continue
-        if artists[drawn] >= 0:
-            listed_artists.add(artists[drawn])
-        parts = {"similarity": round(float(attraction[drawn]), 6), "rejection": round(-float(repulsion[drawn]), 6)}
-        explored.append((str(index.index.ids[int(rows[drawn])]), parts))
-    return explored
+def _item(prepared: _Prepared, track_id: str, rank: int, position: int, penalty: float, group: int) -> Item:
+    profile, vector, drawn = prepared.request.profile, prepared.request.user_vector, prepared.drawn
+    groups = vector.groups
+    repulsion = float(drawn.repulsion[position])
+    is_explored = bool(prepared.is_explored[position])
+    near_groups = np.flatnonzero(prepared.is_near[:, position])
+    if groups and not (group < len(groups) and (group in near_groups or not len(near_groups))):
+        candidates = near_groups if len(near_groups) else np.arange(len(groups))
+        group = int(candidates[np.argmax(drawn.by_group[candidates, position])])
+    similarity = float(drawn.by_group[group, position]) if groups else 0.0
+    if is_explored and groups:
+        similarity = float(l2_norm(drawn.by_track[:, [position]])[0])
+    because: list[str] = []
+    heard_at = float(prepared.state.heard_at[position])
+    if is_explored:
+        reason = reasons.DIFFERENT
+    elif heard_at and (prepared.is_familiar[position] or not prepared.state.is_resting[position]):
+        reason = reasons.rested_text(profile.latest_at - heard_at)
+    elif heard_at:
+        reason = reasons.LITTLE_LEFT
+    elif groups and prepared.is_near[group, position]:
+        strongest = reasons.because(groups[group], position, vector, drawn, prepared.limits)
+        because = [vector.liked_ids[each] for each in strongest]
+        reason = reasons.because_text(because, profile)
+    elif groups and drawn.by_group[group, position] > repulsion and prepared.state.start_rank[position] < 0:
+        reason = reasons.FURTHER
+    else:
+        reason = reasons.START
+    parts = {"similarity": round(similarity, 6), "rejection": -round(repulsion, 6)}
+    if not is_explored:
+        parts["diversity"] = -round(penalty, 6)
+    score = round(parts["similarity"] + parts["rejection"], 6)
+    percentile = prepared.limits.percentile(group, similarity) if groups else None
+    return Item(track_id, rank, score, reason, because, is_explored, parts, None if is_explored else percentile)

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from batch.index.projection import Floats
-from streaming.profile.profile import Floats64, Opinion, Profile, opinion_weights
+from streaming.profile.profile import HEARD_AT, Profile
+from streaming.profile.track_table import Floats64
+from streaming.profile.weights import Weights, track_weights
 from streaming.ranking.interests import Interest, interests
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-MOST_LIKED_TRACKS = 30
-MOST_REJECTED_TRACKS = 30
+MOST_LIKED_TRACKS = 64
+MOST_REJECTED_TRACKS = 40
+MOST_SESSION_TRACKS = 12
 MOST_ATTENDED_TRACKS = 40
 """The latest tracks that attention looks at; the recency of older ones is next to 0."""
 SHOWN_TRACKS_PER_INTEREST = 8
@@ -26,106 +30,139 @@ SHOWN_HEARD_TRACKS = 30
 
 @dataclass(frozen=True)
 class UserVector:
-    """What a list follows. Tracks that the index lacks are left out; weights are positive, heaviest first."""
+    """What a list follows, heaviest first; tracks that the index lacks are left out.
 
-    liked: list[Opinion]
+    liked_ids, rejected_ids : track ids
+    rows : of the liked tracks
+    points, weights : of the liked tracks; weights are positive
+    touched_at : of the liked tracks, in seconds since 1970
+    rejected_rows, rejected_points, rejected_weights : of the rejected tracks; weights are positive
+    interests : clusters of the liked tracks, heaviest first
+    session : positions of the liked tracks of the latest session, latest first
+    """
+
+    liked_ids: list[str]
     rows: Rows
     points: Points
     weights: Floats
-    rejected: list[Opinion]
+    touched_at: Floats64
+    rejected_ids: list[str]
+    rejected_rows: Rows
     rejected_points: Points
     rejected_weights: Floats
     interests: list[Interest]
+    session: NDArray[np.int64]
+
+    @property
+    def groups(self) -> list[NDArray[np.int64]]:
+        """Positions of the liked tracks that places of the list are made from: of each interest, then of the session."""
+        members = [np.array(interest.members, dtype=np.int64) for interest in self.interests]
+        return [*members, self.session] if len(self.session) else members
 
     @property
     def query_rows(self) -> Rows:
-        """Rows whose neighbours are candidates: each interest's medoid, and the latest liked track."""
-        if not self.liked:
-            return np.empty(0, dtype=np.int64)
-        latest = int(np.argmax([opinion.touched_at for opinion in self.liked]))
-        return sorted_unique(self.rows[[*(interest.medoid for interest in self.interests), latest]])
-
-    def attraction(self, points: Points) -> Floats:
-        """Weight × similarity of each liked track and each point: [shape=(liked, points)]."""
-        return self.weights[:, None] * similarity(self.points, points)
-
-    def attraction_and_repulsion(self, points: Points) -> tuple[Floats, Floats]:
-        """(`attraction`, the same of the rejected tracks [shape=(rejected, points)])."""
-        return self.attraction(points), self.rejected_weights[:, None] * similarity(self.rejected_points, points)
+        """Rows whose neighbours are candidates first: each interest's medoid, and the latest liked tracks of the session."""
+        positions = [*(interest.medoid for interest in self.interests), *self.session[:1].tolist()]
+        return sorted_unique(self.rows[positions]) if positions else self.rows[:0]
 
     def profile_fields(self, profile: Profile) -> dict[str, Any]:
-        """Fields of the profile's document for readers: centres (interests), rejected and heard tracks."""
+        """Fields of the profile's document for readers: centres (interests), rejected, disliked and heard tracks."""
+        latest = np.argsort(-profile.heard.column(HEARD_AT), kind="stable")[:SHOWN_HEARD_TRACKS]
         return {
             "centres": [
                 {
-                    "weight": round(interest.weight, 4),
-                    "tracks": [
-                        self.liked[position].track_id for position in interest.members[:SHOWN_TRACKS_PER_INTEREST]
-                    ],
+                    "weight": round(interest.share, 4),
+                    "tracks": [self.liked_ids[position] for position in interest.members[:SHOWN_TRACKS_PER_INTEREST]],
                 }
                 for interest in self.interests
             ],
-            "rejected": [o.track_id for o in sorted(self.rejected, key=lambda opinion: -opinion.touched_at)],
-            "heard": [opinion.track_id for opinion in profile.opinions[: -SHOWN_HEARD_TRACKS - 1 : -1]],
+            "rejected": self.rejected_ids,
+            "disliked": profile.disliked,
+            "heard": [profile.heard.ids[row] for row in latest.tolist()],
         }
 
 
 def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVector:
     """The listener's user vector at the time of the latest event."""
-    rows = index.rows_of([opinion.track_id for opinion in profile.opinions])
-    positions = np.flatnonzero(rows >= 0)
-    opinions = [profile.opinions[position] for position in positions.tolist()]
-    rows, points = rows[positions], index.points(rows[positions])
-    weights = _attended_weights(profile, positions, points, taste)
-    order = np.lexsort((rows, -weights))
-    liked = order[weights[order] > 0][:MOST_LIKED_TRACKS]
-    rejected = order[::-1][weights[order[::-1]] < 0][:MOST_REJECTED_TRACKS]
+    weights, rows = _of_recordings(track_weights(profile, profile.latest_at, taste), index)
+    points = index.points(rows)
+    attended = _attended(weights, points, profile.latest_at, taste)
+    by_weight = np.lexsort((rows, -weights.touched_at, -np.abs(attended)))
+    liked = by_weight[attended[by_weight] > 0][:MOST_LIKED_TRACKS]
+    rejected = by_weight[attended[by_weight] < 0][:MOST_REJECTED_TRACKS]
+    liked_points = points.take(liked)
+    in_session = np.flatnonzero(weights.touched_at[liked] >= profile.session_at) if profile.session_at else liked[:0]
     return UserVector(
-        [opinions[position] for position in liked.tolist()],
+        [weights.ids[position] for position in liked.tolist()],
         rows[liked],
-        points.take(liked),
-        weights[liked].astype(np.float32),
-        [opinions[position] for position in rejected.tolist()],
+        liked_points,
+        attended[liked].astype(np.float32),
+        weights.touched_at[liked],
+        [weights.ids[position] for position in rejected[np.argsort(-weights.touched_at[rejected])].tolist()],
+        rows[rejected],
         points.take(rejected),
-        -weights[rejected].astype(np.float32),
-        interests(points.take(liked), weights[liked], taste.centres, taste.centre_reach * index.median_distance),
+        -attended[rejected].astype(np.float32),
+        interests(
+            liked_points,
+            attended[liked],
+            np.minimum(weights.stated[liked], attended[liked]),
+            taste.centres,
+            taste.centre_reach * index.median_distance,
+        ),
+        in_session[np.argsort(-weights.touched_at[liked][in_session], kind="stable")][:MOST_SESSION_TRACKS],
     )
 
 
-def l2_norm(shares: Floats) -> Floats:
-    """The L2 norm of each column: between the strongest match and the sum of all [shape=(columns,)]."""
-    return np.sqrt(np.einsum("ij,ij->j", shares, shares))
+def _of_recordings(weights: Weights, index: CachedIndex) -> tuple[Weights, Rows]:
+    """(weights of the recordings that the index has, their rows): tracks of one recording are one, with their sums.
+
+    The row and id are those of the track with the largest weight.
+    """
+    rows = index.rows_of(weights.ids)
+    held = np.flatnonzero(rows >= 0)
+    order = held[np.argsort(-np.abs(weights.weights[held]), kind="stable")]
+    recordings, first, inverse = np.unique(index.recordings(rows[order]), return_index=True, return_inverse=True)
+    del recordings
+    strongest = order[first]
+    summed, stated = np.zeros(len(first)), np.zeros(len(first))
+    touched_at = np.zeros(len(first))
+    np.add.at(summed, inverse, weights.weights[order])
+    np.add.at(stated, inverse, weights.stated[order])
+    np.maximum.at(touched_at, inverse, weights.touched_at[order])
+    merged = Weights([weights.ids[position] for position in strongest.tolist()], summed, stated, touched_at)
+    return merged, rows[strongest]
 
 
-def _attended_weights(profile: Profile, positions: Rows, points: Points, taste: Taste) -> Floats64:
-    """The weights of the opinions whose tracks the index has; those of liked tracks reduced where similar ones are skipped now.
+def _attended(weights: Weights, points: Points, now: float, taste: Taste) -> Floats64:
+    """The weights, those of liked tracks reduced where similar ones are skipped now.
 
     Without it, a sum over weeks would take weeks to notice that the listener wants something else. A liked track keeps the share
     of its weight by which support outweighs pressure. Support comes from similar liked tracks, pressure from similar rejected
     ones; each counts half as much for every `taste.attention_tracks` tracks touched since, and pressure decays with the session.
 
-    positions : of these opinions in the profile
-    points : of their tracks
+    points : of these tracks
     """
-    weights, touched_at = opinion_weights(profile.opinions, profile.latest_at, taste)
+    values, touched_at = weights.weights, weights.touched_at
+    liked, rejected = np.flatnonzero(values > 0), np.flatnonzero(values < 0)
+    if not len(liked) or not len(rejected) or not taste.impatience:
+        return values
     tracks_since = np.empty(len(touched_at))
     tracks_since[np.lexsort((np.arange(len(touched_at)), -touched_at))] = np.arange(len(touched_at))
-    weights, touched_at, tracks_since = weights[positions], touched_at[positions], tracks_since[positions]
-    liked, rejected = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
-    if not len(liked) or not len(rejected) or not taste.impatience:
-        return weights
     recency = 0.5 ** (tracks_since / taste.attention_tracks)
     latest_liked, latest_rejected = (
         group[np.argsort(tracks_since[group])[:MOST_ATTENDED_TRACKS]] for group in (liked, rejected)
     )
-    age_s = np.maximum(0.0, profile.latest_at - touched_at[latest_rejected])
+    age_s = np.maximum(0.0, now - touched_at[latest_rejected])
     fading = 0.5 ** (age_s / (60 * taste.session_half_life_minutes))
+    if fading.max() < 0.01:
+        return values
+    strengths = np.minimum(np.abs(values), 1.0)
     liked_points = points.take(liked)
-    support = similarity(liked_points, points.take(latest_liked)) @ (recency * weights)[latest_liked]
-    support = np.maximum(support, (recency * weights)[liked])
+    support = similarity(liked_points, points.take(latest_liked)) @ (recency * strengths)[latest_liked]
+    support = np.maximum(support, (recency * strengths)[liked])
     pressure = similarity(liked_points, points.take(latest_rejected)) @ (
-        recency[latest_rejected] * -weights[latest_rejected] * fading
+        recency[latest_rejected] * strengths[latest_rejected] * fading
     )
-    attended = weights.copy()
+    attended = values.copy()
     attended[liked] *= np.clip(1 - taste.impatience * pressure / np.maximum(support, 1e-12), 0.0, 1.0)
     return attended

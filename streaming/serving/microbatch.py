@@ -28,16 +28,9 @@ from streaming.admission.rules import (
     record_refusals,
     title_by_track_id,
 )
-from streaming.documents import (
-    DERIVED_PROFILE_FIELDS,
-    LIST_PROJECTION,
-    StoredList,
-    list_document,
-    profile_document,
-    profile_from,
-    stored_list_from,
-)
-from streaming.events import BadEvent, parse, received_at
+from streaming.documents import LIST_PROJECTION, StoredList, list_document, stored_list_from
+from streaming.events import SHOWN, BadEvent, parse, received_at
+from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, profile_from
 from streaming.profile.profile import Profile
 from streaming.profile.skip_rates import frozen_skip_factors
 from streaming.ranking.ranker import ListRequest, ranked_lists
@@ -152,16 +145,22 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     }
     index = index_of(context.model, context.index_state)
     updates = []
+    profile_updates: list[Write] = []
+    applied, arrivals = 0, list[datetime]()
     for user_id, events in sorted(parsed.events_by_user.items()):
         old = profiles.get(user_id) or Profile(user_id)
         new = _with_events(old, events, parsed.titles, context)
-        if new is not old:
+        if new is old:
+            continue
+        if _changes_list(events, old):
             updates.append((events, old, new, user_vector(new, index, context.taste)))
+        else:
+            profile_updates.append((profiles_read.get(user_id, {}), profile_document(new)))
+            applied += new.events_applied - old.events_applied
     index.prefetch(np.concatenate([np.empty(0, dtype=np.int64), *(vector.query_rows for *_, vector in updates)]))
     profile_writes: list[Write] = []
     kept_lists: list[str] = []
     requests: list[ListRequest] = []
-    applied, arrivals = 0, list[datetime]()
     for events, old, new, vector in updates:
         user_id = new.user_id
         if count := new.events_applied - old.events_applied:
@@ -179,6 +178,7 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
         profile_writes.append((profiles_read.get(user_id, {}), document))
     list_writes = _make_lists(requests, lists_read, context)
     _write(list_writes, kept_lists, profile_writes, database, context.kafka)
+    _replace(profile_updates, database.profiles, keeps_other_fields=True)
     now = datetime.now(UTC)
     waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
     return Outcome(len(values), applied, parsed.refused, len(list_writes) + len(kept_lists), waits)
@@ -216,9 +216,19 @@ def _with_events(
         source = f"{context.source}/{each.partition}"
         track_id = each.event.track_id or ""
         event = clamped_to_arrival(each.event, each.received_at)
+        if each.offset > profile.offsets.get(source, -1):
+            profile = profile.pulled_back(each.received_at.timestamp())
         factor = factors.get(track_id, 1.0)
         profile = profile.after(event, titles.get(track_id, ""), source, each.offset, context.taste, factor)
     return profile
+
+
+def _changes_list(events: Sequence[ReceivedEvent], profile: Profile) -> bool:
+    """Whether one of the events makes a new list: what was only shown is used by the next one.  profile : before the events"""
+    return any(
+        each.event.action != SHOWN and each.offset > profile.offsets.get(f"{each.source}/{each.partition}", -1)
+        for each in events
+    )
 
 
 def _make_lists(
@@ -263,21 +273,29 @@ def _write(
     _replace(profile_writes, database.profiles)
 
 
-def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]]) -> None:
-    """Replaces each document that was read. Raises ConcurrentWrite where it has changed since."""
-    from pymongo import ReplaceOne
+def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]], keeps_other_fields: bool = False) -> None:
+    """Replaces each document that was read. Raises ConcurrentWrite where it has changed since.
+
+    keeps_other_fields : leave fields that the new document lacks as they are
+    """
+    from pymongo import ReplaceOne, UpdateOne
     from pymongo.errors import BulkWriteError
 
     if not writes:
         return
-    requests = []
+    requests: list[ReplaceOne[dict[str, Any]] | UpdateOne] = []
     for read, document in writes:
         is_new = not read  # an upsert, which fails by a duplicate key where the document has been created since
         # MongoDB's {name: None} matches a field that is missing.
         revision = (
             {"events_applied": {"$exists": False}} if is_new else {name: read.get(name) for name in REVISION_FIELDS}
         )
-        requests.append(ReplaceOne({"_id": document["_id"], **revision}, document, upsert=is_new))
+        filtered = {"_id": document["_id"], **revision}
+        if keeps_other_fields:
+            fields = {name: value for name, value in document.items() if name != "_id"}
+            requests.append(UpdateOne(filtered, {"$set": fields}, upsert=is_new))
+        else:
+            requests.append(ReplaceOne(filtered, document, upsert=is_new))
     try:
         result = collection.bulk_write(requests, ordered=False)
     except BulkWriteError as error:

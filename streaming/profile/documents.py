@@ -1,0 +1,189 @@
+"""The document of a profile in MongoDB: how it is written, and read back from any version.
+
+Version 2 keeps columns: of some tracks their ids as one text, a line each, and their numbers as binary, little-endian. A
+past of years is then a few values instead of thousands of small documents. Version 1 had a document a track, `opinions`; it
+is read as well.
+
+field        columns                                                      of
+evidence     at f8 (seconds since 1970), session f4, lasting f4           the tracks heard last
+last_heard   at u4 (seconds since 1970)                                   every track ever heard
+verdicts     verdict i1, verdict_at f8, wish i1, wish_at f8               tracks with a verdict or wish, also when it was
+taken back shown_often  count f4, at u4                                              tracks that were shown and not taken
+titles       track_id and title, of the tracks of `evidence` and `verdicts`
+event_ids    8 bytes for each of the latest event ids, oldest first
+
+Fields that this version does not know are kept in `other_fields` and written back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from streaming.profile.profile import (
+    NEUTRAL_ADVENTURE,
+    REMEMBERED_EVENTS,
+    VERDICT_CODES,
+    WISH_CODES,
+    Muting,
+    Profile,
+    hashed,
+)
+from streaming.profile.track_table import TrackTable
+
+PROFILE_VERSION = 2
+DERIVED_PROFILE_FIELDS = ("centres", "rejected", "disliked", "heard", "muted")
+"""Computed from the rest of the profile with each list, for readers; not read back."""
+
+_EVIDENCE = {"at": "<f8", "session": "<f4", "lasting": "<f4"}
+_LAST_HEARD = {"at": "<u4"}
+_VERDICTS = {"verdict": "<i1", "verdict_at": "<f8", "wish": "<i1", "wish_at": "<f8"}
+_SHOWN = {"count": "<f4", "at": "<u4"}
+_TIMES = ("adventure_at", "latest_at", "session_at", "visited_at", "mixes_at")
+_MUTING_FIELDS = frozenset(field.name for field in fields(Muting)) - {"other_fields"}
+_PROFILE_FIELDS = frozenset(
+    [
+        *(
+            "_id",
+            "version",
+            "evidence",
+            "last_heard",
+            "verdicts",
+            "shown_often",
+            "titles",
+            "mutings",
+            "adventure",
+            *_TIMES,
+        ),
+        *("generation", "events_applied", "plays", "last_track", "offsets", "event_ids", "updated_at"),
+        *("opinions", "recent_events"),  # of version 1
+        *DERIVED_PROFILE_FIELDS,
+    ]
+)
+
+
+def profile_document(profile: Profile) -> dict[str, Any]:
+    """The document of `profiles`, without the other DERIVED_PROFILE_FIELDS than `muted`."""
+    return {
+        **profile.other_fields,
+        "_id": profile.user_id,
+        "version": PROFILE_VERSION,
+        "evidence": _columns(profile.evidence, _EVIDENCE),
+        "last_heard": _columns(profile.heard, _LAST_HEARD),
+        "verdicts": _columns(profile.verdicts, _VERDICTS),
+        "shown_often": _columns(profile.shown, _SHOWN),
+        "titles": [{"track_id": track_id, "title": title} for track_id, title in profile.titles.items()],
+        "mutings": [muting_document(muting) for muting in profile.mutings],
+        "muted": profile.muted,
+        "adventure": profile.adventure,
+        **{name: getattr(profile, name) for name in _TIMES},
+        "generation": profile.generation,
+        "events_applied": profile.events_applied,
+        "plays": profile.plays,
+        "last_track": profile.last_track,
+        # a list, since sources hold dots, which MongoDB's update operators take for paths
+        "offsets": [{"source": source, "offset": offset} for source, offset in sorted(profile.offsets.items())],
+        "event_ids": b"".join(profile.recent_events),
+        "updated_at": datetime.now(UTC),
+    }
+
+
+def profile_from(document: Mapping[str, Any]) -> Profile:
+    """The profile in a document of any version. Columns that do not fit each other are dropped, as are mutings without a
+    target."""
+    event_ids = bytes(document.get("event_ids", b""))
+    profile = Profile(
+        user_id=document["_id"],
+        evidence=_table(document.get("evidence"), _EVIDENCE),
+        titles={each["track_id"]: each["title"] for each in document.get("titles", ()) if "track_id" in each},
+        heard=_table(document.get("last_heard"), _LAST_HEARD),
+        verdicts=_table(document.get("verdicts"), _VERDICTS),
+        shown=_table(document.get("shown_often"), _SHOWN),
+        mutings=tuple(muting_from(each) for each in document.get("mutings", ()) if "target" in each),
+        adventure=document.get("adventure", NEUTRAL_ADVENTURE),
+        generation=document.get("generation", 0),
+        events_applied=document.get("events_applied", 0),
+        plays=document.get("plays", 0),
+        last_track=document.get("last_track", ""),
+        offsets={each["source"]: each["offset"] for each in document.get("offsets", ())},
+        recent_events=tuple(event_ids[start : start + 8] for start in range(0, len(event_ids) - 7, 8)),
+        other_fields={name: value for name, value in document.items() if name not in _PROFILE_FIELDS},
+        **{name: document.get(name, 0.0) for name in _TIMES},
+    )
+    opinions = document.get("opinions")
+    return profile if opinions is None or "evidence" in document else _with_opinions(profile, document)
+
+
+def muting_document(muting: Muting) -> dict[str, Any]:
+    return {**muting.other_fields, "target": muting.target, "muted": muting.muted, "at": muting.at}
+
+
+def muting_from(document: Mapping[str, Any]) -> Muting:
+    known = {name: value for name, value in document.items() if name in _MUTING_FIELDS}
+    unknown = {name: value for name, value in document.items() if name not in _MUTING_FIELDS}
+    return Muting(**known, other_fields=unknown)
+
+
+def counted_event(document: Mapping[str, Any], event_id: str) -> bool:
+    """Whether a profile's document, of any version, has an event among the latest that it counted."""
+    if "event_ids" not in document:
+        return event_id in document.get("recent_events", ())
+    event_ids, event_hash = bytes(document["event_ids"]), hashed(event_id)
+    return any(event_ids[start : start + 8] == event_hash for start in range(0, len(event_ids) - 7, 8))
+
+
+def _columns(table: TrackTable, types: Mapping[str, str]) -> dict[str, Any]:
+    columns = {
+        name: np.ascontiguousarray(table.column(number).astype(kind)).tobytes()
+        for number, (name, kind) in enumerate(types.items())
+    }
+    return {"ids": "\n".join(table.ids), **columns}
+
+
+def _table(columns: Mapping[str, Any] | None, types: Mapping[str, str]) -> TrackTable:
+    """The table in a document's columns; missing columns are 0, and a table whose lengths differ is empty."""
+    text = (columns or {}).get("ids", "")
+    if columns is None or not text:
+        return TrackTable.empty(len(types))
+    ids = text.split("\n")
+    numbers: list[Any] = [
+        np.frombuffer(columns[name], dtype=kind) if name in columns else np.zeros(len(ids))
+        for name, kind in types.items()
+    ]
+    if any(len(column) != len(ids) for column in numbers):
+        return TrackTable.empty(len(types))
+    return TrackTable.of(ids, numbers)
+
+
+def _with_opinions(profile: Profile, document: Mapping[str, Any]) -> Profile:
+    """The profile with what a document of version 1 holds of its tracks.
+
+    When a track was heard is only known of those whose opinion was kept. What was disliked and then forgotten stays forgotten.
+    """
+    opinions: Sequence[Mapping[str, Any]] = [each for each in document["opinions"] if "track_id" in each]
+    heard = [each for each in opinions if each.get("at") and (each.get("session") or each.get("lasting"))]
+    judged = [each for each in opinions if each.get("verdict_at") or each.get("wish_at")]
+    heard_ids = [each["track_id"] for each in heard]
+    times = [each["at"] for each in heard]
+    verdicts = [
+        [VERDICT_CODES.get(each.get("verdict", ""), 0.0) for each in judged],
+        [each.get("verdict_at", 0.0) for each in judged],
+        [WISH_CODES.get(each.get("wish", ""), 0.0) for each in judged],
+        [each.get("wish_at", 0.0) for each in judged],
+    ]
+    sums = [[min(1.0, max(-1.0, each.get(name, 0.0))) for each in heard] for name in ("session", "lasting")]
+    latest = max(heard, key=lambda each: each["at"], default={"track_id": ""})
+    return replace(
+        profile,
+        evidence=TrackTable.of(heard_ids, [times, *sums]) if heard else profile.evidence,
+        heard=TrackTable.of(heard_ids, [times]) if heard else profile.heard,
+        verdicts=TrackTable.of([each["track_id"] for each in judged], verdicts) if judged else profile.verdicts,
+        titles={each["track_id"]: each["title"] for each in opinions if each.get("title")},
+        plays=len(heard),
+        last_track=latest["track_id"],
+        recent_events=tuple(hashed(each) for each in document.get("recent_events", ()))[-REMEMBERED_EVENTS:],
+    )

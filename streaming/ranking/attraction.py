@@ -1,0 +1,104 @@
+"""How strongly candidates are drawn by what a listener likes, and pushed away by what is rejected. No Spark, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.index.lsh import Rows
+from batch.index.projection import Floats
+from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity
+from streaming.ranking.user_vector import UserVector
+
+NEAREST_SHARE = 0.1
+"""A track is near what is liked where it is among the nearest tenth of all tracks."""
+
+
+@dataclass(frozen=True)
+class Attraction:
+    """Of n candidates, by m liked tracks in some groups.
+
+    by_track : weight × similarity; 0 to oneself and to another track of the same recording [shape=(m, n)]
+    by_group : L2 norm over the group's members [shape=(groups, n)]
+    repulsion : L2 norm over the rejected tracks, times the strength of rejection [shape=(n,)]
+    """
+
+    by_track: Floats
+    by_group: Floats
+    repulsion: Floats
+
+    @property
+    def net(self) -> Floats:
+        """Attraction by each group, less repulsion [shape=(groups, n)]."""
+        return self.by_group - self.repulsion
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The library's own distances, seen from one listener: what counts as near.
+
+    by_track : similarity of the nearest tenth of all tracks begins here, for each liked track [shape=(m,)]
+    sorted_by_group : the attraction of all tracks by each group, sorted, estimated on a sample [shape=(groups, sample)]
+    repulsion : the repulsion of the nearest tenth begins here
+    """
+
+    by_track: Floats
+    sorted_by_group: Floats
+    repulsion: float
+
+    @property
+    def near_group(self) -> Floats:
+        """The attraction of the nearest tenth begins here, for each group [shape=(groups,)]."""
+        return _upper(self.sorted_by_group)
+
+    def percentile(self, group: int, attraction: float) -> float:
+        """Share of all tracks that the group attracts less, 0 to 100."""
+        sample = self.sorted_by_group[group]
+        return round(100 * float(np.searchsorted(sample, attraction)) / max(1, len(sample)), 1)
+
+
+def attraction(vector: UserVector, rows: Rows, points: Points, index: CachedIndex, rejection: float) -> Attraction:
+    """The attraction of candidates.
+
+    rows, points : of the candidates
+    rejection : strength of rejection against liking
+    """
+    similarities = similarity(vector.points, points)
+    similarities[index.recordings(vector.rows)[:, None] == index.recordings(rows)[None, :]] = 0.0
+    by_track = vector.weights[:, None] * similarities
+    repulsions = vector.rejected_weights[:, None] * similarity(vector.rejected_points, points)
+    return Attraction(by_track, _by_group(by_track, vector), rejection * l2_norm(repulsions))
+
+
+def scale(vector: UserVector, index: CachedIndex, rejection: float) -> Scale:
+    """The library's distances from what the listener likes and rejects, estimated on the index's sample."""
+    similarities = index.sample_similarity(vector.rows)
+    by_group = _by_group(vector.weights[:, None] * similarities, vector)
+    repulsion = rejection * l2_norm(vector.rejected_weights[:, None] * index.sample_similarity(vector.rejected_rows))
+    return Scale(
+        _upper(np.sort(similarities, axis=1)),
+        np.sort(by_group, axis=1),
+        float(_upper(np.sort(repulsion)[None, :])[0]) if len(repulsion) else 0.0,
+    )
+
+
+def l2_norm(shares: NDArray[np.floating]) -> Floats:
+    """The L2 norm of each column: between the strongest match and the sum of all [shape=(columns,)]."""
+    return np.sqrt(np.einsum("ij,ij->j", shares, shares))
+
+
+def _by_group(by_track: Floats, vector: UserVector) -> Floats:
+    membership = np.zeros((len(vector.groups), len(by_track)), dtype=np.float32)
+    for group, members in enumerate(vector.groups):
+        membership[group, members] = 1.0
+    return np.sqrt(membership @ np.square(by_track))
+
+
+def _upper(ordered: Floats) -> Floats:
+    """The least of the upper NEAREST_SHARE of each sorted row [shape=(rows,)]."""
+    if not ordered.shape[1]:
+        return np.zeros(len(ordered), dtype=np.float32)
+    at = min(ordered.shape[1] - 1, int(np.ceil((1 - NEAREST_SHARE) * ordered.shape[1])))
+    return ordered[:, at]
