@@ -5,7 +5,8 @@ past of years is then a few values instead of thousands of small documents. Vers
 is read as well.
 
 field        columns                                                      of
-evidence     at f8 (seconds since 1970), session f4, lasting f4           the tracks heard last
+evidence     at f8 (seconds since 1970); session, lasting,
+             session_plays, lasting_plays f4                              the tracks heard last
 last_heard   at u4 (seconds since 1970)                                   every track ever heard
 verdicts     verdict i1, verdict_at f8, wish i1, wish_at f8               tracks with a verdict or wish, also when it was
 taken back shown_often  count f4, at u4                                              tracks that were shown and not taken
@@ -39,7 +40,7 @@ PROFILE_VERSION = 2
 DERIVED_PROFILE_FIELDS = ("centres", "rejected", "disliked", "heard", "muted")
 """Computed from the rest of the profile with each list, for readers; not read back."""
 
-_EVIDENCE = {"at": "<f8", "session": "<f4", "lasting": "<f4"}
+_EVIDENCE = {"at": "<f8", "session": "<f4", "lasting": "<f4", "session_plays": "<f4", "lasting_plays": "<f4"}
 _LAST_HEARD = {"at": "<u4"}
 _VERDICTS = {"verdict": "<i1", "verdict_at": "<f8", "wish": "<i1", "wish_at": "<f8"}
 _SHOWN = {"count": "<f4", "at": "<u4"}
@@ -176,10 +177,11 @@ def _with_opinions(profile: Profile, document: Mapping[str, Any]) -> Profile:
         [each.get("wish_at", 0.0) for each in judged],
     ]
     sums = [[min(1.0, max(-1.0, each.get(name, 0.0))) for each in heard] for name in ("session", "lasting")]
+    no_plays = [0.0] * len(heard)  # version 1 did not tell them apart
     latest = max(heard, key=lambda each: each["at"], default={"track_id": ""})
     return replace(
         profile,
-        evidence=TrackTable.of(heard_ids, [times, *sums]) if heard else profile.evidence,
+        evidence=TrackTable.of(heard_ids, [times, *sums, no_plays, no_plays]) if heard else profile.evidence,
         heard=TrackTable.of(heard_ids, [times]) if heard else profile.heard,
         verdicts=TrackTable.of([each["track_id"] for each in judged], verdicts) if judged else profile.verdicts,
         titles={each["track_id"]: each["title"] for each in opinions if each.get("title")},

@@ -33,8 +33,9 @@ NEUTRAL_ADVENTURE = 0.5
 """The adventure at which diversity and exploration are those of the settings."""
 CLOCK_TOLERANCE_S = DAY_S
 
-AT, SESSION, LASTING = range(3)
-"""Columns of `Profile.evidence`: time of the latest play, complete or skip; decaying sums as of then."""
+AT, SESSION, LASTING, SESSION_PLAYS, LASTING_PLAYS = range(5)
+"""Columns of `Profile.evidence`: time of the latest play, complete or skip; decaying sums as of then, of completes and
+skips, and of plays."""
 HEARD_AT = 0
 VERDICT, VERDICT_AT, WISH, WISH_AT = range(4)
 SHOWN_COUNT, SHOWN_AT = range(2)
@@ -59,7 +60,7 @@ class Muting:
 class Profile:
     """A listener's evidence and steering, and which events they include. Times are in seconds since 1970.
 
-    evidence : columns AT, SESSION, LASTING, of the `taste.remembered_tracks` tracks heard last
+    evidence : columns AT, SESSION, LASTING, SESSION_PLAYS, LASTING_PLAYS, of the `taste.remembered_tracks` tracks heard last
     titles : of the tracks of `evidence` and `verdicts`, by id
     heard : column HEARD_AT, of every track ever heard
     verdicts : columns VERDICT (1 like, -1 dislike, 0 none), VERDICT_AT, WISH (1 more, -1 less, 0 none), WISH_AT
@@ -79,7 +80,7 @@ class Profile:
     """
 
     user_id: str
-    evidence: TrackTable = field(default_factory=lambda: TrackTable.empty(3))
+    evidence: TrackTable = field(default_factory=lambda: TrackTable.empty(5))
     titles: dict[str, str] = field(default_factory=dict)
     heard: TrackTable = field(default_factory=lambda: TrackTable.empty(1))
     verdicts: TrackTable = field(default_factory=lambda: TrackTable.empty(4))
@@ -183,19 +184,16 @@ class Profile:
 
     def _heard(self, event: Event, title: str, when: float, taste: Taste, skip_factor: float) -> Profile:
         track_id = event.track_id or ""
-        sums_before = self.evidence.row(track_id)
-        at, session, lasting = (when, 0.0, 0.0) if sums_before is None else sums_before.tolist()
+        before = self.evidence.row(track_id)
+        at, *sums = (when, 0.0, 0.0, 0.0, 0.0) if before is None else before.tolist()
         now = max(at, when)
+        half_lives_s = (taste.session_half_life_minutes * 60, taste.half_life_days * DAY_S)
         weight = _event_weight(event, taste, skip_factor)
-        # Plays alone never say more than one complete: some clients send a play every few minutes while paused.
-        ceiling = taste.complete if event.action == "play" else 1.0
-        sums = (
-            _bounded(total * decay(now - at, half_life), weight * decay(now - when, half_life), ceiling)
-            for total, half_life in (
-                (session, taste.session_half_life_minutes * 60),
-                (lasting, taste.half_life_days * DAY_S),
-            )
-        )
+        weights = (0.0, 0.0, weight, weight) if event.action == "play" else (weight, weight, 0.0, 0.0)
+        sums = [
+            max(-1.0, min(1.0, total * decay(now - at, half_life_s) + added * decay(now - when, half_life_s)))
+            for total, added, half_life_s in zip(sums, weights, half_lives_s * 2, strict=True)
+        ]
         evidence = self.evidence.with_row(track_id, (now, *sums)).latest(taste.remembered_tracks, AT)
         last_heard = self.heard.row(track_id)
         heard_at = when if last_heard is None else max(when, float(last_heard[HEARD_AT]))
@@ -266,11 +264,6 @@ def hashed(event_id: str) -> bytes:
 def decay(age_s: float, half_life_s: float) -> float:
     """The share of a weight left after `age_s` seconds; 1 for negative ages."""
     return float(0.5 ** (max(0.0, age_s) / half_life_s))
-
-
-def _bounded(total: float, added: float, ceiling: float) -> float:
-    """The sum, between -1 and `ceiling`; a total that is above the ceiling stays where it is, rather than rise."""
-    return max(-1.0, min(total + added, max(total, ceiling)))
 
 
 def _event_weight(event: Event, taste: Taste, skip_factor: float) -> float:

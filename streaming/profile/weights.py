@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streaming.profile.profile import AT, DAY_S, LASTING, SESSION, VERDICT, VERDICT_AT, WISH, WISH_AT, Profile
+from streaming.profile.profile import (
+    AT,
+    DAY_S,
+    LASTING,
+    LASTING_PLAYS,
+    SESSION,
+    SESSION_PLAYS,
+    VERDICT,
+    VERDICT_AT,
+    WISH,
+    WISH_AT,
+    Profile,
+)
 from streaming.profile.track_table import Floats64
 
 if TYPE_CHECKING:
@@ -42,9 +54,12 @@ def track_weights(profile: Profile, now: float, taste: Taste) -> Weights:
     evidence = profile.evidence
     rows = np.arange(len(evidence))
     age_s = now - evidence.column(AT)
-    session = evidence.column(SESSION) * _decays(age_s, taste.session_half_life_minutes * 60)
-    lasting = evidence.column(LASTING) * _decays(age_s, taste.half_life_days * DAY_S)
-    listening[rows] = taste.session_share * session + (1 - taste.session_share) * lasting
+    # Plays alone never say more than one complete: some clients send a play every few minutes while paused.
+    session = evidence.column(SESSION) + np.minimum(evidence.column(SESSION_PLAYS), taste.complete)
+    lasting = evidence.column(LASTING) + np.minimum(evidence.column(LASTING_PLAYS), taste.complete)
+    session *= _decays(age_s, taste.session_half_life_minutes * 60)
+    lasting *= _decays(age_s, taste.half_life_days * DAY_S)
+    listening[rows] = np.clip(taste.session_share * session + (1 - taste.session_share) * lasting, -1.0, 1.0)
     touched_at[rows] = evidence.column(AT)
 
     verdicts = profile.verdicts

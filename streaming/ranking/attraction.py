@@ -42,11 +42,13 @@ class Scale:
     by_track : similarity of the nearest tenth of all tracks begins here, for each liked track [shape=(m,)]
     sorted_by_group : the attraction of all tracks by each group, sorted, estimated on a sample [shape=(groups, sample)]
     repulsion : the repulsion of the nearest tenth begins here
+    most_repulsion : of all tracks
     """
 
     by_track: Floats
     sorted_by_group: Floats
     repulsion: float
+    most_repulsion: float
 
     @property
     def near_group(self) -> Floats:
@@ -81,6 +83,7 @@ def scale(vector: UserVector, index: CachedIndex, rejection: float) -> Scale:
         _upper(np.sort(similarities, axis=1)),
         np.sort(by_group, axis=1),
         float(_upper(np.sort(repulsion)[None, :])[0]) if len(repulsion) else 0.0,
+        float(repulsion.max(initial=0.0)),
     )
 
 

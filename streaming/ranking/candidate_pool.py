@@ -91,7 +91,6 @@ def candidate_pool(
     history: Past,
     new_listener_rows: Rows,
     length: int,
-    taste: Taste,
     rng: np.random.Generator,
 ) -> Rows:
     """Rows to rank, one of each recording, without barred ones.
@@ -114,7 +113,10 @@ def candidate_pool(
         parts += [index.wide_neighbours(row) for row in seeds[:WIDE_SEEDS].tolist()]
     rows = _allowed(np.concatenate([*parts, new_listener_rows]), index, history)
     unheard = _count_unheard(rows, index, history)
-    if unheard < length:
+    if unheard >= length and len(user_vector.rejected_rows):  # what is near may all be on the rejected side
+        random = random_rows(index, np.concatenate([rows, history.barred]), length, rng)
+        rows = _allowed(np.concatenate([rows, random]), index, history)
+    elif unheard < length:
         random = random_rows(index, np.concatenate([rows, history.barred]), max(FEWEST_RANDOM_TRACKS, length), rng)
         returning = history.rows_latest_first[::-1][:MOST_RETURNING_TRACKS]
         rows = _allowed(np.concatenate([rows, random, returning]), index, history)

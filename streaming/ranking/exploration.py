@@ -31,8 +31,8 @@ def explored_rows(
     """Up to `most` unheard rows from elsewhere in the library, of as many artists.
 
     excluded : rows that are candidates anyway
-    Of the drawn tracks those that are near neither to what is liked nor to what is rejected; of these the half that is rejected
-    least, in the order drawn. Fewer where there are no more.
+    Of the drawn tracks those that are near neither to what is liked nor to what is rejected; of these the third that is
+    rejected least, in the order drawn. Fewer where there are no more.
     """
     if most <= 0:
         return np.empty(0, dtype=np.int64)
@@ -49,7 +49,7 @@ def explored_rows(
     )
     positions = np.flatnonzero(is_elsewhere)
     least_rejected = np.sort(
-        positions[np.argsort(drawn.repulsion[positions], kind="stable")][: max(most, len(positions) // 2)]
+        positions[np.argsort(drawn.repulsion[positions], kind="stable")][: max(most, len(positions) // 3)]
     )
     chosen: list[int] = []
     artists: set[int] = set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -148,21 +149,14 @@ def _prepared(
     rng = np.random.default_rng(zlib.crc32(f"{profile.user_id}\x00{profile.plays}".encode()))
     history = past(profile, index, taste, request.muted)
     limits = scale(vector, index, taste.rejection)
-    pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, taste, rng)
     familiar = _familiar_rows(profile, vector, index, history, taste)
-    pool = pool[~np.isin(pool, familiar)]
     adventure = profile.adventure / NEUTRAL_ADVENTURE  # 0 to 2
     explore_share = min(0.5, adventure * taste.exploration / length)
     explored = explored_rows(
-        profile,
-        vector,
-        index,
-        history,
-        limits,
-        np.concatenate([pool, familiar]),
-        round(explore_share * length) + 1,
-        taste.rejection,
+        profile, vector, index, history, limits, familiar, ceil(explore_share * length), taste.rejection
     )
+    pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
+    pool = pool[~np.isin(index.recordings(pool), index.recordings(np.concatenate([familiar, explored])))]
     rows = np.concatenate([pool, familiar, explored])
     is_familiar = np.zeros(len(rows), dtype=bool)
     is_familiar[len(pool) : len(pool) + len(familiar)] = True
@@ -174,13 +168,17 @@ def _prepared(
     is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
     state = state_of(rows, profile, index, history, new_listener_rows, taste)
     is_rejected = (drawn.repulsion >= limits.repulsion) & (drawn.repulsion > 0)
+    # The root tells a little repulsion from none: similarities fall off exponentially.
+    repelled = np.minimum(1.0, drawn.repulsion / max(limits.most_repulsion, 1e-12)) ** 0.25
     reach = MOST_REACH * max(0.0, adventure - 1)
     groups = len(vector.groups)
     if groups:
-        by_group = values(net, is_near, is_rejected, state, taste.shown_patience, reach)
+        by_group = values(net, is_near, is_rejected, repelled, state, taste.shown_patience, reach)
     else:
         nothing = np.zeros((1, len(rows)))
-        by_group = values(nothing - drawn.repulsion, nothing > 0, is_rejected, state, taste.shown_patience, reach)
+        by_group = values(
+            nothing - drawn.repulsion, nothing > 0, is_rejected, repelled, state, taste.shown_patience, reach
+        )
     best = by_group.max(axis=0)
     by_group[:, is_familiar | is_explored] = NOT_THIS_GROUP
     shares = _shares(vector, max(1, groups))
@@ -188,10 +186,10 @@ def _prepared(
     if len(familiar) and adventure < 1:
         familiar_share = MOST_FAMILIAR_SHARE * (1 - adventure)
         shares = [share * (1 - familiar_share) for share in shares] + [familiar_share]
-        extra.append(np.where(is_familiar, NEAR + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
+        extra.append(np.where(is_familiar, NEAR + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
     if len(explored):
         shares = [share * (1 - explore_share) for share in shares] + [explore_share]
-        announced = NEAR + 1 - np.cumsum(is_explored) / 100
+        announced = NEAR + 2 - np.cumsum(is_explored) / 100
         extra.append(np.where(is_explored, announced, np.where(is_familiar, NOT_THIS_GROUP, best)))
     all_values = np.vstack([by_group, *extra])
     order = turns(shares, profile.plays, length)

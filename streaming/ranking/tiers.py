@@ -54,6 +54,7 @@ def values(
     net: NDArray[np.floating],
     is_near: NDArray[np.bool_],
     is_rejected: NDArray[np.bool_],
+    repelled: NDArray[np.floating],
     state: State,
     shown_patience: float,
     reach: float,
@@ -62,6 +63,7 @@ def values(
 
     net : attraction by each group less repulsion [shape=(groups, n)]
     is_near : whether it is among the nearest of all tracks to the group, and above nothing [shape=(groups, n)]
+    repelled : how strongly the rejected tracks push it away, 0 to 1 [shape=(n,)]
     is_rejected : whether it is among the nearest of all tracks to what is rejected [shape=(n,)]
     shown_patience : times that a track may be shown and not taken before it sinks
     reach : share of a group's nearest candidates that come after the others, 0 to 1
@@ -85,7 +87,8 @@ def values(
             state.start_rank >= 0,
             START + 1.0 - state.start_rank / (1.0 + state.start_rank.max(initial=0)),
             START - 1.0,
-        ),
+        )
+        - 3.0 * repelled,
         np.where(state.is_resting, RESTING, START - 2.0) + state.longest_first,
     )
     worst_net = net.max(axis=0, initial=-np.inf)

@@ -84,9 +84,10 @@ class UserVector:
 
 def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVector:
     """The listener's user vector at the time of the latest event."""
-    weights, rows = _of_recordings(track_weights(profile, profile.latest_at, taste), index)
+    of_all_tracks = track_weights(profile, profile.latest_at, taste)
+    weights, rows = _of_recordings(of_all_tracks, index)
     points = index.points(rows)
-    attended = _attended(weights, points, profile.latest_at, taste)
+    attended = _attended(weights, _tracks_since(weights, of_all_tracks), points, profile.latest_at, taste)
     by_weight = np.lexsort((rows, -weights.touched_at, -np.abs(attended)))
     liked = by_weight[attended[by_weight] > 0][:MOST_LIKED_TRACKS]
     rejected = by_weight[attended[by_weight] < 0][:MOST_REJECTED_TRACKS]
@@ -133,21 +134,26 @@ def _of_recordings(weights: Weights, index: CachedIndex) -> tuple[Weights, Rows]
     return merged, rows[strongest]
 
 
-def _attended(weights: Weights, points: Points, now: float, taste: Taste) -> Floats64:
+def _tracks_since(weights: Weights, of_all_tracks: Weights) -> NDArray[np.int64]:
+    """How many tracks were touched after each; those that the index lacks count, too [shape=(weights,)]."""
+    times = np.sort(of_all_tracks.touched_at)
+    return len(times) - np.searchsorted(times, weights.touched_at, side="right")
+
+
+def _attended(weights: Weights, tracks_since: NDArray[np.int64], points: Points, now: float, taste: Taste) -> Floats64:
     """The weights, those of liked tracks reduced where similar ones are skipped now.
 
     Without it, a sum over weeks would take weeks to notice that the listener wants something else. A liked track keeps the share
     of its weight by which support outweighs pressure. Support comes from similar liked tracks, pressure from similar rejected
     ones; each counts half as much for every `taste.attention_tracks` tracks touched since, and pressure decays with the session.
 
+    tracks_since : how many tracks were touched after each [shape=(weights,)]
     points : of these tracks
     """
     values, touched_at = weights.weights, weights.touched_at
     liked, rejected = np.flatnonzero(values > 0), np.flatnonzero(values < 0)
     if not len(liked) or not len(rejected) or not taste.impatience:
         return values
-    tracks_since = np.empty(len(touched_at))
-    tracks_since[np.lexsort((np.arange(len(touched_at)), -touched_at))] = np.arange(len(touched_at))
     recency = 0.5 ** (tracks_since / taste.attention_tracks)
     latest_liked, latest_rejected = (
         group[np.argsort(tracks_since[group])[:MOST_ATTENDED_TRACKS]] for group in (liked, rejected)

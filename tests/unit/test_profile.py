@@ -8,9 +8,10 @@ from itertools import permutations
 import pytest
 
 from conf.settings import Taste
-from streaming.documents import opinion_from, profile_document, profile_from
 from streaming.events import Event
-from streaming.profile.profile import REMEMBERED_EVENT_IDS, REMEMBERED_MUTINGS, Opinion, Profile, opinion_weights
+from streaming.profile.documents import profile_document, profile_from
+from streaming.profile.profile import REMEMBERED_EVENTS, REMEMBERED_MUTINGS, Profile, hashed
+from streaming.profile.weights import track_weights
 
 TASTE = Taste(
     play=0.2,
@@ -33,7 +34,10 @@ TASTE = Taste(
     rejection=0.7,
     diversity=0.0,
     artist_cap=2,
-    heard_again_after_hours=24.0,
+    heard_again_after_hours=672.0,
+    session_gap_minutes=60.0,
+    shown_patience=4.0,
+    shown_half_life_days=5.0,
     exploration=2,
 )
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,8 +56,12 @@ def heard(*events: Event, taste: Taste = TASTE) -> Profile:
 
 
 def weights(profile: Profile) -> dict[str, float]:
-    weights, _ = opinion_weights(profile.opinions, profile.latest_at, TASTE)
-    return {o.track_id: round(weight, 9) for o, weight in zip(profile.opinions, weights.tolist(), strict=True)}
+    return weights_at(profile, profile.latest_at)
+
+
+def weights_at(profile: Profile, now: float) -> dict[str, float]:
+    found = track_weights(profile, now, TASTE)
+    return {track_id: round(weight, 9) for track_id, weight in zip(found.ids, found.weights.tolist(), strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -88,8 +96,8 @@ def test_an_event_sent_twice_counts_once() -> None:
 
 def test_an_id_is_remembered_for_500_events() -> None:
     profile = heard(*[event("a", "play", at, event_id=f"e{at}") for at in range(501)])
-    assert len(profile.recent_events) == REMEMBERED_EVENT_IDS == 500
-    assert profile.recent_events[0] == "e1"
+    assert len(profile.recent_events) == REMEMBERED_EVENTS == 500
+    assert profile.recent_events[0] == hashed("e1")
 
 
 def test_offsets_of_another_partition_or_topic_count_for_themselves() -> None:
@@ -123,7 +131,8 @@ def test_the_order_of_arrival_makes_no_difference() -> None:
         (["like", "neutral"], 0.0),
         (["dislike", "less", "neutral"], 0.0),
         (["neutral", "like"], 1.0),
-        (["less", "like"], 0.1),
+        (["less", "like"], 1.0),
+        (["like", "less"], -0.9),
         (["more", "unlike"], 0.9),
     ],
 )
@@ -151,16 +160,6 @@ def test_the_latest_muting_and_adventure_hold_whatever_the_order_of_arrival() ->
     assert profile_from(profile_document(heard(*events))) == heard(*events)
 
 
-def test_a_profile_of_before_steering_is_read() -> None:
-    document = profile_document(heard(event("a", "like")))
-    for name in ("mutings", "muted", "adventure", "adventure_at"):
-        del document[name]
-    for opinion in document["opinions"]:
-        opinion = dict(opinion)
-        assert opinion_from({name: value for name, value in opinion.items() if not name.startswith("wish")})
-    assert profile_from(document) == heard(event("a", "like"))
-
-
 def test_a_skip_counts_by_how_often_everybody_skips_that_track() -> None:
     profile = Profile("ana").after(event("a", "skip", position=0), "A", "s", 0, TASTE, 0.5)
     assert weights(profile)["a"] == pytest.approx(-0.3)
@@ -176,32 +175,111 @@ def test_a_like_outweighs_a_few_skips() -> None:
     assert weights(profile)["a"] > 0
 
 
-def test_no_weight_leaves_minus_1_to_1() -> None:
-    assert weights(heard(*[event("a", "complete", at) for at in range(20)]))["a"] == 1.0
-    assert weights(heard(*[event("a", "skip", at, position=0) for at in range(20)]))["a"] == -1.0
+def test_listening_alone_stays_between_minus_1_and_1() -> None:
+    assert weights(heard(*[event("a", "complete", at) for at in range(20)]))["a"] == pytest.approx(1.0)
+    assert weights(heard(*[event("a", "skip", at, position=0) for at in range(20)]))["a"] == pytest.approx(-1.0)
+
+
+def test_many_plays_say_no_more_than_one_track_heard_to_the_end() -> None:
+    paused = heard(*[event("a", "play", 5 * at) for at in range(12)])
+    assert weights(paused)["a"] <= weights(heard(event("a", "complete")))["a"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("actions", "sign"),
+    [
+        (["play", "complete", "play", "complete", "dislike"], -1),
+        (["play", "less"], -1),
+        (["like", "skip", "skip", "skip", "skip", "skip", "skip"], 1),
+        (["skip", "skip", "more"], 1),
+        (["dislike", "play", "complete"], -1),
+    ],
+)
+def test_a_verdict_or_wish_decides_the_sign_while_it_stands(actions: list[str], sign: int) -> None:
+    weight = weights(heard(*[event("a", action, at, position=0) for at, action in enumerate(actions)]))["a"]
+    assert weight * sign > 0
+    if sign < 0:
+        assert weight <= -0.89, "what was heard before does not soften it"
+
+
+def test_two_things_said_of_a_track_weigh_more_than_one() -> None:
+    assert weights(heard(event("a", "complete"), event("a", "like", 1)))["a"] > 1.5
 
 
 def test_a_session_fades_in_minutes_and_the_rest_in_weeks() -> None:
-    (opinion,) = heard(event("a", "complete")).opinions
-    at = NOON.timestamp()
-    assert opinion_weights([opinion], at + 30 * 60, TASTE)[0] == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
-    assert opinion_weights([opinion], at + 30 * 86_400, TASTE)[0] == pytest.approx(0.2)
+    profile, at = heard(event("a", "complete")), NOON.timestamp()
+    assert weights_at(profile, at + 30 * 60)["a"] == pytest.approx(0.4 * 0.5 + 0.4, rel=1e-2)
+    assert weights_at(profile, at + 30 * 86_400)["a"] == pytest.approx(0.2)
 
 
-def test_only_the_latest_tracks_are_remembered() -> None:
+def test_sums_are_kept_of_the_latest_tracks_but_verdicts_and_times_of_all() -> None:
     few = TASTE.model_copy(update={"remembered_tracks": 2})
-    events = [event("a", "play", 0), event("b", "play", 1), event("a", "like", 2), event("c", "play", 3)]
+    events = [event("a", "dislike", 0), *[event(f"t{at:03d}", "play", at + 1) for at in range(400)]]
     profile = heard(*events, taste=few)
-    assert [opinion.track_id for opinion in profile.opinions] == ["a", "c"]
+    assert profile.evidence.ids == ("t398", "t399")
+    assert profile.disliked == ["a"] and weights(profile)["a"] < -0.9
+    assert len(profile.heard) == 400 and profile.plays == 400
+
+
+def test_a_like_is_no_hearing() -> None:
+    profile = heard(event("a", "like"), event("b", "more"), event("c", "play"))
+    assert profile.heard.ids == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("actions", "plays"), [("play complete", 1), ("play play", 2), ("complete", 1), ("play like skip", 1)]
+)
+def test_a_track_that_is_heard_on_counts_as_one_play(actions: str, plays: int) -> None:
+    assert heard(*[event("a", action, at) for at, action in enumerate(actions.split())]).plays == plays
+
+
+def test_a_pause_begins_a_session_and_an_event_that_is_late_does_not() -> None:
+    profile = heard(event("a", "play", 0), event("b", "play", 59), event("c", "play", 200), event("d", "play", 30))
+    assert profile.session_at == (NOON + timedelta(minutes=200)).timestamp()
+
+
+def shown(minutes: float, *tracks: str) -> Event:
+    return Event("ana", None, "shown", NOON + timedelta(minutes=minutes), f"shown-{minutes}", tracks=tracks)
+
+
+def test_what_was_shown_is_counted_until_it_is_taken_and_counts_in_no_taste() -> None:
+    profile = heard(shown(0, "a", "b"), shown(1, "a", "b"), event("b", "play", 2))
+    assert profile.shown.ids == ("a",) and profile.shown.column(0).tolist() == pytest.approx([2.0], abs=1e-3)
+    assert weights(profile) == weights(heard(event("b", "play", 2))) and profile.plays == 1
+    later = profile.after(shown(5 * 24 * 60 + 1, "a"), "", "s", 0, TASTE)
+    assert later.shown.column(0).tolist() == pytest.approx([2.0], abs=1e-2), "half of two, and one more"
+
+
+def test_a_visit_changes_only_the_time() -> None:
+    visit = Event("ana", None, "visit", NOON + timedelta(days=1), "v")
+    profile = heard(event("a", "play"), visit)
+    assert profile.latest_at == profile.visited_at == profile.session_at == visit.occurred_at.timestamp()
+    assert profile.evidence == heard(event("a", "play")).evidence and profile.events_applied == 2
+
+
+def test_a_profile_that_a_clock_took_a_year_ahead_is_pulled_back() -> None:
+    year = 365 * 24 * 60
+    profile = heard(event("a", "complete", year), event("b", "dislike", year), steer("mute", "artist:x", year))
+    arrival = NOON.timestamp() + 600
+    back = profile.pulled_back(arrival)
+    times = [back.latest_at, back.session_at, back.mutings[0].at, *back.heard.column(0), *back.evidence.column(0)]
+    assert {*times, back.verdicts.row("b")[1]} == {arrival}  # type: ignore[index]
+    assert back.disliked == ["b"] and weights(back)["a"] > 0.7
+    assert heard(event("a", "complete", 60)).pulled_back(arrival) == heard(event("a", "complete", 60)), (
+        "an hour is no year"
+    )
 
 
 def test_a_profile_comes_back_from_its_document() -> None:
-    profile = heard(event("a", "like"), event("b", "skip", 3, position=10))
+    events = [event("a", "like"), event("b", "skip", 3, position=10), event("b", "complete", 4), shown(5, "c")]
+    profile = heard(*events, steer("mute", "genre:Folk", 6))
     document = profile_document(profile)
-    assert document["_id"] == "ana"
-    assert document["offsets"] == [{"source": "cluster/topic/0", "offset": 1}]
-    assert profile_from(document) == profile
-    assert profile.opinions[0] == Opinion("a", "A", NOON.timestamp(), verdict="like", verdict_at=NOON.timestamp())
+    assert (document["_id"], document["version"]) == ("ana", 2)
+    assert document["offsets"] == [{"source": "cluster/topic/0", "offset": 4}]
+    back = profile_from(document)
+    assert back.heard.column(0).tolist() == pytest.approx(profile.heard.column(0).tolist(), abs=1)
+    assert weights(back) == pytest.approx(weights(profile), abs=1e-6)
+    assert profile_document(back) | {"updated_at": 0} == document | {"updated_at": 0}
 
 
 def test_of_very_many_mutings_the_latest_are_remembered() -> None:

@@ -40,6 +40,9 @@ TASTE = Taste(
     diversity=0.0,
     artist_cap=2,
     heard_again_after_hours=24.0,
+    session_gap_minutes=60.0,
+    shown_patience=4.0,
+    shown_half_life_days=5.0,
     exploration=0,
 )
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -97,7 +100,7 @@ def test_who_likes_folk_hears_folk(whole: Index) -> None:
 
 def test_likes_beat_plays_and_plays_beat_skips(whole: Index) -> None:
     found = listed(listener(("jazz00", "skip", 0), ("folk00", "play", 1), ("metal00", "like", 2)), whole, most=10)
-    assert set(kinds(found)) == {"metal"}
+    assert set(kinds(found)) == {"metal", "folk"} and kinds(found).count("metal") > kinds(found).count("folk")
     played, liked = (listed(listener(("folk00", action, 0)), whole)[0].score for action in ("play", "like"))
     assert liked > played > 0
 
@@ -113,19 +116,21 @@ def test_two_interests_both_have_a_place(whole: Index) -> None:
     assert set(kinds(found)) == {"folk", "techno"}
 
 
-def test_nothing_heard_in_the_last_day_is_listed(whole: Index) -> None:
+def test_nothing_heard_within_its_rest_is_listed_but_what_was_only_liked_is(whole: Index) -> None:
     heard = [(f"folk{at:02d}", action, at) for at, action in enumerate(["like", "play", "complete", "skip", "dislike"])]
     found = listed(listener(*heard), whole, most=100)
-    assert not {item.track_id for item in found} & {track for track, _, _ in heard}
+    assert {item.track_id for item in found} & {track for track, _, _ in heard} == {"folk00"}
 
 
 def test_what_was_heard_the_day_before_may_come_again_but_not_what_is_disliked(whole: Index) -> None:
     day = 25 * 60
-    profile = listener(("folk01", "complete", 0), ("folk02", "dislike", 0), ("folk00", "like", day))
+    profile = listener(("folk01", "complete", 0), ("folk02", "dislike", 0), ("folk03", "complete", day))
     found = listed(profile, whole, most=160)
-    names = {item.track_id for item in found}
-    assert "folk01" in names
-    assert not names & {"folk00", "folk02"}
+    names = [item.track_id for item in found]
+    assert "folk02" not in names
+    at = names.index("folk01")
+    assert found[at].reason == "Not heard for 1 day" and found[at].because == []
+    assert at >= 39 - 2 and kinds(found)[:30].count("folk") >= 27, "what was not heard comes first"
 
 
 def test_an_artist_has_at_most_two_of_any_ten() -> None:
@@ -156,7 +161,11 @@ def test_no_track_is_listed_twice(whole: Index) -> None:
 def test_a_list_is_never_empty_even_where_all_was_heard_lately() -> None:
     small = library(each=2)
     found = listed(listener(*[(str(track), "play", at) for at, track in enumerate(small.ids)]), small)
-    assert len(found) == len(small)
+    assert {item.track_id for item in found} == set(small.ids[:-1].tolist()), "all but the one that was heard last"
+    assert found[0].track_id == small.ids[0], "the one heard longest ago"
+    assert {item.reason for item in found} == {"Heard lately; little else is left"}
+    lonely = listed(listener(("folk00", "play", 0)), library(each=1).subset(np.array([0])))
+    assert [item.track_id for item in lonely] == ["folk00"], "there is no other"
 
 
 def test_each_place_has_its_reason(whole: Index) -> None:
@@ -173,12 +182,11 @@ def test_each_place_has_its_reason(whole: Index) -> None:
 def test_a_few_places_explore_and_a_replay_draws_the_same(whole: Index) -> None:
     curious = TASTE.model_copy(update={"exploration": 2})
     profile = listener(("folk00", "like", 0))
-    found = listed(profile, whole, 20, curious)
-    assert [item.rank for item in found if item.explore] == [5, 12]
-    assert {item.reason for item in found if item.explore} == {"Something else, to explore"}
-    assert found == listed(profile, whole, 20, curious)
-    short = listed(profile, whole, 8, curious)
-    assert [item.rank for item in short] == list(range(1, 9)) and [item.rank for item in short if item.explore] == [5]
+    found = listed(profile, whole, 30, curious)
+    explored = [item for item in found if item.explore]
+    assert len(explored) == 2 and {item.reason for item in explored} == {"Something different"}
+    assert "folk" not in kinds(explored)
+    assert found == listed(profile, whole, 30, curious)
 
 
 def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
@@ -187,8 +195,8 @@ def test_interests_are_groups_of_tracks_weightiest_first(whole: Index) -> None:
     assert [sorted(centre["tracks"]) for centre in shown["centres"]] == [["folk00", "folk01"], ["techno00"]]
     assert shown["centres"][0]["weight"] > shown["centres"][1]["weight"]
     assert sum(centre["weight"] for centre in shown["centres"]) == pytest.approx(1, abs=1e-3)
-    assert shown["rejected"] == ["jazz00"]
-    assert shown["heard"] == ["jazz00", "techno00", "folk01", "folk00"]
+    assert shown["rejected"] == ["jazz00"] and shown["disliked"] == []
+    assert shown["heard"] == ["jazz00"], "a like is no hearing"
 
 
 def test_there_are_no_more_interests_than_set(whole: Index) -> None:
@@ -235,7 +243,6 @@ def test_a_diverse_list_is_less_alike_and_begins_with_the_best(whole: Index) -> 
         for diversity in (0.0, 0.5)
     )
     assert alike(varied) < alike(plain)
-    assert varied[0].track_id == plain[0].track_id
     assert any(item.parts["diversity"] < 0 for item in varied) and all(item.parts["diversity"] == 0 for item in plain)
 
 
@@ -253,18 +260,18 @@ def test_adventure_sets_how_much_is_explored(whole: Index) -> None:
 
 def test_a_small_library_is_explored_too() -> None:
     small = library(each=8, artists=8)
-    found = listed(listener(("folk00", "like", 0)), small, 30, TASTE.model_copy(update={"exploration": 2}))
-    assert len([item for item in found if item.explore]) == 2 or len(found) == 30
-    few = listed(listener(("folk00", "like", 0)), small, 12, TASTE.model_copy(update={"exploration": 2}))
-    assert [item.rank for item in few if item.explore] == [5, 12]
-    assert all(not item.track_id.startswith("folk") for item in few if item.explore)
+    found = listed(listener(("folk00", "like", 0)), small, 12, TASTE.model_copy(update={"exploration": 2}))
+    explored = [item for item in found if item.explore]
+    assert explored and "folk" not in kinds(explored)
 
 
 def test_parts_add_up_to_the_score_and_the_nearest_stand_above_all_others(whole: Index) -> None:
-    found = listed(listener(("folk00", "like", 0), ("jazz00", "skip", 1)), whole)
+    curious = TASTE.model_copy(update={"exploration": 2, "diversity": 0.3})
+    found = listed(listener(("folk00", "like", 0), ("jazz00", "skip", 1)), whole, 30, curious)
+    assert any(item.explore for item in found)
     for item in found:
         assert item.score == pytest.approx(item.parts["similarity"] + item.parts["rejection"], abs=1e-5)
-        assert item.percentile is not None and 0 <= item.percentile <= 100
+        assert item.explore or (item.percentile is not None and 0 <= item.percentile <= 100)
     assert found[0].percentile is not None and found[0].percentile > 90
     assert listed(Profile("new"), whole)[0].percentile is None
     assert "percentile" not in listed(Profile("new"), whole)[0].document()
@@ -314,3 +321,202 @@ def test_tracks_that_were_removed_from_the_index_are_in_no_list() -> None:
     found = listed(listener(("folk00", "like", 0)), without, 160)
     removed_ids = {str(whole.ids[row]) for row in range(2, 30)}
     assert found and not removed_ids & {item.track_id for item in found}
+
+
+ROOMY = TASTE.model_copy(update={"heard_again_after_hours": 672.0, "exploration": 2, "diversity": 0.25})
+DAY_MIN = 24 * 60
+
+
+def simulated(
+    whole: Index, loved: set[str], plays: int, first: list[tuple[str, str, float]], taste: Taste = ROOMY
+) -> list[Item]:
+    """What a simulated listener hears who only ever takes the first place, 40 tracks a day; kinds that are not loved are
+    skipped."""
+    index, profile = CachedIndex(whole), listener(*first)
+    heard = []
+    for play in range(plays):
+        item = ranked_list(profile, index, [], 30, taste)[0]
+        heard.append(item)
+        minutes = DAY_MIN * (1 + play // 40) + 4 * (play % 40)
+        for part, action in enumerate(("play", "complete" if item.track_id[:-2] in loved else "skip")):
+            event = Event(
+                "ana", item.track_id, action, NOON + timedelta(minutes=minutes + part), f"s{play}-{action}", 9, 100
+            )
+            profile = profile.after(event, item.track_id, "simulated", 2 * play + part, taste)
+    return heard
+
+
+def test_who_takes_the_first_place_for_weeks_hears_all_loved_kinds_alike_and_nothing_twice() -> None:
+    big = library(each=100)
+    first = [("folk00", "complete", 0), ("jazz00", "complete", 4), ("metal00", "complete", 8)]
+    heard = simulated(big, {"folk", "jazz", "metal"}, 160, first)
+    assert len({item.track_id for item in heard}) == 160
+    liked = [kind for kind in kinds(heard) if kind != "techno"]
+    assert len(liked) >= 0.9 * len(heard)
+    for kind in ("folk", "jazz", "metal"):
+        assert liked.count(kind) / len(liked) == pytest.approx(1 / 3, abs=0.1)
+    assert sum(item.explore for item in heard) >= 0.05 * len(heard)
+
+
+def test_an_artist_rests_between_first_places() -> None:
+    heard = simulated(library(each=100), {"folk"}, 60, [("folk00", "like", 0)])
+    artists = [
+        int(item.track_id[-2:]) % 20 if item.track_id.startswith("folk") else -position
+        for position, item in enumerate(heard)
+    ]
+    for start in range(len(artists) - 9):
+        run = artists[start : start + 10]
+        assert max(run.count(artist) for artist in run) <= 2
+
+
+@pytest.mark.parametrize("old", [0, 40, 300])
+def test_a_newly_loved_kind_has_its_due_places_after_one_evening_track(old: int) -> None:
+    big = library(each=400)
+    olds = [(f"folk{at:02d}", action, 5 * at) for at in range(old) for action in ("complete", "like")]
+    later = 5 * old + 600
+    found = listed(listener(*olds, ("techno00", "complete", later), ("techno00", "like", later)), big, 30, ROOMY)
+    assert sum(kind.startswith("techno") for kind in kinds(found)) >= 10 * (28 / 30) - 1
+
+
+def test_the_larger_of_two_interests_leaves_the_smaller_its_share(whole: Index) -> None:
+    liked = [(f"folk{at:02d}", "like", at) for at in range(20)] + [
+        (f"metal{at:02d}", "like", 20 + at) for at in range(8)
+    ]
+    visit = Event("ana", None, "visit", NOON + timedelta(days=1), "v")
+    profile = listener(*liked).after(visit, "", "s", 0, TASTE)
+    found = listed(profile, library(each=60), 28)
+    assert kinds(found).count("metal") == pytest.approx(8, abs=1) and kinds(found).count("folk") == pytest.approx(
+        20, abs=1
+    )
+    for item in found:
+        assert {track[:-2] for track in item.because} <= {item.track_id[:-2]}, "each names its own tracks"
+
+
+def test_a_third_belongs_to_what_was_liked_in_the_latest_session() -> None:
+    liked = [(f"folk{at:02d}", "like", at) for at in range(30)] + [("jazz00", "like", DAY_MIN)]
+    found = listed(listener(*liked), library(each=60), 30)
+    assert kinds(found).count("jazz") == pytest.approx(10 + 1, abs=1)
+
+
+def test_a_dislike_is_remembered_after_a_thousand_tracks() -> None:
+    big = library(each=400)
+    since = [(f"folk{at:02d}", "complete", at + 1) for at in range(50, 390)]
+    visit = Event("ana", None, "visit", NOON + timedelta(days=400), "v")
+    profile = listener(("folk00", "dislike", 0), *since).after(visit, "", "s", 0, TASTE)
+    assert "folk00" not in {item.track_id for item in listed(profile, big, 500)}
+
+
+def test_a_disliked_track_is_no_reason_and_pushes_its_kind_away(whole: Index) -> None:
+    heard = [(f"folk{at:02d}", "complete", at) for at in range(6)] + [
+        (f"jazz{at:02d}", "like", 20 + at) for at in range(6)
+    ]
+    disliked = [(f"folk{at:02d}", "dislike", 40 + at) for at in range(6)]
+    found = listed(listener(*heard, *disliked), whole, 30)
+    assert "folk" not in kinds(found[:10])
+    assert not {track for item in found for track in item.because if track.startswith("folk")}
+
+
+def test_one_play_and_one_skip_of_a_kind_do_not_bring_what_is_least_alike_as_because(whole: Index) -> None:
+    opening = [f"{kind}{at:02d}" for at in range(10, 14) for kind in KINDS]
+    found = listed(listener(("folk00", "play", 0), ("folk01", "skip", 1)), whole, 30, opening=opening)
+    for item in found:
+        if item.because:
+            assert item.score > 0 and item.percentile is not None and item.percentile >= 90
+        else:
+            assert not item.reason.startswith("Because")
+    assert [item.reason for item in found].count("A way into your library") >= 10, "what new listeners get"
+
+
+def test_reasons_are_given_only_to_the_nearest_tenth_and_above_nothing(whole: Index) -> None:
+    found = listed(listener(("folk00", "like", 0), ("jazz03", "complete", 1), ("folk04", "skip", 3)), whole, 100)
+    assert {bool(item.because) for item in found} == {True, False}
+    for item in found:
+        if item.because:
+            assert item.score > 0 and item.percentile is not None and item.percentile >= 90
+    assert "A little further from what you like" in {item.reason for item in found}
+
+
+def test_two_tracks_of_one_recording_are_one(whole: Index) -> None:
+    from dataclasses import replace
+
+    codes = np.arange(len(whole), dtype=np.int32)
+    codes[1] = codes[2] = 0  # folk00, folk01, folk02
+    twins = replace(whole, recordings=codes)
+    found = {item.track_id for item in listed(listener(("folk00", "complete", 0)), twins, 100)}
+    assert not found & {"folk00", "folk01", "folk02"}, "heard once is heard"
+    found = {item.track_id for item in listed(listener(("folk05", "like", 0)), twins, 160)}
+    assert len(found & {"folk00", "folk01", "folk02"}) == 1, "at most once in a list"
+    assert not {item.track_id for item in listed(listener(("folk01", "dislike", 0)), twins, 160)} & {
+        "folk00",
+        "folk01",
+        "folk02",
+    }
+    alone, both = (
+        user_vector(listener(("folk00", "skip", 0), *more), CachedIndex(twins), TASTE)
+        for more in ([], [("folk01", "skip", 1)])
+    )
+    assert both.rejected_weights[0] > 1.5 * alone.rejected_weights[0] and len(both.rejected_ids) == 1
+
+
+def test_what_was_shown_often_and_not_taken_sinks_and_rises_again(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0))
+    first = listed(profile, whole, 30)[0].track_id
+    for times in range(12):
+        shown = Event("ana", None, "shown", NOON + timedelta(minutes=times), f"shown{times}", tracks=(first,))
+        profile = profile.after(shown, "", "s", times, TASTE)
+    places = {item.track_id: item.rank for item in listed(profile, whole, 39)}
+    assert places[first] > 3
+    later = profile.after(Event("ana", None, "visit", NOON + timedelta(days=30), "v"), "", "s", 99, TASTE)
+    assert {item.track_id: item.rank for item in listed(later, whole, 39)}[first] <= 3
+
+
+def test_a_visit_renews_the_list_as_of_its_time(whole: Index) -> None:
+    evening = listener(("folk00", "complete", 0), ("folk01", "skip", 5), ("folk02", "skip", 6))
+    morning = evening.after(Event("ana", None, "visit", NOON + timedelta(hours=14), "v"), "", "s", 0, TASTE)
+    assert [item.score for item in listed(evening, whole)] != [item.score for item in listed(morning, whole)]
+    assert set(kinds(listed(morning, whole, 10))) == {"folk"}, "last night's skips have faded"
+
+
+def steered(profile: Profile, target: str) -> Profile:
+    return profile.after(Event("ana", None, "adventure", NOON, f"a{target}", target=target), "", "steer", 0, TASTE)
+
+
+def test_the_slider_acts_on_the_first_place_too() -> None:
+    big = library(each=100)
+    loved = [(f"folk{at:02d}", action, at) for at in range(5) for action in ("complete", "like")]
+    visit = Event("ana", None, "visit", NOON + timedelta(days=10), "v")
+    profile = listener(*loved).after(visit, "", "s", 0, ROOMY)
+    familiar, neutral, adventurous = (listed(steered(profile, value), big, 30, ROOMY) for value in ("0", "0.5", "1"))
+    again = [item for item in familiar if item.track_id in {f"folk{at:02d}" for at in range(5)}]
+    assert len(again) == 5 and {item.reason for item in again} == {"Not heard for 1 week"}
+    assert not {item.track_id for item in neutral} & {item.track_id for item in again}
+    assert adventurous[0].parts["similarity"] < neutral[0].parts["similarity"]
+    assert sum(item.explore for item in adventurous) > sum(item.explore for item in neutral) > 0
+
+
+def test_exploration_keeps_away_from_what_was_rejected() -> None:
+    big = library(each=100)
+    rejected = [(f"{kind}{at:02d}", "dislike", at) for at in range(8) for kind in ("jazz", "metal")]
+    explored = [
+        item
+        for plays in range(6)
+        for item in listed(
+            listener(*rejected, *[(f"folk{at:02d}", "complete", 60 + at) for at in range(15 * plays + 1)]),
+            big,
+            30,
+            ROOMY,
+        )
+        if item.explore
+    ]
+    assert explored and set(kinds(explored)) == {"techno"}
+    assert all(item.score == pytest.approx(sum(item.parts.values()), abs=1e-5) for item in explored)
+
+
+def test_a_skip_moves_what_is_like_it_and_leaves_the_rest(whole: Index) -> None:
+    liked = [(f"{kind}{at:02d}", "complete", at) for at in range(5) for kind in ("folk", "metal")]
+    before = listed(listener(*liked), library(each=60), 30, ROOMY)
+    after = listed(listener(*liked, ("folk20", "play", 30), ("folk20", "skip", 31)), library(each=60), 30, ROOMY)
+    metal_before, metal_after = (
+        {item.track_id for item in found if item.track_id.startswith("metal")} for found in (before, after)
+    )
+    assert len(metal_before & metal_after) >= 0.6 * len(metal_before)
