@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streaming.ranking.neighbour_cache import Points, scaled_distances
 
-COUNTED_LISTENING_TRACKS = 8
+COUNTED_LISTENING_TRACKS = 5
 """Tracks of an interest whose plays count towards its share: more plays are what its lists brought, not a larger wish for it."""
 
 

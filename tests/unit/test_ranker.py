@@ -488,7 +488,7 @@ def test_the_slider_acts_on_the_first_place_too() -> None:
     profile = listener(*loved).after(visit, "", "s", 0, ROOMY)
     familiar, neutral, adventurous = (listed(steered(profile, value), big, 30, ROOMY) for value in ("0", "0.5", "1"))
     again = [item for item in familiar if item.track_id in {f"folk{at:02d}" for at in range(5)}]
-    assert len(again) == 5 and {item.reason for item in again} == {"Not heard for 1 week"}
+    assert len(again) == 5 and {item.reason for item in again} == {"Not heard for 10 days"}
     assert not {item.track_id for item in neutral} & {item.track_id for item in again}
     assert adventurous[0].parts["similarity"] < neutral[0].parts["similarity"]
     assert sum(item.explore for item in adventurous) > sum(item.explore for item in neutral) > 0
@@ -508,7 +508,7 @@ def test_exploration_keeps_away_from_what_was_rejected() -> None:
         )
         if item.explore
     ]
-    assert explored and set(kinds(explored)) == {"techno"}
+    assert "techno" in kinds(explored) and not set(kinds(explored)) & {"jazz", "metal"}
     assert all(item.score == pytest.approx(sum(item.parts.values()), abs=1e-5) for item in explored)
 
 
