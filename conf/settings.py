@@ -92,6 +92,7 @@ class Stream(Section):
     small_batch_events: int = Field(ge=0)
     items: int = Field(ge=1, le=500)
     compact_minutes: float = Field(ge=0)
+    skip_rates_minutes: float = Field(ge=0)
     metrics_port: int = Field(ge=0, le=65535)
 
 

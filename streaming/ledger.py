@@ -27,6 +27,8 @@ from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS, REJECTED_EVENTS
 from streaming.serving.clients import database_of
 from streaming.sink.delta_append import LISTS_TABLE, REJECTED_TABLE, VALID_TABLE, DeltaAppender
 from streaming.sink.recommendation_rows import is_list, recommendation_rows
+from streaming.sink.skip_rate_table import SkipRateTimer
+from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
 
 if TYPE_CHECKING:
@@ -43,7 +45,12 @@ KEPT_RAW_BYTES = 64 * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return query_job.main(QUERY_NAME, "Write events and lists to the lake.", start, arguments)
+    return query_job.main(QUERY_NAME, "Write events and lists to the lake.", start, arguments, finish=count_skips)
+
+
+def count_skips(settings: Settings) -> None:
+    """Brings `skip_rates` up to date, at the end of a job that caught up."""
+    SkipRateTimer(settings.lake, settings.stream.skip_rates_minutes).update_when_old()
 
 
 def start(
@@ -52,7 +59,9 @@ def start(
     """Starts the query over both topics; see `streaming.operations.supervisor.StartQuery`."""
     kafka = settings.kafka
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", SCHEDULER_POOL)
+    topics.report_producer_clocks(kafka)
     appender = DeltaAppender(settings.lake, settings.stream.compact_minutes)
+    skip_rates = SkipRateTimer(settings.lake, settings.stream.skip_rates_minutes)
 
     def write_batch(batch: DataFrame, _batch_id: int) -> None:
         for rows in slices(batch):
@@ -61,6 +70,7 @@ def start(
             write_events(events, appender, settings.mongo, sources[kafka.listening_topic])
             write_lists(lists, appender, settings.mongo, sources[kafka.recommendation_topic])
         appender.compact_when_due()
+        skip_rates.update_when_due()
 
     names = [kafka.listening_topic, kafka.recommendation_topic]
     query = (
@@ -220,7 +230,8 @@ def _parse(row: dict[str, Any]) -> Event | BadEvent:
 
 def _event_columns(event: Event) -> dict[str, Any]:
     columns = {name: getattr(event, name) for name in LISTENING_EVENTS.names if hasattr(event, name)}
-    return columns | {"more": json.dumps(event.more, ensure_ascii=False) if event.more else None}
+    tracks = list(event.tracks) or None
+    return columns | {"tracks": tracks, "more": json.dumps(event.more, ensure_ascii=False) if event.more else None}
 
 
 def _rejected_columns(row: dict[str, Any], reason: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     spark-submit.sh streaming/recommend.py
 
-No Delta here. A new model version, or a changed index, is opened between two micro-batches.
+A new model version, a changed index and new skip rates are taken up between two micro-batches. Nothing waits for Delta here.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from streaming.admission import rules
 from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
 from streaming.operations import query_job
 from streaming.operations.metrics import DRIVER_METRICS
-from streaming.profile.skip_rates import freeze_skip_counts
+from streaming.profile.skip_rates import LatestRates
 from streaming.serving.clients import database_of
 from streaming.serving.microbatch import Outcome, RawValue, ServingContext, serve
+from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def start(
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", SCHEDULER_POOL)
     for field in MUTED_KINDS:  # the tracks of muted artists and genres are looked up by name
         database_of(settings.mongo).tracks.create_index(field)
+    topics.report_producer_clocks(settings.kafka)
     rules.create_indexes(database_of(settings.mongo))
     current_context = context_source(settings, sources[topic])
     last_events = 0
@@ -87,7 +89,7 @@ def start(
     def serve_batch(batch: DataFrame, _batch_id: int) -> None:
         """Serves in the driver where this batch and the last one are small, else in Python workers."""
         nonlocal last_events
-        context = current_context(batch.sparkSession)
+        context = current_context()
         most = settings.stream.small_batch_events
         outcome = None
         if last_events <= most:
@@ -113,15 +115,16 @@ def start(
     return triggered.start()
 
 
-def context_source(settings: Settings, source: str) -> Callable[[SparkSession], ServingContext]:
-    """A function that looks up the latest model version and the state of its index, to be called for each micro-batch.
+def context_source(settings: Settings, source: str) -> Callable[[], ServingContext]:
+    """A function that looks up the latest model version, its index's state and skip rates, to be called for each micro-batch.
 
     source : the listening topic's "cluster id/topic id"
     """
 
-    def current_context(spark: SparkSession) -> ServingContext:
+    latest_rates = LatestRates(settings.lake, settings.taste)
+
+    def current_context() -> ServingContext:
         model = registry.latest(settings.models.root)
-        freeze_skip_counts(spark, settings, model.folder)
         return ServingContext(
             mongo=settings.mongo,
             kafka=settings.kafka,
@@ -131,6 +134,7 @@ def context_source(settings: Settings, source: str) -> Callable[[SparkSession], 
             model_version=model.version,
             model=model.folder,
             index_state=Index.state(model.folder / "index"),
+            skip_rates=latest_rates.current(),
         )
 
     return current_context

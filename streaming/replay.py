@@ -3,7 +3,7 @@
     spark-submit.sh streaming/replay.py --from 2026-11-01 --to 2026-11-24 [--model VERSION] [--half-life DAYS] [--table NAME]
 
 Reads `listening_events`, makes each listener's list as of the end, and writes it to a table of its own. Events are applied in the
-order of their arrival, with the skip rates that are stored with the model version.
+order of their arrival, with the skip rates of that time.
 """
 
 from __future__ import annotations
@@ -31,17 +31,27 @@ from streaming.admission.rules import clamped_to_arrival, title_by_track_id
 from streaming.documents import LIST_PROJECTION, stored_list_from
 from streaming.events import Event
 from streaming.profile.profile import Profile
-from streaming.profile.skip_rates import frozen_skip_factors
+from streaming.profile.skip_rates import SKIP_RATES_TABLE, PastFactors, latest_version, past_factors
 from streaming.ranking.ranker import ranked_list
 from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS
-from streaming.serving.clients import database_of, index_of, muted_rows
+from streaming.serving.clients import database_of, index_of
 from streaming.serving.microbatch import ServingContext
+from streaming.serving.mutings import muted_rows
+from streaming.sink.delta_append import LISTS_TABLE, REJECTED_TABLE, VALID_TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_TABLE = "replayed_recommendations"
-RESERVED_TABLES = {"tracks", "features", "rejected_tracks", "listening_events", "rejected_events", "recommendations"}
+RESERVED_TABLES = {
+    "tracks",
+    "features",
+    "rejected_tracks",
+    VALID_TABLE,
+    REJECTED_TABLE,
+    LISTS_TABLE,
+    SKIP_RATES_TABLE,
+}
 COMPARED_TOP_RANKS = 10
 SHOWN_LISTENERS = 20
 
@@ -101,7 +111,7 @@ def work(configured: Settings, options: argparse.Namespace) -> None:
 
     def replay(spark: SparkSession) -> None:
         events = stored_events(spark, chosen, start, end)
-        lists = replayed_lists(events, _context(chosen, model), end).cache()
+        lists = replayed_lists(events, _context(chosen, model), start, end).cache()
         if lists.isEmpty():
             raise NoEvents(f"no events from {start} to {end} in {chosen.lake.root}")
         table_path = chosen.lake.table(options.table)
@@ -149,13 +159,17 @@ def last_lists(spark: SparkSession, settings: Settings, start: datetime, end: da
     return stored.join(F.broadcast(last), on=["user_id", "generation"], how="left_semi")
 
 
-def replayed_lists(events: DataFrame, context: ServingContext, end: datetime) -> DataFrame:
-    """RECOMMENDATIONS: each listener's list after the events; `generation` is the number of events counted."""
+def replayed_lists(events: DataFrame, context: ServingContext, start: datetime, end: datetime) -> DataFrame:
+    """RECOMMENDATIONS: each listener's list after the events; `generation` is the number of events counted.
+
+    start, end : the time whose skip rates count
+    """
 
     def lists(events_of_user: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
-        profile = profile_after(events_of_user, context)
+        factors = past_factors(context.skip_rates, start, end, context.taste)
+        profile = profile_after(events_of_user, context, factors)
         index = index_of(context.model, context.index_state)
         list_read = database_of(context.mongo).recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION)
         new_listener_ids = stored_list_from(list_read or {}).track_ids
@@ -175,16 +189,17 @@ def replayed_lists(events: DataFrame, context: ServingContext, end: datetime) ->
     return events.groupBy("user_id").applyInPandas(lists, RECOMMENDATIONS)
 
 
-def profile_after(events_of_user: pd.DataFrame, context: ServingContext) -> Profile:
+def profile_after(events_of_user: pd.DataFrame, context: ServingContext, factors: PastFactors) -> Profile:
     """The profile of one listener after the events, in the order of their arrival.  events_of_user : LISTENING_EVENTS"""
-    factors = frozen_skip_factors(context.model, context.taste)
     titles = title_by_track_id(set(events_of_user["track_id"].dropna()), database_of(context.mongo))
     profile = Profile(str(events_of_user["user_id"].iloc[0]))
     for row in events_of_user.sort_values(["received_at", "topic_id", "partition", "offset"]).to_dict("records"):
-        event = clamped_to_arrival(_event(row), row["received_at"].to_pydatetime().replace(tzinfo=UTC))
+        arrived_at = row["received_at"].to_pydatetime().replace(tzinfo=UTC)
+        event = clamped_to_arrival(_event(row), arrived_at)
         track_id = event.track_id or ""
         source = f"{row['topic_id']}/{row['partition']}"
-        factor = factors.get(track_id, 1.0)
+        factor = factors.factor(track_id, arrived_at)
+        profile = profile.pulled_back(arrived_at.timestamp())
         profile = profile.after(event, titles.get(track_id, ""), source, int(row["offset"]), context.taste, factor)
     return profile
 
@@ -202,6 +217,7 @@ def _event(row: dict[str, Any]) -> Event:
         position_ms=number("position_ms"),
         duration_ms=number("duration_ms"),
         target=row["target"],
+        tracks=() if row["tracks"] is None else tuple(row["tracks"]),
     )
 
 
@@ -249,6 +265,7 @@ def _context(settings: Settings, model: registry.Model) -> ServingContext:
         model_version=model.version,
         model=Path(model.folder),
         index_state=Index.state(model.folder / "index"),
+        skip_rates=latest_version(settings.lake),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
+    DateType,
     DoubleType,
     IntegerType,
     LongType,
@@ -35,11 +36,12 @@ LISTENING_EVENTS = StructType(
         StructField("source", StringType()),
         StructField("model_version", StringType()),
         StructField("target", StringType()),
+        StructField("tracks", ArrayType(StringType())),
         StructField("more", StringType()),
         StructField("received_at", TimestampType()),
     ]
 )
-"""One row a valid event; `more` is JSON of the fields that this version does not know."""
+"""One row a valid event; `tracks` are those of `shown`; `more` is JSON of the fields that this version does not know."""
 
 REJECTED_EVENTS = StructType(
     [
@@ -67,3 +69,14 @@ RECOMMENDATIONS = StructType(
     ]
 )
 """One row for each listener, generation and rank."""
+
+SKIP_RATES = StructType(
+    [
+        StructField("track_id", StringType()),
+        StructField("skippers", LongType()),
+        StructField("finishers", LongType()),
+        StructField("as_of", TimestampType()),
+        StructField("day", DateType()),
+    ]
+)
+"""One row for each track and day of counting: listeners who mostly skip it, or mostly finish it. Partitioned by `day`."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,27 @@ def normalised(name: str | None) -> str:
     """The name casefolded, with blanks collapsed; "" for placeholders such as "Unknown artist"."""
     folded = " ".join((name or "").casefold().split())
     return "" if folded in _PLACEHOLDERS else folded
+
+
+def spelling_key(name: str) -> str:
+    """What names that differ only in case, blanks or diacritics have in common: "the beatles", "sigur ros", "mø" → "mo".
+
+    Placeholders are names here; a name of nothing else keeps its blanks or marks.
+    """
+    folded = " ".join(name.casefold().split())
+    if folded.isascii():
+        return folded or name
+    letters = (letter for letter in unicodedata.normalize("NFKD", folded) if not _is_diacritic(letter))
+    return " ".join("".join(letters).translate(_STROKED_LETTERS).casefold().split()) or folded
+
+
+_STROKED_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"})
+"""Letters whose mark Unicode does not take apart."""
+
+
+def _is_diacritic(letter: str) -> bool:
+    """Whether it is a combining mark of Latin, Greek and Cyrillic; those of other scripts make other letters."""
+    return "\u0300" <= letter <= "\u036f"
 
 
 def spellings(names: Iterable[str | None]) -> dict[str, str]:

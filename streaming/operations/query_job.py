@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pymongo.errors import PyMongoError
 from pyspark.errors import StreamingQueryException
@@ -17,11 +17,17 @@ from streaming.source import topics
 
 
 def main(
-    name: str, description: str, start: StartQuery, arguments: Sequence[str] | None = None, needs_model: bool = False
+    name: str,
+    description: str,
+    start: StartQuery,
+    arguments: Sequence[str] | None = None,
+    needs_model: bool = False,
+    finish: Callable[[Settings], None] | None = None,
 ) -> int:
     """Runs the query of streaming/{name}.py until it is interrupted; returns the exit code of `batch.job.run`.
 
     needs_model : end with 1 where there is no usable model version
+    finish : called when the query has caught up and ended
     """
 
     def work(settings: Settings, options: argparse.Namespace) -> None:
@@ -34,6 +40,8 @@ def main(
     def run(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:
         if until_caught_up:
             start(spark, settings, topics.ensure(settings.kafka), True).awaitTermination()
+            if finish is not None:
+                finish(settings)
         else:
             metrics.start(spark, settings)
             Supervisor(spark, settings, {name: start}).run()

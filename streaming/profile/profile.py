@@ -9,11 +9,13 @@ into weights.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batch.library.labels import spelling_key
 from streaming.events import ADVENTURE, MUTING_ACTIONS, SHOWN, VISIT, Event, adventure_value
 from streaming.profile.track_table import TrackTable
 
@@ -191,12 +193,14 @@ class Profile:
         weight = _event_weight(event, taste, skip_factor)
         weights = (0.0, 0.0, weight, weight) if event.action == "play" else (weight, weight, 0.0, 0.0)
         sums = [
-            max(-1.0, min(1.0, total * decay(now - at, half_life_s) + added * decay(now - when, half_life_s)))
+            _as_stored(
+                max(-1.0, min(1.0, total * decay(now - at, half_life_s) + added * decay(now - when, half_life_s)))
+            )
             for total, added, half_life_s in zip(sums, weights, half_lives_s * 2, strict=True)
         ]
         evidence = self.evidence.with_row(track_id, (now, *sums)).latest(taste.remembered_tracks, AT)
         last_heard = self.heard.row(track_id)
-        heard_at = when if last_heard is None else max(when, float(last_heard[HEARD_AT]))
+        heard_at = math.floor(when) if last_heard is None else max(math.floor(when), float(last_heard[HEARD_AT]))
         is_next = event.action == "play" or track_id != self.last_track
         changed = replace(
             self,
@@ -229,15 +233,14 @@ class Profile:
         return replace(self, titles={each: name for each, name in titles.items() if each in known})
 
     def _shown(self, track_ids: tuple[str, ...], when: float, taste: Taste) -> Profile:
-        table = self.shown
+        table, when = self.shown, float(math.floor(when))
         for track_id in track_ids:
             row = table.row(track_id)
             count, at = (0.0, when) if row is None else row.tolist()
             now = max(at, when)
             half_life_s = taste.shown_half_life_days * DAY_S
-            table = table.with_row(
-                track_id, (count * decay(now - at, half_life_s) + decay(now - when, half_life_s), now)
-            )
+            count = _as_stored(count * decay(now - at, half_life_s) + decay(now - when, half_life_s))
+            table = table.with_row(track_id, (count, now))
         return replace(self, shown=table.latest(REMEMBERED_SHOWN_TRACKS, SHOWN_AT))
 
     def _steered(self, event: Event, when: float) -> Profile:
@@ -247,18 +250,31 @@ class Profile:
             if value is None or when < self.adventure_at:
                 return self
             return replace(self, adventure=value, adventure_at=when)
-        muting_by_target = {muting.target: muting for muting in self.mutings}
-        before = muting_by_target.get(target)
+        by_time = sorted(self.mutings, key=lambda muting: (muting.at, muting.target))
+        muting_by_name = {_spelled_alike(muting.target): muting for muting in by_time}
+        before = muting_by_name.get(_spelled_alike(target))
         if event.action not in MUTING_ACTIONS or (before is not None and when < before.at):
             return self
-        muting_by_target[target] = replace(before or Muting(target), muted=event.action == "mute", at=when)
-        latest = sorted(muting_by_target.values(), key=lambda muting: (muting.at, muting.target))[-REMEMBERED_MUTINGS:]
+        changed = replace(before or Muting(target), target=target, muted=event.action == "mute", at=when)
+        muting_by_name[_spelled_alike(target)] = changed
+        latest = sorted(muting_by_name.values(), key=lambda muting: (muting.at, muting.target))[-REMEMBERED_MUTINGS:]
         return replace(self, mutings=tuple(sorted(latest, key=lambda muting: muting.target)))
+
+
+def _spelled_alike(target: str) -> str:
+    """What targets have in common whose names differ only in case, blanks and diacritics."""
+    kind, _, name = target.partition(":")
+    return f"{kind}:{spelling_key(name)}"
 
 
 def hashed(event_id: str) -> bytes:
     """The 8 bytes by which a profile knows an event id."""
     return hashlib.blake2b(event_id.encode(), digest_size=8).digest()
+
+
+def _as_stored(number: float) -> float:
+    """The number as `streaming.profile.documents` stores it: micro-batches cut elsewhere give the same sums."""
+    return float(np.float32(number))
 
 
 def decay(age_s: float, half_life_s: float) -> float:

@@ -32,10 +32,11 @@ from streaming.documents import LIST_PROJECTION, StoredList, list_document, stor
 from streaming.events import SHOWN, BadEvent, parse, received_at
 from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, profile_from
 from streaming.profile.profile import Profile
-from streaming.profile.skip_rates import frozen_skip_factors
+from streaming.profile.skip_rates import RatesVersion, factors_of
 from streaming.ranking.ranker import ListRequest, ranked_lists
 from streaming.ranking.user_vector import user_vector
-from streaming.serving.clients import database_of, forget_producer, index_of, muted_rows, producer_of
+from streaming.serving.clients import database_of, forget_producer, index_of, producer_of
+from streaming.serving.mutings import muted_rows
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -63,6 +64,7 @@ class ServingContext:
     source : the listening topic's "cluster id/topic id"
     model : folder of the model version
     index_state : `Index.state` of its index
+    skip_rates : how often all listeners skip each track; None: every skip weighs alike
     """
 
     mongo: Mongo
@@ -73,6 +75,7 @@ class ServingContext:
     model_version: str
     model: Path
     index_state: str = ""
+    skip_rates: RatesVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def _with_events(
     profile: Profile, events: Sequence[ReceivedEvent], titles: Mapping[str, str], context: ServingContext
 ) -> Profile:
     """The profile updated by the events, in the order of their offsets; `profile` itself where all were counted before."""
-    factors = frozen_skip_factors(context.model, context.taste)
+    factors = factors_of(context.skip_rates, context.taste)
     for each in sorted(events, key=lambda each: (each.partition, each.offset)):
         source = f"{context.source}/{each.partition}"
         track_id = each.event.track_id or ""

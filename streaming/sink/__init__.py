@@ -2,4 +2,5 @@
 
 delta_append.py         appends rows once, by delta-rs; compaction
 recommendation_rows.py  lists of the topic → rows
+skip_rate_table.py      listening events → how many listeners skip and finish each track
 """

@@ -20,6 +20,8 @@ from deltalake.exceptions import TableNotFoundError
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from streaming.profile.skip_rates import SKIP_RATES_TABLE
+
 if TYPE_CHECKING:
     from conf.settings import Lake
 
@@ -29,7 +31,7 @@ FIRST_COMPACTION_S = 120.0
 VALID_TABLE = "listening_events"
 REJECTED_TABLE = "rejected_events"
 LISTS_TABLE = "recommendations"
-TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE)
+TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE, SKIP_RATES_TABLE)
 Places = set[tuple[str, int, int]]
 """(topic id, partition, offset)"""
 
@@ -50,7 +52,7 @@ class DeltaAppender:
 
     def undecided(self, places: Places) -> tuple[Places, Places]:
         """(places that no batch has decided; places that a batch decided to be valid and did not write before a crash)."""
-        valid, rejected = _open_table(self.lake.table(VALID_TABLE)), _open_table(self.lake.table(REJECTED_TABLE))
+        valid, rejected = open_table(self.lake.table(VALID_TABLE)), open_table(self.lake.table(REJECTED_TABLE))
         new: Places = set()
         between_marks: Places = set()
         for topic_id, partition, offset in places:
@@ -68,7 +70,7 @@ class DeltaAppender:
         rows : with topic_id, partition and offset
         ends : {"topic id/partition": last offset that is decided with these rows}, by default the last one of the rows
         """
-        table = _open_table(self.lake.table(name))
+        table = open_table(self.lake.table(name))
         new = [row for row in rows if row["offset"] > self._mark(name, _source(row), table)]
         if not new:
             return 0
@@ -84,7 +86,7 @@ class DeltaAppender:
         """Appends the items whose (user_id, generation, rank) the table lacks; returns how many."""
         if not items.num_rows:
             return 0
-        table = _open_table(self.lake.table(name))
+        table = open_table(self.lake.table(name))
         last_generations = self._last_generations(name, table)
         users, generations = items["user_id"].to_pylist(), items["generation"].to_pylist()
         ranks = items["rank"].to_pylist()
@@ -107,7 +109,7 @@ class DeltaAppender:
         if not self._compaction_interval_s or time.monotonic() - self._compacted_at < self._compaction_interval_s:
             return
         for name in TABLES:
-            if (table := _open_table(self.lake.table(name))) is not None:
+            if (table := open_table(self.lake.table(name))) is not None:
                 table.optimize.compact(target_size=COMPACTED_FILE_BYTES)
                 table.vacuum(dry_run=False)  # files that no version of the last seven days needs
         self._compacted_at = time.monotonic()
@@ -165,7 +167,8 @@ def _written_places(table: DeltaTable | None, places: Places) -> Places:
     return places & set(zip(*columns, strict=True))
 
 
-def _open_table(location: str) -> DeltaTable | None:
+def open_table(location: str) -> DeltaTable | None:
+    """The table; None where it has not been written yet."""
     try:
         return DeltaTable(location)
     except TableNotFoundError:

@@ -1,4 +1,4 @@
-"""Creates the Kafka topics, and identifies them by id rather than by name."""
+"""Creates the Kafka topics, identifies them by id rather than by name, and reports topics whose times are the producers'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 BROKER_REPLICATION = -1
-TIMESTAMPED_ON_ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+TIMESTAMP_TYPE = "message.timestamp.type"
+TIMESTAMPED_ON_ARRIVAL = {TIMESTAMP_TYPE: "LogAppendTime"}
 """Timestamps are the broker's, since a producer's clock may be wrong."""
 COMPACTED = {"cleanup.policy": "compact"}
 """Kafka keeps the latest value of each key: the latest features of each track."""
@@ -56,6 +57,41 @@ def ensure(kafka: Kafka) -> dict[str, str]:
             return {topic["name"]: f"{cluster}/{topic['topic_id']}" for topic in admin.describe_topics(list(names))}
         except KafkaError as error:
             raise KafkaAway(_unavailable_message(kafka, error)) from error
+
+
+def report_producer_clocks(kafka: Kafka) -> None:
+    """Prints a line where the listening topic has the producers' times in place of the broker's; once in a process."""
+    place = (kafka.bootstrap_servers, kafka.listening_topic)
+    if place in _reported:
+        return
+    timestamp_type = _timestamp_type(kafka)
+    if timestamp_type is not None:
+        _reported.add(place)
+    if timestamp_type not in (None, TIMESTAMPED_ON_ARRIVAL[TIMESTAMP_TYPE]):
+        print(
+            f"topic {kafka.listening_topic}: {TIMESTAMP_TYPE} is {timestamp_type}, so times of arrival are the producers': "
+            "a producer whose clock is wrong misdates its events, also for what decays with age and what a deletion covers; "
+            f"set it to {TIMESTAMPED_ON_ARRIVAL[TIMESTAMP_TYPE]} to have the broker's",
+            flush=True,
+        )
+
+
+_reported: set[tuple[str, str]] = set()
+"""(servers, listening topic) whose type of times was looked up."""
+
+
+def _timestamp_type(kafka: Kafka) -> str | None:
+    """The listening topic's `message.timestamp.type`; None where the broker does not tell."""
+    from kafka.admin import ConfigResource
+    from kafka.errors import KafkaError
+
+    resource = ConfigResource("topic", kafka.listening_topic, [TIMESTAMP_TYPE])
+    try:
+        with _admin(kafka) as admin:
+            described = admin.describe_configs([resource], config_filter="all")
+    except (KafkaError, OSError):  # it may be forbidden
+        return None
+    return described.get("topic", {}).get(kafka.listening_topic, {}).get(TIMESTAMP_TYPE, {}).get("value")
 
 
 @contextmanager

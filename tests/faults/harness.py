@@ -14,20 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from deltalake import DeltaTable
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from pymongo import MongoClient
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from batch import registry
 from batch.index.building import build_index, with_local_scales
 from batch.index.projection import Projection
 from batch.mongo import NEW_LISTENERS
-from conf.settings import PREFIX, PROJECT, Settings
+from conf.settings import PREFIX, PROJECT, Lake, Settings
 from conf.settings import settings as read_settings
 from local.processes import Process, _processes
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
+from streaming.profile.documents import profile_from
+from streaming.profile.profile import Profile
+from streaming.profile.skip_rates import SKIP_RATES_TABLE
+from streaming.schemas import SKIP_RATES
 from streaming.source import topics
 
 TRACKS, D, KINDS = 240, 8, 6
@@ -64,6 +70,7 @@ class World:
             f"{PREFIX}STREAM__SMALL_BATCH_EVENTS": "4",  # larger ones go through Python workers, which can be killed
             f"{PREFIX}STREAM__LEDGER_TRIGGER_SECONDS": "2",
             f"{PREFIX}STREAM__METRICS_PORT": "0",
+            f"{PREFIX}STREAM__SKIP_RATES_MINUTES": "0",  # see `freeze_skip_rates`
         }
 
     def start_driver(self) -> None:
@@ -92,6 +99,7 @@ class World:
         )
         world = replace(self, settings=other, driver=Process("streams", folder))
         fill(world.database)
+        freeze_skip_rates(other.lake)
         return world
 
 
@@ -116,6 +124,7 @@ def make_world(folder: Path, servers: tuple[MongoServer, KafkaServer] | None = N
     world = World(mongo, kafka, chosen, Process("streams", folder / "home"))
     make_model(folder / "models")
     fill(world.database)
+    freeze_skip_rates(chosen.lake)
     return world
 
 
@@ -146,12 +155,28 @@ def fill(database: Any) -> None:
     database.recommendations.insert_one({"_id": NEW_LISTENERS, "items": items, "generation": 1, "events_applied": 0})
 
 
+def freeze_skip_rates(lake: Lake) -> None:
+    """Writes skip rates that stay: which events an update follows would depend on the moment."""
+    rows = [
+        {
+            "track_id": f"{at:016x}",
+            "skippers": at % 7 * 10,
+            "finishers": 60 - at % 7 * 10,
+            "as_of": NOON,
+            "day": NOON.date(),
+        }
+        for at in range(TRACKS)
+    ]
+    table = pa.Table.from_pylist(rows, schema=to_arrow_schema(SKIP_RATES, timezone="UTC"))
+    write_deltalake(lake.table(SKIP_RATES_TABLE), table, partition_by=["day"])
+
+
 def _artists() -> list[str | None]:
     return [f"artist {at // 4}" for at in range(TRACKS)]
 
 
 def made_events(number: int, users: int = 25, apart_s: float = 20.0) -> list[tuple[bytes, bytes]]:
-    """(key, value): plays, skips and likes in and out of order, some sent twice, some that are no events."""
+    """(key, value): plays, skips, likes and lists shown in and out of order, some sent twice, some that are no events."""
     draw = random.Random(17)
     sent: list[tuple[bytes, bytes]] = []
     for at in range(number):
@@ -174,12 +199,21 @@ def made_events(number: int, users: int = 25, apart_s: float = 20.0) -> list[tup
             )  # fmt: skip
             sent.append((key, encode(Event(user, None, action, when, f"event-{at}", target=target))))
             continue
+        if draw.random() < 0.06:
+            tracks = tuple(f"{draw.randrange(TRACKS):016x}" for _ in range(draw.choice([0, 5, 30])))
+            sent.append(
+                (key, encode(Event(user, None, "shown" if tracks else "visit", when, f"event-{at}", tracks=tracks)))
+            )
+            continue
         track_id = "unknown" if draw.random() < 0.02 else f"{track:016x}"
         event = Event(user, track_id, action, when, f"event-{at}", draw.randrange(200_000), 200_000)
         sent.append((key, encode(event)))
         if draw.random() < 0.05:
             sent.append(sent[-1])
-    return sent
+    # Which lists a `shown` is in depends on the micro-batches; a visit makes a last one with all of them.
+    end = NOON + timedelta(seconds=apart_s * number)
+    visits = [Event(f"ana.{user}$@'", None, "visit", end, f"last-{user}") for user in range(users)]
+    return [*sent, *((event.user_id.encode(), encode(event)) for event in visits)]
 
 
 class Producer:
@@ -274,28 +308,7 @@ def state(world: World) -> dict[str, Any]:
     database = world.database
     kafka = world.settings.kafka
     ids = topics.ensure(kafka)
-    profiles = {
-        profile["_id"]: {
-            "events_applied": profile["events_applied"],
-            "recent": profile["recent_events"],
-            "offsets": {entry["source"]: entry["offset"] for entry in profile["offsets"]},
-            "opinions": [
-                (
-                    *(o["track_id"], round(o["session"], 6), round(o["lasting"], 6), o["verdict"], o["wish"]),
-                    *(o["at"], o["verdict_at"], o["wish_at"]),
-                )
-                for o in profile["opinions"]
-            ],
-            "steering": (
-                profile["muted"],
-                profile["mutings"],
-                profile["adventure"],
-                profile["adventure_at"],
-                profile["latest_at"],
-            ),
-        }
-        for profile in database.profiles.find()
-    }
+    profiles = {document["_id"]: _comparable(profile_from(document)) for document in database.profiles.find()}
     lists = {
         document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"])
         for document in database.recommendations.find({"_id": {"$ne": NEW_LISTENERS}})
@@ -308,6 +321,28 @@ def state(world: World) -> dict[str, Any]:
         ),
         "profiles": profiles,
         "lists": lists,
+    }
+
+
+def _comparable(profile: Profile) -> dict[str, Any]:
+    """All of a profile but the number of its lists: a crash between a list and its profile makes one more."""
+    tables = {name: getattr(profile, name) for name in ("evidence", "heard", "verdicts", "shown")}
+    steering = (profile.muted, profile.mutings, profile.adventure, profile.adventure_at)
+    times = (profile.latest_at, profile.session_at, profile.visited_at)
+    return {
+        **{
+            name: {
+                track_id: tuple(np.round(row, 6).tolist())
+                for track_id, row in zip(table.ids, table.values, strict=True)
+            }
+            for name, table in tables.items()
+        },
+        "events_applied": profile.events_applied,
+        "recent": profile.recent_events,
+        "offsets": profile.offsets,
+        "plays": (profile.plays, profile.last_track),
+        "steering": steering,
+        "times": times,
     }
 
 

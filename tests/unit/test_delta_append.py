@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql.types import StructType
 
 from conf.settings import Lake
-from streaming.ledger import offset_ranges
+from streaming.events import Event
+from streaming.ledger import _event_columns, offset_ranges
 from streaming.schemas import LISTENING_EVENTS
 from streaming.serving.microbatch import message
 from streaming.sink.delta_append import DeltaAppender
 from streaming.sink.recommendation_rows import RECOMMENDATIONS, is_list, recommendation_rows
+from streaming.sink.skip_rate_table import update_skip_rates
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -34,6 +37,10 @@ def event(offset: int, partition: int = 0, topic_id: str = "cluster/topic") -> d
         "action": "play",
         "occurred_at": NOON,
     }
+
+
+def shown(offset: int, *tracks: str) -> dict[str, Any]:
+    return {**event(offset), "track_id": None, "action": "shown", "tracks": list(tracks)}
 
 
 def places(lake: Lake) -> list[tuple[Any, ...]]:
@@ -173,3 +180,39 @@ def test_small_files_are_written_together_and_nothing_is_lost(lake: Lake) -> Non
     assert appender.append_rows("listening_events", [event(11)], LISTENING_EVENTS) == 0
     assert DeltaAppender(lake, 0).append_rows("listening_events", [event(11), event(12)], LISTENING_EVENTS) == 1
     assert len(places(lake)) == 13
+
+
+def test_a_table_that_had_no_tracks_is_widened(lake: Lake) -> None:
+    import pyarrow as pa
+    from deltalake import write_deltalake
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    older = to_arrow_schema(StructType([field for field in LISTENING_EVENTS if field.name != "tracks"]), timezone="UTC")
+    write_deltalake(lake.table("listening_events"), pa.Table.from_pylist([event(0), event(1)], schema=older))
+    appender = DeltaAppender(lake, 1e-9)
+    assert appender.append_rows("listening_events", [event(1), shown(2, "a", "b")], LISTENING_EVENTS) == 1
+    appender.compact_when_due()
+    assert appender.append_rows("listening_events", [event(3)], LISTENING_EVENTS) == 1
+    rows = DeltaTable(lake.table("listening_events")).to_pyarrow_table().sort_by("offset").to_pylist()
+    assert [(row["offset"], row["action"], row["tracks"]) for row in rows] == [
+        (0, "play", None), (1, "play", None), (2, "shown", ["a", "b"]), (3, "play", None),
+    ]  # fmt: skip
+
+
+def test_what_was_shown_and_visits_are_rows_as_other_events() -> None:
+    events = [Event("ana", None, "shown", NOON, tracks=("a", "b")), Event("ana", None, "visit", NOON)]
+    assert [(row["action"], row["track_id"], row["tracks"]) for row in map(_event_columns, events)] == [
+        ("shown", None, ["a", "b"]), ("visit", None, None),
+    ]  # fmt: skip
+
+
+def test_compaction_leaves_the_days_of_skip_rates_as_they_are(lake: Lake) -> None:
+    appender = DeltaAppender(lake, 1e-9)
+    for offset, (user_id, days) in enumerate([("ana", 0), ("bo", 0), ("cy", 1)]):
+        skip = {**event(offset), "user_id": user_id, "action": "skip"}
+        appender.append_rows("listening_events", [skip], LISTENING_EVENTS)
+        assert update_skip_rates(lake, NOON + timedelta(days=days))
+    before = DeltaTable(lake.table("skip_rates"))
+    appender.compact_when_due()
+    after = DeltaTable(lake.table("skip_rates"))
+    assert (after.version(), after.to_pyarrow_table()) == (before.version(), before.to_pyarrow_table())

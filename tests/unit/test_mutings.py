@@ -1,0 +1,165 @@
+"""A muted artist or genre hides its tracks, however its name is spelled."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from batch.growth import append
+from batch.index.building import build_index, with_local_scales
+from batch.index.lsh import Index
+from batch.index.projection import Projection
+from batch.library.labels import spelling_key
+from conf.settings import settings
+from streaming.events import Event
+from streaming.profile.profile import Profile
+from streaming.ranking.neighbour_cache import CachedIndex
+from streaming.serving import mutings
+from streaming.serving.mutings import MutedTracks
+
+D = 4
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ARTISTS = ["The Beatles", "The  BEATLES", "Beyoncé", "Sigur Rós", None, "Various Artists", "Ólafur", "кино"]
+GENRES = ["Hip-Hop", "hip-hop", "Pop", "POP ", "Électronique", None, "Rock", "rock"]
+
+
+class Tracks:
+    """The collection `tracks`, as far as it is asked."""
+
+    def __init__(self) -> None:
+        self.documents: list[dict[str, Any]] = [
+            {"_id": f"t{number}", "artist": artist, "genre": genre}
+            for number, (artist, genre) in enumerate(zip(ARTISTS, GENRES, strict=True))
+        ]
+        self.queries: list[str] = []
+
+    def find(self, query: dict[str, Any], projection: dict[str, int]) -> list[dict[str, Any]]:
+        (kind, condition), _ = *query.items(), projection
+        self.queries.append(kind)
+        return [document for document in self.documents if document[kind] in condition["$in"]]
+
+    def distinct(self, kind: str) -> list[Any]:
+        self.queries.append(f"all of {kind}")
+        return list({document[kind] for document in self.documents})
+
+
+@pytest.fixture
+def tracks(monkeypatch: pytest.MonkeyPatch) -> Tracks:
+    collection = Tracks()
+    database = type("Database", (), {"tracks": collection})
+    monkeypatch.setattr(mutings, "database_of", lambda _: database)
+    return collection
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    projection = Projection(
+        mean=np.zeros(D, np.float32),
+        deviation=np.ones(D, np.float32),
+        components=np.eye(D, dtype=np.float32),
+        directions=rng.normal(0, 0.4, (4, 2, D)).astype(np.float32),
+        offsets=rng.uniform(0, 3, (4, 2)).astype(np.float32),
+        bucket_length=3.0,
+    )
+    ids = [f"t{number}" for number in range(len(ARTISTS))]
+    with_local_scales(build_index(ids, rng.normal(0, 1, (len(ids), D)), ARTISTS, projection)).save(tmp_path / "index")
+    return tmp_path / "index"
+
+
+def muted(folder: Path) -> MutedTracks:
+    return MutedTracks(CachedIndex(Index.open(folder)), settings().mongo)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("the BEATLES", "The  Beatles "), ("beyonce", "Beyoncé"), ("Beyonce\u0301", "Beyoncé"), ("SIGUR ROS", "Sigur Rós"),
+        ("Straße", "STRASSE"), ("Mø", "mo"), ("Łona", "lona"), ("ÆTHER", "aether"), ("КИНО", "кино"), ("İstanbul", "istanbul"),
+    ],
+)  # fmt: skip
+def test_names_are_spelled_alike(name: str, same: str) -> None:
+    assert spelling_key(name) == spelling_key(same)
+
+
+@pytest.mark.parametrize(("name", "other"), [("カ", "ガ"), ("the beatles", "beatles"), ("\u0301", "a"), (" ", "  a")])
+def test_names_that_are_other_names(name: str, other: str) -> None:
+    assert spelling_key(name) != spelling_key(other) and spelling_key(name)
+
+
+@pytest.mark.parametrize(
+    ("target", "rows"),
+    [
+        ("artist:the BEATLES", [0, 1]),
+        ("artist:BEYONCE", [2]),
+        ("artist:sigur rós", [3]),
+        ("artist:various artists", [5]),
+        ("artist:Nobody", []),
+        ("genre:HIP-HOP", [0, 1]),
+        ("genre:pop", [2, 3]),
+        ("genre:electronique", [4]),
+        ("genre:Polka", []),
+    ],
+)
+def test_spelling_does_not_matter(folder: Path, tracks: Tracks, target: str, rows: list[int]) -> None:
+    assert muted(folder).rows([target]).tolist() == rows
+
+
+def test_several_are_muted_at_once_and_looked_up_once(folder: Path, tracks: Tracks) -> None:
+    muted_tracks = muted(folder)
+    for _ in range(3):
+        assert muted_tracks.rows(["artist:the beatles", "genre:ROCK", "genre:hip-hop"]).tolist() == [0, 1, 6, 7]
+    assert sorted(tracks.queries) == ["all of genre", "artist", "genre"]
+
+
+def test_an_artist_who_was_renamed_since_the_training_is_muted_by_the_new_name(folder: Path, tracks: Tracks) -> None:
+    tracks.documents[3]["artist"] = "Jónsi"
+    assert muted(folder).rows(["artist:Jónsi"]).tolist() == [3]
+
+
+def test_added_tracks_are_muted_and_removed_ones_are_no_rows(folder: Path, tracks: Tracks) -> None:
+    append(folder, ["t8"], np.ones((1, D)), ["THE BEATLES"])
+    assert muted(folder).rows(["artist:The Beatles"]).tolist() == [0, 1, 8]
+    append(folder, ["t0"], np.ones((1, D)), ["Somebody else"])
+    assert muted(folder).rows(["artist:The Beatles"])[0] == 1
+
+
+def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
+    folder: Path, tracks: Tracks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(mutings.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(mutings, "CACHED_TARGETS", 3)
+    muted_tracks = muted(folder)
+    assert muted_tracks.rows(["genre:rock"]).tolist() == [6, 7]
+    tracks.documents[5]["genre"] = "ROCK"
+    assert muted_tracks.rows(["genre:rock"]).tolist() == [6, 7]
+    for minute in range(1, 5):
+        now[0] += 61
+        assert muted_tracks.rows(["genre:rock"]).tolist() == [5, 6, 7]
+        assert muted_tracks.rows([f"artist:{minute}", "artist:Beyoncé"]).tolist() == [2]
+    assert len(muted_tracks._rows_by_target) == 3
+    assert muted_tracks.rows([f"genre:{name}" for name in ("rock", "pop", "hip-hop", "polka")]).tolist() == [
+        0, 1, 2, 3, 5, 6, 7,
+    ]  # fmt: skip
+
+
+def test_nothing_muted_is_no_question(folder: Path, tracks: Tracks) -> None:
+    assert mutings.muted_rows([], settings().mongo, CachedIndex(Index.open(folder))).tolist() == []
+    assert tracks.queries == []
+
+
+def test_a_name_is_unmuted_by_another_spelling_of_it() -> None:
+    profile = Profile("ana")
+    for offset, (action, target) in enumerate(
+        [("mute", "artist:the BEATLES"), ("mute", "artist:The Beatles"), ("mute", "genre:Pop"), ("unmute", "genre:POP")]
+    ):
+        event = Event("ana", None, action, NOON + timedelta(minutes=offset), target=target)
+        profile = profile.after(event, "", "source/0", offset, settings().taste)
+    assert profile.muted == ["artist:The Beatles"]
+    late = Event("ana", None, "unmute", NOON, target="artist:THE BEATLES")
+    assert profile.after(late, "", "source/0", 9, settings().taste).muted == ["artist:The Beatles"], "muted after it"
