@@ -179,9 +179,7 @@ def snapshot_days(table: DeltaTable) -> list[date]:
 
 def snapshot(table: DeltaTable, day: date) -> pa.Table:
     """The rows (track_id, skippers, finishers, as_of) of a day's snapshot."""
-    return table.to_pyarrow_table(
-        partitions=[("day", "=", day.isoformat())], columns=["track_id", "skippers", "finishers", "as_of"]
-    )
+    return table.to_pyarrow_table(columns=["track_id", "skippers", "finishers", "as_of"], filters=[("day", "=", day)])
 
 
 @lru_cache(maxsize=2)

@@ -147,7 +147,10 @@ def state(settings: Settings, database: Any) -> tuple[Any, ...]:
         )
         for document in database.recommendations.find()
     }
-    profiles = {document["_id"]: (document["opinions"], document["offsets"]) for document in database.profiles.find()}
+    profiles = {
+        document["_id"]: tuple(document[name] for name in ("evidence", "last_heard", "verdicts", "offsets"))
+        for document in database.profiles.find()
+    }
     return (
         lists,
         profiles,

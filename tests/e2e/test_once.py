@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from streaming.admission import rules
 from streaming.documents import DELETIONS
 from streaming.events import Event, encode
 from streaming.ledger import admit
+from streaming.profile.documents import profile_from
+from streaming.profile.profile import LASTING
+from streaming.profile.skip_rates import latest_version
 from streaming.serving.microbatch import ConcurrentWrite, RawValue, ServingContext, _replace, serve
 from streaming.sink.delta_append import DeltaAppender
+from streaming.source import topics
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, make_world  # noqa: E402
@@ -127,8 +132,8 @@ def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(wo
     )
     outcome = serve([before, after], serving(world))
     assert outcome.applied == 1
-    profile = world.database.profiles.find_one({"_id": "ed"})
-    assert [opinion["track_id"] for opinion in profile["opinions"]] == [track(2)]
+    profile = profile_from(world.database.profiles.find_one({"_id": "ed"}))
+    assert profile.heard.ids == (track(2),) and not profile.verdicts.ids
     assert landed([before, after], world) == ([8], [])
 
 
@@ -182,3 +187,30 @@ def test_a_crash_between_the_tables_decides_nothing_anew(
         for table in (ledger.VALID_TABLE, ledger.REJECTED_TABLE)
     )
     assert (good, bad) == (([100, 102], [101]) if after_the_crash == "known" else ([100, 101, 102], [103]))
+
+
+def test_a_topic_with_the_producers_times_is_reported(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    from kafka import KafkaAdminClient
+    from kafka.admin import NewTopic
+
+    kafka = world.settings.kafka
+    topics.report_producer_clocks(kafka)
+    assert capsys.readouterr().out == "", "our own topics have the broker's times"
+    other = kafka.model_copy(update={"listening_topic": f"{kafka.listening_topic}-other"})
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    admin.create_topics([NewTopic(other.listening_topic, 1, 1)])
+    admin.wait_for_topics([other.listening_topic])
+    admin.close()
+    topics.report_producer_clocks(other)
+    assert "message.timestamp.type is CreateTime" in capsys.readouterr().out
+
+
+def test_the_fast_lane_takes_up_skip_rates(world: World) -> None:
+    """A skip of a track that sixty listeners of sixty finish, and one that all skip (`harness.freeze_skip_rates`)."""
+    rates = latest_version(world.settings.lake)
+    context = replace(serving(world), skip_rates=rates)
+    finished, skipped = track(7), track(6)
+    serve([raw(900, "mo", finished, "skip"), raw(901, "mo", skipped, "skip")], context)
+    profile = profile_from(world.database.profiles.find_one({"_id": "mo"}))
+    weights = dict(zip(profile.evidence.ids, profile.evidence.column(LASTING).tolist(), strict=True))
+    assert weights[finished] < -0.3 < weights[skipped] < 0
