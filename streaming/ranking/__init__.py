@@ -10,4 +10,5 @@ exploration      tracks from elsewhere
 mmr              places by turns, with variety and the artist cap, for many lists at a time
 reasons          why an item is there
 ranker           all of it: the list
+mixes            named lists beside it: a mix for each interest, "Discover", "Rediscover"
 """

@@ -111,15 +111,15 @@ def candidate_pool(
             break
     if unheard < FEWEST_UNHEARD_PER_PLACE * length:
         parts += [index.wide_neighbours(row) for row in seeds[:WIDE_SEEDS].tolist()]
-    rows = _allowed(np.concatenate([*parts, new_listener_rows]), index, history)
+    rows = allowed(np.concatenate([*parts, new_listener_rows]), index, history)
     unheard = _count_unheard(rows, index, history)
     if unheard >= length and len(user_vector.rejected_rows):  # what is near may all be on the rejected side
         random = random_rows(index, np.concatenate([rows, history.barred]), length, rng)
-        rows = _allowed(np.concatenate([rows, random]), index, history)
+        rows = allowed(np.concatenate([rows, random]), index, history)
     elif unheard < length:
         random = random_rows(index, np.concatenate([rows, history.barred]), max(FEWEST_RANDOM_TRACKS, length), rng)
         returning = history.rows_latest_first[::-1][:MOST_RETURNING_TRACKS]
-        rows = _allowed(np.concatenate([rows, random, returning]), index, history)
+        rows = allowed(np.concatenate([rows, random, returning]), index, history)
     latest = index.recordings(index.rows_of([profile.last_track])) if profile.last_track else rows[:0]
     others = rows[~np.isin(index.recordings(rows), latest)]
     return others if len(others) else rows
@@ -156,7 +156,7 @@ def _seeds(user_vector: UserVector) -> Rows:
     return user_vector.rows[list(positions)]
 
 
-def _allowed(rows: Rows, index: CachedIndex, history: Past) -> Rows:
+def allowed(rows: Rows, index: CachedIndex, history: Past) -> Rows:
     """The rows without barred ones, one of each recording."""
     rows = index.without(sorted_unique(rows), history.barred)
     recordings = index.recordings(rows)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streaming.ranking.neighbour_cache import Points, scaled_distances
 
 COUNTED_LISTENING_TRACKS = 5
-"""Tracks of an interest whose plays count towards its share: more plays are what its lists brought, not a larger wish for it."""
+"""So many heard tracks around a point count towards shares: more are what the lists brought, not a larger wish for them."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,28 @@ def interests(
         return []
     distances = np.sqrt(scaled_distances(points, points).astype(np.float64))
     np.fill_diagonal(distances, 0.0)
+    counted = stated + _counted_listening(weights - stated, distances, reach)
     clusters = []
     for members in _clusters(distances, most, reach):
         member_weights = weights[members]
         medoid = members[int(np.argmin(np.square(distances[np.ix_(members, members)]) @ member_weights))]
         heaviest_first = members[np.lexsort((members, -member_weights))]
-        listening = np.sort(member_weights - stated[members])[-COUNTED_LISTENING_TRACKS:]
-        clusters.append((float(stated[members].sum() + listening.sum()), heaviest_first.tolist(), int(medoid)))
+        clusters.append((float(counted[members].sum()), heaviest_first.tolist(), int(medoid)))
     total = sum(due for due, _, _ in clusters)
     found = [Interest(due / total, tuple(members), medoid) for due, members, medoid in clusters]
     return sorted(found, key=lambda interest: (-interest.share, interest.members))
+
+
+def _counted_listening(
+    listening: NDArray[np.float64], distances: NDArray[np.float64], reach: float
+) -> NDArray[np.float64]:
+    """The part of each listening weight that counts towards shares: where tracks crowd, as much as COUNTED_LISTENING_TRACKS.
+
+    Crowding is counted around each track, not by cluster, so that a kind of music in two clusters has no double share.
+    """
+    nearness = np.exp2(-np.square(distances / max(reach, 1e-12)))
+    crowd = nearness @ (listening > 0)
+    return listening * np.minimum(1.0, COUNTED_LISTENING_TRACKS / np.maximum(crowd, 1e-12))
 
 
 def _clusters(distances: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:

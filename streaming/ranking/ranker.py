@@ -79,12 +79,13 @@ class ListRequest:
     """A list to make.
 
     muted : rows that it must not have
-    only : of the user vector's groups, the one to make the list of; None for all, with exploration
+    rows : what to take it from, one of each recording; None: `candidate_pool`
     """
 
     profile: Profile
     user_vector: UserVector
     muted: Rows
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ def _prepared(
     explored = explored_rows(
         profile, vector, index, history, limits, familiar, ceil(explore_share * length), taste.rejection
     )
-    pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
+    pool = request.rows
+    if pool is None:
+        pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
     pool = pool[~np.isin(index.recordings(pool), index.recordings(np.concatenate([familiar, explored])))]
     rows = np.concatenate([pool, familiar, explored])
     is_familiar = np.zeros(len(rows), dtype=bool)

@@ -89,7 +89,7 @@ def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVecto
     points = index.points(rows)
     attended = _attended(weights, _tracks_since(weights, of_all_tracks), points, profile.latest_at, taste)
     by_weight = np.lexsort((rows, -weights.touched_at, -np.abs(attended)))
-    liked = by_weight[attended[by_weight] > 0][:MOST_LIKED_TRACKS]
+    liked = _representatives(by_weight[attended[by_weight] > 0])
     rejected = by_weight[attended[by_weight] < 0][:MOST_REJECTED_TRACKS]
     liked_points = points.take(liked)
     in_session = np.flatnonzero(weights.touched_at[liked] >= profile.session_at) if profile.session_at else liked[:0]
@@ -132,6 +132,17 @@ def _of_recordings(weights: Weights, index: CachedIndex) -> tuple[Weights, Rows]
     np.maximum.at(touched_at, inverse, weights.touched_at[order])
     merged = Weights([weights.ids[position] for position in strongest.tolist()], summed, stated, touched_at)
     return merged, rows[strongest]
+
+
+def _representatives(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Up to MOST_LIKED_TRACKS of the liked tracks: half the first ones, half evenly from the rest, so that no interest is
+    forgotten.
+
+    positions : heaviest first
+    """
+    first, rest = positions[: MOST_LIKED_TRACKS // 2], positions[MOST_LIKED_TRACKS // 2 :]
+    most = MOST_LIKED_TRACKS - len(first)
+    return np.concatenate([first, rest if len(rest) <= most else rest[np.linspace(0, len(rest) - 1, most).astype(int)]])
 
 
 def _tracks_since(weights: Weights, of_all_tracks: Weights) -> NDArray[np.int64]:
