@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batch.index.lsh import Rows
-from streaming.profile.profile import VERDICT, VERDICT_AT, Profile
+from streaming.profile.profile import DAY_S, VERDICT, VERDICT_AT, Profile
 from streaming.profile.weights import stated_values
 from streaming.ranking import reasons
 from streaming.ranking.attraction import NEAREST_SHARE, attraction, l2_norm
@@ -87,9 +87,7 @@ def discoveries(requests: Sequence[ListRequest], index: CachedIndex, length: int
     return [ids if len(ids) >= FEWEST_TRACKS else [] for ids in found]
 
 
-def named_lists(
-    requests: Sequence[MixRequest], index: CachedIndex, length: int, taste: Taste
-) -> list[list[NamedList]]:
+def named_lists(requests: Sequence[MixRequest], index: CachedIndex, length: int, taste: Taste) -> list[list[NamedList]]:
     """The named lists of each request, in the order of NAMES; those with fewer than FEWEST_TRACKS are left out."""
     taste = taste.model_copy(update={"exploration": 0})
     pasts = [past(request.profile, index, taste, request.muted) for request in requests]
@@ -205,11 +203,12 @@ def _discover(request: MixRequest, items: Sequence[Item], index: CachedIndex, hi
 
 
 def _rediscover(request: MixRequest, index: CachedIndex, history: Past, length: int, taste: Taste) -> NamedList:
-    """Liked tracks that have rested for `taste.heard_again_after_hours`, those heard longest ago first.
+    """Liked tracks that have rested for `taste.heard_again_after_hours`, a day at least, those heard longest ago first.
 
     A liked track that was never heard has rested since it was liked.
     """
-    profile, vector, rest_s = request.profile, request.user_vector, 3600 * taste.heard_again_after_hours
+    profile, vector = request.profile, request.user_vector
+    rest_s = max(DAY_S, 3600 * taste.heard_again_after_hours)
     verdicts = profile.verdicts
     is_liked = (verdicts.column(VERDICT) > 0) & (stated_values(verdicts.values, profile.latest_at, taste) > 0)
     positions = np.flatnonzero(is_liked)
