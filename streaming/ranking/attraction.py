@@ -14,6 +14,9 @@ from streaming.ranking.user_vector import UserVector
 
 NEAREST_SHARE = 0.1
 """A track is near what is liked where it is among the nearest tenth of all tracks."""
+ROUNDING = 1e-4
+"""Relative: products of matrices of other shapes round differently, so a track that is in the sample as well could count as
+less than itself in one micro-batch and not in another."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Scale:
     def percentile(self, group: int, attraction: float) -> float:
         """Share of all tracks that the group attracts less, 0 to 100."""
         sample = self.sorted_by_group[group]
-        return round(100 * float(np.searchsorted(sample, attraction)) / max(1, len(sample)), 1)
+        return round(100 * float(np.searchsorted(sample, (1 - ROUNDING) * attraction)) / max(1, len(sample)), 1)
 
 
 def attraction(vector: UserVector, rows: Rows, points: Points, index: CachedIndex, rejection: float) -> Attraction:
@@ -104,4 +107,4 @@ def _upper(ordered: Floats) -> Floats:
     if not ordered.shape[1]:
         return np.zeros(len(ordered), dtype=np.float32)
     at = min(ordered.shape[1] - 1, int(np.ceil((1 - NEAREST_SHARE) * ordered.shape[1])))
-    return ordered[:, at]
+    return (1 - ROUNDING) * ordered[:, at]
