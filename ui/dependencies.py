@@ -10,11 +10,13 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from conf.settings import Player, Settings
+from streaming.events import SHOWN, VISIT
 from ui.auth.accounts import Accounts
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
 from ui.auth.session import Sessions
+from ui.auth.throttle import Throttle
 from ui.data.event_queue import EventQueue, connect
 from ui.data.library import Library
 from ui.data.listener_data import ListenerData
@@ -26,6 +28,10 @@ from ui.responses import Refused
 
 if TYPE_CHECKING:
     from pymongo.database import Database
+
+MAX_SHOWN_IN_A_MINUTE = 12
+MAX_VISITS = 3
+VISITS_WINDOW_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,11 @@ class Services:
     @functools.cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.policy, self.accounts, self.revocations, has_data=self.listener_data.exists)
+
+    @functools.cached_property
+    def event_limits(self) -> dict[str, Throttle]:
+        """Of each listener's events that pages send by themselves, by action; what is beyond them is dropped."""
+        return {SHOWN: Throttle(MAX_SHOWN_IN_A_MINUTE), VISIT: Throttle(MAX_VISITS, window_s=VISITS_WINDOW_S)}
 
     @functools.cached_property
     def recently_added(self) -> RecentlyAdded:

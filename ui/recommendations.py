@@ -30,6 +30,10 @@ OPTIONAL_COLUMNS = ["reason", "because"]
 """Columns that tables of earlier versions lack."""
 TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
 """Columns of the table for people, and their widths in characters."""
+NOTHING_LEFT = (
+    "the list of {user_id} is empty, since every track is muted or disliked; unmute an artist or genre, or take back a "
+    "dislike, in the player or by the events unmute and neutral"
+)
 
 
 class NoList(LookupError):
@@ -75,6 +79,8 @@ def main(settings: Settings, user_id: str, output_format: str, as_of: datetime |
         track_by_id = {}
     if not recommendations.is_personal and user_id != NEW_LISTENERS:
         print(f"{NAME}: {user_id} has no list yet; this is the list for new listeners", file=sys.stderr)
+    if recommendations.is_personal and not recommendations.items:
+        print(f"{NAME}: {NOTHING_LEFT.format(user_id=_printable(user_id))}", file=sys.stderr)
     WRITERS[output_format](recommendations, user_id, titled_rows(recommendations, track_by_id), sys.stdout)
     return 0
 

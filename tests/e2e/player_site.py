@@ -209,7 +209,9 @@ def events(settings: Settings) -> Callable[[int], list[dict[str, Any]]]:
         )
         read: list[dict[str, Any]] = []
         for record in consumer:
-            read.append({"key": record.key.decode(), **json.loads(record.value)})
+            event = json.loads(record.value)
+            if event["action"] not in ("shown", "visit"):  # pages send these by themselves
+                read.append({"key": record.key.decode(), **event})
             if len(read) == count:
                 break
         consumer.close()

@@ -169,6 +169,19 @@ describe("muting", () => {
     );
   });
 
+  test("a name is muted in every spelling, and unmuted in all that were", () => {
+    opinions.update({ opinions: {}, muted: ["artist:BACH", "artist: bäch", "genre:Bach"] });
+    assert.equal(opinions.isMuted("artist:Bach"), true);
+    opinions.mute("artist:Bach");
+    assert.deepEqual(events, []);
+    opinions.mute("artist:Bach", false);
+    assert.deepEqual(
+      events.map(({ action, target }) => `${action} ${target}`),
+      ["unmute artist:BACH", "unmute artist: bäch"],
+    );
+    assert.deepEqual(opinions.muted, ["genre:Bach"]);
+  });
+
   test("what is muted already, or is not, sends nothing", () => {
     opinions.update({ opinions: {}, muted: ["genre:Polka"] });
     opinions.mute("genre:Polka");

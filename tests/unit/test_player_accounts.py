@@ -79,6 +79,16 @@ def test_attempts_are_counted_by_key_and_expire() -> None:
         throttle.check("ana")
 
 
+def test_a_window_has_its_own_length_and_what_is_refused_does_not_prolong_it() -> None:
+    now = [0.0]
+    throttle = Throttle(max_attempts=2, clock=lambda: now[0], window_s=600)
+    assert [throttle.allows("ana") for _ in range(4)] == [True, True, False, False]
+    now[0] = 599
+    assert not throttle.allows("ana") and throttle.allows("bob")
+    now[0] = 600
+    assert throttle.allows("ana")
+
+
 def test_many_keys_take_no_more_memory_than_a_minute_of_them() -> None:
     now = [0.0]
     throttle = Throttle(max_attempts=5, clock=lambda: now[0])

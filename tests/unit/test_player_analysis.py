@@ -108,6 +108,13 @@ def test_a_path_goes_evenly_from_one_to_the_other(line: SimilaritySearch) -> Non
         line.path("t0", "nobody", 5)
 
 
+def test_a_path_passes_over_what_is_left_out_but_not_over_its_ends(line: SimilaritySearch) -> None:
+    assert line.path("t0", "t8", 5, ["t4", "t2", "nobody", "t0", "t8"]) == ["t0", "t1", "t3", "t6", "t8"]
+    recordings = np.array([0, 1, 2, 1, 4, 5, 6, 7, 8, 9], dtype=np.int32)  # t1 and t3 are one recording
+    object.__setattr__(line.index, "recordings", recordings)
+    assert line.path("t0", "t8", 5, ["t4", "t2", "t1"]) == ["t0", "t5", "t6", "t7", "t8"]
+
+
 def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None:
     assert [track_id for track_id, _ in line.nearest([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index

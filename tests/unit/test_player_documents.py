@@ -10,17 +10,21 @@ from typing import Any
 import pytest
 from bson import json_util
 
+from conf.settings import settings
 from streaming.events import Event
+from streaming.profile.documents import profile_document
+from streaming.profile.profile import Profile
 from ui.data.history import (
     HistoryEntry,
     listen_id,
     listen_update,
     merged_opinions,
     position_update,
+    profile_entries,
     read_entry,
     read_position,
 )
-from ui.data.listener_data import TasteSummary, read_taste
+from ui.data.listener_data import TasteSummary, read_taste, readable_profile
 from ui.data.playlists import (
     MAX_NAME_LENGTH,
     MAX_TRACKS,
@@ -124,6 +128,65 @@ def test_the_later_of_profile_and_listens_counts_and_in_the_same_millisecond_the
     assert merged_opinions(profile(seconds + 1), listens) == {"a": "dislike"}
     assert merged_opinions(profile(seconds - 1), listens) == {"a": "like"}
     assert merged_opinions(profile(seconds + 0.0004), listens) == {"a": "like"}
+
+
+DAY = 86_400
+
+
+def of_version_2(*events: Event) -> dict[str, Any]:
+    profile = Profile("ana")
+    for offset, each in enumerate(events):
+        profile = profile.after(each, f"The {each.track_id}", "c/t/0", offset, settings().taste)
+    return profile_document(profile)
+
+
+def on(track_id: str, action: str, day: float) -> Event:
+    return Event("ana", track_id, action, NINE + timedelta(days=day), duration_ms=100, position_ms=90)
+
+
+PAST = (on("a", "play", 0), on("b", "play", 3), on("c", "play", 1), on("a", "like", 4), on("b", "dislike", 5))
+PAST = (*PAST, on("c", "like", 6), on("c", "unlike", 7), on("d", "more", 2))
+
+
+def test_opinions_and_history_are_read_from_columns() -> None:
+    document = of_version_2(*PAST)
+    assert merged_opinions(document, []) == {"b": "dislike", "a": "like", "d": "more"}
+    assert [entry.track_id for entry in profile_entries(document, 10)] == ["a", "b", "c"]
+    assert [(entry.track_id, entry.listened_at.day) for entry in profile_entries(document, 2)] == [("b", 26), ("c", 24)]
+    assert read_taste(document).path == ("a", "c", "b")
+    assert read_taste(document | {"heard": ["b", "c"]}).heard == ("b", "c")
+    listens = [{"_id": {"user": "ana", "track": "b"}, "verdict": "", "verdict_at": NINE + timedelta(days=9)}]
+    assert merged_opinions(document, listens) == {"a": "like", "d": "more"}, "taken back a moment ago"
+
+
+def test_derived_fields_are_enough_for_dislikes_and_not_needed_for_mutings() -> None:
+    assert merged_opinions({"disliked": ["a", "b"]}, []) == {"a": "dislike", "b": "dislike"}
+    listens = [{"_id": {"user": "ana", "track": "a"}, "verdict": "", "verdict_at": NINE}]
+    assert merged_opinions({"disliked": ["a", "b"]}, listens) == {"b": "dislike"}
+    mutings = [{"target": "genre:Folk", "muted": True, "at": 1.0}, {"target": "genre:Pop", "muted": False, "at": 2.0}]
+    assert read_taste({"mutings": mutings}).muted == ("genre:Folk",)
+    assert read_taste({"mutings": mutings, "muted": []}).muted == ()
+
+
+def test_an_exported_profile_has_a_row_for_each_track() -> None:
+    shown = Event("ana", None, "shown", NINE, tracks=("e", "f"))
+    document = of_version_2(*PAST, shown)
+    readable = readable_profile(document)
+    heard_at = [(row["track_id"], row["at"]) for row in readable["last_heard"]]
+    assert heard_at == [(each, int(NINE.timestamp()) + day * DAY) for each, day in (("a", 0), ("b", 3), ("c", 1))]
+    assert [row["track_id"] for row in readable["evidence"]] == ["a", "b", "c"]
+    assert {row["track_id"]: (row["verdict"], row["wish"]) for row in readable["verdicts"]} == {
+        "a": (1, 0),
+        "b": (-1, 0),
+        "c": (0, 0),
+        "d": (0, 1),
+    }
+    assert [(row["track_id"], row["count"]) for row in readable["shown_often"]] == [("e", 1), ("f", 1)]
+    columns = {"evidence", "last_heard", "verdicts", "shown_often"}
+    assert {name: value for name, value in readable.items() if name not in columns} == {
+        name: value for name, value in document.items() if name not in columns
+    }
+    assert readable_profile({"opinions": [{"track_id": "a"}]}) == {"opinions": [{"track_id": "a"}]}, "version 1"
 
 
 class OneListener:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from batch.mongo import NEW_LISTENERS
 from conf.settings import settings
-from streaming.events import BadEvent, Event
+from streaming.events import BadEvent, Event, encode, parse
 from ui import app
 from ui.auth.accounts import Accounts
 from ui.auth.revocations import Revocations
@@ -238,6 +238,15 @@ def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept
         {"action": "mute"},
         {"action": "mute", "target": "genre:Pop"},  # about a track and a genre at once
         {"event_id": "not a uuid"},
+        {"tracks": ["a"]},
+        {"action": "shown"},  # one track
+        {"action": "shown", "track_id": None},
+        {"action": "shown", "track_id": None, "tracks": []},
+        {"action": "shown", "track_id": None, "tracks": ["a"] * 101},
+        {"action": "shown", "track_id": None, "tracks": ["a", {"$ne": None}]},
+        {"action": "shown", "track_id": None, "tracks": "a"},
+        {"action": "visit"},
+        {"action": "visit", "track_id": None, "target": "genre:Pop"},
     ],
 )
 def test_a_forged_or_wrong_event_is_refused(client: TestClient, kept: Kept, more: dict[str, Any]) -> None:
@@ -245,6 +254,33 @@ def test_a_forged_or_wrong_event_is_refused(client: TestClient, kept: Kept, more
     answer = client.post("/events", json=event(**more))
     assert answer.status_code == 422 and "error" in answer.json()
     assert kept.events == []
+
+
+def test_what_was_shown_and_visits_are_queued_and_no_history(client: TestClient, kept: Kept) -> None:
+    shown = {"action": "shown", "tracks": ["a", "b"], "source": "for-you", "model_version": "m1"}
+    assert client.post("/events", json=shown).status_code == 401, "of nobody"
+    client.post("/listener", json={"name": "ana"})
+    for action in (shown, {"action": "visit"}):
+        answer = client.post("/events", json=action)
+        assert answer.status_code == 202 and answer.json()["event_id"] == kept.events[-1].event_id
+    assert [(each.user_id, each.action, each.track_id, each.tracks, each.model_version) for each in kept.events] == [
+        ("ana", "shown", None, ("a", "b"), "m1"),
+        ("ana", "visit", None, (), None),
+    ]
+    assert [parse(encode(each), datetime.now(UTC)).action for each in kept.events] == ["shown", "visit"]
+
+
+@pytest.mark.parametrize(("action", "most"), [({"action": "shown", "tracks": ["a"]}, 12), ({"action": "visit"}, 3)])
+def test_what_pages_send_by_themselves_is_dropped_beyond_a_limit(
+    client: TestClient, kept: Kept, action: dict[str, Any], most: int
+) -> None:
+    client.post("/listener", json={"name": "ana"})
+    answers = [client.post("/events", json=action) for _ in range(most + 2)]
+    assert {answer.status_code for answer in answers} == {202} and len(kept.events) == most
+    assert [answer.json()["event_id"] is None for answer in answers[-3:]] == [False, True, True]
+    assert client.post("/events", json=event()).json()["event_id"], "what the listener does has no limit"
+    client.post("/listener", json={"name": "bob"})
+    assert client.post("/events", json=action).json()["event_id"], "each listener has their own"
 
 
 def test_an_event_about_an_unknown_track_is_refused(client: TestClient, kept: Kept) -> None:
@@ -341,6 +377,54 @@ def test_an_unchanged_list_is_not_sent_again(client: TestClient, shelf: Shelf) -
     assert "html" not in client.get("/for-you", params={"seen": mark}).json()
     shelf.lists[NEW_LISTENERS] = recommended(NEW_LISTENERS, "b", "a", generation=2)
     assert "html" in client.get("/for-you", params={"seen": mark}).json()
+
+
+def test_a_list_of_nothing_says_that_everything_is_muted_or_disliked(client: TestClient, shelf: Shelf) -> None:
+    shelf.lists["ana"] = recommended("ana")
+    client.post("/listener", json={"name": "ana"})
+    news = client.get("/for-you").json()
+    assert news["personal"] and "Every track is muted or disliked." in news["html"]
+    assert "Unmute an artist or genre, or take back a dislike" in news["html"]
+    assert 'href="#/you"' in news["html"] and "card" not in news["html"], "there, dislikes and mutings are taken back"
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "not_said"),
+    [
+        (
+            Item("a", 1, 0.5, ("b",), "Because you liked “Toggle”", parts={"similarity": 0.5}, percentile=99.5),
+            [
+                "Because you liked “Toggle”",
+                "Based on these tracks",
+                "More similar to what you played than 99.5 % of all",
+            ],
+            ["named as the reason only", "Exploration"],
+        ),
+        (
+            Item("a", 1, 0.1, (), "A little further from what you like", parts={"similarity": 0.1}, percentile=45.5),
+            ["A little further from", "named as the reason only", "Less similar to what you played than 54.5 % of all"],
+            ["Based on these tracks", "Exploration"],
+        ),
+        (
+            Item("a", 1, -0.2, (), "Something different", True, {"similarity": 0.1, "rejection": -0.3}),
+            ["Something different", "Exploration: a few places", "-0.300", "-0.200"],
+            ["Based on these tracks", "named as the reason only", "of all tracks"],
+        ),
+        (
+            Item("a", 1, 0.0, (), "A way into your library", parts={"similarity": 0.0}),
+            ["A way into your library", "+0.000"],
+            ["Based on these tracks", "of all tracks</p>"],
+        ),
+    ],
+)
+def test_why_this_says_what_is_true_of_the_item(
+    client: TestClient, shelf: Shelf, item: Item, said: list[str], not_said: list[str]
+) -> None:
+    shelf.lists["ana"] = Recommendations("ana", (item,), 1, datetime(2026, 11, 23, tzinfo=UTC), "m1", 3)
+    client.post("/listener", json={"name": "ana"})
+    html = client.get("/view/why/a").text
+    assert [text for text in said if text not in html] == []
+    assert [text for text in not_said if text in html] == []
 
 
 def test_a_library_without_lists_is_shown_itself(client: TestClient, shelf: Shelf) -> None:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from conf.settings import settings
+from ui import recommendations
 from ui.data.library import Track
 from ui.data.recommendation_list import Item, Recommendations
 from ui.recommendations import NoList, list_as_of, titled_rows, write_csv, write_json, write_table
@@ -92,6 +94,30 @@ def test_json_has_the_list_and_its_rows() -> None:
         "reason": "near Food",
         "because": ["x", "y"],
     }
+
+
+def test_a_list_of_nothing_is_told_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class AllMuted:
+        """A library with a listener's list without items."""
+
+        def __init__(self, *_: Any) -> None: ...
+
+        def recommendations(self, user_id: str) -> Recommendations:
+            return Recommendations(user_id, (), 5, NINE, "m1", 7)
+
+        def tracks_of(self, _: Any) -> dict[str, Track]:
+            return {}
+
+    monkeypatch.setattr(recommendations, "Library", AllMuted)
+    assert recommendations.main(settings(), "ana", "json", None) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) | {"items": []} == json.loads(printed.out)
+    assert printed.err == (
+        "recommendations: the list of ana is empty, since every track is muted or disliked; unmute an artist or genre, or take "
+        "back a dislike, in the player or by the events unmute and neutral\n"
+    )
 
 
 def test_csv_quotes_what_needs_it() -> None:

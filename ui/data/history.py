@@ -1,8 +1,8 @@
 """A listener's opinions, listening history and playback position, in the collections `listens` and `places`.
 
-The stream's profile has opinions and history too, of its most recent tracks only, but of events from every program. `listens`
-has one document for each listener and track, written as soon as the page sends an event. Both are read, and the later one
-counts: likes are there after a reload, while Kafka is unavailable, and years later.
+The stream's profile has opinions and history too, of events from every program. `listens` has one document for each listener
+and track, written as soon as the page sends an event. Both are read, and the later one counts: likes are there after a reload,
+while Kafka is unavailable, and years later.
 
 collection  _id            fields
 listens     {user, track}  user_id, at, action, position_ms, duration_ms, plays, verdict, verdict_at, wish, wish_at, version
@@ -22,6 +22,17 @@ from pymongo import DESCENDING, WriteConcern
 from pymongo.database import Database
 
 from streaming.events import Event
+from streaming.profile.documents import profile_from
+from streaming.profile.profile import (
+    HEARD_AT,
+    VERDICT,
+    VERDICT_AT,
+    VERDICT_CODES,
+    WISH,
+    WISH_AT,
+    WISH_CODES,
+    Profile,
+)
 from ui.data.mongo import Document, unavailable_on_error
 
 LISTEN_VERSION = 1
@@ -31,6 +42,14 @@ OPINION_STATES = {
     "wish": {"more": "more", "less": "less", "neutral": ""},
 }
 """The two states of an opinion, and the value that an action gives to each; other actions leave a state as it is."""
+PROFILE_FIELDS_OF_OPINIONS = ("opinions", "evidence", "verdicts", "disliked")
+PROFILE_FIELDS_OF_HISTORY = ("opinions", "evidence", "last_heard")
+"""Of any version of the profile; `evidence` tells which one it is."""
+_PROFILE_STATES = (
+    ("verdict", VERDICT, VERDICT_AT, {code: verdict for verdict, code in VERDICT_CODES.items()}),
+    ("wish", WISH, WISH_AT, {code: wish for wish, code in WISH_CODES.items()}),
+)
+"""Each state with its columns in `Profile.verdicts`, and its values by code."""
 _OPINION_FIELDS = [field for state in OPINION_STATES for field in (state, f"{state}_at")]
 _PROFILE_TIME_PRECISION_S = 0.001
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -70,7 +89,8 @@ class History:
         """{track id: its opinion: like or dislike, more or less, separated by a blank}, latest first; only tracks with one."""
         has_opinion = [{f"{state}_at": {"$exists": True}} for state in OPINION_STATES]
         with unavailable_on_error():
-            profile = self._profiles.find_one({"_id": user_id}, {"opinions": 1}) or {}
+            fields = dict.fromkeys(PROFILE_FIELDS_OF_OPINIONS, 1)
+            profile = self._profiles.find_one({"_id": user_id}, fields) or {}
             query = {"user_id": user_id, "$or": has_opinion}
             listens = list(self._listens.find(query, dict.fromkeys(_OPINION_FIELDS, 1)))
         return merged_opinions(profile, listens)
@@ -81,9 +101,10 @@ class History:
             self._create_index()
             listens = self._listens.find({"user_id": user_id, "at": {"$exists": True}})
             entries = [read_entry(document) for document in listens.sort("at", DESCENDING).limit(limit)]
-            profile = self._profiles.find_one({"_id": user_id}, {"opinions": 1}) or {}
+            fields = dict.fromkeys(PROFILE_FIELDS_OF_HISTORY, 1)
+            profile = self._profiles.find_one({"_id": user_id}, fields) or {}
         track_ids = {entry.track_id for entry in entries}
-        entries += [entry for entry in profile_entries(profile) if entry.track_id not in track_ids]
+        entries += [entry for entry in profile_entries(profile, limit) if entry.track_id not in track_ids]
         return sorted(entries, key=lambda entry: entry.listened_at, reverse=True)[:limit]
 
     def save_position(self, user_id: str, track_id: str, position_ms: int, duration_ms: int | None) -> None:
@@ -168,11 +189,13 @@ def read_position(document: Document) -> HistoryEntry | None:
 def merged_opinions(profile: Document, listens: list[Document]) -> dict[str, str]:
     """Opinions by track id, as in `History.opinions`, from a profile and the listener's documents of `listens`."""
     latest: dict[tuple[str, str], tuple[float, str]] = {}  # (track id, state) -> (seconds since 1970, value)
-    for opinion in profile_opinions(profile):
-        for state in OPINION_STATES:
-            changed_at = opinion.get(f"{state}_at")
-            if isinstance(changed_at, (int, float)) and changed_at > 0:
-                latest[str(opinion["track_id"]), state] = (changed_at, str(opinion.get(state) or ""))
+    verdicts = stored_profile(profile).verdicts
+    for track_id, row in zip(verdicts.ids, verdicts.values.tolist(), strict=True):
+        for state, code, changed_at, value_by_code in _PROFILE_STATES:
+            if row[changed_at] > 0:
+                latest[track_id, state] = (row[changed_at], value_by_code.get(row[code], ""))
+    for track_id in profile.get("disliked") or ():  # derived from `verdicts`, which a later version may store otherwise
+        latest.setdefault((str(track_id), "verdict"), (0.0, "dislike"))
     for document in listens:
         for state in OPINION_STATES:
             if stored_at := _time(document.get(f"{state}_at")):
@@ -187,18 +210,19 @@ def merged_opinions(profile: Document, listens: list[Document]) -> dict[str, str
     return {track_id: " ".join(values) for track_id, values in values_by_track.items()}
 
 
-def profile_entries(profile: Document) -> list[HistoryEntry]:
-    """The history in a profile, in its order: of its opinions those with a play, complete or skip."""
+def profile_entries(profile: Document, limit: int) -> list[HistoryEntry]:
+    """The history in a profile: the tracks heard last, at most `limit`, in the profile's order."""
+    heard = stored_profile(profile).heard.latest(limit, HEARD_AT)
+    times = heard.column(HEARD_AT).tolist()
     return [
-        HistoryEntry(str(opinion["track_id"]), datetime.fromtimestamp(float(opinion.get("at") or 0), UTC))
-        for opinion in profile_opinions(profile)
-        if opinion.get("session") or opinion.get("lasting")
+        HistoryEntry(track_id, datetime.fromtimestamp(heard_at, UTC))
+        for track_id, heard_at in zip(heard.ids, times, strict=True)
     ]
 
 
-def profile_opinions(profile: Document) -> list[Document]:
-    """A profile's documents of opinions; those without a track are left out."""
-    return [opinion for opinion in profile.get("opinions") or () if opinion.get("track_id") is not None]
+def stored_profile(document: Document) -> Profile:
+    """The profile in a document of any version, or in some of its fields; empty for {}."""
+    return profile_from({"_id": "", **document})
 
 
 def _time(value: Any) -> datetime | None:

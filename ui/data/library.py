@@ -22,7 +22,7 @@ from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.recommendation_list import Recommendations, read_recommendations
 from ui.data.search import SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
 
-TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence"), 1)
+TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
 """Without `features`, which are larger than everything that a page shows."""
 WRITE_COUNTERS = ("insert", "modify", "update", "remove", "truncate")
 """Prefixes of the storage engine's counters that change when a collection is written to."""
@@ -32,7 +32,11 @@ MAX_CACHED_LOCATIONS = 10_000
 
 @dataclass(frozen=True)
 class Track:
-    """A track as people see it. duration_s : seconds, None where unknown"""
+    """A track as people see it.
+
+    duration_s : seconds, None where unknown
+    recording : equal for tracks that are one recording; "" where unknown
+    """
 
     track_id: str
     title: str = ""
@@ -44,6 +48,7 @@ class Track:
     year: int | None = None
     duration_s: float | None = None
     licence: str = ""
+    recording: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,4 +214,5 @@ def _read_track(document: Document) -> Track:
         genre_predicted=bool(document.get("genre_predicted")),
         year=int(year) if isinstance(year, (int, float)) and year else None,
         duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,
+        recording=str(document.get("recording", "")),
     )

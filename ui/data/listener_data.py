@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pymongo.database import Database
 
-from ui.data.history import History, profile_entries
+from ui.data.history import PROFILE_FIELDS_OF_HISTORY, History, profile_entries, stored_profile
 from ui.data.mongo import Document, unavailable_on_error
 from ui.data.playlists import Playlists
 
@@ -14,6 +14,12 @@ COLLECTIONS_BY_FIELD = ("listens", "playlists")
 """Collections whose documents name their listener in the field `user_id`."""
 COLLECTIONS_BY_ID = ("places", "profiles", "recommendations")
 """Collections with one document a listener, whose `_id` is the user id."""
+COLUMNS_OF_PROFILE = {"evidence": "evidence", "last_heard": "heard", "verdicts": "verdicts", "shown_often": "shown"}
+"""Fields of a profile's document that are stored as columns, with the attribute of `Profile` that each is read to."""
+PROFILE_FIELDS_OF_TASTE = ("centres", "rejected", "heard", "muted", "mutings", "adventure", *PROFILE_FIELDS_OF_HISTORY)
+MAX_PATH_TRACKS = 300
+HEARD_LATELY = 30
+"""Tracks that radio and song path leave out because they were just heard."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,15 @@ class TasteSummary:
 
     interests : each (weight, ids of the tracks nearest to its medoid)
     rejected : ids of tracks whose region lists avoid
+    heard : ids of the tracks heard last, as of the last list, latest first
     muted : "artist:NAME" and "genre:NAME"
     adventure : 0 (familiar) to 1 (adventurous); None where not set
-    path : ids of the tracks listened to, oldest first
+    path : ids of the latest tracks listened to, oldest first
     """
 
     interests: tuple[tuple[float, tuple[str, ...]], ...] = ()
     rejected: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
     muted: tuple[str, ...] = ()
     adventure: float | None = None
     path: tuple[str, ...] = ()
@@ -44,10 +52,17 @@ class ListenerData:
 
     def taste(self, user_id: str) -> TasteSummary:
         """The summary of the listener's profile; empty before the stream has written one."""
-        fields = dict.fromkeys(("centres", "rejected", "muted", "adventure", "opinions"), 1)
+        fields = dict.fromkeys(PROFILE_FIELDS_OF_TASTE, 1)
         with unavailable_on_error():
             profile = self._db.profiles.find_one({"_id": user_id}, fields) or {}
         return read_taste(profile)
+
+    def disliked_or_just_heard(self, user_id: str) -> set[str]:
+        """Ids of the disliked tracks and of the HEARD_LATELY tracks heard last."""
+        opinions = self.history.opinions(user_id)
+        disliked = {track_id for track_id, opinion in opinions.items() if "dislike" in opinion.split()}
+        heard = {entry.track_id for entry in self.history.entries(user_id, HEARD_LATELY)}
+        return disliked | heard | {*self.taste(user_id).heard[:HEARD_LATELY]}
 
     def change_token(self, user_id: str) -> str:
         """A string that differs as soon as the stream has updated the listener's profile."""
@@ -56,12 +71,14 @@ class ListenerData:
         return f"{profile.get('updated_at', '')}:{profile.get('events_applied', '')}"
 
     def export(self, user_id: str) -> Document:
-        """All documents of a listener, by collection."""
+        """All documents of a listener, by collection; the profile's columns as lists of rows."""
         with unavailable_on_error():
-            by_field: Document = {
+            documents: Document = {
                 name: list(self._db[name].find({"user_id": user_id})) for name in COLLECTIONS_BY_FIELD
             }
-            return by_field | {name: self._db[name].find_one({"_id": user_id}) for name in COLLECTIONS_BY_ID}
+            documents |= {name: self._db[name].find_one({"_id": user_id}) for name in COLLECTIONS_BY_ID}
+        profile = documents["profiles"]
+        return documents | {"profiles": profile and readable_profile(profile)}
 
     def delete(self, user_id: str) -> None:
         """Removes all documents of a listener."""
@@ -82,14 +99,30 @@ class ListenerData:
 def read_taste(profile: Document) -> TasteSummary:
     """The summary of a profile document of any version."""
     adventure = profile.get("adventure")
-    entries = sorted(profile_entries(profile), key=lambda entry: entry.listened_at)
+    entries = sorted(profile_entries(profile, MAX_PATH_TRACKS), key=lambda entry: entry.listened_at)
+    muted = profile["muted"] if "muted" in profile else stored_profile(profile).muted
     return TasteSummary(
         interests=tuple(
             (float(centre.get("weight") or 0), tuple(str(track_id) for track_id in centre.get("tracks") or ()))
             for centre in profile.get("centres") or ()
         ),
         rejected=tuple(str(track_id) for track_id in profile.get("rejected") or ()),
-        muted=tuple(str(target) for target in profile.get("muted") or ()),
+        heard=tuple(str(track_id) for track_id in profile.get("heard") or ()),
+        muted=tuple(str(target) for target in muted or ()),
         adventure=float(adventure) if isinstance(adventure, (int, float)) else None,
         path=tuple(entry.track_id for entry in entries),
     )
+
+
+def readable_profile(document: Document) -> Document:
+    """A profile's document with a row for each track in place of columns; what cannot be read stays as it is."""
+    profile, readable = stored_profile(document), dict(document)
+    for field, attribute in COLUMNS_OF_PROFILE.items():
+        table = getattr(profile, attribute)
+        names = [name for name in document.get(field) or () if name != "ids"]
+        if len(table) and len(names) == table.values.shape[1]:
+            readable[field] = [
+                {"track_id": track_id, **dict(zip(names, numbers, strict=True))}
+                for track_id, numbers in zip(table.ids, table.values.tolist(), strict=True)
+            ]
+    return readable

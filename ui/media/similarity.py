@@ -6,6 +6,7 @@ The index is memory-mapped, shared with the stream's workers; each query uses th
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,11 +55,12 @@ class SimilaritySearch:
         ((rows, distances),) = index.neighbours(point, limit)
         return [(str(index.ids[row]), float(distance)) for row, distance in zip(rows, distances, strict=True)]
 
-    def path(self, start: str, end: str, steps: int) -> list[str]:
+    def path(self, start: str, end: str, steps: int, left_out: Collection[str] = ()) -> list[str]:
         """Ids of `steps` tracks from start to end, each more similar to the end; fewer in a small library.
 
         Points are placed evenly on the straight line between the two tracks. Each takes its nearest track among those that are
         not in the path yet and whose projection on the line lies between the previous track's and the end.
+        left_out : ids of tracks that do not come between the two, nor other tracks of their recordings
         Raises NoModel, or KeyError for a track that the index lacks.
         """
         index = self.index
@@ -75,12 +77,17 @@ class SimilaritySearch:
         # |x - p|^2 = |x|^2 - 2 x.p + |p|^2: three products with the whole library instead of one pass for each point
         squared_norm = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
         dot_a, dot_b = vectors @ a.astype(np.float32), vectors @ b.astype(np.float32)
+        is_left_out = np.isin(present, index.rows_of(list(left_out)))
+        if index.recordings is not None:
+            recordings = np.asarray(index.recordings[present])
+            is_left_out |= np.isin(recordings, recordings[is_left_out])
         rows = [first]
         for share in np.linspace(0, 1, steps)[1:-1]:
             point = (1 - share) * a + share * b
             squared_distance = squared_norm - 2 * ((1 - share) * dot_a + share * dot_b) + point @ point
             is_between = (projection > projection[rows[-1]]) & (projection < 1)
             is_between[[*rows, last]] = False
+            is_between[is_left_out] = False
             candidates = np.flatnonzero(is_between)
             if len(candidates):
                 rows.append(int(candidates[np.argmin(squared_distance[candidates])]))

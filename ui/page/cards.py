@@ -26,6 +26,11 @@ ICONS = {
 TOGGLE = ' aria-pressed="false"'
 OPENS_MENU = ' aria-haspopup="menu" aria-expanded="false"'
 MAX_QUERY_SHOWN = 80
+NOTHING_LEFT = "Every track is muted or disliked."
+UNDO_SOME = (
+    '<p class="hint">Unmute an artist or genre, or take back a dislike, to get recommendations again. '
+    '<a class="pill" href="#/you">Muted and disliked</a></p>'
+)
 NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
 
 
@@ -72,6 +77,8 @@ def for_you(
         if not tracks:
             return _head("For you", "No tracks yet. They appear here once the library is published.")
         return _head("For you", "No recommendations yet. Some tracks from the library:") + cards(tracks, "for-you")
+    if recommended.is_personal and not recommended.items:
+        return _head("For you", NOTHING_LEFT) + UNDO_SOME
     items = [item for item in recommended.items if item.track_id in track_by_id]
     list_cards = cards(
         [track_by_id[item.track_id] for item in items],
@@ -126,10 +133,7 @@ def _about(recommended: Recommendations, has_listener: bool) -> str:
         return "Recommendations for new listeners. Choose who is listening to get your own."
     if not recommended.is_personal:
         return "Recommendations for new listeners. Play, like or skip a track to get your own."
-    count = recommended.events_applied
-    if not isinstance(count, int) or count < 1:
-        return "Based on what you play, skip and like."
-    return f"Based on {count:,} of your actions. Updates with every skip and like."
+    return "Based on what you play, skip and like. Updates with every skip and like."
 
 
 def _because(track_ids: Iterable[str], track_by_id: Mapping[str, Track]) -> str:

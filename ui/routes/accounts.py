@@ -87,4 +87,6 @@ def delete_data(
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
+from batch.library.labels import spelling_key
 from ui.data.library import Library, Track
-from ui.dependencies import Services, ServicesDep
+from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.responses import Refused
@@ -16,6 +18,8 @@ from ui.routes.audio import NO_TRACK
 
 MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40
+RADIO_SIMILAR_TRACKS = 50
+"""Similar tracks of each seed that a radio chooses from: all that a track's document has."""
 RADIO_ARTIST_SEEDS = 9
 """Further tracks of an artist, besides the first, that a radio starts from."""
 MAX_ARTIST_IN_A_ROW = 2
@@ -24,6 +28,13 @@ MAX_PATH_STEPS = 30
 BYTES_PER_MEGABYTE = 1e6
 
 router = APIRouter()
+
+
+class LeftOut(NamedTuple):
+    """What radio and song path pass over. recordings : of the disliked and heard tracks, see `Track.recording`"""
+
+    track_ids: frozenset[str]
+    recordings: frozenset[str]
 
 
 @router.get("/words")
@@ -40,21 +51,23 @@ def get_card(track_id: str, services: ServicesDep) -> dict[str, str]:
 
 
 @router.get("/radio")
-def start_radio(services: ServicesDep, track: str = "", artist: str = "") -> dict[str, str]:
-    """Tracks to play on from a track or an artist: what sounds similar, few in a row by one artist."""
+def start_radio(user_id: CurrentListener, services: ServicesDep, track: str = "", artist: str = "") -> dict[str, str]:
+    """Tracks to play on from a track or an artist: what sounds similar, few in a row by one artist, nothing of `_left_out`."""
     seeds = [track] if track else services.library.search_index().by_artist(artist)
     if not seeds or services.library.track(seeds[0]) is None:
         raise Refused(404, NO_TRACK if track else "This artist is not in the library.")
-    return {"html": cards.cards(_radio(services.library, seeds), "radio")}
+    return {"html": cards.cards(_radio(services.library, seeds, _left_out(services, user_id)), "radio")}
 
 
 @router.get("/path")
-def find_path(start: str, end: str, services: ServicesDep, steps: int = 8) -> dict[str, str]:
-    """A path of similar tracks from one track to another."""
+def find_path(start: str, end: str, user_id: CurrentListener, services: ServicesDep, steps: int = 8) -> dict[str, str]:
+    """A path of similar tracks from one track to another, between them nothing of `_left_out`."""
     for track_id in (start, end):
         _track(services.library, track_id)
+    steps = max(MIN_PATH_STEPS, min(steps, MAX_PATH_STEPS))
+    left_out = _left_out(services, user_id).track_ids
     try:
-        track_ids = services.similarity.path(start, end, max(MIN_PATH_STEPS, min(steps, MAX_PATH_STEPS)))
+        track_ids = services.similarity.path(start, end, steps, left_out)
     except KeyError as error:
         raise Refused(409, "One of the two tracks is not in the model yet.") from error
     return {"html": cards.cards(services.library.in_order(track_ids), "path")}
@@ -98,15 +111,43 @@ def _suggestion(track: Track) -> dict[str, str]:
     return {"id": track.track_id, "title": track.title or "Untitled", "artist": track.artist or "Unknown artist"}
 
 
-def _radio(library: Library, seeds: list[str]) -> list[Track]:
-    """Tracks similar to the seeds, a seed in turn, the first seed first; at most two in a row by one artist."""
-    first_seed, further_seeds = seeds[0], seeds[1:]
+def _left_out(services: Services, user_id: str | None) -> LeftOut:
+    """The tracks that the listener has disliked, muted or just heard; none without a listener."""
+    if user_id is None:
+        return LeftOut(frozenset(), frozenset())
+    library, listener_data = services.library, services.listener_data
+    track_ids = listener_data.disliked_or_just_heard(user_id)
+    recordings = {track.recording for track in library.tracks_of(track_ids).values()} - {""}
+    muted = {
+        (kind, spelling_key(name))
+        for kind, _, name in (target.partition(":") for target in listener_data.taste(user_id).muted)
+    }
+    index = library.search_index()
+    for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)) if muted else ():
+        for name, rows in rows_by_name.items():
+            if (kind, spelling_key(name)) in muted:
+                track_ids.update(index.ids[row] for row in rows)
+    return LeftOut(frozenset(track_ids), frozenset(recordings))
+
+
+def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]:
+    """Tracks similar to the seeds, a seed in turn, the first seed first; at most two in a row by one artist.
+
+    left_out : tracks that do not come, unless there is no other seed
+    """
+    first_seed, *further_seeds = [seed for seed in seeds if seed not in left_out.track_ids] or seeds[:1]
     drawn_seeds = random.sample(further_seeds, min(len(further_seeds), RADIO_ARTIST_SEEDS))
     similar_by_seed = [
-        [track.track_id for track in library.similar(seed, RADIO_TRACKS)] for seed in (first_seed, *drawn_seeds)
+        [track.track_id for track in library.similar(seed, RADIO_SIMILAR_TRACKS)] for seed in (first_seed, *drawn_seeds)
     ]
-    similar = [ids[rank] for rank in range(RADIO_TRACKS) for ids in similar_by_seed if rank < len(ids)]
-    candidates = library.in_order([first_seed, *_interleaved(drawn_seeds, similar)])
+    similar = [ids[rank] for rank in range(RADIO_SIMILAR_TRACKS) for ids in similar_by_seed if rank < len(ids)]
+    candidates: list[Track] = []
+    recordings = set(left_out.recordings)
+    for track in library.in_order([first_seed, *_interleaved(drawn_seeds, similar)]):
+        is_passed_over = track.track_id in left_out.track_ids or track.recording in recordings
+        if track.track_id == first_seed or not is_passed_over:
+            candidates.append(track)
+            recordings |= {track.recording} - {""}
     radio: list[Track] = []
     while candidates and len(radio) < RADIO_TRACKS:
         last_artists = [track.artist for track in radio[-MAX_ARTIST_IN_A_ROW:]]

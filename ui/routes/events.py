@@ -24,9 +24,15 @@ router = APIRouter()
 def post_event(
     action: ListeningAction, request: Request, user_id: RequiredListener, services: ServicesDep
 ) -> dict[str, str | None]:
-    """Queues the event for Kafka, and notes it for the listener's own history at once."""
+    """Queues the event for Kafka, and notes it for the listener's own history at once.
+
+    What pages send by themselves (`shown`, `visit`) is dropped where a listener's limit is reached; its `event_id` is null.
+    """
     if action.listener is not None and action.listener != user_id:
         raise Refused(409, "Someone else is listening now.")
+    limit = services.event_limits.get(action.action)
+    if limit is not None and not limit.allows(user_id):
+        return {"event_id": None}
     is_library_available = True
     if action.track_id is not None:
         try:
@@ -90,12 +96,14 @@ def get_news(
 
 def _event(action: ListeningAction, user_id: str, session_id: str | None) -> Event:
     now = datetime.now(UTC)
+    fields = action.model_dump(exclude={"event_id", "occurred_at", "listener", "tracks"})
     return Event(
         user_id=user_id,
         session_id=session_id,
         event_id=str(action.event_id or uuid4()),
         occurred_at=max(EARLIEST, min(action.occurred_at or now, now)),
-        **action.model_dump(exclude={"event_id", "occurred_at", "listener"}),
+        tracks=tuple(action.tracks or ()),
+        **fields,
     )
 
 

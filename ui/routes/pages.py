@@ -94,12 +94,16 @@ def get_your_music(user_id: RequiredListener, services: ServicesDep) -> str:
     history = listener_data.history.entries(user_id, PAGE_HISTORY)
     track_by_id = library.tracks_of(entry.track_id for entry in history)
     opinions = listener_data.history.opinions(user_id)
-    liked_ids = [track_id for track_id, opinion in opinions.items() if "like" in opinion.split()]
+    liked_ids, disliked_ids = (
+        [track_id for track_id, opinion in opinions.items() if verdict in opinion.split()]
+        for verdict in ("like", "dislike")
+    )
     return render(
         "you",
         user_id=user_id,
         is_guest=is_guest(user_id),
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
+        dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
         playlists=listener_data.playlists.of(user_id),
         muted=listener_data.taste(user_id).muted,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],

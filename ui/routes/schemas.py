@@ -7,13 +7,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from streaming.events import MAX_ID_LENGTH, MAX_MS, identifier_problem
+from streaming.events import MAX_ID_LENGTH, MAX_MS, MAX_SHOWN_TRACKS, SHOWN, VISIT, identifier_problem
 from ui.data.playlists import MAX_NAME_LENGTH, MAX_TRACKS
 
 MAX_TARGET_LENGTH = 300
 MAX_PASSWORD_LENGTH = 1024
 """Of what is sent; accounts.MAX_PASSWORD_LENGTH is the limit of a new password."""
-ACTIONS_WITH_TARGET = ("mute", "unmute", "adventure")
+OBJECT_FIELDS = ("track_id", "target", "tracks")
+OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "target", SHOWN: "tracks", VISIT: None}
+"""The one of OBJECT_FIELDS that an action takes; of actions that are not listed it is track_id."""
 
 Source = Literal[
     "search",
@@ -50,8 +52,9 @@ class Strict(BaseModel):
 
 
 class ListeningAction(Strict):
-    """What a listener did: with a track, or, to steer the list, about a target such as "genre:Polka".
+    """What a listener did: with a track, or, to steer the list, about a target such as "genre:Polka"; or what they were shown.
 
+    tracks : ids of the list's tracks that were on the screen
     occurred_at : where the page has kept the action while the server was away
     listener : expected listener; a mismatch is 409
     """
@@ -69,9 +72,12 @@ class ListeningAction(Strict):
         "mute",
         "unmute",
         "adventure",
+        "shown",
+        "visit",
     ]
     track_id: Identifier | None = None
     target: Annotated[str | None, Field(max_length=MAX_TARGET_LENGTH)] = None
+    tracks: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_SHOWN_TRACKS)] | None = None
     position_ms: Milliseconds | None = None
     duration_ms: Milliseconds | None = None
     source: Source | None = None
@@ -82,11 +88,10 @@ class ListeningAction(Strict):
 
     @model_validator(mode="after")
     def _check_object(self) -> ListeningAction:
-        if self.action in ACTIONS_WITH_TARGET:
-            if self.target is None or self.track_id is not None:
-                raise ValueError(f"{self.action} needs a target and no track")
-        elif self.track_id is None or self.target is not None:
-            raise ValueError(f"{self.action} needs a track and no target")
+        needed = OBJECT_FIELD_BY_ACTION.get(self.action, "track_id")
+        present = [name for name in OBJECT_FIELDS if getattr(self, name) is not None]
+        if present != [name for name in OBJECT_FIELDS if name == needed]:
+            raise ValueError(f"{self.action} takes {needed or 'none'} of {', '.join(OBJECT_FIELDS)}")
         return self
 
 

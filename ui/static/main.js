@@ -14,10 +14,12 @@ import { Opinions } from "./account/opinions.js";
 import { Outbox, uuid } from "./account/outbox.js";
 import { createPlaylistDialogs } from "./account/playlists.js";
 import { showSteering, wireSteering } from "./account/steering.js";
+import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
 import { post } from "./api.js";
 import { onForYouNews, pollFaster, refresh, reload } from "./discover/for-you.js";
 import { focusSearch, wireSearch } from "./discover/search.js";
+import { ShownTracks, watchCards } from "./discover/shown-tracks.js";
 import { wireSongPath } from "./discover/song-path.js";
 import { wireSoundSearch } from "./discover/sound-search.js";
 import { showTasteMap } from "./discover/taste-map.js";
@@ -34,8 +36,11 @@ import { Queue } from "./playback/queue.js";
 import { restorePlayback, savePlayback } from "./playback/saved-playback.js";
 import { nextTrack, upNext } from "./playback/up-next.js";
 import { onPageShown, showHome, showPage, wireRouter } from "./router.js";
+import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
 
+const SHOWN_STORED_AS = "shown-list";
+const VISITS_STORED_AS = "visits";
 const RENDERED_BY_GRADIO = ["#for-you", "#search", "#listener", "#notice", "#view", "#nav"];
 
 function start() {
@@ -56,6 +61,18 @@ function start() {
     send,
     onButton: (...button) => actions.onBarButton(...button),
     onChange: onPlaybackChange,
+  });
+  const shownTracks = new ShownTracks({
+    send: (tracks, modelVersion) =>
+      send({ action: "shown", tracks, source: "for-you", ...(modelVersion && { model_version: modelVersion }) }),
+    loadSent: () => loadText(SHOWN_STORED_AS),
+    saveSent: (listMark) => saveText(SHOWN_STORED_AS, listMark),
+  });
+  const watchNewCards = watchCards(shownTracks);
+  const visits = new Visits({
+    send,
+    load: () => loadJson(VISITS_STORED_AS),
+    save: (times) => saveJson(VISITS_STORED_AS, times),
   });
   const panel = new QueuePanel(player, () => upNext(forYouTracks(), player.startedIds));
   const actions = new Actions(player, opinions, mark);
@@ -90,22 +107,36 @@ function start() {
     savePlayback(listenerId(), player);
   }
 
-  /** @param {import("./account/outbox.js").SendResult} result */
-  function onResult(result) {
-    if (result.ok) pollFaster();
+  /**
+   * @param {import("./account/outbox.js").SendResult} result
+   * @param {Record<string, unknown>} event
+   */
+  function onResult(result, { action }) {
+    const isByItself = action === "shown" || action === "visit"; // nobody asked for it, so failures are not told
+    if (result.ok && action !== "shown") pollFaster();
     else if (result.status === 401) setListener(null);
     else if (result.status === 409) refresh(); // it tells who is listening now
-    else if (result.status !== 0) toast(result.error);
+    else if (!result.ok && result.status !== 0 && !isByItself) toast(result.error);
   }
 
   onForYouNews((news) => {
     if (news.ok) {
       if (!news.away) opinions.update(news);
       setListener(news.listener);
+      if (!news.away) onList(news);
     }
     mark();
     panel.show();
   });
+
+  /** @param {import("./discover/for-you.js").NewsWithOpinions} news */
+  function onList({ listener, mark: listMark, html, personal }) {
+    if (html !== undefined) {
+      shownTracks.showList(personal ? listMark : null, find("#for-you .cards")?.dataset.modelVersion);
+      watchNewCards();
+    }
+    visits.show(listener, required("#for-you").dataset.personal === "true");
+  }
 
   onPageShown((kind) => {
     if (kind === "map") showTasteMap((card) => actions.playCard(card));
@@ -118,6 +149,8 @@ function start() {
 
   onListenerChange((name, before) => {
     opinions.clear();
+    shownTracks.drop();
+    visits.expect();
     if (before !== null) {
       player.stopAttributing();
       queue.restore();
@@ -141,7 +174,11 @@ function start() {
     search: focusSearch,
   });
   actions.wire();
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  visits.setVisible(!document.hidden);
+  document.addEventListener("visibilitychange", () => {
+    visits.setVisible(!document.hidden);
+    if (!document.hidden) refresh();
+  });
   const redraws = new MutationObserver(mark); // Gradio's own
   for (const section of findAll("#results, #similar")) redraws.observe(section, { childList: true, subtree: true });
   wireRouter();

@@ -48,9 +48,9 @@ export class Opinions {
     return this.#words(trackId).includes(word);
   }
 
-  /** @param {string} target "artist:Bach" */
+  /** @param {string} target "artist:Bach", in any spelling */
   isMuted(target) {
-    return this.muted.includes(target);
+    return this.muted.some((other) => isSameName(other, target));
   }
 
   /** @param {ServerOpinions} answer */
@@ -100,8 +100,9 @@ export class Opinions {
    */
   mute(target, isToMute = true) {
     if (isToMute === this.isMuted(target)) return;
-    this.send({ action: isToMute ? "mute" : "unmute", target });
-    this.muted = isToMute ? [...this.muted, target] : this.muted.filter((other) => other !== target);
+    const targets = isToMute ? [target] : this.muted.filter((other) => isSameName(other, target));
+    for (const each of targets) this.send({ action: isToMute ? "mute" : "unmute", target: each });
+    this.muted = isToMute ? [...this.muted, target] : this.muted.filter((other) => !targets.includes(other));
     this.onChange();
     this.announce(`${nameOf(target)} ${isToMute ? "muted" : "unmuted"}.`, () => this.mute(target, !isToMute));
   }
@@ -152,6 +153,19 @@ export function actionsBetween(before, after) {
 
 /** @param {string} target "Bach" for "artist:Bach" */
 export const nameOf = (target) => target.slice(target.indexOf(":") + 1);
+
+/**
+ * Whether two targets are the same, but for case, blanks and diacritics.
+ * @param {string} a
+ * @param {string} b
+ */
+const isSameName = (a, b) => folded(a) === folded(b);
+
+/** @param {string} text */
+const folded = (text) => {
+  const letters = text.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "");
+  return letters.replace(/\s+/g, " ").replace(": ", ":").trim();
+};
 
 /**
  * @param {string | undefined} words

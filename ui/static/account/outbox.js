@@ -8,7 +8,7 @@
  * @typedef {object} OutboxOptions
  * @property {(event: object) => Promise<SendResult>} post
  * @property {() => string | null | undefined} listener null: nobody was chosen; undefined: not known yet
- * @property {(result: SendResult) => void} onResult called after each answer
+ * @property {(result: SendResult, event: Record<string, unknown>) => void} onResult called after each answer
  * @property {() => string} id makes the event's id, so that a repeated one is recognised
  * @property {() => number} [now] milliseconds since 1970
  * @property {(milliseconds: number) => Promise<void>} [wait]
@@ -52,7 +52,7 @@ export class Outbox {
       const result = await this.post({ ...next.event, ...time });
       const isToRepeat = result.status === 0 || result.status === 409 || result.status >= 500;
       if (!isToRepeat) this.#queue = this.#queue.filter((queued) => queued !== next);
-      this.onResult(result);
+      this.onResult(result, next.event);
       if (isToRepeat) await this.wait(RETRY_MS);
     }
     this.#isSending = false;

@@ -1,0 +1,115 @@
+"""What radio and song path leave out: tracks that the listener has disliked, muted or just heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ui.data.library import Library, Track
+from ui.data.listener_data import ListenerData, TasteSummary
+from ui.data.search import SearchIndex, build_index
+from ui.dependencies import Services
+from ui.routes.discover import LeftOut, _left_out, _radio
+
+TRACKS = [
+    # id, artist, genre, recording
+    ("a0", "Ana", "Folk", "r0"),
+    ("a1", "Ana", "Folk", "r1"),
+    ("a2", "ANA ", "Folk", ""),
+    ("b0", "Sigur Rós", "Post-Rock", ""),
+    ("b1", "SIGUR  ROS", "Folk", ""),
+    ("c0", "Cora", "Hip  Hop", ""),
+    ("c1", "Cora", "hip hop", "r0"),
+    ("d0", "Dora", "Polka", "r1"),
+    ("d1", "Dora", "Polka", ""),
+    ("e0", "Eve", "Jazz", "r2"),
+    ("e1", "Eve", "Jazz", "r2"),
+]
+NOTHING = LeftOut(frozenset(), frozenset())
+
+
+class Shelf(Library):
+    """A library that is a dict, where all other tracks are similar to each."""
+
+    def __init__(self) -> None:
+        self.tracks = {
+            track_id: Track(track_id, f"The {track_id}", artist, genre=genre, recording=recording)
+            for track_id, artist, genre, recording in TRACKS
+        }
+
+    def tracks_of(self, track_ids: Iterable[str]) -> dict[str, Track]:
+        return {track_id: self.tracks[track_id] for track_id in track_ids if track_id in self.tracks}
+
+    def similar(self, track_id: str, limit: int = 24) -> list[Track]:
+        return [track for track in self.tracks.values() if track.track_id != track_id][:limit]
+
+    def search_index(self) -> SearchIndex:
+        return build_index({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
+
+
+def services(opinions: dict[str, str], heard: tuple[str, ...] = (), taste: TasteSummary | None = None) -> Services:
+    class Past(ListenerData):
+        def __init__(self) -> None:
+            entries = [SimpleNamespace(track_id=track_id) for track_id in heard]
+            self.history = cast(
+                Any, SimpleNamespace(opinions=lambda _: opinions, entries=lambda _, limit: entries[:limit])
+            )
+
+        def taste(self, user_id: str) -> TasteSummary:
+            return taste or TasteSummary()
+
+    return cast(Services, SimpleNamespace(library=Shelf(), listener_data=Past()))
+
+
+def left_out(**past: Any) -> str:
+    return " ".join(sorted(_left_out(services(**past), "ana").track_ids))
+
+
+def radio(seeds: str, left_out: LeftOut = NOTHING) -> str:
+    return " ".join(track.track_id for track in _radio(Shelf(), seeds.split(), left_out))
+
+
+def test_disliked_and_just_heard_tracks_are_left_out() -> None:
+    assert left_out(opinions={"a1": "dislike", "b0": "more like", "c0": "less dislike"}) == "a1 c0"
+    assert left_out(opinions={}, heard=("d0", "d1")) == "d0 d1"
+    assert left_out(opinions={}, heard=("d0",), taste=TasteSummary(heard=("e0",))) == "d0 e0", "heard elsewhere, too"
+    assert left_out(opinions={}, heard=tuple(f"t{number}" for number in range(40))).count("t") == 30
+
+
+@pytest.mark.parametrize(
+    ("muted", "expected"),
+    [
+        (["artist:ana"], "a0 a1 a2"),
+        (["artist: Sigur Ros"], "b0 b1"),
+        (["genre:HIP HOP"], "c0 c1"),
+        (["genre:Polka", "artist:Eve"], "d0 d1 e0 e1"),
+        (["genre:Ana", "artist:Polka", "artist:", "nonsense"], ""),
+    ],
+)
+def test_muted_names_are_left_out_in_every_spelling(muted: list[str], expected: str) -> None:
+    assert left_out(opinions={}, taste=TasteSummary(muted=tuple(muted))) == expected
+
+
+def test_nobody_leaves_anything_out() -> None:
+    assert _left_out(services({"a1": "dislike"}), None) == NOTHING
+
+
+def test_a_radio_begins_with_what_was_asked_for_and_has_nothing_that_is_left_out() -> None:
+    assert radio("d1") == "d1 a0 a1 a2 b0 b1 c0 e0", "one track of each recording"
+    without = LeftOut(frozenset({"a0", "a1", "a2", "d1"}), frozenset())
+    assert radio("d1", without) == "d1 b0 b1 c0 c1 d0 e0"
+    assert radio("d1", LeftOut(without.track_ids, frozenset({"r0", "r1", "r2"}))) == "d1 b0 b1 c0"
+
+
+def test_a_radio_of_an_artist_begins_with_a_track_that_is_not_left_out() -> None:
+    assert radio("a0 a1", LeftOut(frozenset({"a0"}), frozenset())).startswith("a1")
+    everything = LeftOut(frozenset(track_id for track_id, *_ in TRACKS), frozenset())
+    assert radio("a0 a1", everything) == "a0"
+
+
+def test_the_recordings_of_disliked_and_heard_tracks_are_known() -> None:
+    past = services({"a0": "dislike"}, ("e1", "b0"), TasteSummary(muted=("genre:Polka",)))
+    assert _left_out(past, "ana").recordings == {"r0", "r2"}
