@@ -214,5 +214,5 @@ def _read_track(document: Document) -> Track:
         genre_predicted=bool(document.get("genre_predicted")),
         year=int(year) if isinstance(year, (int, float)) and year else None,
         duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,
-        recording=str(document.get("recording", "")),
+        recording="" if document.get("recording") is None else str(document["recording"]),
     )
