@@ -93,6 +93,7 @@ class Stream(Section):
     items: int = Field(ge=1, le=500)
     compact_minutes: float = Field(ge=0)
     skip_rates_minutes: float = Field(ge=0)
+    mixes_hours: float = Field(ge=0)
     metrics_port: int = Field(ge=0, le=65535)
 
 

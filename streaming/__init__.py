@@ -9,8 +9,8 @@ replay.py       ▶ stored events once more, with another model or other setting
 
 What is stored or sent:
 events.py         the listening event on its topic: Event, encode, parse
-documents.py      MongoDB: profiles, recommendations, deletions, refusals, feeds
-schemas.py        Delta: listening_events, rejected_events, recommendations, skip_rates
+documents.py      MongoDB: lists, mixes, deletions, refusals, feeds
+schemas.py        Delta: listening_events, rejected_events, recommendations, mixes, skip_rates
 
 Rooms, in the order in which an event passes them:
 source/           Kafka topics and how Spark reads them

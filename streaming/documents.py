@@ -2,25 +2,28 @@
 
 collection       _id          fields                                                        version
 recommendations  user id      see `list_document`                                           LIST_VERSION
+mixes            user id      see `mixes_document`                                          MIXES_VERSION
 deletions        user id      deleted_at                                                    DELETION_VERSION
 refusals         (generated)  source, partition, offset, at                                 REFUSAL_VERSION
 feeds            topic        token (place in MongoDB's change stream), at                  FEED_VERSION
 
 `version` is that of the code that wrote the document last; absent means 1. A reader takes the fields it knows from a document
 of any version, and defaults for missing ones, so that a rollback can read what a later version wrote. Unknown fields are kept:
-deletions, refusals and feeds are updated field by field. Lists are different: each is made anew and replaces the former one.
+deletions, refusals and feeds are updated field by field. Lists and mixes are different: each is made anew and replaces the
+former one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from streaming.profile.profile import Profile
 
 LIST_VERSION = 1
+MIXES_VERSION = 1
 DELETION_VERSION = 1
 REFUSAL_VERSION = 1
 FEED_VERSION = 1
@@ -74,6 +77,56 @@ def stored_list_from(document: Mapping[str, Any]) -> StoredList:
         generation=document.get("generation", 0),
         events_applied=document.get("events_applied", 0),
         track_ids=tuple(item["track_id"] for item in document.get("items", ()) if "track_id" in item),
+    )
+
+
+@dataclass(frozen=True)
+class StoredMixes:
+    """What the fast lane reads of a listener's present named lists.
+
+    events_applied : the events that they follow
+    week : ISO week of "Discover", as `2026-W48`; "" where there was none yet
+    discovered : ids of its tracks when it was chosen
+    """
+
+    events_applied: int = 0
+    week: str = ""
+    discovered: tuple[str, ...] = ()
+
+
+MIXES_PROJECTION = {"events_applied": 1, "week": 1, "discovered": 1}
+"""The fields that `stored_mixes_from` needs."""
+
+
+def mixes_document(
+    profile: Profile, lists: Iterable[Mapping[str, Any]], model_version: str, week: str, discovered: Sequence[str]
+) -> dict[str, Any]:
+    """The document of `mixes` for a listener.
+
+    profile : after the event that made the lists due; they are as of its `mixes_at`
+    lists : each `name`, `title`, `reason` and `items`
+    week, discovered : see StoredMixes
+    """
+    generated_at = datetime.fromtimestamp(profile.mixes_at, UTC)
+    return {
+        "_id": profile.user_id,
+        "version": MIXES_VERSION,
+        "lists": list(lists),
+        # MongoDB and the topic keep milliseconds
+        "generated_at": generated_at.replace(microsecond=generated_at.microsecond // 1000 * 1000),
+        "model_version": model_version,
+        "events_applied": profile.events_applied,
+        "week": week,
+        "discovered": list(discovered),
+    }
+
+
+def stored_mixes_from(document: Mapping[str, Any]) -> StoredMixes:
+    """The named lists in a document of any version."""
+    return StoredMixes(
+        events_applied=document.get("events_applied", 0),
+        week=str(document.get("week") or ""),
+        discovered=tuple(str(track_id) for track_id in document.get("discovered") or ()),
     )
 
 

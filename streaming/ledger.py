@@ -23,10 +23,10 @@ from conf.settings import Mongo, Settings
 from streaming.admission.rules import ReceivedEvent, after_deletion, deletion_times, places_with_unknown_track
 from streaming.events import MAX_BYTES, BadEvent, Event, parse, received_at
 from streaming.operations import query_job
-from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS, REJECTED_EVENTS
+from streaming.schemas import LISTENING_EVENTS, MIXES, RECOMMENDATIONS, REJECTED_EVENTS
 from streaming.serving.clients import database_of
-from streaming.sink.delta_append import LISTS_TABLE, REJECTED_TABLE, VALID_TABLE, DeltaAppender
-from streaming.sink.recommendation_rows import is_list, recommendation_rows
+from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, VALID_TABLE, DeltaAppender
+from streaming.sink.recommendation_rows import is_list, list_rows
 from streaming.sink.skip_rate_table import SkipRateTimer
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
@@ -154,20 +154,21 @@ def write_events(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: 
 
 
 def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: str) -> None:
-    """Writes rows of the topic of lists to RECOMMENDATIONS, and values that are no lists to REJECTED_EVENTS.
+    """Writes rows of the topic of lists to RECOMMENDATIONS and MIXES, and values that are no lists to REJECTED_EVENTS.
 
     source : the topic's "cluster id/topic id"
     """
     values = rows["value"].to_pylist()
     try:
-        lists = recommendation_rows(values)
+        lists, mixes = list_rows(values)
     except ValueError:  # one of them is no list; it is found one by one
         are_lists = [not value or is_list(value) for value in values]
         malformed = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
         rejected = [_place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST) for row in malformed]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
-        lists = recommendation_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
+        lists, mixes = list_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
     appender.append_lists(LISTS_TABLE, _after_deletion(lists, mongo), RECOMMENDATIONS)
+    appender.append_lists(MIXES_TABLE, _after_deletion(mixes, mongo), MIXES)
 
 
 def admit(

@@ -35,7 +35,8 @@ from streaming.operations import query_job
 from streaming.operations.metrics import DRIVER_METRICS
 from streaming.profile.skip_rates import LatestRates
 from streaming.serving.clients import database_of
-from streaming.serving.microbatch import Outcome, RawValue, ServingContext, serve
+from streaming.serving.context import ServingContext
+from streaming.serving.microbatch import Outcome, RawValue, serve
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
 
@@ -135,6 +136,7 @@ def context_source(settings: Settings, source: str) -> Callable[[], ServingConte
             model=model.folder,
             index_state=Index.state(model.folder / "index"),
             skip_rates=latest_rates.current(),
+            mixes_hours=settings.stream.mixes_hours,
         )
 
     return current_context

@@ -35,9 +35,9 @@ from streaming.profile.skip_rates import SKIP_RATES_TABLE, PastFactors, latest_v
 from streaming.ranking.ranker import ranked_list
 from streaming.schemas import LISTENING_EVENTS, RECOMMENDATIONS
 from streaming.serving.clients import database_of, index_of
-from streaming.serving.microbatch import ServingContext
+from streaming.serving.context import ServingContext
 from streaming.serving.mutings import muted_rows
-from streaming.sink.delta_append import LISTS_TABLE, REJECTED_TABLE, VALID_TABLE
+from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, VALID_TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,7 @@ RESERVED_TABLES = {
     VALID_TABLE,
     REJECTED_TABLE,
     LISTS_TABLE,
+    MIXES_TABLE,
     SKIP_RATES_TABLE,
 }
 COMPARED_TOP_RANKS = 10

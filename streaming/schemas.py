@@ -70,6 +70,22 @@ RECOMMENDATIONS = StructType(
 )
 """One row for each listener, generation and rank."""
 
+MIXES = StructType(
+    [
+        StructField("user_id", StringType()),
+        StructField("list", StringType()),
+        StructField("title", StringType()),
+        StructField("generated_at", TimestampType()),
+        StructField("rank", IntegerType()),
+        StructField("track_id", StringType()),
+        StructField("score", DoubleType()),
+        StructField("model_version", StringType()),
+        StructField("reason", StringType()),
+        StructField("because", ArrayType(StringType())),
+    ]
+)
+"""One row for each listener, named list, time and rank; `reason` is the item's."""
+
 SKIP_RATES = StructType(
     [
         StructField("track_id", StringType()),

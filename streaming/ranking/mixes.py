@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,8 @@ REDISCOVER = "rediscover"
 NAMES = (*(f"mix-{number}" for number in range(1, MOST_MIXES + 1)), DISCOVER, REDISCOVER)
 FEWEST_TRACKS = 5
 """A list of fewer tracks is none."""
+FEWEST_LIKED_TRACKS = 3
+"""Before, too little is known for a "Discover" that stays for a week."""
 DISCOVER_ROWS_PER_INTEREST = 200
 NAMED_TRACKS = 2
 """Tracks that a mix's reason names."""
@@ -51,6 +53,11 @@ class NamedList:
     title: str
     reason: str
     items: list[Item]
+
+    def document(self) -> dict[str, Any]:
+        """The list in a document of `mixes`."""
+        items = [item.document() for item in self.items]
+        return {"name": self.name, "title": self.title, "reason": self.reason, "items": items}
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ def week_of(when: float) -> str:
 
 
 def discoveries(requests: Sequence[ListRequest], index: CachedIndex, length: int, taste: Taste) -> list[list[str]]:
-    """For each request the ids of a new "Discover", best first; empty where FEWEST_TRACKS are not found.
+    """For each request the ids of a new "Discover", best first; empty where FEWEST_TRACKS are not found, or
+    FEWEST_LIKED_TRACKS not liked.
 
     Nearest to the interests, each by its due share, one track an artist where there are enough artists.
     """
@@ -171,7 +179,8 @@ def _new_rows(request: ListRequest, index: CachedIndex, taste: Taste) -> Rows:
     history = past(request.profile, index, taste, request.muted)
     heard_artists = np.unique(index.artists(history.rows_latest_first))
     parts = [request.user_vector.rows[:0]]
-    for interest in request.user_vector.interests:
+    is_known = len(request.user_vector.rows) >= FEWEST_LIKED_TRACKS
+    for interest in request.user_vector.interests if is_known else ():
         rows = index.wide_neighbours(int(request.user_vector.rows[interest.medoid]))
         artists = index.artists(rows)
         is_new = (artists >= 0) & ~np.isin(artists, heard_artists)

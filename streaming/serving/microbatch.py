@@ -1,9 +1,9 @@
 """Serves a micro-batch of events: updates profiles and makes lists, counting each event once.
 
 One call has all events of its listeners. It reads their profiles from MongoDB, applies the events that these have not counted,
-and writes the lists, then their copies on the topic, then the profiles. After a crash in between, a list may be ahead of its
-profile: if it follows the same events it is kept and sent again, else it gets a successor. Lists and profiles are only written
-over those that were read; an attempt that was given up and writes late raises ConcurrentWrite instead.
+and writes the lists, then their copies on the topic, then named lists that are due, then the profiles. After a crash in between,
+a list may be ahead of its profile: if it follows the same events it is kept and sent again, else it gets a successor. Lists and
+profiles are only written over those that were read; an attempt that was given up and writes late raises ConcurrentWrite instead.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
-from kafka.errors import KafkaError
 
 from batch.mongo import NEW_LISTENERS
-from conf.settings import Kafka, Mongo, Taste
+from conf.settings import Kafka
 from streaming.admission.rules import (
     ReceivedEvent,
     after_deletion,
@@ -32,50 +29,20 @@ from streaming.documents import LIST_PROJECTION, StoredList, list_document, stor
 from streaming.events import SHOWN, BadEvent, parse, received_at
 from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, profile_from
 from streaming.profile.profile import Profile
-from streaming.profile.skip_rates import RatesVersion, factors_of
+from streaming.profile.skip_rates import factors_of
 from streaming.ranking.ranker import ListRequest, ranked_lists
 from streaming.ranking.user_vector import user_vector
-from streaming.serving.clients import database_of, forget_producer, index_of, producer_of
+from streaming.serving.clients import database_of, index_of
+from streaming.serving.context import ServingContext
+from streaming.serving.mixes import DueMixes, with_mixes_at, write_mixes
 from streaming.serving.mutings import muted_rows
+from streaming.serving.writes import REVISION_FIELDS, ConcurrentWrite, Write, message, replace_documents, send
 
 if TYPE_CHECKING:
-    from pymongo.collection import Collection
     from pymongo.database import Database
 
-Write = tuple[Mapping[str, Any], dict[str, Any]]
-"""(REVISION_FIELDS of the document that was read, {} where there was none; the document to write in its place)"""
-REVISION_FIELDS = ("generation", "events_applied")
-"""Each write of a list or profile changes one of them."""
 PROFILE_PROJECTION = dict.fromkeys(DERIVED_PROFILE_FIELDS, 0)
-KAFKA_SEND_TIMEOUT_S = 30.0
-DUPLICATE_KEY_CODE = 11000
 ATTEMPTS = 5
-
-
-class ConcurrentWrite(RuntimeError):
-    """A list or profile was replaced or deleted after it was read."""
-
-
-@dataclass(frozen=True)
-class ServingContext:
-    """Values that serving needs; they travel to the workers, which open connections by them.
-
-    items : length of a list
-    source : the listening topic's "cluster id/topic id"
-    model : folder of the model version
-    index_state : `Index.state` of its index
-    skip_rates : how often all listeners skip each track; None: every skip weighs alike
-    """
-
-    mongo: Mongo
-    kafka: Kafka
-    taste: Taste
-    items: int
-    source: str
-    model_version: str
-    model: Path
-    index_state: str = ""
-    skip_rates: RatesVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +116,14 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     index = index_of(context.model, context.index_state)
     updates = []
     profile_updates: list[Write] = []
+    dues: list[DueMixes] = []
     applied, arrivals = 0, list[datetime]()
     for user_id, events in sorted(parsed.events_by_user.items()):
         old = profiles.get(user_id) or Profile(user_id)
-        new = _with_events(old, events, parsed.titles, context)
+        new, due = _with_events(old, events, parsed.titles, context)
         if new is old:
             continue
+        dues += [due] if due else []
         if _changes_list(events, old):
             updates.append((events, old, new, user_vector(new, index, context.taste)))
         else:
@@ -180,9 +149,11 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
         document = profile_document(new) | vector.profile_fields(new)
         profile_writes.append((profiles_read.get(user_id, {}), document))
     list_writes = _make_lists(requests, lists_read, context)
-    _write(list_writes, kept_lists, profile_writes, database, context.kafka)
-    _replace(profile_updates, database.profiles, keeps_other_fields=True)
+    _write(list_writes, kept_lists, database, context.kafka)
     now = datetime.now(UTC)
+    write_mixes(dues, context, index)
+    replace_documents(profile_writes, database.profiles)
+    replace_documents(profile_updates, database.profiles, keeps_other_fields=True)
     waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
     return Outcome(len(values), applied, parsed.refused, len(list_writes) + len(kept_lists), waits)
 
@@ -212,8 +183,10 @@ def _parse_values(values: Sequence[RawValue], database: Database[dict[str, Any]]
 
 def _with_events(
     profile: Profile, events: Sequence[ReceivedEvent], titles: Mapping[str, str], context: ServingContext
-) -> Profile:
-    """The profile updated by the events, in the order of their offsets; `profile` itself where all were counted before."""
+) -> tuple[Profile, DueMixes | None]:
+    """(the profile updated by the events, in the order of their offsets, `profile` itself where all were counted before; named
+    lists to make)."""
+    due: DueMixes | None = None
     factors = factors_of(context.skip_rates, context.taste)
     for each in sorted(events, key=lambda each: (each.partition, each.offset)):
         source = f"{context.source}/{each.partition}"
@@ -222,8 +195,9 @@ def _with_events(
         if each.offset > profile.offsets.get(source, -1):
             profile = profile.pulled_back(each.received_at.timestamp())
         factor = factors.get(track_id, 1.0)
-        profile = profile.after(event, titles.get(track_id, ""), source, each.offset, context.taste, factor)
-    return profile
+        counted = profile.after(event, titles.get(track_id, ""), source, each.offset, context.taste, factor)
+        profile, due = with_mixes_at(profile, counted, event, context.mixes_hours, due)
+    return profile, due
 
 
 def _changes_list(events: Sequence[ReceivedEvent], profile: Profile) -> bool:
@@ -252,66 +226,11 @@ def _make_lists(
 
 
 def _write(
-    list_writes: Sequence[Write],
-    kept_lists: Sequence[str],
-    profile_writes: Sequence[Write],
-    database: Database[dict[str, Any]],
-    kafka: Kafka,
+    list_writes: Sequence[Write], kept_lists: Sequence[str], database: Database[dict[str, Any]], kafka: Kafka
 ) -> None:
-    """Writes lists, sends them and the kept ones to their topic, and writes profiles.  kept_lists : user ids"""
-    _replace(list_writes, database.recommendations)
+    """Writes lists, and sends them and the kept ones to their topic.  kept_lists : user ids"""
+    replace_documents(list_writes, database.recommendations)
     documents = [document for _, document in list_writes]
     if kept_lists:
         documents += database.recommendations.find({"_id": {"$in": kept_lists}})
-    try:
-        sent = [
-            producer_of(kafka).send(kafka.recommendation_topic, key=document["_id"].encode(), value=message(document))
-            for document in documents
-        ]
-        for future in sent:
-            future.get(timeout=KAFKA_SEND_TIMEOUT_S)
-    except KafkaError:
-        forget_producer()
-        raise
-    _replace(profile_writes, database.profiles)
-
-
-def _replace(writes: Sequence[Write], collection: Collection[dict[str, Any]], keeps_other_fields: bool = False) -> None:
-    """Replaces each document that was read. Raises ConcurrentWrite where it has changed since.
-
-    keeps_other_fields : leave fields that the new document lacks as they are
-    """
-    from pymongo import ReplaceOne, UpdateOne
-    from pymongo.errors import BulkWriteError
-
-    if not writes:
-        return
-    requests: list[ReplaceOne[dict[str, Any]] | UpdateOne] = []
-    for read, document in writes:
-        is_new = not read  # an upsert, which fails by a duplicate key where the document has been created since
-        # MongoDB's {name: None} matches a field that is missing.
-        revision = (
-            {"events_applied": {"$exists": False}} if is_new else {name: read.get(name) for name in REVISION_FIELDS}
-        )
-        filtered = {"_id": document["_id"], **revision}
-        if keeps_other_fields:
-            fields = {name: value for name, value in document.items() if name != "_id"}
-            requests.append(UpdateOne(filtered, {"$set": fields}, upsert=is_new))
-        else:
-            requests.append(ReplaceOne(filtered, document, upsert=is_new))
-    try:
-        result = collection.bulk_write(requests, ordered=False)
-    except BulkWriteError as error:
-        failures = error.details["writeErrors"]
-        if all(failure["code"] == DUPLICATE_KEY_CODE for failure in failures):
-            raise ConcurrentWrite(f"{len(failures)} documents of {collection.name} were created meanwhile") from error
-        raise
-    if (written := result.matched_count + result.upserted_count) < len(writes):
-        raise ConcurrentWrite(f"{len(writes) - written} documents of {collection.name} changed meanwhile")
-
-
-def message(document: Mapping[str, Any]) -> bytes:
-    """A list's document as UTF-8 JSON for the topic `recommendations`: `user_id` in place of `_id`."""
-    fields = {name: value for name, value in document.items() if name != "_id"}
-    fields |= {"user_id": document["_id"], "generated_at": document["generated_at"].isoformat(timespec="milliseconds")}
-    return orjson.dumps(fields)
+    send([(document["_id"], message(document)) for document in documents], kafka)

@@ -1,6 +1,6 @@
 """Delta tables of the durable lane.
 
 delta_append.py         appends rows once, by delta-rs; compaction
-recommendation_rows.py  lists of the topic → rows
+recommendation_rows.py  lists of the topic, "For you" and named ones → rows
 skip_rate_table.py      listening events → how many listeners skip and finish each track
 """

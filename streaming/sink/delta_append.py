@@ -4,14 +4,15 @@ Each commit has an application transaction (Delta's `txn` action) for each parti
 here called mark. The rejected events of a batch are committed first and the valid ones last, both with the end of the batch as
 their mark. Offsets up to the mark of the valid ones are done, whatever a checkpoint says. Offsets between the two marks, after a
 crash between the commits, were valid unless they are among the rejected ones. Lists are identified by listener and generation
-instead, since a list that was sent twice has two offsets.
+instead, named lists by listener, name and time, since a list that was sent twice has two offsets.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,13 +32,33 @@ FIRST_COMPACTION_S = 120.0
 VALID_TABLE = "listening_events"
 REJECTED_TABLE = "rejected_events"
 LISTS_TABLE = "recommendations"
-TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE, SKIP_RATES_TABLE)
+MIXES_TABLE = "mixes"
+TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE, MIXES_TABLE, SKIP_RATES_TABLE)
+
+
+class Succession(NamedTuple):
+    """By what lists of a table follow each other.
+
+    owner : columns, equal for lists of which one replaces another
+    order : column that grows from one to the next
+    least : a list whose `order` is not above is none
+    """
+
+    owner: tuple[str, ...]
+    order: str
+    least: Any
+
+
+SUCCESSION = {
+    LISTS_TABLE: Succession(("user_id",), "generation", 0),
+    MIXES_TABLE: Succession(("user_id", "list"), "generated_at", datetime.min.replace(tzinfo=UTC)),
+}
 Places = set[tuple[str, int, int]]
 """(topic id, partition, offset)"""
 
 
 class DeltaAppender:
-    """Appends to the tables of one lake. There must be no other appender: marks and generations are read once and cached.
+    """Appends to the tables of one lake. There must be no other appender: marks and last lists are read once and cached.
 
     compact_minutes : interval of compaction, 0 for never
     """
@@ -47,7 +68,7 @@ class DeltaAppender:
         self._compaction_interval_s = 60 * compact_minutes
         self._compacted_at = time.monotonic() - max(0.0, self._compaction_interval_s - FIRST_COMPACTION_S)
         self._marks: dict[str, dict[str, int]] = defaultdict(dict)
-        self._generations: dict[str, dict[str, int]] = {}
+        self._lists: dict[str, dict[tuple[str, ...], Any]] = {}
         self._versions: dict[str, int] = {}
 
     def undecided(self, places: Places) -> tuple[Places, Places]:
@@ -83,25 +104,26 @@ class DeltaAppender:
         return len(new)
 
     def append_lists(self, name: str, items: pa.Table, schema: StructType) -> int:
-        """Appends the items whose (user_id, generation, rank) the table lacks; returns how many."""
+        """Appends the items of lists that come after those of the table (SUCCESSION), each rank once; returns how many."""
         if not items.num_rows:
             return 0
         table = open_table(self.lake.table(name))
-        last_generations = self._last_generations(name, table)
-        users, generations = items["user_id"].to_pylist(), items["generation"].to_pylist()
-        ranks = items["rank"].to_pylist()
-        are_new, latest = [], dict[str, int]()
-        seen: set[tuple[str, int, int]] = set()
-        for user, generation, rank in zip(users, generations, ranks, strict=True):
-            is_new = generation > last_generations.get(user, 0) and (user, generation, rank) not in seen
-            seen.add((user, generation, rank))
+        succession, last = SUCCESSION[name], self._last_lists(name, table)
+        owners = zip(*(items[column].to_pylist() for column in succession.owner), strict=True)
+        are_new, latest = [], dict[tuple[str, ...], Any]()
+        seen: set[tuple[tuple[str, ...], Any, int]] = set()
+        for owner, order, rank in zip(
+            owners, items[succession.order].to_pylist(), items["rank"].to_pylist(), strict=True
+        ):
+            is_new = order > last.get(owner, succession.least) and (owner, order, rank) not in seen
+            seen.add((owner, order, rank))
             are_new.append(is_new)
             if is_new:
-                latest[user] = max(latest.get(user, 0), generation)
+                latest[owner] = max(latest.get(owner, succession.least), order)
         new = items.filter(pa.array(are_new))
         if new.num_rows:
             self._append(name, new.cast(to_arrow_schema(schema, timezone="UTC")), table, [])
-            last_generations.update(latest)
+            last.update(latest)
         return int(new.num_rows)
 
     def compact_when_due(self) -> None:
@@ -122,22 +144,20 @@ class DeltaAppender:
             marks[source] = mark if mark is not None else _last_offset(table, source)
         return marks[source]
 
-    def _last_generations(self, name: str, table: DeltaTable | None) -> dict[str, int]:
-        """{user id: last generation that the table has}."""
+    def _last_lists(self, name: str, table: DeltaTable | None) -> dict[tuple[str, ...], Any]:
+        """{owner: `order` of the last list that the table has}, by SUCCESSION."""
         # Read again after a commit of another writer: it may have deleted a listener, who would start with generation 1 again.
         version = None if table is None else table.version()
-        if name not in self._generations or version != self._versions.get(name):
-            self._generations[name] = {}
+        if name not in self._lists or version != self._versions.get(name):
+            self._lists[name] = {}
             if table is not None:
                 self._versions[name] = table.version()
-                first = table.to_pyarrow_dataset().to_table(
-                    columns=["user_id", "generation"], filter=pc.field("rank") == 1
-                )
-                latest = first.group_by("user_id").aggregate([("generation", "max")])
-                self._generations[name] = dict(
-                    zip(latest["user_id"].to_pylist(), latest["generation_max"].to_pylist(), strict=True)
-                )
-        return self._generations[name]
+                owner, order, _ = SUCCESSION[name]
+                first = table.to_pyarrow_dataset().to_table(columns=[*owner, order], filter=pc.field("rank") == 1)
+                latest = first.group_by(list(owner)).aggregate([(order, "max")])
+                owners = zip(*(latest[column].to_pylist() for column in owner), strict=True)
+                self._lists[name] = dict(zip(owners, latest[f"{order}_max"].to_pylist(), strict=True))
+        return self._lists[name]
 
     def _append(self, name: str, rows: pa.Table, table: DeltaTable | None, marks: list[Transaction]) -> None:
         write_deltalake(

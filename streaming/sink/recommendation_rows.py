@@ -1,13 +1,13 @@
-"""Parses lists of the topic `recommendations` into rows of the lake."""
+"""Parses lists of the topic `recommendations` into rows of the lake: "For you" to RECOMMENDATIONS, named lists to MIXES."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
-from streaming.schemas import RECOMMENDATIONS
+from streaming.schemas import MIXES, RECOMMENDATIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,15 +18,24 @@ _ITEM = StructType(
 _LIST = StructType(
     [
         *[field for field in RECOMMENDATIONS if field.name in ("user_id", "generation", "model_version")],
+        *[field for field in MIXES if field.name in ("list", "title")],
         StructField("generated_at", StringType()),
         StructField("items", ArrayType(_ITEM)),
     ]
 )
-"""A value of the topic (`streaming.serving.microbatch.message`)."""
+"""A value of the topic (`streaming.serving.writes`); named lists have `list` and `title`, others `generation`."""
+_COLUMNS_OF_ALL = ("user_id", "generated_at", "items")
 
 
-def recommendation_rows(values: list[bytes | None]) -> pa.Table:
-    """The items of all lists as RECOMMENDATIONS. Raises ValueError where a value is no list.
+class ListRows(NamedTuple):
+    """The items of lists. recommendations : RECOMMENDATIONS;  mixes : MIXES"""
+
+    recommendations: pa.Table
+    mixes: pa.Table
+
+
+def list_rows(values: list[bytes | None]) -> ListRows:
+    """The items of all lists. Raises ValueError where a value is no list.
 
     values : of the topic; None and empty ones are skipped
     """
@@ -35,36 +44,47 @@ def recommendation_rows(values: list[bytes | None]) -> pa.Table:
     import pyarrow.json
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    schema = to_arrow_schema(RECOMMENDATIONS, timezone="UTC")
     lines = [value for value in values if value]
     if not lines:
-        return schema.empty_table()
+        return ListRows(*(to_arrow_schema(schema, timezone="UTC").empty_table() for schema in (RECOMMENDATIONS, MIXES)))
     options = pyarrow.json.ParseOptions(explicit_schema=to_arrow_schema(_LIST), unexpected_field_behavior="ignore")
     read_options = pyarrow.json.ReadOptions(block_size=max(1 << 20, 2 * max(map(len, lines))))
     lists = pyarrow.json.read_json(pa.BufferReader(b"\n".join(lines)), read_options, options).combine_chunks()
-    for name in ("user_id", "generation", "generated_at", "items"):
+    is_named = pc.is_valid(lists["list"])
+    return ListRows(
+        _rows(lists.filter(pc.invert(is_named)), RECOMMENDATIONS, (*_COLUMNS_OF_ALL, "generation")),
+        _rows(lists.filter(is_named), MIXES, _COLUMNS_OF_ALL),
+    )
+
+
+def is_list(value: bytes) -> bool:
+    """Whether `list_rows` can parse the value."""
+    try:
+        list_rows([value])
+    except ValueError:
+        return False
+    return True
+
+
+def _rows(lists: pa.Table, schema: StructType, required: tuple[str, ...]) -> pa.Table:
+    """The items of lists as rows of `schema`.  lists : rows of _LIST"""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    for name in required:
         if lists[name].null_count:
             raise ValueError(f"a list without {name}")
     items = lists["items"].combine_chunks()
-    parents = lists.select(["user_id", "generation", "generated_at", "model_version"]).take(
-        pc.list_parent_indices(items)
-    )
+    parents = lists.drop_columns(["items"]).take(pc.list_parent_indices(items))
     flat = pa.Table.from_struct_array(pc.list_flatten(items))
     for name in ("track_id", "rank"):
         if flat[name].null_count:
             raise ValueError(f"an item without {name}")
     columns = {name: parents[name] for name in parents.column_names} | {name: flat[name] for name in flat.column_names}
     columns["generated_at"] = _times(columns["generated_at"])
-    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
-
-
-def is_list(value: bytes) -> bool:
-    """Whether `recommendation_rows` can parse the value."""
-    try:
-        recommendation_rows([value])
-    except ValueError:
-        return False
-    return True
+    arrow_schema = to_arrow_schema(schema, timezone="UTC")
+    return pa.table({name: columns[name] for name in arrow_schema.names}).cast(arrow_schema)
 
 
 def _times(texts: pa.ChunkedArray) -> pa.ChunkedArray:

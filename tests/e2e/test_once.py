@@ -21,7 +21,9 @@ from streaming.ledger import admit
 from streaming.profile.documents import profile_from
 from streaming.profile.profile import LASTING
 from streaming.profile.skip_rates import latest_version
-from streaming.serving.microbatch import ConcurrentWrite, RawValue, ServingContext, _replace, serve
+from streaming.serving.context import ServingContext
+from streaming.serving.microbatch import RawValue, serve
+from streaming.serving.writes import ConcurrentWrite, replace_documents
 from streaming.sink.delta_append import DeltaAppender
 from streaming.source import topics
 
@@ -94,9 +96,9 @@ def test_an_attempt_that_was_given_up_writes_nothing_late(world: World) -> None:
     read = world.database.profiles.find_one({"_id": "cy"})
     serve([raw(4, "cy", track(2), "like")], serving(world))
     with pytest.raises(ConcurrentWrite):
-        _replace([(read, read | {"generation": 2})], world.database.profiles)
+        replace_documents([(read, read | {"generation": 2})], world.database.profiles)
     with pytest.raises(ConcurrentWrite):
-        _replace([({}, read)], world.database.profiles)  # it took the listener for a new one
+        replace_documents([({}, read)], world.database.profiles)  # it took the listener for a new one
     now = world.database.profiles.find_one({"_id": "cy"})
     assert (now["events_applied"], now["generation"]) == (2, 2)
 
@@ -135,6 +137,25 @@ def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(wo
     profile = profile_from(world.database.profiles.find_one({"_id": "ed"}))
     assert profile.heard.ids == (track(2),) and not profile.verdicts.ids
     assert landed([before, after], world) == ([8], [])
+
+
+def test_named_lists_are_made_when_due_and_sent_again_after_a_crash(world: World) -> None:
+    context = replace(serving(world), mixes_hours=6.0)
+    likes = [raw(20 + at, "gus", track(at), "like") for at in range(4)]
+    serve(likes, context)
+    profile, made = (world.database[name].find_one({"_id": "gus"}) for name in ("profiles", "mixes"))
+    assert made["generated_at"].timestamp() == pytest.approx(profile["mixes_at"], abs=0.001)
+    assert made["events_applied"] == 1 and profile["events_applied"] == 4, "the first one made them due"
+    serve([raw(24, "gus", None, "visit")], context)
+    visited = world.database.mixes.find_one({"_id": "gus"})
+    names = [each["name"] for each in visited["lists"]]
+    assert visited["events_applied"] == 5 and names[0] == "mix-1" and "discover" in names
+    assert visited["week"] and [item["track_id"] for item in visited["lists"][-1]["items"]] == visited["discovered"]
+    world.database.profiles.replace_one({"_id": "gus"}, profile)  # as if the driver had died before it wrote this one
+    world.database.mixes.update_one({"_id": "gus"}, {"$set": {"model_version": "older"}})
+    visit = raw(24, "gus", None, "visit", occurred_at=datetime.fromtimestamp(profile["latest_at"] + 0.5, UTC))
+    serve([visit], context)
+    assert world.database.mixes.find_one({"_id": "gus"})["model_version"] == "older", "the one that was written is kept"
 
 
 def test_an_event_from_tomorrow_counts_as_of_its_arrival(world: World) -> None:

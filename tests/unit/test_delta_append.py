@@ -11,12 +11,14 @@ from deltalake import DeltaTable
 from pyspark.sql.types import StructType
 
 from conf.settings import Lake
+from streaming.documents import mixes_document
 from streaming.events import Event
 from streaming.ledger import _event_columns, offset_ranges
-from streaming.schemas import LISTENING_EVENTS
-from streaming.serving.microbatch import message
+from streaming.profile.profile import Profile
+from streaming.schemas import LISTENING_EVENTS, MIXES, RECOMMENDATIONS
+from streaming.serving.writes import message, mix_messages
 from streaming.sink.delta_append import DeltaAppender
-from streaming.sink.recommendation_rows import RECOMMENDATIONS, is_list, recommendation_rows
+from streaming.sink.recommendation_rows import is_list, list_rows
 from streaming.sink.skip_rate_table import update_skip_rates
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -72,6 +74,31 @@ def a_list(user: str, generation: int, *tracks: str) -> bytes:
     )
 
 
+def named(user: str, minutes: int, **tracks_by_name: str) -> list[bytes]:
+    """The values of a listener's named lists; the tracks of each are separated by blanks."""
+    made = [
+        {
+            "name": name.replace("_", "-"),
+            "title": f"The {name}",
+            "reason": "all alike",
+            "items": [
+                {
+                    "track_id": track,
+                    "rank": rank,
+                    "score": 0.5,
+                    "reason": "Because",
+                    "because": ["x"],
+                    "percentile": 99.5,
+                }
+                for rank, track in enumerate(tracks.split(), start=1)
+            ],
+        }
+        for name, tracks in tracks_by_name.items()
+    ]
+    profile = Profile(user, mixes_at=(NOON + timedelta(minutes=minutes)).timestamp(), events_applied=4)
+    return mix_messages(mixes_document(profile, made, "m1", "2026-W48", ["x"]))
+
+
 def lists(lake: Lake) -> list[tuple[Any, ...]]:
     rows = DeltaTable(lake.table("recommendations")).to_pyarrow_table().to_pylist()
     return sorted((row["user_id"], row["generation"], row["rank"], row["track_id"]) for row in rows)
@@ -104,23 +131,71 @@ def test_a_table_without_marks_tells_by_its_rows(lake: Lake) -> None:
 
 def test_a_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
     appender = DeltaAppender(lake, 0)
-    first = recommendation_rows([a_list("ana", 1, "a", "b"), a_list("ana", 1, "a", "b"), a_list("bo", 1, "c")])
+    first = list_rows([a_list("ana", 1, "a", "b"), a_list("ana", 1, "a", "b"), a_list("bo", 1, "c")]).recommendations
     assert appender.append_lists("recommendations", first, RECOMMENDATIONS) == 3
-    later = recommendation_rows([a_list("ana", 1, "x", "y"), a_list("ana", 2, "b", "a"), a_list("cy", 1, "c")])
+    later = list_rows([a_list("ana", 1, "x", "y"), a_list("ana", 2, "b", "a"), a_list("cy", 1, "c")]).recommendations
     assert DeltaAppender(lake, 0).append_lists("recommendations", later, RECOMMENDATIONS) == 3
     assert lists(lake) == [
         ("ana", 1, 1, "a"), ("ana", 1, 2, "b"), ("ana", 2, 1, "b"), ("ana", 2, 2, "a"), ("bo", 1, 1, "c"), ("cy", 1, 1, "c"),
     ]  # fmt: skip
 
 
+def test_named_lists_are_rows_of_a_table_of_their_own() -> None:
+    rows = list_rows([a_list("ana", 1, "a"), *named("ana", 0, mix_1="b c", discover="d"), a_list("bo", 2, "e")])
+    assert [(row["user_id"], row["track_id"]) for row in rows.recommendations.to_pylist()] == [
+        ("ana", "a"),
+        ("bo", "e"),
+    ]
+    assert rows.mixes.to_pylist()[1] == {
+        "user_id": "ana",
+        "list": "mix-1",
+        "title": "The mix_1",
+        "generated_at": NOON,
+        "rank": 2,
+        "track_id": "c",
+        "score": 0.5,
+        "model_version": "m1",
+        "reason": "Because",
+        "because": ["x"],
+    }
+    assert [(row["list"], row["rank"], row["track_id"]) for row in rows.mixes.to_pylist()] == [
+        ("mix-1", 1, "b"), ("mix-1", 2, "c"), ("discover", 1, "d"),
+    ]  # fmt: skip
+
+
+def test_a_named_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
+    first = [*named("ana", 0, mix_1="a b", discover="c"), *named("bo", 5, discover="d")]
+    again, later = named("ana", 0, mix_1="x y", discover="c", rediscover="e"), named("ana", 1, mix_1="b")
+    appended = [
+        DeltaAppender(lake, 0).append_lists("mixes", list_rows(values).mixes, MIXES)
+        for values in ([*first, *first[:1]], again, [*later, *first], first)
+    ]
+    assert appended == [4, 1, 1, 0]
+    rows = DeltaTable(lake.table("mixes")).to_pyarrow_table().to_pylist()
+    minutes = [(row["generated_at"] - NOON).total_seconds() / 60 for row in rows]
+    assert sorted(
+        (row["user_id"], row["list"], minute, row["rank"], row["track_id"])
+        for row, minute in zip(rows, minutes, strict=True)
+    ) == [
+        ("ana", "discover", 0, 1, "c"),
+        ("ana", "mix-1", 0, 1, "a"),
+        ("ana", "mix-1", 0, 2, "b"),
+        ("ana", "mix-1", 1, 1, "b"),
+        ("ana", "rediscover", 0, 1, "e"),
+        ("bo", "discover", 5, 1, "d"),
+    ]
+    DeltaTable(lake.table("mixes")).delete("user_id = 'ana'")
+    assert DeltaAppender(lake, 0).append_lists("mixes", list_rows(first).mixes, MIXES) == 3, "the deleted ones"
+
+
 def test_a_listener_whose_rows_were_deleted_may_begin_again(lake: Lake) -> None:
     appender = DeltaAppender(lake, 0)
     appender.append_rows("listening_events", [event(0)], LISTENING_EVENTS)
-    both = recommendation_rows([a_list("ana", 1, "a"), a_list("ana", 2, "b"), a_list("bo", 1, "c")])
+    both = list_rows([a_list("ana", 1, "a"), a_list("ana", 2, "b"), a_list("bo", 1, "c")]).recommendations
     appender.append_lists("recommendations", both, RECOMMENDATIONS)
     for name in ("recommendations", "listening_events"):
         DeltaTable(lake.table(name)).delete("user_id = 'ana'")
-    again = recommendation_rows([a_list("ana", 1, "x"), a_list("bo", 1, "c")])
+    again = list_rows([a_list("ana", 1, "x"), a_list("bo", 1, "c")]).recommendations
     assert appender.append_lists("recommendations", again, RECOMMENDATIONS) == 1
     assert DeltaAppender(lake, 0).append_lists("recommendations", again, RECOMMENDATIONS) == 0
     assert lists(lake) == [("ana", 1, 1, "x"), ("bo", 1, 1, "c")]
@@ -139,10 +214,10 @@ def test_a_table_whose_text_a_deletion_has_rewritten_tells_by_its_rows(lake: Lak
 
 
 def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
-    (row,) = recommendation_rows([None, a_list("ana", 3, "a")]).to_pylist()
+    (row,) = list_rows([None, a_list("ana", 3, "a")]).recommendations.to_pylist()
     assert (row["user_id"], row["generation"], row["rank"], row["generated_at"]) == ("ana", 3, 1, NOON)
     assert (row["reason"], row["because"], row["model_version"]) == ("Because", ["x"], "m1")
-    assert recommendation_rows([]).num_rows == 0
+    assert list_rows([]).recommendations.num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -158,6 +233,9 @@ def test_a_list_on_its_topic_is_rows_with_times_and_reasons() -> None:
         a_list("ana", 1, "a").replace(b'"generation":1', b'"generation":null'),
         a_list("ana", 1, "a").replace(b'"track_id":"a"', b'"track_id":null'),
         a_list("ana", 1, "a").replace(b"2026-11-23", b"yesterday"),
+        named("ana", 0, mix_1="a")[0].replace(b'"list":"mix-1"', b'"list":7'),
+        named("ana", 0, mix_1="a")[0].replace(b'"list":"mix-1"', b'"list":null'),
+        named("ana", 0, mix_1="a")[0].replace(b'"track_id":"a"', b'"track_id":null'),
     ],
 )
 def test_what_is_no_list_is_told_from_one(value: bytes) -> None:

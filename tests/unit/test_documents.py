@@ -15,14 +15,18 @@ from bson import json_util
 from conf.settings import settings
 from streaming.documents import (
     LIST_VERSION,
+    MIXES_VERSION,
     StoredList,
+    StoredMixes,
     deleted_at_from,
     deletion_fields,
     feed_fields,
     list_document,
+    mixes_document,
     refusal_fields,
     resume_token_from,
     stored_list_from,
+    stored_mixes_from,
 )
 from streaming.events import Event
 from streaming.profile.documents import PROFILE_VERSION, counted_event, profile_document, profile_from
@@ -156,7 +160,7 @@ def test_a_past_of_ten_thousand_tracks_stays_small() -> None:
     assert profile_from(stored(document)).heard == heard
 
 
-def test_lists_deletions_refusals_and_feeds_have_a_version() -> None:
+def test_lists_mixes_deletions_refusals_and_feeds_have_a_version() -> None:
     profile = Profile("ana", generation=4, events_applied=9)
     items = [{"track_id": "a", "rank": 1}, {"track_id": "b", "rank": 2}]
     document = stored(list_document(profile, items, "m1", NOON))
@@ -170,6 +174,19 @@ def test_lists_deletions_refusals_and_feeds_have_a_version() -> None:
         "events_applied": 9,
     }
     assert stored_list_from(document | {"version": 7, "shelf": "new"}) == StoredList(4, 9, ("a", "b"))
+    mixes = stored(mixes_document(replace(profile, mixes_at=NOON.timestamp() + 0.0009), items, "m1", "2026-W48", ["a"]))
+    assert mixes == {
+        "_id": "ana",
+        "version": MIXES_VERSION,
+        "lists": items,
+        "generated_at": NOON,
+        "model_version": "m1",
+        "events_applied": 9,
+        "week": "2026-W48",
+        "discovered": ["a"],
+    }
+    assert stored_mixes_from(mixes | {"version": 7, "shelf": "new"}) == StoredMixes(9, "2026-W48", ("a",))
+    assert stored_mixes_from({"_id": "ana"}) == StoredMixes()
     assert deleted_at_from(stored(deletion_fields(NOON)) | {"by": "operator"}) == NOON
     assert stored(refusal_fields(NOON)) == {"version": 1, "at": NOON}
     assert resume_token_from(stored(feed_fields({"_data": "82"}, 5.0)) | {"shard": 2}) == {"_data": "82"}

@@ -14,7 +14,7 @@ from conf.settings import settings
 from streaming import replay
 from streaming.profile.profile import LASTING, Profile
 from streaming.profile.skip_rates import PastFactors
-from streaming.serving.microbatch import ServingContext
+from streaming.serving.context import ServingContext
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,0 +1,33 @@
+"""What serving needs to know: settings, model version, skip rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf.settings import Kafka, Mongo, Taste
+from streaming.profile.skip_rates import RatesVersion
+
+
+@dataclass(frozen=True)
+class ServingContext:
+    """Values that serving needs; they travel to the workers, which open connections by them.
+
+    items : length of a list
+    source : the listening topic's "cluster id/topic id"
+    model : folder of the model version
+    index_state : `Index.state` of its index
+    skip_rates : how often all listeners skip each track; None: every skip weighs alike
+    mixes_hours : age from which named lists are made anew; 0 for never
+    """
+
+    mongo: Mongo
+    kafka: Kafka
+    taste: Taste
+    items: int
+    source: str
+    model_version: str
+    model: Path
+    index_state: str = ""
+    skip_rates: RatesVersion | None = None
+    mixes_hours: float = 0.0
