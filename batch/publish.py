@@ -14,12 +14,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from pymongo.errors import ConfigurationError, PyMongoError
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType
 
 from batch import job, mongo, registry
+from batch.index.lsh import Index
+from batch.index.recordings import recording_ids
 from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
@@ -112,6 +115,12 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         rows = rows.join(positions, on="track_id", how="left")
     else:
         rows = rows.withColumn("map", F.lit(None))
+    if model is not None:
+        rows = rows.join(
+            spark.createDataFrame(recordings(Index.open(model.folder / "index"))), on="track_id", how="left"
+        )
+    else:
+        rows = rows.withColumn("recording", F.lit(None))
     return rows.select(
         "track_id",
         *["title", "artist", "album", "composer", "track_number", "year", "duration_s", "path", "licence", "library"],
@@ -122,8 +131,16 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         "genre_posterior",
         "similar",
         "map",
+        "recording",
         F.when(F.col("similar").isNotNull(), F.lit(model.version if model else None)).alias("model_version"),
     )
+
+
+def recordings(index: Index) -> pa.Table:
+    """(track_id, recording) of the tracks that the index has; none where it does not tell recordings."""
+    rows = index.present if index.recordings is not None else index.present[:0]
+    columns = {"track_id": index.ids[rows].tolist(), "recording": recording_ids(index, rows)}
+    return pa.table({name: pa.array(ids, pa.string()) for name, ids in columns.items()})
 
 
 def _write(rows: DataFrame, settings: Mongo) -> None:

@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch import job, registry
+from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.tuning import TARGET_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
@@ -82,6 +83,8 @@ def summary(model: registry.Model) -> str:
             f"{len(left_out)} tracks left out, their features are not finite numbers below {MAX_FEATURE:g}: "
             f"{', '.join(left_out[:NAMED_TRACKS_IN_MESSAGE])}{rest}"
         )
+    if copies := manifest["tracks"] - manifest.get("recordings", manifest["tracks"]):
+        lines.append(f"{copies:,} tracks are further copies of a recording that another track has")
     return "\n".join(lines)
 
 
@@ -116,6 +119,7 @@ def defaults(tracks: int) -> dict[str, Any]:
             metric_learning.GENRE_LENGTH,
         ],
         "similar": [SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS],
+        "recordings": recordings.defaults(),
         "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
 
@@ -139,6 +143,7 @@ def _new_version(
         similar.write.parquet(registry.uri(folder / "similar"))
         similar = spark.read.parquet(registry.uri(folder / "similar"))
         fit_index.save_neighbours(similar, folder / "index")
+        distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
         library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         networks, chosen_on = saved_genre_networks(spark, dataset, tracks, folder, None if tune else earlier)
         described = {
@@ -148,6 +153,7 @@ def _new_version(
             "fingerprint": dataset_fingerprint,
             "tuned": tune,
             "tables": {name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")},
+            "recordings": distinct,
             **manifest(dataset, fitted, networks, chosen_on),
         }
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)

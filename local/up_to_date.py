@@ -36,6 +36,8 @@ def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[UnusablePat
     wanted = extractor_version(settings.library.analysed_s)
     if model.manifest.get("library") != library or model.manifest.get("extractor_version") != wanted:
         return False
+    if not model.has("index/recordings.npy"):  # of an earlier version of this program: batch trains anew
+        return False
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
         published = {document["_id"] for document in database.tracks.find({"model_version": model.version}, {"_id": 1})}

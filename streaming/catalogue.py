@@ -3,7 +3,8 @@
     spark-submit.sh streaming/catalogue.py
 
 The offsets that a model version's index includes are in its folder (`catalogue.json`), so a new version starts at the beginning
-of the topic. A track that the index has with the same features and artist is skipped. Starts no Spark.
+of the topic. A track that the index has with the same features, artist and title is skipped. Which recording an added track is
+of (`batch.index.recordings`) is also written to MongoDB's tracks. Starts no Spark.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pymongo.errors import PyMongoError
 
-from batch import job, registry
+from batch import job, mongo, registry
 from batch.atomic import write_text
 from batch.index.lsh import Index
-from batch.index.projection import FeaturesUnfit
+from batch.index.projection import FeaturesUnfit, Rows
+from batch.index.recordings import recording_ids, with_copies
 from batch.index.updates import append, remove
+from batch.library.titles import known_length, title_keys
 from conf.settings import Settings
 from streaming.operations import supervisor
 from streaming.source import topics
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
+    from pymongo.collection import Collection
 
 OFFSETS_FILE = "catalogue.json"
 """{"cluster id/topic id": {partition: next offset}}"""
@@ -142,6 +147,7 @@ class IndexUpdater:
             else:
                 consumer.seek_to_beginning(partition)
         ends = consumer.end_offsets(partitions)
+        self._publish_appended(model)
         while not stopping.is_set():
             polled = consumer.poll(timeout_ms=POLL_TIMEOUT_MS)
             messages = [(record.key, record.value) for records in polled.values() for record in records]
@@ -168,13 +174,40 @@ class IndexUpdater:
         }
         if new:
             artists = [track.get("artist") for track in new.values()]
-            append(folder, list(new), np.stack([track["features"] for track in new.values()]), artists)
+            features = np.stack([track["features"] for track in new.values()])
+            titles = [track["title"] for track in new.values()]
+            durations = [track["duration_s"] for track in new.values()]
+            append(folder, list(new), features, artists, titles, durations)
             self.counts.added += len(new)
+            self._publish_recordings(Index.open(folder), list(new))
         removed = [track_id for track_id, track in latest.items() if track is None]
         present = [track_id for track_id, row in zip(removed, index.rows_of(removed).tolist(), strict=True) if row >= 0]
         if present:
             remove(folder, present)
             self.counts.removed += len(present)
+
+    def _publish_appended(self, model: registry.Model) -> None:
+        """Writes the recordings of all appended tracks: an earlier run may have ended before it did."""
+        index = Index.open(model.folder / "index")
+        trained = index.tables.rows.shape[1]
+        self._publish_recordings(
+            index, [str(track_id) for track_id in index.ids[index.present[index.present >= trained]]]
+        )
+
+    def _publish_recordings(self, index: Index, ids: list[str]) -> None:
+        """Writes `recording` of these tracks and of their copies to MongoDB; where it is away, the next start does."""
+        rows = index.rows_of(ids)
+        if not len(rows):
+            return
+        try:
+            with mongo.client(self.settings.mongo) as client:
+                set_recordings(client[self.settings.mongo.database].tracks, index, rows)
+        except (mongo.MongoAway, PyMongoError) as error:
+            reason = type(error).__name__  # the message may repeat the URI, which holds a password
+            print(
+                f"catalogue: recordings of {len(ids):,} tracks not written to MongoDB ({reason}); the next start does",
+                flush=True,
+            )
 
     def _latest(self, messages: list[tuple[bytes | None, bytes | None]]) -> dict[str, dict[str, Any] | None]:
         """{track id: the track of its last valid message, None for a removal}."""
@@ -188,7 +221,7 @@ class IndexUpdater:
         return latest
 
     def _is_new(self, track_id: str, track: dict[str, Any], index: Index, extractor: str) -> bool:
-        """Whether the index lacks the track, or has it with other features or another artist.
+        """Whether the index lacks the track, or has it with other features, another artist or title.
 
         extractor : version of the features that the model was trained on, "" where it does not say
         """
@@ -202,18 +235,33 @@ class IndexUpdater:
         (row,) = index.rows_of([track_id]).tolist()
         is_same = row >= 0 and np.allclose(index.vectors[row], point, atol=SAME_FEATURES_TOLERANCE)
         has_artist_names = len(index.artist_names) > 0  # indexes of format 1 were first written without
-        if is_same and (not has_artist_names or index.artist_of(row) == (track.get("artist") or "").casefold()):
-            self.counts.unchanged += 1
-            return False
-        return True
+        is_same &= not has_artist_names or index.artist_of(row) == (track.get("artist") or "").casefold()
+        if is_same and track["title"] and index.title_keys is not None:
+            is_same = index.title_keys[row] == title_keys([track.get("artist")], [track["title"]])[0]
+        self.counts.unchanged += bool(is_same)
+        return not is_same
 
     def _report_unfit(self, track_id: str, error: ValueError) -> None:
         self.counts.unfit += 1
         print(f"catalogue: {track_id!r} left out: {error}", flush=True)
 
 
+def set_recordings(tracks: Collection[dict[str, Any]], index: Index, rows: Rows) -> None:
+    """Sets `recording` of these rows' tracks and of their copies where the collection has them."""
+    from pymongo import UpdateOne
+
+    rows = with_copies(index, rows)
+    recordings = zip(index.ids[rows].tolist(), recording_ids(index, rows), strict=True)
+    for chunk in mongo.chunks(recordings, mongo.DOCUMENTS_PER_REQUEST):
+        updates = [UpdateOne({"_id": track_id}, {"$set": {"recording": recording}}) for track_id, recording in chunk]
+        tracks.bulk_write(updates, ordered=False)
+
+
 def parse_track(value: bytes | None) -> dict[str, Any] | None:
-    """The fields of a message, `features` as float32 [shape=(n,)]; None for a removal. Raises ValueError for no track."""
+    """The fields of a message, `features` as float32 [shape=(n,)], `title` and `duration_s` None where they are none.
+
+    None for a removal. Raises ValueError for no track.
+    """
     if value is None:
         return None
     try:
@@ -225,7 +273,13 @@ def parse_track(value: bytes | None) -> dict[str, Any] | None:
         raise ValueError(f"expected a JSON object with features ({error})") from error
     if features.ndim != 1 or not len(features):
         raise ValueError(f"features: expected a list of numbers, got the shape {features.shape}")
-    return {**fields, "features": features}
+    title = fields.get("title")
+    return {
+        **fields,
+        "features": features,
+        "title": title if isinstance(title, str) else None,
+        "duration_s": known_length(fields.get("duration_s")),
+    }
 
 
 def read_offsets(model: Path, source: str) -> dict[int, int]:

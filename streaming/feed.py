@@ -20,6 +20,7 @@ import numpy as np
 from pymongo.errors import OperationFailure, PyMongoError
 
 from batch import job, mongo, registry
+from batch.library.titles import known_length
 from conf.settings import Settings
 from streaming.documents import FEEDS, feed_fields, resume_token_from
 from streaming.operations import supervisor
@@ -33,7 +34,19 @@ CHUNK_TRACKS = 500
 CHANGE_WAIT_MS = 1000
 FLUSH_TIMEOUT_S = 30
 CLOSE_TIMEOUT_S = 5
-FIELDS = {"features": 1, "artist": 1, "extractor_version": 1}
+FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1}
+IS_OF_RECORDING_ALONE = {
+    "$eq": [
+        {
+            "$map": {
+                "input": {"$objectToArray": {"$ifNull": ["$updateDescription.updatedFields", {}]}},
+                "in": "$$this.k",
+            }
+        },
+        ["recording"],
+    ]
+}
+"""Whether a change is one of the field `recording`, which the catalogue writes: it is not sent back to it."""
 COLLECTION_CHANGES = ("drop", "dropDatabase", "rename", "invalidate")
 """Changes after which the collection has none of its former tracks."""
 RESUME_ERROR_CODES = (136, 280, 286)
@@ -120,7 +133,10 @@ class Feed:
         source : the topic's "cluster id/topic id"
         """
         token = resume_token_from(database[FEEDS].find_one({"_id": source}))
-        pipeline = [{"$project": {"documentKey": 1, "operationType": 1, **{f"fullDocument.{f}": 1 for f in FIELDS}}}]
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"$expr": {"$not": [IS_OF_RECORDING_ALONE]}}},
+            {"$project": {"documentKey": 1, "operationType": 1, **{f"fullDocument.{f}": 1 for f in FIELDS}}},
+        ]
         sent = 0
         try:
             with database.tracks.watch(
@@ -188,7 +204,10 @@ class Feed:
 
 
 def track_message(document: Mapping[str, Any] | None) -> bytes | None:
-    """A track's value on the topic; None for a removed track or one without features. Raises ValueError for bad features."""
+    """A track's value on the topic; None for a removed track or one without features. Raises ValueError for bad features.
+
+    A title or length that is none is null.
+    """
     if document is None or not document.get("features"):
         return None
     try:
@@ -198,7 +217,10 @@ def track_message(document: Mapping[str, Any] | None) -> bytes | None:
         raise ValueError(f"features: expected a list of numbers ({error})") from error
     if not np.isfinite(numbers).all():
         raise ValueError("features: expected finite numbers")
-    fields = {"artist": document.get("artist"), "extractor_version": document.get("extractor_version")}
+    fields = {name: document.get(name) for name in ("artist", "title", "duration_s", "extractor_version")}
+    if not isinstance(fields["title"], str | None):
+        fields["title"] = None
+    fields["duration_s"] = known_length(fields["duration_s"])
     return json.dumps({**fields, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -9,6 +9,7 @@ building       an index made of features, its local scales, its recall
 storage        an index's folder, checked when it is opened
 segments       append-only segments with tombstones and compaction
 updates        append and remove tracks (public as batch.growth)
+recordings     which tracks are one recording, by distance or by artist, title and length
 tuning         which hash parameters and bucket length reach the target recall
 exact          exact distances and neighbours; recall and precision of rankings
 hubness        k-occurrence counts, their skewness, reachability

@@ -53,7 +53,8 @@ class Index:
     sketches : [shape=(n, components)], see `Projection.stored_sketch`; None: every candidate is ranked exactly
     stored_neighbours : int32 [shape=(tracks of the training, k)], each track's `similar` rows as of the training, k the fewer of
         STORED_NEIGHBOURS and n - 1; None: unknown
-    recordings : int32 [shape=(n,)], equal for tracks that are one recording (`batch.index.recordings`); None: unknown
+    recordings : codes, int32 [shape=(n,)], equal for tracks that are one recording, the row of its first; None: unknown
+    title_keys, durations : uint64 and float32 [shape=(n,)], see `batch.library.titles`; None: unknown
     tombstoned_rows : of tracks that were removed, or appended again with other features: excluded from lists and from `rows_of`
     """
 
@@ -68,6 +69,8 @@ class Index:
     sketches: Any = None
     stored_neighbours: Any = None
     recordings: Any = None
+    title_keys: Any = None
+    durations: Any = None
     tombstoned_rows: Rows | None = None
 
     def __len__(self) -> int:
@@ -194,6 +197,7 @@ class Index:
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
         arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.stored_neighbours]
+        arrays += [self.recordings, self.title_keys, self.durations]
         for tables in filter(None, (self.tables, self.segment_tables)):
             arrays += [tables.keys, tables.rows, tables.first_component]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
@@ -213,6 +217,9 @@ class Index:
             sketches=None if self.sketches is None else self.sketches[rows],
             tables=self.tables.subset(rows),
             stored_neighbours=None,
+            recordings=None,
+            title_keys=None,
+            durations=None,
             segment_tables=None,
             tombstoned_rows=None,
         )
@@ -233,6 +240,9 @@ class Index:
         tombstoned_rows = _positions(self.ids, superseded_ids) if len(self) else np.empty(0, np.int64)
         tombstoned_rows = np.unique(tombstoned_rows[tombstoned_rows >= 0])
         sketches = None if self.sketches is None else self.projection.stored_sketch(segment.points)
+        recordings, title_keys, durations = segments.stacked_recordings(
+            segment, self.ids, self.recordings, self.title_keys, self.durations
+        )
         return replace(
             self,
             ids=Stacked(self.ids, segment.ids),
@@ -241,6 +251,9 @@ class Index:
             artists=Stacked(self.artists, artists),
             artist_names=np.array(list(code_by_artist), dtype=np.str_) if len(self.artist_names) else self.artist_names,
             sketches=None if sketches is None else Stacked(self.sketches, sketches),
+            recordings=recordings,
+            title_keys=title_keys,
+            durations=durations,
             segment_tables=HashTables.build(segment.points, self.projection) if len(segment) else None,
             tombstoned_rows=tombstoned_rows if len(tombstoned_rows) else None,
         )
@@ -257,6 +270,9 @@ class Index:
             "names": self.artist_names,
             "sketches": self.sketches,
             "near": self.stored_neighbours,
+            "recordings": self.recordings,
+            "title_keys": self.title_keys,
+            "durations": self.durations,
             "keys": self.tables.keys,
             "rows": self.tables.rows,
             "order": self.tables.first_component,
@@ -286,6 +302,9 @@ class Index:
             tables=HashTables(arrays["keys"], arrays["rows"], arrays.get("order")),
             sketches=arrays.get("sketches"),
             stored_neighbours=arrays.get("near"),
+            recordings=arrays.get("recordings"),
+            title_keys=arrays.get("title_keys"),
+            durations=arrays.get("durations"),
         )
         return trained if as_trained else trained.with_segment(segment)
 

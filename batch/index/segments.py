@@ -36,6 +36,8 @@ class Segment:
     points : float32 [shape=(m, dimensions)]
     scales : local scales, float32 [shape=(m,)]
     artists : casefolded names, "" for none [shape=(m,)]
+    recordings : id of a track that each is one recording with, "" for the first of its recording [shape=(m,)]
+    title_keys, durations : uint64 and float32 [shape=(m,)], see `batch.library.titles`
     removed_ids : [shape=(r,)]
     """
 
@@ -43,11 +45,23 @@ class Segment:
     points: Floats
     scales: Floats
     artists: NDArray[np.str_]
+    recordings: NDArray[np.str_]
+    title_keys: NDArray[np.uint64]
+    durations: Floats
     removed_ids: NDArray[np.str_]
 
     def __len__(self) -> int:
         """Appended tracks."""
         return len(self.ids)
+
+    def subset(self, rows: NDArray[Any]) -> Segment:
+        """These of the appended tracks alone.  rows : numbers or a mask"""
+        by_row = {name: getattr(self, name)[rows] for name in BY_ROW}
+        return Segment(**by_row, removed_ids=self.removed_ids[:0])
+
+
+BY_ROW = ("ids", "points", "scales", "artists", "recordings", "title_keys", "durations")
+"""The attributes of a segment that have a value for each track, which are their names in its file, too."""
 
 
 class Stacked:
@@ -98,7 +112,10 @@ class Stacked:
 def empty(dimensions: int) -> Segment:
     no_strings = np.empty(0, dtype=np.str_)
     no_points = np.empty((0, dimensions), np.float32)
-    return Segment(no_strings, no_points, np.empty(0, np.float32), no_strings, no_strings)
+    no_numbers = np.empty(0, np.float32)
+    return Segment(
+        no_strings, no_points, no_numbers, no_strings, no_strings, np.empty(0, np.uint64), no_numbers, no_strings
+    )
 
 
 def state(index_folder: Path) -> str:
@@ -127,13 +144,7 @@ def write(index_folder: Path, segment: Segment) -> str:
         segment = merged([*(_load(folder / name) for name in names), segment], segment.points.shape[1])
     number = 1 + (int(names[-1][:8]) if names else 0)
     name = f"{number:08d}{_COMPACTED if compacts else ''}.npz"
-    stored: dict[str, Any] = {
-        "ids": segment.ids,
-        "points": segment.points,
-        "scales": segment.scales,
-        "artists": segment.artists,
-        "removed": segment.removed_ids,
-    }
+    stored: dict[str, Any] = {**{name: getattr(segment, name) for name in BY_ROW}, "removed": segment.removed_ids}
     with replacing(folder / name, durable=True) as part, part.open("wb") as file:
         np.savez(file, **stored)
     for older in sorted(folder.glob("[0-9]*.npz")) if compacts else ():
@@ -165,13 +176,19 @@ def _current_names(index_folder: Path) -> list[str]:
 
 def _load(file: Path) -> Segment:
     with np.load(file, allow_pickle=False) as stored:
-        return Segment(stored["ids"], stored["points"], stored["scales"], stored["artists"], stored["removed"])
+        m = len(stored["ids"])
+        without_recordings: dict[str, NDArray[Any]] = {  # as earlier versions wrote them
+            "recordings": np.zeros(m, dtype=np.str_),
+            "title_keys": np.zeros(m, dtype=np.uint64),
+            "durations": np.full(m, np.nan, dtype=np.float32),
+        }
+        by_row: dict[str, Any] = {name: stored[name] if name in stored else without_recordings[name] for name in BY_ROW}
+        return Segment(**by_row, removed_ids=stored["removed"])
 
 
 def merged(segments: list[Segment], dimensions: int) -> Segment:
     """One segment with what the last of the given ones says of each id."""
     segments = segments or [empty(dimensions)]
-    ids = np.concatenate([segment.ids for segment in segments])
     starts = np.cumsum([0, *(len(segment) for segment in segments)])
     latest_row: dict[str, int] = {}
     removed_ids: dict[str, None] = {}
@@ -183,10 +200,59 @@ def merged(segments: list[Segment], dimensions: int) -> Segment:
             latest_row[track_id] = row
             removed_ids.pop(track_id, None)
     rows = np.array([latest_row[track_id] for track_id in sorted(latest_row)], dtype=np.int64)
-    return Segment(
-        ids[rows],
-        np.concatenate([segment.points for segment in segments])[rows],
-        np.concatenate([segment.scales for segment in segments])[rows],
-        np.concatenate([segment.artists for segment in segments])[rows],
-        np.array(sorted(removed_ids), dtype=np.str_),
+    by_row = {name: np.concatenate([getattr(segment, name) for segment in segments])[rows] for name in BY_ROW}
+    return Segment(**by_row, removed_ids=np.array(sorted(removed_ids), dtype=np.str_))
+
+
+def stacked_recordings(
+    segment: Segment,
+    trained_ids: NDArray[np.str_],
+    codes: NDArray[np.int32] | None,
+    title_keys: NDArray[np.uint64] | None,
+    durations: Floats | None,
+) -> tuple[Stacked, Stacked, Stacked]:
+    """(recordings, title keys, durations) of the training and of the appended tracks.
+
+    codes, title_keys, durations : of the n tracks of the training; None, as in indexes of earlier versions: each track is alone
+    """
+    n = len(trained_ids)
+    codes = np.arange(n, dtype=np.int32) if codes is None else codes
+    title_keys = np.zeros(n, dtype=np.uint64) if title_keys is None else title_keys
+    durations = np.full(n, np.nan, dtype=np.float32) if durations is None else durations
+    return (
+        Stacked(codes, recording_codes(segment, trained_ids, codes)),
+        Stacked(title_keys, segment.title_keys),
+        Stacked(durations, segment.durations),
     )
+
+
+def recording_codes(
+    segment: Segment, trained_ids: NDArray[np.str_], trained_codes: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """For each appended track the row of its recording's first track, int32 [shape=(m,)].
+
+    trained_ids, trained_codes : of the training [shape=(n,)]; the appended tracks have the rows from n on
+    The track that a representative's id names is the appended one where there is one, else that of the training, removed or not.
+    """
+    n = len(trained_ids)
+    codes = np.arange(n, n + len(segment), dtype=np.int32)
+    is_copy = np.char.str_len(segment.recordings) > 0
+    if not is_copy.any():
+        return codes
+    row_by_id = {track_id: row for row, track_id in enumerate(segment.ids.tolist(), start=n)}
+    groups: dict[int | str, list[int | str]] = {}
+    for row, name in zip((np.flatnonzero(is_copy) + n).tolist(), segment.recordings[is_copy].tolist(), strict=True):
+        representative: int | str = row_by_id.get(name, name)
+        if representative == name and n:
+            position = min(int(np.searchsorted(trained_ids, name)), n - 1)
+            representative = int(trained_codes[position]) if trained_ids[position] == name else name
+        first, second = groups.setdefault(row, [row]), groups.setdefault(representative, [representative])
+        if first is not second:
+            first.extend(second)
+            groups.update(dict.fromkeys(second, first))
+    for members in groups.values():
+        rows = [member for member in members if isinstance(member, int)]
+        for row in rows:
+            if row >= n:
+                codes[row - n] = min(rows)
+    return codes

@@ -1,6 +1,7 @@
 """An index's folder: its arrays read and checked against each other, so that damage is reported when the index is opened.
 
 ids.npy, vectors.npy, scales.npy, artists.npy, names.npy, sketches.npy, near.npy    by row, see `batch.index.lsh`
+recordings.npy, title_keys.npy, durations.npy                                       by row, see `batch.index.recordings`
 keys.npy, rows.npy, order.npy                                                       see `batch.index.hash_tables`
 space.npz                                                                           see `batch.index.projection`
 added/                                                                              see `batch.index.segments`
@@ -22,8 +23,8 @@ from batch.index.projection import Projection
 from batch.index.segments import Segment
 
 REQUIRED_FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-OPTIONAL_FILES = ("names", "order", "sketches", "near")
-"""Missing in format 1 as first written; `near` also in format 2 as first written."""
+OPTIONAL_FILES = ("names", "order", "sketches", "near", "recordings", "title_keys", "durations")
+"""Missing in format 1 as first written; `near` and what follows also in format 2 as first written."""
 
 UNREADABLE = (
     OSError,
@@ -113,6 +114,9 @@ def _shapes(
         "order": (n,),
         "sketches": (n, components),
         "near": (n, None),
+        "recordings": (n,),
+        "title_keys": (n,),
+        "durations": (n,),
         "names": (None,),
     }
     for name, expected in expected_shapes.items():
@@ -122,3 +126,6 @@ def _shapes(
     yield "points in added/", segment.points.shape, (appended, m)
     yield "scales in added/", segment.scales.shape, (appended,)
     yield "artists in added/", segment.artists.shape, (appended,)
+    yield "recordings in added/", segment.recordings.shape, (appended,)
+    yield "title_keys in added/", segment.title_keys.shape, (appended,)
+    yield "durations in added/", segment.durations.shape, (appended,)

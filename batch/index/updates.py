@@ -1,6 +1,7 @@
 """Tracks appended to and removed from an index in use, without training it again.
 
 A new track is hashed and scaled by the model as it is; directions, metric and the scales of the others stay as they were trained.
+New tracks are compared with all others: which are one recording with a track that is there is written with them.
 Public as `batch.growth`.
 """
 
@@ -13,17 +14,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index import segments
-from batch.index.building import local_scales
+from batch.index import recordings, segments
+from batch.index.exact import LOCAL_SCALE_NEIGHBOUR
 from batch.index.lsh import Index
+from batch.index.segments import Segment, Stacked
+from batch.library.titles import title_keys, track_lengths
 
 
-def append(folder: Path, ids: Sequence[str], features: NDArray[np.floating], artists: Sequence[str | None]) -> str:
+def append(
+    folder: Path,
+    ids: Sequence[str],
+    features: NDArray[np.floating],
+    artists: Sequence[str | None],
+    titles: Sequence[str | None] | None = None,
+    durations_s: Sequence[float | None] | None = None,
+) -> str:
     """Adds tracks to the index in the folder, replacing those that it has; returns the new `Index.state`.
 
     ids : of m tracks
     features : [shape=(m, d)], as in the table `features`
     artists : their names, None for none
+    titles, durations_s : None where unknown; with them a track is also one recording with those of its artist, title and length
     Readers see the change when they open the index again. Raises FeaturesUnfit, and ValueError for an id that is given twice;
     then nothing was written.
     """
@@ -31,23 +42,52 @@ def append(folder: Path, ids: Sequence[str], features: NDArray[np.floating], art
         raise ValueError("a track id is given twice; an index holds each track once")
     if not len(ids):
         return segments.state(folder)
+    titles = [None] * len(ids) if titles is None else titles
+    durations_s = [None] * len(ids) if durations_s is None else durations_s
     with segments.write_lock(folder):
         trained = Index.open(folder, as_trained=True)
-        order = np.argsort(np.array(ids, dtype=np.str_))
-        points = trained.projection.points(np.asarray(features)[order])
+        points = trained.projection.points(np.asarray(features))
         dimensions = points.shape[1]
-        appended = replace(
+        added = replace(
             segments.empty(dimensions),
-            ids=np.array(ids, dtype=np.str_)[order],
+            ids=np.array(ids, dtype=np.str_),
             points=points,
             scales=np.ones(len(ids), dtype=np.float32),
-            artists=np.array([(artists[position] or "").casefold() for position in order], dtype=np.str_),
+            artists=np.array([(artist or "").casefold() for artist in artists], dtype=np.str_),
+            recordings=np.zeros(len(ids), dtype=np.str_),
+            title_keys=title_keys(artists, titles),
+            durations=track_lengths(durations_s),
         )
-        # The new tracks count among the neighbours that give their scales: a new album would else seem closer than it is.
-        index = trained.with_segment(segments.merged([segments.read(folder, dimensions), appended], dimensions))
-        min_scale = np.min(trained.scales, initial=1.0, where=np.asarray(trained.scales) > 0)
-        scales = np.maximum(local_scales(index, points), min_scale)
-        return segments.write(folder, replace(appended, scales=scales))
+        earlier = segments.read(folder, dimensions)
+        appended = segments.merged([_referring(earlier, ids), added], dimensions)
+        return segments.write(folder, _compared(trained, earlier, appended))
+
+
+def _referring(earlier: Segment, ids: Sequence[str]) -> Segment:
+    """The appended tracks whose recording one of the ids names, alone again: that id's track may be another one now."""
+    referring = earlier.subset(np.isin(earlier.recordings, np.array(ids, dtype=np.str_)))
+    return replace(referring, recordings=np.zeros(len(referring), dtype=np.str_))
+
+
+def _compared(trained: Index, earlier: Segment, appended: Segment) -> Segment:
+    """The appended tracks with their local scales and recordings.
+
+    earlier : all segments before, merged
+    """
+    dimensions = appended.points.shape[1]
+    # The new tracks count among the neighbours that give their scales: a new album would else seem closer than it is.
+    whole = segments.merged([earlier, appended], dimensions)
+    index = trained.with_segment(whole)
+    neighbours = index.neighbours(appended.points, LOCAL_SCALE_NEIGHBOUR + 1)
+    min_scale = np.min(trained.scales, initial=1.0, where=np.asarray(trained.scales) > 0)
+    scales = np.maximum(np.array([distances[-1] for _, distances in neighbours], dtype=np.float32), min_scale)
+    rows = index.rows_of(appended.ids.tolist())
+    segment_scales = whole.scales.copy()
+    segment_scales[rows - len(trained)] = scales
+    index = replace(index, scales=Stacked(trained.scales, segment_scales))
+    nearness = recordings.Nearness.of(trained)
+    names = recordings.representatives(index, rows, [near for near, _ in neighbours], nearness)
+    return replace(appended, scales=scales, recordings=np.array(names, dtype=np.str_))
 
 
 def remove(folder: Path, ids: Sequence[str]) -> str:

@@ -8,4 +8,5 @@ tracks         the table `tracks`
 identity       the rules by which a file gets its track id
 rejected       the table `rejected_tracks`
 labels         names of genres and artists, normalised and as integer codes
+titles         artist, title and length as numbers, by which one song under two ids is told
 """

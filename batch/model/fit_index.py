@@ -9,7 +9,7 @@ projection of that constant is the offset.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,10 @@ from batch.index.building import artist_codes, local_scales, positive_scales
 from batch.index.hash_tables import HashTables
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.projection import Floats, Projection, int8_quantisation_step, to_unit
+from batch.index.recordings import recording_codes
 from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
+from batch.library.titles import title_keys, track_lengths
 from batch.model.artist_cap import capped_ranking
 from batch.model.metric_learning import Metric, learned_metric
 
@@ -258,6 +260,26 @@ def save_neighbours(similar: DataFrame, folder: Path) -> None:
     neighbours_by_row = np.empty_like(neighbours)
     neighbours_by_row[whole.rows_of(table["track_id"].to_pylist())] = neighbours
     np.save(folder / "near.npy", neighbours_by_row)
+
+
+def save_recordings(
+    folder: Path,
+    artists: Sequence[str | None],
+    titles: Sequence[str | None],
+    durations_s: Sequence[float | None],
+) -> int:
+    """Saves with the index which tracks are one recording, and what appended ones are compared by.
+
+    Returns the number of different recordings.
+    folder : of the index, with stored neighbours
+    artists, titles, durations_s : of the tracks in the order of the index
+    """
+    whole = Index.open(folder, as_trained=True)
+    whole = replace(whole, title_keys=title_keys(artists, titles), durations=track_lengths(durations_s))
+    codes = recording_codes(whole)
+    for name, array in (("title_keys", whole.title_keys), ("durations", whole.durations), ("recordings", codes)):
+        np.save(folder / f"{name}.npy", array)
+    return len(np.unique(codes))
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:

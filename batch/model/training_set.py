@@ -40,6 +40,7 @@ class TrainingSet:
     splits : the library's own; None where no track has one
     extractor : version that made all of the vectors
     left_out : ids of tracks whose features cannot be used
+    titles, durations_s : from which recordings are told apart; a duration is None where it is unknown
     """
 
     ids: list[str]
@@ -50,6 +51,8 @@ class TrainingSet:
     splits: list[str | None] | None
     extractor: str
     left_out: list[str]
+    titles: list[str | None]
+    durations_s: list[float | None]
 
     @property
     def labels(self) -> TrackLabels:
@@ -57,7 +60,7 @@ class TrainingSet:
 
 
 def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame:
-    """Present tracks with features: (track_id, vector, extractor_version, artist, album, genre, split).
+    """Present tracks with features: (track_id, vector, extractor_version, artist, album, genre, split, title, duration_s).
 
     library : root of one library; "": all of them
     split : null in a library that brings none
@@ -70,7 +73,7 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
         tracks = tracks.withColumn("split", F.lit(None).cast("string"))
     features = table(spark, lake.table("features"), FEATURES)
     return tracks.join(features, on="track_id", how="inner").select(
-        "track_id", "vector", "extractor_version", "artist", "album", "genre", "split"
+        "track_id", "vector", "extractor_version", "artist", "album", "genre", "split", "title", "duration_s"
     )
 
 
@@ -119,6 +122,8 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
         splits=splits if any(splits) else None,
         extractor=extractor,
         left_out=left_out,
+        titles=columns["title"].to_pylist(),
+        durations_s=columns["duration_s"].to_pylist(),
     )
 
 
@@ -135,6 +140,8 @@ def fingerprint(dataset: TrainingSet, defaults: Mapping[str, Any]) -> str:
         dataset.genres,
         dataset.splits or [],
         dataset.left_out,
+        dataset.titles,
+        [None if seconds is None else repr(seconds) for seconds in dataset.durations_s],
     ):
         digest.update("\x00".join(value or "" for value in values).encode())
         digest.update(b"\x01")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ def made(
     vectors: Any = None,
     artists: Sequence[str | None] | None = None,
     genres: Sequence[str | None] | None = None,
+    titles: Sequence[str] | None = None,
+    lengths: Sequence[float] | None = None,
 ) -> None:
     """Tracks t00, t01, …: Folk and Techno in turn, each in a cluster of its own, by six artists; or as given."""
     rng = np.random.default_rng(7)
@@ -35,7 +38,9 @@ def made(
         file = AudioFile(f"/music/t{row:02d}.ogg", 1, 1)
         artist = f"artist {row % 6}" if artists is None else artists[row]
         genre = GENRES[row % 2] if genres is None else genres[row]
-        tracks.append(Track(f"t{row:02d}", "/music", f"Track {row}", f"{row:064x}", (file,), NOON, artist, genre=genre))
+        title = f"Track {row}" if titles is None else titles[row]
+        track = Track(f"t{row:02d}", "/music", title, f"{row:064x}", (file,), NOON, artist, genre=genre)
+        tracks.append(track if lengths is None else replace(track, duration_s=lengths[row]))
         vector = clusters[row % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[row])
         features.append((f"t{row:02d}", vector.tolist(), EXTRACTOR_VERSION))
     for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", features, FEATURES)):

@@ -98,6 +98,25 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
     assert registry.latest(root) == again == train(spark, chosen)
 
 
+def test_recordings_are_found_stored_and_published(spark: SparkSession, chosen: Settings) -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(0, 1, (30, N_FEATURES))
+    vectors[21] = vectors[4] + rng.normal(0, 0.05, N_FEATURES)
+    titles = ["Waltz", *(f"Song {row}" for row in range(1, 29)), "WALTZ!"]
+    artists = ["Ana", *(f"artist {row}" for row in range(1, 29)), "ana"]
+    lengths = [200.0, *(100.0 + 7 * row for row in range(1, 29)), 201.0]
+    made(spark, chosen, 30, vectors=vectors, artists=artists, titles=titles, lengths=lengths)
+    model = train(spark, chosen)
+    index = model.index
+    assert index.recordings.tolist() == [*range(21), 4, *range(22, 29), 0]
+    assert index.durations[[0, 29]].tolist() == [200.0, 201.0] and index.title_keys[0] == index.title_keys[29] != 0
+    assert model.manifest["recordings"] == 28 and "2 tracks are further copies" in summary(model)
+    recording_of = {row.track_id: row.recording for row in documents(spark, chosen, model).collect()}
+    assert (recording_of["t21"], recording_of["t29"], recording_of["t05"]) == ("t04", "t00", "t05")
+    without = documents(spark, chosen, None).where("track_id = 't21'").collect()[0]
+    assert without["recording"] is None
+
+
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
     made(spark, chosen, 1)
     with pytest.raises(TooFewTracks, match="1 track with features, a model needs at least 2"):

@@ -149,7 +149,9 @@ def test_too_few_artists_to_measure_is_noted_instead_of_a_score() -> None:
 
 def dataset(ids: list[str], vectors: np.ndarray, extractor: str = "mfcc/1") -> TrainingSet:
     missing: list[str | None] = [None] * len(ids)
-    return TrainingSet(ids, vectors.astype(np.float32), missing, missing, missing, None, extractor, [])
+    return TrainingSet(
+        ids, vectors.astype(np.float32), missing, missing, missing, None, extractor, [], missing, [None] * len(ids)
+    )
 
 
 def test_only_tracks_that_are_in_library_and_model_are_measured(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""How many copies of one recording are found, and how many different songs are taken for one.
+
+    python bench/recordings.py SONGS FMA CLIPS RECORDINGS
+
+SONGS/features.csv: different songs, as bench/space.py reads them. FMA/features.csv: FMA's features. CLIPS/*.mp3 are encoded
+anew as FLAC, MP3 and Ogg Vorbis at several qualities; RECORDINGS has NAME.ogg and NAME.hq.ogg of each recording. A copy counts as
+found when it has the code of its original. Everything is measured in a library of the songs and the two copies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from batch.audio.features import track  # noqa: E402
+from batch.index.building import build_index, with_local_scales  # noqa: E402
+from batch.index.projection import Projection  # noqa: E402
+from batch.index.recordings import Nearness, dimension, recording_codes, scaled_distances  # noqa: E402
+from batch.library.titles import title_keys, track_lengths  # noqa: E402
+from bench.features import fma, songs  # noqa: E402
+
+ENCODINGS = {
+    "FLAC": (".flac", "FLAC", "PCM_16", None),
+    "MP3, 160 kbit/s": (".mp3", "MP3", "MPEG_LAYER_III", 0.3),
+    "MP3, 100 kbit/s": (".mp3", "MP3", "MPEG_LAYER_III", 0.7),
+    "MP3, 78 kbit/s": (".mp3", "MP3", "MPEG_LAYER_III", 0.9),
+    "Ogg, 144 kbit/s": (".ogg", "OGG", "VORBIS", 0.5),
+    "Ogg, 76 kbit/s": (".ogg", "OGG", "VORBIS", 0.9),
+}
+"""Suffix, format, subtype and compression level; the bit rate is libsndfile's median on the clips."""
+
+Library = tuple[np.ndarray, np.ndarray]
+"""(features [shape=(n, d)], lengths in seconds [shape=(n,)])"""
+
+
+def encoded(clip: Path, encoding: str, folder: Path) -> Path:
+    suffix, container, subtype, level = ENCODINGS[encoding]
+    samples, rate = soundfile.read(clip, dtype="float32")
+    copy = folder / f"{clip.stem}{suffix}"
+    soundfile.write(copy, samples, rate, format=container, subtype=subtype, compression_level=level)
+    return copy
+
+
+def extracted(files: list[Path]) -> Library:
+    tracks = [track(file) for file in files]
+    return np.stack([features for features, _ in tracks]), np.array([seconds for _, seconds in tracks])
+
+
+def found(features: np.ndarray, lengths: np.ndarray | None, copies: int) -> tuple[str, np.ndarray]:
+    """(a line of figures, codes); the last `copies` tracks are copies of as many before them."""
+    n = len(features)
+    deviation = features.std(axis=0, ddof=1)
+    one_hash = np.zeros((1, 1, 1), dtype=np.float32)  # one bucket: all tracks are candidates, so the search is exact
+    projection = Projection(
+        features.mean(axis=0),
+        deviation,
+        np.ones((features.shape[1], 1), np.float32),
+        one_hash,
+        one_hash[0],
+        1.0,
+        unit_length=True,
+    )
+    ids = [f"{row:07d}" for row in range(n)]
+    index = with_local_scales(build_index(ids, features, [None] * n, projection))
+    durations = track_lengths([None] * n if lengths is None else lengths.tolist())
+    index = replace(index, title_keys=title_keys([None] * n, [None] * n), durations=durations)
+    codes = recording_codes(index)
+    rows = np.arange(n - copies, n)
+    distances = np.sort(scaled_distances(index, rows, rows - copies)) if copies else np.full(1, np.nan)
+    as_copy = int((codes[rows] == codes[rows - copies]).sum())
+    mistaken = n - len(np.unique(codes)) - as_copy
+    limits = ", ".join(f"{limit:.2f}" for limit in Nearness.of(index).by_chance)
+    quantiles = " | ".join(f"{distances[int(share * (len(distances) - 1))]:.2f}" for share in (0.5, 0.9, 1))
+    return (
+        f"{n} tracks, dimension {dimension(index):.1f}, limits {limits}: {as_copy} of {copies} copies found, "
+        f"{mistaken} others taken for copies; distances {quantiles}",
+        codes,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("songs", "fma", "clips", "recordings"):
+        parser.add_argument(name, type=Path)
+    options = parser.parse_args()
+    real = songs(options.songs)
+    seconds = np.array([float(duration or "nan") for duration in real.tags["duration_s"]])
+    print("songs alone:", found(real.vectors, seconds, 0)[0])
+    print("songs without lengths:", found(real.vectors, None, 0)[0])
+    print("FMA without lengths:", found(fma(options.fma)[1], None, 0)[0], flush=True)
+
+    def with_copies(originals: Library, copies: Library) -> str:
+        parts = [(real.vectors, seconds), originals, copies]
+        features, lengths = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
+        return found(features.astype(np.float32), lengths, len(copies[0]))[0]
+
+    high = sorted(options.recordings.glob("*.hq.ogg"))
+    low = [file.with_name(file.name.replace(".hq.ogg", ".ogg")) for file in high]
+    print("recordings in two qualities:", with_copies(extracted(high), extracted(low)), flush=True)
+    clips = sorted(options.clips.glob("*.mp3"))
+    originals = extracted(clips)
+    for encoding in ENCODINGS:
+        with tempfile.TemporaryDirectory() as folder:
+            copies = extracted([encoded(clip, encoding, Path(folder)) for clip in clips])
+        print(f"{encoding}:", with_copies(originals, copies), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Tracks on their topic, from MongoDB's document to the index and back to MongoDB's `recording`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from batch import mongo, registry
+from batch.index.building import build_index, with_local_scales
+from batch.index.lsh import Index
+from batch.index.projection import Projection
+from conf.settings import Settings, settings
+from streaming.catalogue import Counts, IndexUpdater, parse_track
+from streaming.feed import track_message
+
+D = 8
+VECTORS = np.random.default_rng(1).normal(0, 1, (200, D)).astype(np.float32)
+
+
+class FakeTracks:
+    """The collection `tracks`, as far as bulk updates of `recording` need it."""
+
+    def __init__(self) -> None:
+        self.recordings: dict[str, str] = {}
+
+    def bulk_write(self, updates: list[Any], ordered: bool) -> None:
+        for update in updates:
+            assert not update._upsert and set(update._doc) == {"$set"}
+            self.recordings[update._filter["_id"]] = update._doc["$set"]["recording"]
+
+
+class FakeDatabase:
+    def __init__(self) -> None:
+        self.tracks = FakeTracks()
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Settings:
+    return settings(home=tmp_path, models={"root": str(tmp_path / "models")})
+
+
+@pytest.fixture
+def model(chosen: Settings) -> registry.Model:
+    """A version with tracks t000 to t199."""
+    draw = np.random.default_rng(2)
+    projection = Projection(
+        mean=np.zeros(D, dtype=np.float32),
+        deviation=np.ones(D, dtype=np.float32),
+        components=np.eye(D, dtype=np.float32),
+        directions=draw.normal(0, 0.3, (16, 3, D)).astype(np.float32),
+        offsets=draw.uniform(0, 2, (16, 3)).astype(np.float32),
+        bucket_length=2.0,
+    )
+    folder = Path(chosen.models.root) / "20260101T000000.000000Z"
+    ids = [f"t{row:03d}" for row in range(200)]
+    with_local_scales(build_index(ids, VECTORS, ["Ana"] * 200, projection)).save(folder / "index")
+    registry.write_manifest(folder, {})
+    registry.make_latest(chosen.models.root, folder.name)
+    return registry.latest(chosen.models.root)
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch, chosen: Settings) -> FakeDatabase:
+    fake = FakeDatabase()
+
+    @contextmanager
+    def client(settings: Any) -> Any:
+        yield {chosen.mongo.database: fake}
+
+    monkeypatch.setattr(mongo, "client", client)
+    return fake
+
+
+def message(track_id: str, vector: np.ndarray, **fields: Any) -> tuple[bytes, bytes]:
+    value = track_message({"features": vector.tolist(), "artist": "Ana", **fields})
+    assert value is not None
+    return track_id.encode(), value
+
+
+def test_a_message_has_artist_title_and_length() -> None:
+    document = {"features": [1.5, 2], "artist": "Ana", "title": "Süß", "duration_s": 200.5, "extractor_version": "x/1"}
+    value = track_message(document)
+    assert value is not None
+    assert json.loads(value) == document
+    assert parse_track(value) == {**document, "features": pytest.approx([1.5, 2])}
+
+
+def test_what_is_no_title_or_length_is_none_and_earlier_messages_have_neither() -> None:
+    value = track_message({"features": [1], "title": 7, "duration_s": float("nan")})
+    assert value is not None
+    assert (json.loads(value)["title"], json.loads(value)["duration_s"]) == (None, None)
+    for fields in ({}, {"title": ["a"], "duration_s": "long"}, {"duration_s": -1, "more": 1}):
+        track = parse_track(json.dumps({"artist": "Ana", "features": [1.0], **fields}).encode())
+        assert track is not None and (track["title"], track["duration_s"]) == (None, None)
+
+
+def test_an_added_track_has_its_recording_in_index_and_mongodb(
+    chosen: Settings, model: registry.Model, database: FakeDatabase
+) -> None:
+    updater = IndexUpdater(chosen)
+    near = VECTORS[5] + np.float32(0.02)
+    messages = [message("copy", near, title="A"), message("new", -VECTORS[9], title="Waltz", duration_s=200)]
+    updater._update(model, messages)
+    assert database.tracks.recordings == {"t005": "t005", "copy": "t005", "new": "new"}
+    updater._update(model, messages)
+    assert updater.counts == Counts(added=2, unchanged=2)
+
+    another = message("another", VECTORS[11] * 0.5, title="WALTZ", duration_s=201)
+    updater._update(model, [another])
+    assert database.tracks.recordings == {"t005": "t005", "copy": "t005", "new": "another", "another": "another"}
+    index = Index.open(model.folder / "index")
+    rows = index.rows_of(["t005", "copy", "new", "another"])
+    assert index.recordings[rows].tolist() == [5, 5, 200, 200]
+
+
+def test_another_title_is_a_change_and_a_message_without_one_is_not(
+    chosen: Settings, model: registry.Model, database: FakeDatabase
+) -> None:
+    updater = IndexUpdater(chosen)
+    updater._update(model, [message("new", -VECTORS[9], title="Waltz", duration_s=200)])
+    updater._update(model, [message("new", -VECTORS[9])])
+    assert updater.counts == Counts(added=1, unchanged=1)
+    updater._update(model, [message("new", -VECTORS[9], title="Polka", duration_s=200)])
+    assert updater.counts == Counts(added=2, unchanged=1)
+
+
+def test_without_mongodb_tracks_are_added_and_their_recordings_written_at_the_next_start(
+    chosen: Settings,
+    model: registry.Model,
+    database: FakeDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    updater = IndexUpdater(chosen)
+
+    def away(settings: Any) -> Any:
+        raise mongo.MongoAway("MongoDB at user:secret@host does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mongo, "client", away)
+        updater._update(model, [message("copy", VECTORS[5] + np.float32(0.02))])
+    printed = capsys.readouterr().out
+    assert "recordings of 1 tracks not written to MongoDB (MongoAway)" in printed and "secret" not in printed
+    assert Index.open(model.folder / "index").rows_of(["copy"]).tolist() == [200]
+    updater._publish_appended(model)
+    assert database.tracks.recordings == {"t005": "t005", "copy": "t005"}
