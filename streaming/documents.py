@@ -34,6 +34,12 @@ REFUSALS = "refusals"
 """Events that the fast lane refused because it did not find their track."""
 FEEDS = "feeds"
 
+DISCOVER = "discover"
+REDISCOVER = "rediscover"
+MOST_MIXES = 5
+LIST_NAMES = (*(f"mix-{number}" for number in range(1, MOST_MIXES + 1)), DISCOVER, REDISCOVER)
+"""Names of the lists in `mixes`, in their order; a listener may have no list of a name."""
+
 
 @dataclass(frozen=True)
 class StoredList:
@@ -104,7 +110,7 @@ def mixes_document(
     """The document of `mixes` for a listener.
 
     profile : after the event that made the lists due; they are as of its `mixes_at`
-    lists : each `name`, `title`, `reason` and `items`
+    lists : each `name` (of LIST_NAMES), `title`, `reason` and `items`
     week, discovered : see StoredMixes
     """
     generated_at = datetime.fromtimestamp(profile.mixes_at, UTC)

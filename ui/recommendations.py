@@ -1,5 +1,7 @@
 """python -m ui.recommendations: a listener's list from MongoDB, or as it was at an earlier time, from the lake. No Spark.
 
+--list chooses "For you" or a named list: a mix, "Discover", "Rediscover".
+
 Rows have the same fields in every format; the table is for people, JSON and CSV are for programs.
 """
 
@@ -11,23 +13,25 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from batch.job import failed
 from batch.mongo import NEW_LISTENERS
 from conf.settings import Settings, SettingsError, settings
+from streaming.documents import LIST_NAMES
 from streaming.events import identifier_problem
 from ui.data.lake import rows_of
 from ui.data.library import Library, Track
 from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
-from ui.data.recommendation_list import Item, Recommendations
+from ui.data.recommendation_list import FOR_YOU, Item, Recommendations
 
 NAME = "recommendations"
 REQUIRED_COLUMNS = ["generation", "rank", "track_id", "score", "generated_at", "model_version"]
 OPTIONAL_COLUMNS = ["reason", "because"]
 """Columns that tables of earlier versions lack."""
+MIX_COLUMNS = ["list", "title", "generated_at", "rank", "track_id", "score", "model_version", "reason", "because"]
 TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
 """Columns of the table for people, and their widths in characters."""
 NOTHING_LEFT = (
@@ -55,18 +59,23 @@ class Row:
     because: list[str]
 
 
-def main(settings: Settings, user_id: str, output_format: str, as_of: datetime | None) -> int:
+def main(settings: Settings, user_id: str, output_format: str, as_of: datetime | None, name: str = FOR_YOU) -> int:
     """Prints the list; returns the exit code.
 
     output_format : a key of WRITERS
     as_of : None for the current list
+    name : FOR_YOU or one of LIST_NAMES
     """
     try:
         library = Library(database(settings.mongo))
-        if as_of is None:
+        if as_of is None and name == FOR_YOU:
             recommendations = current_list(library, user_id)
-        else:
+        elif as_of is None:
+            recommendations = named_list(library, user_id, name)
+        elif name == FOR_YOU:
             recommendations = list_as_of(settings.lake.table("recommendations"), user_id, as_of)
+        else:
+            recommendations = named_list_as_of(settings.lake.table("mixes"), user_id, as_of, name)
         track_by_id = library.tracks_of(item.track_id for item in recommendations.items)
     except LibraryUnusable as error:
         return failed(NAME, error, 2)
@@ -93,29 +102,68 @@ def current_list(library: Library, user_id: str) -> Recommendations:
     return recommendations
 
 
+def named_list(library: Library, user_id: str, name: str) -> Recommendations:
+    """The listener's list of a name of LIST_NAMES. Raises NoList, LibraryUnavailable."""
+    lists = {each.name: each for each in library.named_lists(user_id)}
+    if name not in lists:
+        present = (
+            f"there are {', '.join(lists)}" if lists else "streaming/recommend.py makes such lists of what is liked"
+        )
+        raise NoList(f"{user_id} has no list {name}; {present}")
+    return lists[name]
+
+
 def list_as_of(table: str, user_id: str, as_of: datetime) -> Recommendations:
     """The listener's list at a time: the highest generation made until then. Raises NoList.
 
     table : path or URI of the Delta table `recommendations`
     """
+    rows = _rows_until(table, user_id, as_of, REQUIRED_COLUMNS, "list")
+    generation = max(row["generation"] for row in rows)
+    return _list_of([row for row in rows if row["generation"] == generation], user_id)
+
+
+def named_list_as_of(table: str, user_id: str, as_of: datetime, name: str) -> Recommendations:
+    """The listener's list of a name at a time: of those that were made last until then. Raises NoList.
+
+    table : path or URI of the Delta table `mixes`
+    name : one of LIST_NAMES
+    """
+    rows = _rows_until(table, user_id, as_of, MIX_COLUMNS, "named list")
+    latest = max(_utc(row["generated_at"]) for row in rows)
+    rows = [row for row in rows if _utc(row["generated_at"]) == latest]
+    of_name = [row for row in rows if row["list"] == name]
+    if not of_name:
+        names = {row["list"] for row in rows}
+        present = ", ".join(sorted(names, key=lambda each: (*LIST_NAMES, each).index(each)))
+        raise NoList(f"{user_id} had no list {name} at {as_of.isoformat()}; there were {present}")
+    return replace(_list_of(of_name, user_id), name=name, title=of_name[0]["title"] or name)
+
+
+def _rows_until(table: str, user_id: str, as_of: datetime, required: list[str], kind: str) -> list[dict[str, Any]]:
+    """The listener's rows of lists that were made until a time. Raises NoList where there are none."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     try:
         delta_table = DeltaTable(table)
         columns = {field.name for field in delta_table.schema().fields}
-        optional = [name for name in OPTIONAL_COLUMNS if name in columns]
-        rows = rows_of(delta_table, user_id, [*REQUIRED_COLUMNS, *optional]).to_pylist()
+        optional = [name for name in OPTIONAL_COLUMNS if name in columns and name not in required]
+        rows = rows_of(delta_table, user_id, [*required, *optional]).to_pylist()
     except (DeltaError, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise NoList(f"{table} is not a readable Delta table ({reason}); streaming/ledger.py writes it") from error
     rows_until_then = [row for row in rows if _utc(row["generated_at"]) <= as_of]
     if not rows_until_then:
         first = min((_utc(row["generated_at"]) for row in rows), default=None)
-        hint = f"the first is of {first.isoformat()}" if first else "the lake has no list of this listener"
-        raise NoList(f"{user_id} had no list at {as_of.isoformat()}; {hint}")
-    generation = max(row["generation"] for row in rows_until_then)
-    list_rows = sorted((row for row in rows_until_then if row["generation"] == generation), key=lambda row: row["rank"])
+        hint = f"the first is of {first.isoformat()}" if first else f"the lake has no {kind} of this listener"
+        raise NoList(f"{user_id} had no {kind} at {as_of.isoformat()}; {hint}")
+    return rows_until_then
+
+
+def _list_of(rows: list[dict[str, Any]], user_id: str) -> Recommendations:
+    """The list in its rows of the lake."""
+    list_rows = sorted(rows, key=lambda row: row["rank"])
     return Recommendations(
         user_id=user_id,
         items=tuple(
@@ -128,7 +176,7 @@ def list_as_of(table: str, user_id: str, as_of: datetime) -> Recommendations:
             )
             for row in list_rows
         ),
-        generation=generation,
+        generation=list_rows[0].get("generation"),
         generated_at=_utc(list_rows[0]["generated_at"]),
         model_version=list_rows[0]["model_version"] or "",
     )
@@ -154,11 +202,13 @@ def _row(item: Item, track: Track) -> Row:
 
 
 def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
-    """One object; `list` says whose list it is: the listener's id, or "*" for the list for new listeners."""
+    """One object; `list` says whose list it is: the listener's id, or "*" for the list for new listeners; `name`, which."""
     generated_at = recommendations.generated_at
     document = {
         "user_id": user_id,
         "list": recommendations.user_id,
+        "name": recommendations.name,
+        "title": recommendations.title,
         "generation": recommendations.generation,
         "generated_at": None if generated_at is None else _text(generated_at),
         "model_version": recommendations.model_version or None,
@@ -181,6 +231,8 @@ def write_table(recommendations: Recommendations, user_id: str, rows: list[Row],
     """A table for people, cut to the width of a terminal."""
     made = f", made {_text(recommendations.generated_at)}" if recommendations.generated_at else ""
     personal = f"List {recommendations.generation or '?'} of {user_id}"
+    if recommendations.name != FOR_YOU:
+        personal = f"{recommendations.title} ({recommendations.name} of {user_id})"
     out.write(f"{_printable(personal if recommendations.is_personal else 'The list for new listeners')}{made}\n")
     header = "  ".join(name.ljust(width) for name, width in TABLE_WIDTHS.items())
     out.write(f"{'rank':>4}  {header}".rstrip() + "\n")
@@ -233,6 +285,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--format", choices=WRITERS, default="table", help="table for people, json and csv for programs"
     )
+    parser.add_argument(
+        "--list", choices=(FOR_YOU, *LIST_NAMES), default=FOR_YOU, help="which list; default: %(default)s"
+    )
     parser.add_argument("--as-of", type=_time, metavar="TIME", help="the list at this time: ISO 8601, UTC if no zone")
     return parser.parse_args()
 
@@ -244,7 +299,7 @@ if __name__ == "__main__":
     except SettingsError as error:
         sys.exit(failed(NAME, error, 2))
     try:
-        code = main(chosen_settings, arguments.user, arguments.format, arguments.as_of)
+        code = main(chosen_settings, arguments.user, arguments.format, arguments.as_of, arguments.list)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

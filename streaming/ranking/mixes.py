@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch.index.lsh import Rows
+from streaming.documents import DISCOVER, MOST_MIXES, REDISCOVER
 from streaming.profile.profile import DAY_S, VERDICT, VERDICT_AT, Profile
 from streaming.profile.weights import stated_values
 from streaming.ranking import reasons
@@ -28,10 +29,6 @@ from streaming.ranking.user_vector import UserVector
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-MOST_MIXES = 5
-DISCOVER = "discover"
-REDISCOVER = "rediscover"
-NAMES = (*(f"mix-{number}" for number in range(1, MOST_MIXES + 1)), DISCOVER, REDISCOVER)
 FEWEST_TRACKS = 5
 """A list of fewer tracks is none."""
 FEWEST_LIKED_TRACKS = 3
@@ -47,7 +44,7 @@ _NOT_NEAR = (reasons.FURTHER, reasons.START, reasons.LITTLE_LEFT)
 
 @dataclass(frozen=True)
 class NamedList:
-    """A list with a name of NAMES.  reason : what all its items have in common"""
+    """A list with a name of `streaming.documents.LIST_NAMES`.  reason : what all its items have in common"""
 
     name: str
     title: str
@@ -96,7 +93,7 @@ def discoveries(requests: Sequence[ListRequest], index: CachedIndex, length: int
 
 
 def named_lists(requests: Sequence[MixRequest], index: CachedIndex, length: int, taste: Taste) -> list[list[NamedList]]:
-    """The named lists of each request, in the order of NAMES; those with fewer than FEWEST_TRACKS are left out."""
+    """The named lists of each request, in the order of LIST_NAMES; those with fewer than FEWEST_TRACKS are left out."""
     taste = taste.model_copy(update={"exploration": 0})
     pasts = [past(request.profile, index, taste, request.muted) for request in requests]
     mix_requests = [

@@ -224,6 +224,7 @@ def test_everything_of_mine_is_exported_and_deleted(client: Client, db: Any, set
     ana.post("/place", json={"track_id": IDS[3], "position_ms": 5000})
     ana.post("/playlists", json={"name": "mine"})
     db.profiles.insert_one({"_id": "ana", "opinions": []})
+    db.mixes.insert_one({"_id": "ana", "lists": [{"name": "discover", "items": []}]})
     event = {"user_id": "ana", "track_id": IDS[3], "action": "like", "offset": 7, "occurred_at": datetime.now(UTC)}
     write_deltalake(settings.lake.table("listening_events"), pa.Table.from_pylist([event, event | {"user_id": "bob"}]))
     exported = ana.get("/me/export")
@@ -231,12 +232,13 @@ def test_everything_of_mine_is_exported_and_deleted(client: Client, db: Any, set
     known = exported.json()
     assert [each["offset"] for each in known["listening_events"]] == [7]
     assert known["listens"][0]["verdict"] == "like" and known["playlists"][0]["name"] == "mine"
+    assert known["mixes"]["lists"][0]["name"] == "discover" and known["past_mixes"] == []
     assert known["recommendations"]["generation"] == 1 and known["places"]["position_ms"] == 5000
     assert "hash" not in exported.text and "argon2" not in exported.text
     assert ana.post("/me/forget", json={"name": "bob", "password": PASSWORD}).status_code == 422
     assert ana.post("/me/forget", json={"name": "ana", "password": "wrong"}).status_code == 401
     assert ana.post("/me/forget", json={"name": "ana", "password": PASSWORD}).status_code == 200
-    for name in ("accounts", "profiles", "recommendations", "places"):
+    for name in ("accounts", "profiles", "recommendations", "mixes", "places"):
         assert db[name].find_one({"_id": "ana"}) is None, name
     for name in ("listens", "playlists"):
         assert db[name].find_one({"user_id": "ana"}) is None, name

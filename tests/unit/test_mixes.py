@@ -13,13 +13,11 @@ from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
 from conf.settings import Taste, settings
+from streaming.documents import DISCOVER, LIST_NAMES, REDISCOVER
 from streaming.events import Event
 from streaming.profile.profile import Profile
 from streaming.ranking.mixes import (
-    DISCOVER,
     FEWEST_TRACKS,
-    NAMES,
-    REDISCOVER,
     MixRequest,
     NamedList,
     discoveries,
@@ -100,7 +98,7 @@ def lists(
     ids = discovered(profile, index, muted) if week is None else week
     artists = {track_id: f"{track_id[:-2].title()} Artist" for track_id in vector.liked_ids}
     made = named_lists([MixRequest(profile, vector, muted, ids, artists)], index, 30, TASTE)[0]
-    assert [each.name for each in made] == [name for name in NAMES if name in {each.name for each in made}]
+    assert [each.name for each in made] == [name for name in LIST_NAMES if name in {each.name for each in made}]
     return {each.name: each for each in made}
 
 

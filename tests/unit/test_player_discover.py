@@ -1,18 +1,24 @@
-"""What radio and song path leave out: tracks that the listener has disliked, muted or just heard."""
+"""What radio, song path and named lists leave out: tracks that the listener has disliked, muted or just heard."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from ui.data.library import Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
+from ui.data.recommendation_list import Item, Recommendations
 from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
-from ui.routes.discover import LeftOut, _left_out, _radio
+from ui.page.rendering import render
+from ui.routes.discover import _radio
+from ui.routes.left_out import LeftOut, tracks_left_out
+from ui.routes.pages import _named_lists
+from ui.routes.schemas import Source
 
 TRACKS = [
     # id, artist, genre, recording
@@ -65,7 +71,7 @@ def services(opinions: dict[str, str], heard: tuple[str, ...] = (), taste: Taste
 
 
 def left_out(**past: Any) -> str:
-    return " ".join(sorted(_left_out(services(**past), "ana").track_ids))
+    return " ".join(sorted(tracks_left_out(services(**past), "ana").track_ids))
 
 
 def radio(seeds: str, left_out: LeftOut = NOTHING) -> str:
@@ -94,7 +100,7 @@ def test_muted_names_are_left_out_in_every_spelling(muted: list[str], expected: 
 
 
 def test_nobody_leaves_anything_out() -> None:
-    assert _left_out(services({"a1": "dislike"}), None) == NOTHING
+    assert tracks_left_out(services({"a1": "dislike"}), None) == NOTHING
 
 
 def test_a_radio_begins_with_what_was_asked_for_and_has_nothing_that_is_left_out() -> None:
@@ -112,4 +118,56 @@ def test_a_radio_of_an_artist_begins_with_a_track_that_is_not_left_out() -> None
 
 def test_the_recordings_of_disliked_and_heard_tracks_are_known() -> None:
     past = services({"a0": "dislike"}, ("e1", "b0"), TasteSummary(muted=("genre:Polka",)))
-    assert _left_out(past, "ana").recordings == {"r0", "r2"}
+    assert tracks_left_out(past, "ana").recordings == {"r0", "r2"}
+
+
+class Named(Shelf):
+    """A library with named lists of one listener."""
+
+    def named_lists(self, user_id: str) -> tuple[Recommendations, ...]:
+        lists = {"mix-2": "a0 b0 gone e1", "discover": "d0 d1", "rediscover": "c1"} if user_id == "ana" else {}
+        return tuple(
+            Recommendations(
+                "ana",
+                tuple(
+                    Item(track_id, rank, 0.5, (), f"why <{track_id}>") for rank, track_id in enumerate(ids.split(), 1)
+                ),
+                model_version="m1",
+                name=name,
+                title=f"The “{name}”",
+                reason=f"all of <{name}>",
+            )
+            for name, ids in lists.items()
+        )
+
+
+def test_named_lists_are_shown_without_what_was_disliked_muted_or_heard_since() -> None:
+    past = services({"c0": "dislike"}, ("e0",), TasteSummary(muted=("artist:dora",)))
+    past = cast(Services, SimpleNamespace(library=Named(), listener_data=past.listener_data))
+    shelves = _named_lists(past, "ana")
+    assert [(named.name, [track.track_id for track in tracks]) for named, tracks in shelves] == [
+        ("mix-2", ["a0", "b0"]),
+        ("rediscover", ["c1"]),
+    ], "e1 is the recording e0; of the artist Dora nothing is left"
+    assert _named_lists(past, "bo") == []
+
+
+def test_home_shows_named_lists_with_their_reasons() -> None:
+    shelves = _named_lists(
+        cast(Services, SimpleNamespace(library=Named(), listener_data=services({}).listener_data)), "ana"
+    )
+    nothing: dict[str, Any] = {
+        "position": None,
+        "position_track": None,
+        "recent": [],
+        "recently_added": [],
+        "genres": [],
+    }
+    html = render("home", named_lists=shelves, **nothing)
+    heads = re.findall(r"<h2>(.*?)</h2><p>(.*?)</p>", html)
+    assert heads == [(f"The “{name}”", f"all of &lt;{name}&gt;") for name in ("mix-2", "discover", "rediscover")]
+    sources = re.findall(r'data-source="(.*?)" data-model-version="m1"', html)
+    assert sources == ["mix", "discover", "rediscover"] and set(sources) <= set(get_args(Source))
+    assert re.findall(r'class="reason">(.*?)<', html) == [
+        f"why &lt;{track_id}&gt;" for track_id in ["a0", "b0", "e1", "d0", "d1", "c1"]
+    ]

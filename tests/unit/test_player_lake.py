@@ -18,6 +18,7 @@ from ui.data.lake import (
     ListenerRows,
     delete_rows,
     events_of,
+    mixes_of,
     recently_added,
     rejected_events,
     rejected_tracks,
@@ -90,8 +91,15 @@ def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str)
         {"user_id": each, "offset": at, "occurred_at": NOW} for at, each in enumerate([user_id, "ana", user_id, "x"])
     ]
     write(lake, "listening_events", rows)
+    mixes = [(user_id, "mix-1", 2), (user_id, "mix-1", 1), (user_id, "discover", 1), ("ana", "mix-1", 1)]
+    mix_rows = [{"user_id": each, "list": name, "generated_at": NOW, "rank": rank} for each, name, rank in mixes]
+    write(lake, "mixes", mix_rows)
     assert [row["offset"] for row in events_of(lake, user_id).rows] == [0, 2]
-    assert delete_rows(lake, user_id) == 2
+    assert [(row["list"], row["rank"]) for row in mixes_of(lake, user_id).rows] == [
+        ("discover", 1), ("mix-1", 1), ("mix-1", 2),
+    ]  # fmt: skip
+    assert delete_rows(lake, user_id) == 5
+    assert mixes_of(lake, user_id) == ListenerRows([], 0) and mixes_of(lake, "ana").count == 1
     remaining = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
     assert sorted(remaining) == ["ana", "x"] and events_of(lake, user_id) == ListenerRows([], 0)
 

@@ -15,12 +15,32 @@ from deltalake import write_deltalake
 from conf.settings import settings
 from ui import recommendations
 from ui.data.library import Track
-from ui.data.recommendation_list import Item, Recommendations
-from ui.recommendations import NoList, list_as_of, titled_rows, write_csv, write_json, write_table
+from ui.data.recommendation_list import Item, Recommendations, read_named_lists
+from ui.recommendations import NoList, list_as_of, named_list_as_of, titled_rows, write_csv, write_json, write_table
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 LISTED = Recommendations("ana", (Item("a", 1, 0.9, ("x", "y"), "near Food"), Item("gone", 2, 0.5)), 4, NINE, "m1", 7)
+MIXES: dict[str, Any] = {
+    "_id": "ana",
+    "version": 1,
+    "lists": [
+        {
+            "name": "mix-1",
+            "title": "Like “A” by B",
+            "reason": "Near to “A”",
+            "items": [{"track_id": "c", "rank": 1, "score": 0.5, "because": ["a"], "reason": "Because"}],
+        },
+        {
+            "name": "discover",
+            "title": "Discover",
+            "items": [{"track_id": "b", "rank": 2}, {"track_id": "a", "rank": 1}],
+        },
+    ],
+    "generated_at": NINE,
+    "model_version": "m1",
+    "events_applied": 7,
+}
 TRACKS = {"a": Track("a", "Fóod, or\nnot", "AWOL", "Album", "Hip-Hop")}
 
 
@@ -70,6 +90,97 @@ def test_a_lake_without_the_table_says_who_writes_it(tmp_path: Path) -> None:
         list_as_of(str(tmp_path / "recommendations"), "ana", TEN)
 
 
+@pytest.fixture
+def mixes(tmp_path: Path) -> str:
+    written = [
+        # user, list, title, rank, track, generated_at
+        ("ana", "mix-1", "Like “A” by B", 1, "a", NINE),
+        ("ana", "mix-2", "Like “C”", 1, "c", NINE),
+        ("ana", "discover", "Discover", 2, "e", NINE),
+        ("ana", "discover", "Discover", 1, "d", NINE),
+        ("ana", "mix-1", "Like “F” by G", 1, "f", TEN),
+        ("bob", "mix-2", "Like “H”", 1, "h", TEN),
+    ]
+    names = ("user_id", "list", "title", "rank", "track_id", "generated_at")
+    columns: dict[str, list[Any]] = {name: [row[at] for row in written] for at, name in enumerate(names)}
+    columns |= {"score": [0.5] * 6, "model_version": ["m1"] * 6, "reason": ["near"] * 6, "because": [["x"]] * 6}
+    write_deltalake(str(tmp_path / "mixes"), pa.table(columns))
+    return str(tmp_path / "mixes")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "name", "title", "tracks"),
+    [
+        (NINE, "mix-1", "Like “A” by B", ["a"]),
+        (NINE, "discover", "Discover", ["d", "e"]),
+        (TEN, "mix-1", "Like “F” by G", ["f"]),
+    ],
+)
+def test_a_named_list_of_a_time_is_of_those_that_were_made_last(
+    mixes: str, as_of: datetime, name: str, title: str, tracks: list[str]
+) -> None:
+    listed = named_list_as_of(mixes, "ana", as_of, name)
+    assert (listed.name, listed.title, [item.track_id for item in listed.items]) == (name, title, tracks)
+    assert (listed.generated_at, listed.generation, listed.items[0].because) == (as_of, None, ("x",))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "message"),
+    [
+        (TEN, "ana had no list mix-2 at 2026-11-23T10:00:00.*; there were mix-1$"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "ana had no named list at .*; the first is of 2026-11-23T09:00:00"),
+    ],
+)
+def test_a_named_list_that_was_not_made_then_says_what_there_was(mixes: str, as_of: datetime, message: str) -> None:
+    with pytest.raises(NoList, match=message):
+        named_list_as_of(mixes, "ana", as_of, "mix-2")
+
+
+def test_a_named_list_that_is_missing_says_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    class Mixes:
+        """A library with two named lists of one listener."""
+
+        def __init__(self, *_: Any) -> None: ...
+
+        def named_lists(self, user_id: str) -> tuple[Recommendations, ...]:
+            made = read_named_lists(MIXES)
+            return made if user_id == "ana" else ()
+
+        def tracks_of(self, _: Any) -> dict[str, Track]:
+            return TRACKS
+
+    monkeypatch.setattr(recommendations, "Library", Mixes)
+    assert recommendations.main(settings(), "ana", "json", None, "discover") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["name"], printed["title"], printed["list"], printed["generation"]) == (
+        "discover",
+        "Discover",
+        "ana",
+        None,
+    )
+    assert [row["track_id"] for row in printed["items"]] == ["a", "b"]
+    assert recommendations.main(settings(), "ana", "table", None, "mix-1") == 0
+    assert capsys.readouterr().out.startswith("Like “A” by B (mix-1 of ana), made 2026-11-23T09:00:00.000Z\n")
+    assert recommendations.main(settings(), "ana", "table", None, "mix-5") == 1
+    assert capsys.readouterr().err == "recommendations: ana has no list mix-5; there are mix-1, discover\n"
+    assert recommendations.main(settings(), "bo", "table", None, "mix-1") == 1
+    assert "bo has no list mix-1; streaming/recommend.py makes such lists" in capsys.readouterr().err
+
+
+def test_named_lists_of_any_version_are_read() -> None:
+    first, second = read_named_lists(MIXES)
+    assert (first.name, first.title, first.reason, first.model_version) == (
+        "mix-1",
+        "Like “A” by B",
+        "Near to “A”",
+        "m1",
+    )
+    assert first.items == (Item("c", 1, 0.5, ("a",), "Because"),) and second.reason == ""
+    later = {**MIXES, "version": 9, "lists": [{"name": "sleep", "hue": 3}, {"title": "nameless"}]}
+    assert [(each.name, each.title, each.items) for each in read_named_lists(later)] == [("sleep", "sleep", ())]
+    assert read_named_lists({"_id": "ana"}) == ()
+
+
 def test_json_has_the_list_and_its_rows() -> None:
     out = io.StringIO()
     write_json(LISTED, "ana", titled_rows(LISTED, TRACKS), out)
@@ -77,6 +188,8 @@ def test_json_has_the_list_and_its_rows() -> None:
     assert document | {"items": []} == {
         "user_id": "ana",
         "list": "ana",
+        "name": "for-you",
+        "title": "For you",
         "generation": 4,
         "generated_at": "2026-11-23T09:00:00.000Z",
         "model_version": "m1",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_RECENTLY_ADDED = 200
 MAX_EXPORTED_ROWS = 1_000_000
 """At most so many of a listener's rows of a table are read, the latest."""
-LISTENER_TABLES = ("listening_events", "recommendations")
+LISTENER_TABLES = ("listening_events", "recommendations", "mixes")
 DELETE_ATTEMPTS = 5
 DELETE_RETRY_S = 0.2
 
@@ -97,6 +97,12 @@ def events_of(lake: Lake, user_id: str) -> ListenerRows:
 def lists_of(lake: Lake, user_id: str) -> ListenerRows:
     """A listener's recommendations, one row for each place of each list."""
     return _listener_rows(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
+
+
+def mixes_of(lake: Lake, user_id: str) -> ListenerRows:
+    """A listener's named lists, one row for each place of each list."""
+    order = [("generated_at", "ascending"), ("list", "ascending"), ("rank", "ascending")]
+    return _listener_rows(lake, "mixes", user_id, order)
 
 
 def delete_rows(lake: Lake, user_id: str) -> int:

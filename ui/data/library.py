@@ -19,7 +19,7 @@ from batch.library.object_store import is_remote
 from batch.mongo import NEW_LISTENERS
 from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
-from ui.data.recommendation_list import Recommendations, read_recommendations
+from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
 from ui.data.search import SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
 
 TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
@@ -131,6 +131,12 @@ class Library:
     def recommendations(self, user_id: str | None) -> Recommendations | None:
         """The listener's list, else the one for new listeners; None before anything has been published."""
         return self._recommendations(user_id, None)
+
+    def named_lists(self, user_id: str) -> tuple[Recommendations, ...]:
+        """The listener's lists beside "For you": mixes, "Discover", "Rediscover"; none before the stream has made some."""
+        with unavailable_on_error():
+            document = self._db.mixes.find_one({"_id": str(user_id)})
+        return () if document is None else read_named_lists(document)
 
     def change_token(self, user_id: str | None) -> str | None:
         """The `change_token` of `recommendations`, without reading the items: every open page asks for it each second."""

@@ -12,7 +12,7 @@ from ui.data.playlists import Playlists
 
 COLLECTIONS_BY_FIELD = ("listens", "playlists")
 """Collections whose documents name their listener in the field `user_id`."""
-COLLECTIONS_BY_ID = ("places", "profiles", "recommendations")
+COLLECTIONS_BY_ID = ("places", "profiles", "recommendations", "mixes")
 """Collections with one document a listener, whose `_id` is the user id."""
 COLUMNS_OF_PROFILE = {"evidence": "evidence", "last_heard": "heard", "verdicts": "verdicts", "shown_often": "shown"}
 """Fields of a profile's document that are stored as columns, with the attribute of `Profile` that each is read to."""

@@ -1,14 +1,16 @@
-"""A listener's list of recommendations, as `publish` and the stream write it to MongoDB."""
+"""A listener's lists of recommendations, "For you" and named ones, as `publish` and the stream write them to MongoDB."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch.mongo import NEW_LISTENERS
 from ui.data.mongo import Document
+
+FOR_YOU = "for-you"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Recommendations:
-    """A ranked list. user_id : the listener, or NEW_LISTENERS for the list of those without their own"""
+    """A ranked list.
+
+    user_id : the listener, or NEW_LISTENERS for the list of those without their own
+    name : FOR_YOU or one of `streaming.documents.LIST_NAMES`
+    reason : what all its items have in common; "" for "For you"
+    """
 
     user_id: str
     items: tuple[Item, ...]
@@ -42,6 +49,9 @@ class Recommendations:
     generated_at: datetime | None = None
     model_version: str = ""
     events_applied: int | None = None
+    name: str = FOR_YOU
+    title: str = "For you"
+    reason: str = ""
 
     @property
     def is_personal(self) -> bool:
@@ -56,22 +66,42 @@ class Recommendations:
 
 def read_recommendations(document: Document) -> Recommendations:
     """The list that a document of `recommendations` holds; missing fields get defaults, unknown ones are ignored."""
-    items = [
-        _read_item(item, position)
-        for position, item in enumerate(document.get("items") or [], start=1)
-        if item.get("track_id") is not None
-    ]
     generated_at = document.get("generated_at")
     if isinstance(generated_at, datetime) and generated_at.tzinfo is None:
         generated_at = generated_at.replace(tzinfo=UTC)
     return Recommendations(
         user_id=document["_id"],
-        items=tuple(sorted(items, key=lambda item: item.rank)),
+        items=_read_items(document),
         generation=document.get("generation"),
         generated_at=generated_at if isinstance(generated_at, datetime) else None,
         model_version=str(document.get("model_version") or ""),
         events_applied=document.get("events_applied"),
     )
+
+
+def read_named_lists(document: Document) -> tuple[Recommendations, ...]:
+    """The lists that a document of `mixes` holds, of any version, also those of names that this version does not know."""
+    common = read_recommendations({**document, "items": ()})
+    return tuple(
+        replace(
+            common,
+            items=_read_items(each),
+            name=str(each["name"]),
+            title=str(each.get("title") or each["name"]),
+            reason=str(each.get("reason") or ""),
+        )
+        for each in document.get("lists") or ()
+        if each.get("name")
+    )
+
+
+def _read_items(document: Document) -> tuple[Item, ...]:
+    items = [
+        _read_item(item, position)
+        for position, item in enumerate(document.get("items") or [], start=1)
+        if item.get("track_id") is not None
+    ]
+    return tuple(sorted(items, key=lambda item: item.rank))
 
 
 def _read_item(item: Document, position: int) -> Item:

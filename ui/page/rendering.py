@@ -10,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ui.data.recommendation_list import Recommendations
 from ui.page import cards
 from ui.page.licences import licence
 
@@ -56,9 +57,16 @@ def _plain(value: Any) -> Any:
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
 
 
+def _item_reasons(recommendations: Recommendations) -> dict[str, str]:
+    """The reason of each item, by track id."""
+    return {item.track_id: item.reason for item in recommendations.items}
+
+
 _templates.globals.update(cards=_cards)
 _templates.filters.update(
+    item_reasons=_item_reasons,
     licence=licence,
+    list_source=lambda recommendations: recommendations.name.partition("-")[0],
     plain=_plain,
     clock=_clock,
     when=_when,

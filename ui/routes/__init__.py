@@ -6,6 +6,7 @@ playlists   a listener's playlists
 audio       a track's audio, waveform, pictures and cover
 discover    search fields, radio, song path, search by sound
 taste_map   the library in two dimensions
+left_out    what radio, song path and named lists leave out
 pages       the other pages, as HTML for the page's script
 operator    the service page and the evaluation report, for operators
 schemas     the JSON bodies that pages may send

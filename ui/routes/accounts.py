@@ -48,15 +48,21 @@ def export_data(user_id: RequiredListener, services: ServicesDep) -> Response:
     """
     lake_settings = services.settings.lake
     events, lists = lake.events_of(lake_settings, user_id), lake.lists_of(lake_settings, user_id)
+    mixes = lake.mixes_of(lake_settings, user_id)
     made_at = services.accounts.made_at(user_id)
     data = {
         "user_id": user_id,
         "exported_at": datetime.now(UTC),
-        "left_out": {"listening_events": events.left_out, "past_recommendations": lists.left_out},
+        "left_out": {
+            "listening_events": events.left_out,
+            "past_recommendations": lists.left_out,
+            "past_mixes": mixes.left_out,
+        },
         "account": {"made_at": made_at} if made_at else None,
         **services.listener_data.export(user_id),
         "listening_events": events.rows,
         "past_recommendations": lists.rows,
+        "past_mixes": mixes.rows,
     }
     text = json.dumps(data, ensure_ascii=False, indent=1, default=_plain)
     headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from batch.library.labels import spelling_key
 from ui.data.library import Library, Track
 from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
+from ui.routes.left_out import LeftOut, tracks_left_out
 
 MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40
@@ -28,13 +27,6 @@ MAX_PATH_STEPS = 30
 BYTES_PER_MEGABYTE = 1e6
 
 router = APIRouter()
-
-
-class LeftOut(NamedTuple):
-    """What radio and song path pass over. recordings : of the disliked and heard tracks, see `Track.recording`"""
-
-    track_ids: frozenset[str]
-    recordings: frozenset[str]
 
 
 @router.get("/words")
@@ -52,20 +44,21 @@ def get_card(track_id: str, services: ServicesDep) -> dict[str, str]:
 
 @router.get("/radio")
 def start_radio(user_id: CurrentListener, services: ServicesDep, track: str = "", artist: str = "") -> dict[str, str]:
-    """Tracks to play on from a track or an artist: what sounds similar, few in a row by one artist, nothing of `_left_out`."""
+    """Tracks to play on from a track or an artist: what sounds similar, few in a row by one artist, nothing of
+    `tracks_left_out`."""
     seeds = [track] if track else services.library.search_index().by_artist(artist)
     if not seeds or services.library.track(seeds[0]) is None:
         raise Refused(404, NO_TRACK if track else "This artist is not in the library.")
-    return {"html": cards.cards(_radio(services.library, seeds, _left_out(services, user_id)), "radio")}
+    return {"html": cards.cards(_radio(services.library, seeds, tracks_left_out(services, user_id)), "radio")}
 
 
 @router.get("/path")
 def find_path(start: str, end: str, user_id: CurrentListener, services: ServicesDep, steps: int = 8) -> dict[str, str]:
-    """A path of similar tracks from one track to another, between them nothing of `_left_out`."""
+    """A path of similar tracks from one track to another, between them nothing of `tracks_left_out`."""
     for track_id in (start, end):
         _track(services.library, track_id)
     steps = max(MIN_PATH_STEPS, min(steps, MAX_PATH_STEPS))
-    left_out = _left_out(services, user_id).track_ids
+    left_out = tracks_left_out(services, user_id).track_ids
     try:
         track_ids = services.similarity.path(start, end, steps, left_out)
     except KeyError as error:
@@ -109,25 +102,6 @@ def _track(library: Library, track_id: str) -> Track:
 
 def _suggestion(track: Track) -> dict[str, str]:
     return {"id": track.track_id, "title": track.title or "Untitled", "artist": track.artist or "Unknown artist"}
-
-
-def _left_out(services: Services, user_id: str | None) -> LeftOut:
-    """The tracks that the listener has disliked, muted or just heard; none without a listener."""
-    if user_id is None:
-        return LeftOut(frozenset(), frozenset())
-    library, listener_data = services.library, services.listener_data
-    track_ids = listener_data.disliked_or_just_heard(user_id)
-    recordings = {track.recording for track in library.tracks_of(track_ids).values()} - {""}
-    muted = {
-        (kind, spelling_key(name))
-        for kind, _, name in (target.partition(":") for target in listener_data.taste(user_id).muted)
-    }
-    index = library.search_index()
-    for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)) if muted else ():
-        for name, rows in rows_by_name.items():
-            if (kind, spelling_key(name)) in muted:
-                track_ids.update(index.ids[row] for row in rows)
-    return LeftOut(frozenset(track_ids), frozenset(recordings))
 
 
 def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]:

@@ -11,12 +11,13 @@ from fastapi.responses import HTMLResponse
 from ui.auth.session import is_guest
 from ui.data.history import HistoryEntry
 from ui.data.library import Library, Track
-from ui.data.recommendation_list import Item
-from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
+from ui.data.recommendation_list import Item, Recommendations
+from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.page.cards import track_count
 from ui.page.rendering import render
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
+from ui.routes.left_out import tracks_left_out
 from ui.routes.playlists import NO_PLAYLIST
 
 SHELF_TRACKS = 14
@@ -43,6 +44,7 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         position=position if position_track else None,
         position_track=position_track,
         recent=recent[:SHELF_TRACKS],
+        named_lists=_named_lists(services, user_id) if user_id else [],
         recently_added=library.in_order(newest)[:SHELF_TRACKS],
         genres=_genre_shelves(library, history),
     )
@@ -187,6 +189,22 @@ def _genre_shelves(library: Library, history: list[HistoryEntry]) -> list[tuple[
         start = (day * SHELF_TRACKS) % len(track_ids)
         shown = (track_ids + track_ids)[start : start + min(SHELF_TRACKS, len(track_ids))]
         shelves.append((genre, size_by_genre[genre], library.in_order(shown)))
+    return shelves
+
+
+def _named_lists(services: Services, user_id: str) -> list[tuple[Recommendations, list[Track]]]:
+    """The listener's mixes, "Discover" and "Rediscover" with their tracks, without those of `tracks_left_out`: the lists are some
+    hours old."""
+    lists = services.library.named_lists(user_id)
+    if not lists:
+        return []
+    left_out = tracks_left_out(services, user_id)
+    track_by_id = services.library.tracks_of({item.track_id for each in lists for item in each.items})
+    shelves = []
+    for each in lists:
+        tracks = [track_by_id[item.track_id] for item in each.items if item.track_id in track_by_id]
+        if remaining := [track for track in tracks if not left_out.has(track)]:
+            shelves.append((each, remaining))
     return shelves
 
 

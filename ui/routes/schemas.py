@@ -20,6 +20,9 @@ OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "ta
 Source = Literal[
     "search",
     "for-you",
+    "mix",
+    "discover",
+    "rediscover",
     "similar",
     "radio",
     "playlist",

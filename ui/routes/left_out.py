@@ -1,0 +1,38 @@
+"""Tracks that radio, song path and named lists leave out: what the listener has disliked, muted or just heard."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batch.library.labels import spelling_key
+from ui.data.library import Track
+from ui.dependencies import Services
+
+
+class LeftOut(NamedTuple):
+    """Tracks to pass over. recordings : of the disliked and heard tracks, see `Track.recording`"""
+
+    track_ids: frozenset[str]
+    recordings: frozenset[str]
+
+    def has(self, track: Track) -> bool:
+        return track.track_id in self.track_ids or track.recording in self.recordings
+
+
+def tracks_left_out(services: Services, user_id: str | None) -> LeftOut:
+    """The tracks that the listener has disliked, muted or just heard; none without a listener."""
+    if user_id is None:
+        return LeftOut(frozenset(), frozenset())
+    library, listener_data = services.library, services.listener_data
+    track_ids = listener_data.disliked_or_just_heard(user_id)
+    recordings = {track.recording for track in library.tracks_of(track_ids).values()} - {""}
+    muted = {
+        (kind, spelling_key(name))
+        for kind, _, name in (target.partition(":") for target in listener_data.taste(user_id).muted)
+    }
+    index = library.search_index()
+    for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)) if muted else ():
+        for name, rows in rows_by_name.items():
+            if (kind, spelling_key(name)) in muted:
+                track_ids.update(index.ids[row] for row in rows)
+    return LeftOut(frozenset(track_ids), frozenset(recordings))
