@@ -172,6 +172,9 @@ class IndexUpdater:
             for track_id, track in latest.items()
             if track is not None and self._is_new(track_id, track, index, extractor)
         }
+        removed = [track_id for track_id, track in latest.items() if track is None]
+        removed = [track_id for track_id, row in zip(removed, index.rows_of(removed), strict=True) if row >= 0]
+        former_copies = self._copies(index, [*new, *removed])
         if new:
             artists = [track.get("artist") for track in new.values()]
             features = np.stack([track["features"] for track in new.values()])
@@ -179,12 +182,18 @@ class IndexUpdater:
             durations = [track["duration_s"] for track in new.values()]
             append(folder, list(new), features, artists, titles, durations)
             self.counts.added += len(new)
-            self._publish_recordings(Index.open(folder), list(new))
-        removed = [track_id for track_id, track in latest.items() if track is None]
-        present = [track_id for track_id, row in zip(removed, index.rows_of(removed).tolist(), strict=True) if row >= 0]
-        if present:
-            remove(folder, present)
-            self.counts.removed += len(present)
+        if removed:
+            remove(folder, removed)
+            self.counts.removed += len(removed)
+        if new or removed:
+            self._publish_recordings(Index.open(folder), sorted({*new, *former_copies}))
+
+    def _copies(self, index: Index, ids: list[str]) -> list[str]:
+        """Ids of the tracks that are one recording with these, which a change of these may part."""
+        rows = index.rows_of(ids)
+        if index.recordings is None:
+            return []
+        return [str(track_id) for track_id in index.ids[with_copies(index, rows[rows >= 0])]]
 
     def _publish_appended(self, model: registry.Model) -> None:
         """Writes the recordings of all appended tracks: an earlier run may have ended before it did."""
@@ -197,6 +206,7 @@ class IndexUpdater:
     def _publish_recordings(self, index: Index, ids: list[str]) -> None:
         """Writes `recording` of these tracks and of their copies to MongoDB; where it is away, the next start does."""
         rows = index.rows_of(ids)
+        rows = rows[rows >= 0]
         if not len(rows):
             return
         try:
@@ -205,7 +215,7 @@ class IndexUpdater:
         except (mongo.MongoAway, PyMongoError) as error:
             reason = type(error).__name__  # the message may repeat the URI, which holds a password
             print(
-                f"catalogue: recordings of {len(ids):,} tracks not written to MongoDB ({reason}); the next start does",
+                f"catalogue: recordings of {len(ids):,} changed tracks not written to MongoDB ({reason}); the next start does",
                 flush=True,
             )
 

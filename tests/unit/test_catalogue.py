@@ -129,6 +129,23 @@ def test_another_title_is_a_change_and_a_message_without_one_is_not(
     assert updater.counts == Counts(added=2, unchanged=1)
 
 
+def test_a_change_of_one_copy_is_told_of_the_others(
+    chosen: Settings, model: registry.Model, database: FakeDatabase
+) -> None:
+    updater = IndexUpdater(chosen)
+    waltzes = [
+        message(track_id, VECTORS[row] * 0.5, title="Waltz", duration_s=200) for row, track_id in enumerate("abc")
+    ]
+    updater._update(model, waltzes)
+    assert database.tracks.recordings == {"a": "a", "b": "a", "c": "a"}
+    updater._update(model, [message("a", VECTORS[0] * 0.5, title="Polka", duration_s=200)])
+    assert database.tracks.recordings == {"a": "a", "b": "b", "c": "b"}
+    updater._update(model, [(b"b", None)])
+    assert database.tracks.recordings == {"a": "a", "b": "b", "c": "c"}, (
+        "b is gone, and c is the first of its recording"
+    )
+
+
 def test_without_mongodb_tracks_are_added_and_their_recordings_written_at_the_next_start(
     chosen: Settings,
     model: registry.Model,
@@ -145,7 +162,7 @@ def test_without_mongodb_tracks_are_added_and_their_recordings_written_at_the_ne
         patch.setattr(mongo, "client", away)
         updater._update(model, [message("copy", VECTORS[5] + np.float32(0.02))])
     printed = capsys.readouterr().out
-    assert "recordings of 1 tracks not written to MongoDB (MongoAway)" in printed and "secret" not in printed
+    assert "recordings of 1 changed tracks not written to MongoDB (MongoAway)" in printed and "secret" not in printed
     assert Index.open(model.folder / "index").rows_of(["copy"]).tolist() == [200]
     updater._publish_appended(model)
     assert database.tracks.recordings == {"t005": "t005", "copy": "t005"}
