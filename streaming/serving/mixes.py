@@ -31,11 +31,11 @@ class DueMixes:
     """Named lists to make.
 
     profile : after the event that made them due, the last one in the micro-batch
-    first : after the first such event of the same ISO week, of which the week's "Discover" is chosen
+    of_week : after each such event of its ISO week in the micro-batch: the first of them that allows it has the week's "Discover"
     """
 
     profile: Profile
-    first: Profile
+    of_week: tuple[Profile, ...]
 
 
 def with_mixes_at(
@@ -52,8 +52,9 @@ def with_mixes_at(
     if not hours or not is_counted or age_s <= 0 or (event.action != VISIT and age_s < 3600 * hours):
         return profile, due
     profile = replace(profile, mixes_at=profile.latest_at)
-    is_same_week = due is not None and week_of(due.first.mixes_at) == week_of(profile.mixes_at)
-    return profile, DueMixes(profile, due.first if due is not None and is_same_week else profile)
+    is_same_week = due is not None and week_of(due.profile.mixes_at) == week_of(profile.mixes_at)
+    earlier = due.of_week if due is not None and is_same_week else ()
+    return profile, DueMixes(profile, (*earlier, profile))
 
 
 def write_mixes(dues: Sequence[DueMixes], context: ServingContext, index: CachedIndex) -> None:
@@ -107,13 +108,11 @@ def _discovered(
     week = week_of(due.profile.mixes_at)
     if stored.week == week:
         return week, stored.discovered
-    for profile in (due.first, due.profile):
+    for profile in due.of_week:
         vector, muted = user_vector(profile, index, context.taste), muted_rows(profile.muted, context.mongo, index)
         (ids,) = discoveries([ListRequest(profile, vector, muted)], index, context.items, context.taste)
         if ids:
             return week, ids
-        if due.profile is due.first:
-            break
     return "", ()
 
 

@@ -304,7 +304,7 @@ def _killed(pid: int) -> None:
 
 
 def state(world: World) -> dict[str, Any]:
-    """What must be equal: events by offset, profiles, last lists."""
+    """What must be equal: events by offset, profiles, last lists and mixes."""
     database = world.database
     kafka = world.settings.kafka
     ids = topics.ensure(kafka)
@@ -312,6 +312,14 @@ def state(world: World) -> dict[str, Any]:
     lists = {
         document["_id"]: ([item["track_id"] for item in document["items"]], document["events_applied"])
         for document in database.recommendations.find({"_id": {"$ne": NEW_LISTENERS}})
+    }
+    mixes = {
+        document["_id"]: (
+            document["events_applied"],
+            document["discovered"],
+            {each["name"]: [item["track_id"] for item in each["items"]] for each in document["lists"]},
+        )
+        for document in database.mixes.find()
     }
     assert ids[kafka.listening_topic]
     return {
@@ -321,6 +329,7 @@ def state(world: World) -> dict[str, Any]:
         ),
         "profiles": profiles,
         "lists": lists,
+        "mixes": mixes,
     }
 
 
@@ -328,7 +337,7 @@ def _comparable(profile: Profile) -> dict[str, Any]:
     """All of a profile but the number of its lists: a crash between a list and its profile makes one more."""
     tables = {name: getattr(profile, name) for name in ("evidence", "heard", "verdicts", "shown")}
     steering = (profile.muted, profile.mutings, profile.adventure, profile.adventure_at)
-    times = (profile.latest_at, profile.session_at, profile.visited_at)
+    times = (profile.latest_at, profile.session_at, profile.visited_at, profile.mixes_at)
     return {
         **{
             name: {
@@ -410,6 +419,8 @@ def disturbed(world: World, kills: list[str], events: int, rate: float, folder: 
             assert reached[part] == value, f"{part} differs: {_difference(reached[part], value)}"
         lake_rows = rows(world, "recommendations", "user_id", "generation", "rank")
         assert lake_rows and len(lake_rows) == len(set(lake_rows)), "a list is twice in the lake"
+        mix_rows = rows(world, "mixes", "user_id", "list", "generated_at", "rank")
+        assert mix_rows and len(mix_rows) == len(set(mix_rows)), "a named list is twice in the lake"
         last = {user: (tracks, applied) for user, (tracks, applied) in reached["lists"].items()}
         assert last.keys() == reached["profiles"].keys()
     finally:
