@@ -58,10 +58,10 @@ class Scale:
         """The attraction of the nearest tenth begins here, for each group [shape=(groups,)]."""
         return _upper(self.sorted_by_group)
 
-    def percentile(self, group: int, attraction: float) -> float:
-        """Share of all tracks that the group attracts less, 0 to 100."""
+    def percentiles(self, group: int, attraction: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Share of all tracks that the group attracts less than each value, 0 to 100 [shape=(values,)]."""
         sample = self.sorted_by_group[group]
-        return round(100 * float(np.searchsorted(sample, (1 - ROUNDING) * attraction)) / max(1, len(sample)), 1)
+        return 100.0 * np.searchsorted(sample, attraction) / max(1, len(sample))
 
 
 def attraction(vector: UserVector, rows: Rows, points: Points, index: CachedIndex, rejection: float) -> Attraction:

@@ -166,7 +166,7 @@ def allowed(rows: Rows, index: CachedIndex, history: Past) -> Rows:
 
 
 def _count_unheard(rows: Rows, index: CachedIndex, history: Past) -> int:
-    return int((history.last_heard(np.unique(index.recordings(rows))) == 0).sum())
+    return int((history.last_heard(sorted_unique(index.recordings(rows))) == 0).sum())
 
 
 def _latest_by(codes: Rows, numbers: Floats64) -> tuple[Rows, Floats64]:

@@ -23,6 +23,7 @@ CAPPED = 20.0
 RESTED = 10.0
 """Taken from the value of a candidate whose artist is capped, or rests: larger than the differences between tiers of
 candidates that may come at all, smaller than those to what should not come (`streaming.ranking.tiers`)."""
+NO_ARTIST = -2
 MOST_SIMILARITIES = 1 << 18
 """Elements of the similarity matrices of lists taken together: what fits into the processor's cache."""
 
@@ -110,29 +111,29 @@ def _chosen(
     lists, _, n = values.shape
     each_list = np.arange(lists)
     places = min(order.shape[1], n)
-    taken = np.zeros((lists, n))
     window = earlier.shape[1]
-    sequence = np.full((lists, window + places), -1, dtype=np.int32)
-    sequence[:, :window] = earlier
-    has_artist = artists >= 0
-    in_window = np.zeros((lists, n), dtype=np.int16)
-    for position in range(window):
-        in_window += artists == sequence[:, position, None]
+    names = np.where(artists >= 0, artists, NO_ARTIST)  # so that no two candidates without one are of one artist
+    is_by = [names == earlier[:, position, None] for position in range(window)]
+    in_window = np.sum(is_by, axis=0, dtype=np.int16)
+    resting = np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int16)
+    taken = np.zeros((lists, n))
     chosen = np.full((lists, places), -1, dtype=np.int64)
     penalties = np.zeros((lists, places))
     for place in range(places):
         penalty = largest * diversity[:, None]
-        value = values[each_list, order[:, place]] - penalty + taken
-        value -= np.where((in_window >= artist_cap) & has_artist, CAPPED, 0.0)
-        for previous in range(1, ARTIST_REST_ITEMS + 1):
-            value -= np.where((artists == sequence[:, window + place - previous, None]) & has_artist, RESTED, 0.0)
+        value = values[each_list, order[:, place]] - penalty
+        value += taken
+        value -= CAPPED * (in_window >= artist_cap)
+        value -= RESTED * resting
         column = value.argmax(axis=1)
         is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)
         penalties[:, place] = penalty[each_list, column]
         taken[each_list, column] = -np.inf
         np.maximum(largest, similarities[each_list, column], out=largest)
-        sequence[:, window + place] = np.where(is_candidate, artists[each_list, column], -1)
-        in_window += artists == sequence[:, window + place, None]
-        in_window -= artists == sequence[:, place, None]
+        is_by.append(names == np.where(is_candidate, artists[each_list, column], -1)[:, None])
+        in_window += is_by[-1]
+        in_window -= is_by[place]
+        resting += is_by[-1]
+        resting -= is_by[-1 - ARTIST_REST_ITEMS]
     return chosen, penalties

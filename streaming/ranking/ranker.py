@@ -11,20 +11,21 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
-from streaming.ranking import reasons
-from streaming.ranking.attraction import Attraction, Scale, attraction, l2_norm, scale
+from streaming.ranking.attraction import Attraction, attraction, scale
 from streaming.ranking.candidate_pool import Past, candidate_pool, past, state_of
 from streaming.ranking.exploration import explored_rows
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
-from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity
-from streaming.ranking.tiers import NEAR, State, values
+from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
+from streaming.ranking.reasons import Item as Item
+from streaming.ranking.reasons import Selection, items
+from streaming.ranking.tiers import NEAR, values
 from streaming.ranking.turns import turns
 from streaming.ranking.user_vector import UserVector, user_vector
 
@@ -47,33 +48,6 @@ EARLIER_TRACKS = 8
 NOT_THIS_GROUP = -100.0
 
 
-class Item(NamedTuple):
-    """One item of a list.
-
-    score : attraction by what is liked, less repulsion by what is rejected: the sum of the parts similarity and rejection
-    because : ids of the liked tracks that it is near to, strongest first
-    explore : whether it was drawn from elsewhere
-    parts : terms of score and rank, by name
-    percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked
-    """
-
-    track_id: str
-    rank: int
-    score: float
-    reason: str
-    because: list[str]
-    explore: bool
-    parts: dict[str, float]
-    percentile: float | None
-
-    def document(self) -> dict[str, Any]:
-        """The item in a list's document; without `percentile` where that is None."""
-        document = self._asdict()
-        if self.percentile is None:
-            del document["percentile"]
-        return document
-
-
 @dataclass(frozen=True)
 class ListRequest:
     """A list to make.
@@ -90,20 +64,9 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a list is chosen from: n candidates, of which the last are explored and familiar ones.
+    """A list before its places are taken: what explains its items, and what `choose` takes them from."""
 
-    kinds : per group of `order`: index of the user vector's group, or EXPLORE, FAMILIAR, START
-    """
-
-    request: ListRequest
-    rows: Rows
-    drawn: Attraction
-    limits: Scale
-    state: State
-    is_near: NDArray[np.bool_]
-    is_explored: NDArray[np.bool_]
-    is_familiar: NDArray[np.bool_]
-    order: list[int]
+    selection: Selection
     candidates: Candidates
 
 
@@ -135,10 +98,10 @@ def ranked_lists(
     made = []
     start = 0
     while start < len(prepared):
-        step = lists_at_a_time(max(len(each.rows) for each in prepared[start : start + 32]))
+        step = lists_at_a_time(max(len(each.selection.rows) for each in prepared[start : start + 32]))
         together = prepared[start : start + step]
         chosen = choose([each.candidates for each in together], length, taste.artist_cap)
-        made += [_items(each, index, *choice) for each, choice in zip(together, chosen, strict=True)]
+        made += [items(each.selection, index, *choice) for each, choice in zip(together, chosen, strict=True)]
         start += step
     return made
 
@@ -209,20 +172,19 @@ def _prepared(
         index.artists(history.rows_latest_first[: ARTIST_CAP_WINDOW_ITEMS - 1][::-1]).tolist(),
         _largest_similarity(points.take(shortlist), index.points(earlier)),
     )
-    return _Prepared(
-        request,
+    selection = Selection(
+        profile,
+        vector,
         rows[shortlist],
         Attraction(drawn.by_track[:, shortlist], drawn.by_group[:, shortlist], drawn.repulsion[shortlist]),
         limits,
-        State(
-            state.heard_at[shortlist], state.is_resting[shortlist], state.shown[shortlist], state.start_rank[shortlist]
-        ),
+        state.take(shortlist),
         is_near[:, shortlist],
         is_explored[shortlist],
         is_familiar[shortlist],
-        order,
-        candidates,
+        np.array(order),
     )
+    return _Prepared(selection, candidates)
 
 
 def _shares(vector: UserVector, groups: int) -> list[float]:
@@ -274,61 +236,8 @@ def _shortlist(
         can_be_listed = (names < 0) | (rank_of_artist < of_artist)
         most = CANDIDATES_PER_PLACE * count + SPARE_CANDIDATES
         parts.append(np.concatenate([best[can_be_listed], best[~can_be_listed]])[:most])
-    shortlist = np.unique(np.concatenate(parts))
+    shortlist = sorted_unique(np.concatenate(parts))
     if len(shortlist) < length:
         rest = np.setdiff1d(np.argsort(-all_values.max(axis=0), kind="stable"), shortlist, assume_unique=True)
         shortlist = np.sort(np.concatenate([shortlist, rest[: length - len(shortlist)]]))
     return shortlist
-
-
-def _items(
-    prepared: _Prepared, index: CachedIndex, positions: NDArray[np.int64], penalties: NDArray[np.float64]
-) -> list[Item]:
-    """The list of the chosen candidates.
-
-    positions : of the chosen candidates, in order
-    penalties : for similarity to earlier items [shape=(positions,)]
-    """
-    ids = index.index.ids[prepared.rows[positions]].tolist()
-    return [
-        _item(prepared, str(track_id), rank, position, penalty, group)
-        for rank, (track_id, position, penalty, group) in enumerate(
-            zip(ids, positions.tolist(), penalties.tolist(), prepared.order, strict=False), start=1
-        )
-    ]
-
-
-def _item(prepared: _Prepared, track_id: str, rank: int, position: int, penalty: float, group: int) -> Item:
-    profile, vector, drawn = prepared.request.profile, prepared.request.user_vector, prepared.drawn
-    groups = vector.groups
-    repulsion = float(drawn.repulsion[position])
-    is_explored = bool(prepared.is_explored[position])
-    near_groups = np.flatnonzero(prepared.is_near[:, position])
-    if groups and not (group < len(groups) and (group in near_groups or not len(near_groups))):
-        candidates = near_groups if len(near_groups) else np.arange(len(groups))
-        group = int(candidates[np.argmax(drawn.by_group[candidates, position])])
-    similarity = float(drawn.by_group[group, position]) if groups else 0.0
-    if is_explored and groups:
-        similarity = float(l2_norm(drawn.by_track[:, [position]])[0])
-    because: list[str] = []
-    heard_at = float(prepared.state.heard_at[position])
-    if is_explored:
-        reason = reasons.DIFFERENT
-    elif heard_at and (prepared.is_familiar[position] or not prepared.state.is_resting[position]):
-        reason = reasons.rested_text(profile.latest_at - heard_at)
-    elif heard_at:
-        reason = reasons.LITTLE_LEFT
-    elif groups and prepared.is_near[group, position]:
-        strongest = reasons.because(groups[group], position, vector, drawn, prepared.limits)
-        because = [vector.liked_ids[each] for each in strongest]
-        reason = reasons.because_text(because, profile)
-    elif groups and drawn.by_group[group, position] > repulsion and prepared.state.start_rank[position] < 0:
-        reason = reasons.FURTHER
-    else:
-        reason = reasons.START
-    parts = {"similarity": round(similarity, 6), "rejection": -round(repulsion, 6)}
-    if not is_explored:
-        parts["diversity"] = -round(penalty, 6)
-    score = round(parts["similarity"] + parts["rejection"], 6)
-    percentile = prepared.limits.percentile(group, similarity) if groups else None
-    return Item(track_id, rank, score, reason, because, is_explored, parts, None if is_explored else percentile)

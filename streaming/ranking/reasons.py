@@ -1,14 +1,19 @@
-"""Why an item is in a list, said only where it is true. No Spark, no I/O."""
+"""Items of a list, each with the reason why it is there, said only where it is true. No Spark, no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batch.index.lsh import Rows
 from streaming.profile.profile import DAY_S, Profile
-from streaming.ranking.attraction import Attraction, Scale
+from streaming.ranking.attraction import Attraction, Scale, l2_norm
+from streaming.ranking.neighbour_cache import CachedIndex
+from streaming.ranking.tiers import State
 from streaming.ranking.user_vector import UserVector
 
 MOST_REASON_TRACKS = 3
@@ -21,23 +26,139 @@ START = "A way into your library"
 LITTLE_LEFT = "Heard lately; little else is left"
 
 
-def because(
-    group: NDArray[np.int64], candidate: int, vector: UserVector, drawn: Attraction, limits: Scale
-) -> list[int]:
-    """Positions of up to MOST_REASON_TRACKS liked tracks of the group to which the candidate is among the nearest of all
-    tracks."""
-    shares = drawn.by_track[group, candidate]
-    similarities = shares / np.maximum(vector.weights[group], 1e-12)
-    is_near = similarities >= limits.by_track[group]
-    strongest = group[np.argsort(-np.where(is_near, shares, -1.0), kind="stable")][:MOST_REASON_TRACKS]
-    by_track = drawn.by_track[:, candidate]
-    is_near_by_position = dict(zip(group.tolist(), is_near.tolist(), strict=True))
-    largest = float(by_track[strongest].max(initial=0.0))
-    return [
-        position
-        for position in strongest.tolist()
-        if is_near_by_position[position] and by_track[position] > LEAST_REASON_SHARE * largest
-    ]
+class Item(NamedTuple):
+    """One item of a list.
+
+    score : attraction by what is liked, less repulsion by what is rejected: the sum of the parts similarity and rejection
+    because : ids of the liked tracks that it is near to, strongest first
+    explore : whether it was drawn from elsewhere
+    parts : terms of score and rank, by name
+    percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked
+    """
+
+    track_id: str
+    rank: int
+    score: float
+    reason: str
+    because: list[str]
+    explore: bool
+    parts: dict[str, float]
+    percentile: float | None
+
+    def document(self) -> dict[str, Any]:
+        """The item in a list's document; without `percentile` where that is None."""
+        document = self._asdict()
+        if self.percentile is None:
+            del document["percentile"]
+        return document
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The n candidates that a list was chosen from, and what is known of them.
+
+    is_near : whether it is among the nearest of all tracks to a group [shape=(groups, n)]
+    is_explored, is_familiar : whether it was drawn from elsewhere, or is a loved track that has rested [shape=(n,)]
+    order : the group that each place belongs to; beyond the user vector's groups: familiar tracks, exploration
+    """
+
+    profile: Profile
+    vector: UserVector
+    rows: Rows
+    drawn: Attraction
+    limits: Scale
+    state: State
+    is_near: NDArray[np.bool_]
+    is_explored: NDArray[np.bool_]
+    is_familiar: NDArray[np.bool_]
+    order: NDArray[np.int64]
+
+
+def items(
+    selection: Selection, index: CachedIndex, positions: NDArray[np.int64], penalties: NDArray[np.float64]
+) -> list[Item]:
+    """The list of the chosen candidates.
+
+    positions : of the chosen candidates, in order
+    penalties : for similarity to earlier items [shape=(positions,)]
+    """
+    vector, drawn, limits = selection.vector, selection.drawn, selection.limits
+    groups = vector.groups
+    by_place = _groups_of(selection, positions)
+    repulsion = drawn.repulsion[positions]
+    is_explored = selection.is_explored[positions]
+    similarity = np.zeros(len(positions))
+    percentile = np.full(len(positions), np.nan)
+    because: list[list[str]] = [[] for _ in positions]
+    for group, members in enumerate(groups):
+        places = np.flatnonzero(by_place == group)
+        similarity[places] = drawn.by_group[group, positions[places]]
+        percentile[places] = limits.percentiles(group, similarity[places])
+        for place, strongest in zip(places.tolist(), _strongest(members, positions[places], selection), strict=True):
+            because[place] = [vector.liked_ids[position] for position in strongest]
+    if groups and is_explored.any():
+        similarity[is_explored] = l2_norm(drawn.by_track[:, positions[is_explored]])
+    terms = [np.round(values.astype(np.float64), 6).tolist() for values in (similarity, -repulsion, -penalties)]
+    made = []
+    ids = index.index.ids[selection.rows[positions]].tolist()
+    for place, (track_id, position, attracts, repels, penalty) in enumerate(
+        zip(ids, positions.tolist(), *terms, strict=True)
+    ):
+        explores = bool(is_explored[place])
+        reason, track_ids = _explained(selection, position, int(by_place[place]), because[place])
+        parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
+        share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
+        score = round(attracts + repels, 6)
+        made.append(Item(str(track_id), place + 1, score, reason, track_ids, explores, parts, share))
+    return made
+
+
+def _groups_of(selection: Selection, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The user vector's group that each chosen candidate is explained by; -1 where nothing is liked [shape=(positions,)].
+
+    The one whose place it took where it is near to that one, or near to none; else the one that it is nearest to.
+    """
+    count = len(selection.vector.groups)
+    if not count:
+        return np.full(len(positions), -1)
+    order = selection.order[: len(positions)]
+    is_near = selection.is_near[:, positions]
+    by_group = selection.drawn.by_group[:, positions]
+    nearest = np.where(is_near.any(axis=0), np.where(is_near, by_group, -1.0).argmax(axis=0), by_group.argmax(axis=0))
+    own = np.minimum(order, count - 1)
+    keeps = (order < count) & (is_near[own, np.arange(len(positions))] | ~is_near.any(axis=0))
+    return np.where(keeps, own, nearest)
+
+
+def _strongest(members: NDArray[np.int64], positions: NDArray[np.int64], selection: Selection) -> list[list[int]]:
+    """For each candidate up to MOST_REASON_TRACKS liked tracks of the group to which it is among the nearest of all tracks.
+
+    members : positions of the group's liked tracks
+    positions : of the candidates
+    """
+    shares = selection.drawn.by_track[np.ix_(members, positions)]
+    similarities = shares / np.maximum(selection.vector.weights[members], 1e-12)[:, None]
+    shares = np.where(similarities >= selection.limits.by_track[members][:, None], shares, 0.0)
+    strongest = np.argsort(-shares, axis=0, kind="stable")[:MOST_REASON_TRACKS]
+    top = np.take_along_axis(shares, strongest, axis=0)
+    is_reason = top > LEAST_REASON_SHARE * top.max(axis=0, initial=1e-12)
+    return [members[places[are_reasons]].tolist() for places, are_reasons in zip(strongest.T, is_reason.T, strict=True)]
+
+
+def _explained(selection: Selection, position: int, group: int, because: list[str]) -> tuple[str, list[str]]:
+    """(reason, ids of the tracks that it names) of a chosen candidate."""
+    state, drawn = selection.state, selection.drawn
+    heard_at = float(state.heard_at[position])
+    if selection.is_explored[position]:
+        return DIFFERENT, []
+    if heard_at and (selection.is_familiar[position] or not state.is_resting[position]):
+        return rested_text(selection.profile.latest_at - heard_at), []
+    if heard_at:
+        return LITTLE_LEFT, []
+    if group >= 0 and selection.is_near[group, position]:
+        return because_text(because, selection.profile), because
+    is_liked = group >= 0 and drawn.by_group[group, position] > drawn.repulsion[position]
+    return (FURTHER if is_liked and state.start_rank[position] < 0 else START), []
 
 
 def because_text(track_ids: list[str], profile: Profile) -> str:

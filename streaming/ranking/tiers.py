@@ -43,6 +43,11 @@ class State:
     shown: NDArray[np.float64]
     start_rank: NDArray[np.int64]
 
+    def take(self, positions: NDArray[np.integer]) -> State:
+        return State(
+            self.heard_at[positions], self.is_resting[positions], self.shown[positions], self.start_rank[positions]
+        )
+
     @property
     def longest_first(self) -> NDArray[np.float64]:
         """0 for the track heard last, towards 1 for the one heard longest ago [shape=(n,)]."""
