@@ -71,6 +71,24 @@ def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
     other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
 
 
+def test_home_has_named_lists_without_what_was_disliked_since(visit: Any, db: Any, events: Any) -> None:
+    items = [{"track_id": IDS[at], "rank": at, "reason": "By an artist you have not heard"} for at in (1, 2, 3)]
+    named = {"name": "discover", "title": "Discover", "reason": "Never heard.", "items": items}
+    db.mixes.insert_one({"_id": "ana", "version": 1, "lists": [named], "model_version": "m1"})
+    disliked = {"_id": {"user": "ana", "track": IDS[2]}, "verdict": "dislike", "verdict_at": datetime.now(UTC)}
+    db.listens.insert_one(disliked | {"user_id": "ana"})
+    ana = visit("ana")
+    shelf = ana.page.locator(".named-list")
+    expect(shelf.locator("h2")).to_have_text(["Discover"])
+    expect(shelf.locator(".section-head p")).to_have_text("Never heard.")
+    expect(shelf.locator(".card")).to_have_count(2)
+    expect(shelf.locator(".reason")).to_have_text(["By an artist you have not heard"] * 2)
+    shelf.locator(f'[data-track-id="{IDS[3]}"] .cover').click()
+    (event,) = events(1)
+    assert (event["action"], event["track_id"]) == ("play", IDS[3])
+    assert (event["source"], event["model_version"]) == ("discover", "m1")
+
+
 def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: Any) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
