@@ -10,7 +10,7 @@ feeds            topic        token (place in MongoDB's change stream), at      
 `version` is that of the code that wrote the document last; absent means 1. A reader takes the fields it knows from a document
 of any version, and defaults for missing ones, so that a rollback can read what a later version wrote. Unknown fields are kept:
 those of profiles, opinions and mutings in `other_fields`, which the writers write back; deletions, refusals and feeds are updated
-field by field. Lists are different: each is made anew and replaces the former one as a whole.
+field by field. Lists are different: each replaces the former one as a whole.
 """
 
 from __future__ import annotations
