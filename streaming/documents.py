@@ -9,8 +9,7 @@ feeds            topic        token (place in MongoDB's change stream), at      
 
 `version` is that of the code that wrote the document last; absent means 1. A reader takes the fields it knows from a document
 of any version, and defaults for missing ones, so that a rollback can read what a later version wrote. Unknown fields are kept:
-deletions, refusals and feeds are updated field by field. Lists and mixes are different: each is made anew and replaces the
-former one.
+deletions, refusals and feeds are updated field by field. Lists and mixes are different: each replaces the former one as a whole.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class Feed:
         self.topic = settings.kafka.features_topic
 
     def run(self, until_caught_up: bool = False, stopping: threading.Event | None = None) -> int:
-        """Sends the tracks or changes that have not been sent, until it is told to stop; returns the number of messages."""
+        """Sends the tracks or changes that have not been sent, until `stopping` is set; returns the number of messages."""
         from kafka import KafkaProducer
 
         source = topics.ensure(self.settings.kafka)[self.topic]

@@ -13,11 +13,19 @@ from deltalake import DeltaTable
 
 PROJECT = Path(__file__).resolve().parents[1]
 TABLES = ("tracks", "features", "rejected_tracks")
-JOB = "import sys; from batch import extract; extract.CHUNK = 4; sys.exit(extract.main(sys.argv[1:]))"
+FILES_PER_COMMIT = 4
+"""So that a small library has many moments between two commits."""
+JOB = f"""
+import sys
+from batch import extract
+assert extract.FILES_PER_COMMIT > {FILES_PER_COMMIT}
+extract.FILES_PER_COMMIT = {FILES_PER_COMMIT}
+sys.exit(extract.main(sys.argv[1:]))
+"""
 
 
 def extraction(library: Path, home: Path) -> subprocess.Popen[str]:
-    """The job, with chunks of four files, so that a small library has many moments between two commits."""
+    """The job, with few files a commit, in a Spark of its own."""
     script = home.with_suffix(".py")
     script.write_text(JOB)
     return subprocess.Popen(

@@ -1,72 +1,139 @@
-"""The real services, once a session, and settings of a test's own: a database and topics that nobody else uses."""
+"""The real services, once a run, and settings of a test's own: a database and topics that nobody else uses."""
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
+from typing import Any, TypeVar
 
 import pytest
 from kafka.admin import KafkaAdminClient, NewTopic
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
+from pymongo import MongoClient
 
 from conf.settings import Settings
 from conf.settings import settings as read_settings
+from local.processes import free_port, leftovers, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from player_site import catalogue, db, events, put, site, sounds, visit  # noqa: E402, F401
+from player_site import (  # noqa: E402, F401
+    catalogue,
+    chromium,
+    db,
+    events,
+    player_port,
+    put,
+    site,
+    sounds,
+    visit,
+    windows,
+)
 
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-CHROMIUM_ARGS = f"{QUIET} --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required".split()
+Server = TypeVar("Server", MongoServer, KafkaServer)
+
+
+def services_folder(config: pytest.Config) -> Path:
+    """Where the services of this run have their data: one folder for all workers."""
+    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return (folder.parent if hasattr(config, "workerinput") else folder) / "services"
+
+
+def shared(kind: type[Server], folder: Path) -> Server:
+    """The run's server of this kind, started by the worker that needs it first. It runs until `pytest_sessionfinish`."""
+    folder.mkdir(exist_ok=True)
+    server = kind(folder)
+    with (folder / f"{kind.__name__}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if server.process.name in dict(leftovers(folder)):
+            server.port = int((server.folder / "port").read_text())
+        else:
+            server.start()
+        return server.wait()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stops the services, after all workers have ended."""
+    if not hasattr(session.config, "workerinput"):
+        stop_leftovers(services_folder(session.config))
 
 
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer(tmp_path_factory.mktemp("mongo")).start()
-    try:
-        yield server.wait()
-    finally:
-        server.stop()
+def mongo(request: pytest.FixtureRequest) -> MongoServer:
+    return shared(MongoServer, services_folder(request.config))
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+def kafka(request: pytest.FixtureRequest) -> KafkaServer:
+    return shared(KafkaServer, services_folder(request.config))
+
+
+@pytest.fixture(scope="session")
+def killable_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MongoServer, KafkaServer]]:
+    """Servers apart, for tests that stop and kill them; each such test leaves them running."""
+    folder = tmp_path_factory.mktemp("killable")
+    mongo, kafka = MongoServer(folder).start(), KafkaServer(folder).start()
     try:
-        yield server.wait()
+        yield mongo.wait(), kafka.wait()
     finally:
-        server.stop()
+        kafka.stop()
+        mongo.stop()
+
+
+@pytest.fixture(scope="session")
+def mongo_client(mongo: MongoServer) -> Iterator[MongoClient[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def kafka_admin(kafka: KafkaServer) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    yield admin
+    admin.close()
 
 
 @pytest.fixture
-def settings(mongo: MongoServer, kafka: KafkaServer, tmp_path: Path) -> Settings:
+def settings_without_kafka(mongo: MongoServer, tmp_path: Path) -> Settings:
+    """A home and a database of the test's own; Kafka is away."""
     name = uuid.uuid4().hex[:12]
-    found = read_settings(
+    return read_settings(
         home=tmp_path / "home",
         mongo={"uri": mongo.uri, "database": f"test-{name}"},
         kafka={
-            "bootstrap_servers": kafka.bootstrap_servers,
+            "bootstrap_servers": f"127.0.0.1:{free_port()}",
             "listening_topic": f"listens-{name}",
             "recommendation_topic": f"recommendations-{name}",
             "features_topic": f"features-{name}",
         },
     )
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    topics = (found.kafka.listening_topic, found.kafka.recommendation_topic)
-    admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1) for topic in topics])
-    admin.close()
-    return found
+
+
+@pytest.fixture
+def settings(settings_without_kafka: Settings, kafka: KafkaServer) -> Settings:
+    """A home, a database and names of topics of the test's own. The topics are there once `topics` makes them."""
+    section = settings_without_kafka.kafka.model_copy(update={"bootstrap_servers": kafka.bootstrap_servers})
+    return settings_without_kafka.model_copy(update={"kafka": section})
+
+
+@pytest.fixture
+def topics(settings: Settings, kafka_admin: KafkaAdminClient) -> None:
+    """Makes the test's topics of events and lists."""
+    names = (settings.kafka.listening_topic, settings.kafka.recommendation_topic)
+    kafka_admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1) for name in names])
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
-    if chromium is None:
-        pytest.fail("no Chromium on PATH; install it (Debian: apt-get install chromium) to test the player")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, headless=True, args=CHROMIUM_ARGS)
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    started = chromium(playwright)
+    yield started
+    started.close()

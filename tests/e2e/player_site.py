@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ import soundfile
 import uvicorn
 from fastapi import FastAPI
 from kafka import KafkaConsumer
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect
+from playwright.sync_api import Error as BrowserError
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from conf.settings import Settings
 from ui import app as server
-from ui.dependencies import parts
+from ui.dependencies import build_services
 
 SECONDS = 20
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -33,12 +35,27 @@ IDS = [f"{number:016x}" for number in range(len(TITLES))]
 
 Lists = Callable[..., None]
 
+expect.set_options(timeout=20_000)  # other tests compute meanwhile
+
+
+QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+CHROMIUM_ARGS = f"{QUIET} --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required".split()
+
+
+def chromium(playwright: Playwright) -> Browser:
+    program = which("chromium") or which("chromium-browser") or which("google-chrome")
+    if program is None:
+        pytest.fail("no Chromium on PATH; install it (Debian: apt-get install chromium) to test the player")
+    return playwright.chromium.launch(executable_path=program, headless=True, args=CHROMIUM_ARGS)
+
 
 @pytest.fixture
-def db(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](settings.mongo.uri.get_secret_value()) as client:
-        yield client[settings.mongo.database]
-        client.drop_database(settings.mongo.database)
+def db(
+    settings_without_kafka: Settings, mongo_client: MongoClient[dict[str, Any]]
+) -> Iterator[Database[dict[str, Any]]]:
+    name = settings_without_kafka.mongo.database
+    yield mongo_client[name]
+    mongo_client.drop_database(name)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +72,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def catalogue(db: Database[dict[str, Any]], sounds: Path) -> None:
     """A dozen tracks, one as a file:// URI, one with markup in its tags, and one document without most fields."""
+    documents: list[dict[str, Any]] = []
     for number, (track_id, title) in enumerate(zip(IDS, TITLES, strict=True)):
         file = sounds / f"track {number}.ogg"
         document = {
@@ -72,9 +90,9 @@ def catalogue(db: Database[dict[str, Any]], sounds: Path) -> None:
             "genre_posterior": [{"genre": "Ambient", "probability": 0.75}, {"genre": EVIL, "probability": 0.25}],
             "map": [number / 6 - 1, (number % 4) / 2 - 0.75],
         }
-        db.tracks.insert_one(document)
-    db.tracks.insert_one({"_id": "bare"})
-    db.tracks.insert_one({"_id": "secret", "title": "Outside", "path": "/etc/passwd", "library": "/somewhere/else"})
+        documents.append(document)
+    secret = {"_id": "secret", "title": "Outside", "path": "/etc/passwd", "library": "/somewhere/else"}
+    db.tracks.insert_many([*documents, {"_id": "bare"}, secret])
 
 
 @pytest.fixture
@@ -98,14 +116,23 @@ def put(db: Database[dict[str, Any]]) -> Lists:
     return put
 
 
+@pytest.fixture(scope="session")
+def player_port() -> Iterator[socket.socket]:
+    """A port for all players of a worker, one after another: a browser keeps what it has cached of an address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
 @pytest.fixture
-def site(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Iterator[str]:
-    """The player's address."""
+def site(
+    settings: Settings, topics: None, catalogue: None, put: Lists, sounds: Path, player_port: socket.socket
+) -> Iterator[str]:
+    """The address of a player of the test's own."""
     put("*", IDS[:6])
     put("ana", IDS[2:8])
     put("bob", IDS[6:])
-    with serving(server.app(parts(with_library(settings, sounds)))) as at:
-        yield at
+    with serving(server.create_app(build_services(with_library(settings, sounds))), player_port.dup()) as address:
+        yield address
 
 
 def with_library(settings: Settings, root: Path) -> Settings:
@@ -113,10 +140,13 @@ def with_library(settings: Settings, root: Path) -> Settings:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The address at which the application answers, in a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    served = uvicorn.Server(server.config(app))
+def serving(app: FastAPI, listening: socket.socket | None = None) -> Iterator[str]:
+    """The address at which the application answers, in a thread of this process.
+
+    listening : the socket to answer at, closed at the end; None: any port
+    """
+    listening = listening or socket.create_server(("127.0.0.1", 0))
+    served = uvicorn.Server(server.server_config(app))
     thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -126,26 +156,108 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.join(10)
 
 
-class Visit:
-    """A browser window on the player that keeps what must not happen: errors, dialogs, requests to elsewhere."""
+class Windows:
+    """Browser windows, each with cookies and storage of its own.
 
-    def __init__(self, browser: Browser, site: str, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        self.page: Page = self.context.new_page()
+    A window that is given back is emptied and used again: it has compiled Gradio's scripts, which costs a new one a second.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: dict[str, list[Page]] = {}
+
+    @contextmanager
+    def visit(self, site: str, name: str | None = None, is_new: bool = False, **options: Any) -> Iterator[Visit]:
+        """The player at this address, opened in a blank window, as the named listener.
+
+        is_new : whether the window must not have cached anything, as sounds of the tests before;  options : of
+        Browser.new_context()
+        Asserts at its end that nothing went wrong in the window.
+        """
+        options = {"viewport": {"width": 1280, "height": 800}} | options
+        free = self._free.setdefault(repr(options), [])
+        page = free.pop() if free and not is_new else self._browser.new_context(**options).new_page()
+        visit = Visit(page, site)
+        try:
+            visit.open(name)
+            yield visit
+            assert not visit.wrong, visit.wrong
+        finally:
+            visit.close()
+            if visit.is_reusable and self._is_emptied(page):
+                free.append(page)
+            else:
+                page.context.close()
+
+    def _is_emptied(self, page: Page) -> bool:
+        try:
+            page.unroute_all(behavior="ignoreErrors")
+            origin = page.evaluate("sessionStorage.clear(), location.origin")
+            page.goto("about:blank")
+            page.mouse.move(0, 0)
+            page.context.clear_cookies()
+            devtools = page.context.new_cdp_session(page)
+            devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage,indexeddb"})
+            devtools.detach()
+        except BrowserError:
+            return False
+        return True
+
+    def close(self) -> None:
+        for pages in self._free.values():
+            for page in pages:
+                page.context.close()
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Iterator[Windows]:
+    made = Windows(browser)
+    yield made
+    made.close()
+
+
+class Visit:
+    """A player in a browser window that keeps what must not happen: errors, dialogs, requests to elsewhere."""
+
+    def __init__(self, page: Page, site: str) -> None:
+        self.page, self.site = page, site
         self.wrong: list[str] = []
-        self.page.on("console", lambda said: self.wrong.extend([said.text] if said.type == "error" else []))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", self._dismiss)
-        self.page.on("request", lambda request: self._note(request.url, site))
-        self.page.goto(site)
-        expect(self.cards.first).to_be_visible(timeout=15_000)
+        self.is_reusable = True
+        self._handlers = {
+            "console": self._note_message,
+            "pageerror": lambda error: self.wrong.append(str(error)),
+            "dialog": self._dismiss,
+            "request": lambda request: self._note(request.url),
+        }
+
+    def open(self, name: str | None = None) -> None:
+        for event, handler in self._handlers.items():
+            self.page.on(event, handler)  # type: ignore[call-overload]
+        self.page.goto(self.site)
+        expect(self.cards.first).to_be_visible()
+        if name is not None:
+            self.listen_as(name)
+
+    def close(self) -> None:
+        """What happens in the window from now on counts no more."""
+        for event, handler in self._handlers.items():
+            self.page.remove_listener(event, handler)
+
+    def run_first(self, script: str) -> None:
+        """Runs the script before those of every page that the window opens from now on."""
+        self.is_reusable = False
+        self.page.add_init_script(script)
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.wrong.append(f"{message.text} {message.location.get('url', '')}")
 
     def _dismiss(self, dialog: Dialog) -> None:
         self.wrong.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    def _note(self, url: str, site: str) -> None:
-        if not url.startswith((site, "data:", "blob:")):
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.site, "data:", "blob:")):
             self.wrong.append(f"asked {url}")
 
     @property
@@ -170,7 +282,7 @@ class Visit:
         self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()
         self.wait_for(lambda: self.seconds > 0.3)
 
-    def wait_for(self, holds: Callable[[], bool], within_s: float = 5.0) -> float:
+    def wait_for(self, holds: Callable[[], bool], within_s: float = 20.0) -> float:
         """Seconds until it holds."""
         started = time.monotonic()
         while not holds():
@@ -180,24 +292,14 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
-    visits: list[Visit] = []
-
-    def visit(name: str | None = None, **options: Any) -> Visit:
-        visits.append(Visit(browser, site, **options))
-        if name is not None:
-            visits[-1].listen_as(name)
-        return visits[-1]
-
-    yield visit
-    wrong = [each for one in visits for each in one.wrong]
-    for one in visits:
-        one.context.close()
-    assert wrong == []
+def visit(site: str, windows: Windows) -> Iterator[Callable[..., Visit]]:
+    """Opens the player in a window of its own, as the named listener; options as in `Windows.visit`."""
+    with ExitStack() as visits:
+        yield lambda name=None, **options: visits.enter_context(windows.visit(site, name, **options))
 
 
 @pytest.fixture
-def events(settings: Settings) -> Callable[[int], list[dict[str, Any]]]:
+def events(settings: Settings, topics: None) -> Callable[[int], list[dict[str, Any]]]:
     """Reads the first n events of the topic, with their keys, in the order of each listener."""
 
     def events(count: int) -> list[dict[str, Any]]:

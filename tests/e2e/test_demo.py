@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from local.processes import _processes
 
@@ -39,123 +41,167 @@ def demo(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def started(home: Path, library: Path, output: int) -> subprocess.Popen[str]:
+    """The demo with its player, in a process group of its own."""
+    environment = {**os.environ, "OVERTONE_HOME": str(home)}
+    command = [str(PROJECT / "demo.sh"), str(library), "--no-browser"]
+    return subprocess.Popen(command, env=environment, stdout=output, text=True, start_new_session=True)
+
+
 def belonging_to(home: Path) -> list[int]:
     """Processes that have this home in their command line."""
-    found = []
+    pids = []
     for pid, _ in _processes():
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
         if os.fsencode(home) in command and pid != os.getpid():
-            found.append(pid)
-    return found
+            pids.append(pid)
+    return pids
 
 
-def test_once_prints_a_list_that_followed(home: Path, library: Path) -> None:
-    before = {path: path.stat() for path in library.rglob("*")}
+@dataclass(frozen=True)
+class Once:
+    done: subprocess.CompletedProcess[str]
+    changed_files: list[Path]
+    processes: list[int]
+    """Of the demo, after its end."""
+    run_env: bool
+    """Whether the file of settings is there, after the end."""
+
+
+@pytest.fixture(scope="module")
+def once(home: Path, library: Path) -> Once:
+    """The first demo of this home, from a folder of music to a list."""
+    before = {path: path.stat().st_mtime_ns for path in library.rglob("*")}
     done = demo(home, library, "--once")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "40 extracted, 0 unchanged, 20 rejected" in done.stdout
-    assert "Because you liked" in done.stdout
-    assert re.search(r"12 events, one a second: p50 [\d.]+ s, p95 [\d.]+ s", done.stdout)
-    assert not belonging_to(home)
-    assert not (home / "run.env").exists()
-    assert {path: path.stat().st_mtime_ns for path in before} == {p: s.st_mtime_ns for p, s in before.items()}
+    changed = [path for path in before if path.stat().st_mtime_ns != before[path]]
+    return Once(done, changed, belonging_to(home), (home / "run.env").exists())
 
 
-@pytest.fixture
-def running(home: Path, library: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The demo a second time, with its player: (process, address)."""
-    environment = {**os.environ, "OVERTONE_HOME": str(home)}
-    command = [str(PROJECT / "demo.sh"), str(library), "--no-browser"]
-    started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert started.stdout is not None
-    lines = []
-    for line in started.stdout:
-        lines.append(line)
-        if address := re.search(r"http://\S+", line):
-            break
-    assert address, "".join(lines)
-    assert "nothing has changed since the last run" in "".join(lines)
-    try:
-        yield started, address.group()
-    finally:
-        if started.poll() is None:
-            os.killpg(started.pid, signal.SIGINT)
-            started.wait(60)
-
-
-def test_play_like_and_skip_move_the_list_on_the_page(
-    running: tuple[subprocess.Popen[str], str], home: Path, browser: Browser
-) -> None:
-    process, address = running
-    assert (home / "run.env").exists()
-    page = browser.new_page()
-    page.goto(address)
-    page.wait_for_selector("#for-you .card")
-    if not page.locator("#listener-name").is_visible():
-        page.click("#listener")
-    page.fill("#listener-name", "ana")
-    page.click("#listener-ok")
-    for_you = page.locator("#for-you")
-    expect(for_you).to_have_attribute("data-personal", "false")
-    page.click("#for-you .card .cover")
-    page.wait_for_function("document.querySelector('#audio').currentTime > 0.3")
-    expect(for_you).to_have_attribute("data-personal", "true", timeout=10_000)
-
-    page.click("#like-now")
-    page.wait_for_timeout(2500)
-    shown = for_you.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")
-    generation = int(for_you.get_attribute("data-generation") or 0)
-    page.click("#next")
-    page.wait_for_function(
-        "before => Number(document.querySelector('#for-you').dataset.generation) > before",
-        arg=generation,
-        timeout=10_000,
-    )
-    page.wait_for_timeout(1500)
-    now = for_you.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")
-    assert now != shown
-
-    # a service that is gone comes back, and the stream with it
-    generation = int(for_you.get_attribute("data-generation") or 0)
-    mongod = json.loads((home / "run" / "mongod.pid").read_text())["pid"]
-    os.kill(mongod, signal.SIGKILL)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "mongod is back" in line:
-            break
-    page.click("#next")
-    page.wait_for_function(
-        "before => Number(document.querySelector('#for-you').dataset.generation) > before",
-        arg=generation,
-        timeout=60_000,
-    )
-    page.close()
-
-    refused = demo(home, "--once")
-    assert refused.returncode == 1 and "another demo runs" in refused.stderr
-    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
-    assert process.wait(60) == 130
-    assert not belonging_to(home)
-    assert not (home / "run.env").exists()
-
-
-def test_a_killed_demo_is_cleaned_up_by_the_next(home: Path, library: Path) -> None:
-    environment = {**os.environ, "OVERTONE_HOME": str(home)}
-    command = [str(PROJECT / "demo.sh"), str(library), "--no-browser"]
-    killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+@pytest.fixture(scope="module")
+def orphans(once: Once, home: Path, library: Path) -> list[int]:
+    """What a demo leaves that is killed once all its parts have been started."""
+    killed = started(home, library, subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
     while not (home / "run" / "streams.pid").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     killed.kill()
     killed.wait()
-    assert belonging_to(home)
-    done = demo(home, library, "--once")
-    assert "left behind by an earlier demo" in done.stdout, done.stdout + done.stderr
-    assert done.returncode == 0
+    return belonging_to(home)
+
+
+@dataclass(frozen=True)
+class Running:
+    process: subprocess.Popen[str]
+    address: str
+    lines: list[str]
+    """What it printed until it said the address."""
+
+
+@pytest.fixture(scope="module")
+def running(orphans: list[int], home: Path, library: Path) -> Iterator[Running]:
+    """The demo once more, with its player."""
+    process = started(home, library, subprocess.PIPE)
+    assert process.stdout is not None
+    lines, address = [], None
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if address := re.search(r"http://\S+", line):
+                break
+        assert address, "".join(lines)
+        yield Running(process, address.group(), lines)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+
+
+def test_once_prints_a_list_that_followed(once: Once) -> None:
+    assert once.done.returncode == 0, once.done.stdout + once.done.stderr
+    assert "40 extracted, 0 unchanged, 20 rejected" in once.done.stdout
+    assert "Because you liked" in once.done.stdout
+    assert re.search(r"12 events, one a second: p50 [\d.]+ s, p95 [\d.]+ s", once.done.stdout)
+    assert once.processes == [] and not once.run_env
+    assert once.changed_files == []
+
+
+def test_a_killed_demo_is_cleaned_up_by_the_next(orphans: list[int], running: Running, home: Path) -> None:
+    assert orphans
+    assert "left behind by an earlier demo" in "".join(running.lines)
+    assert not set(orphans) & set(belonging_to(home))
+
+
+def test_a_second_start_has_nothing_to_extract(running: Running) -> None:
+    assert "nothing has changed since the last run" in "".join(running.lines)
+
+
+def test_while_one_demo_runs_another_is_refused(running: Running, home: Path) -> None:
+    refused = demo(home, "--once")
+    assert refused.returncode == 1 and "another demo runs" in refused.stderr
+    assert running.process.poll() is None and (home / "run.env").exists()
+
+
+@pytest.fixture
+def page(running: Running, browser: Browser) -> Iterator[Page]:
+    """The player, with a listener for whom something plays."""
+    page = browser.new_page()
+    page.goto(running.address)
+    page.wait_for_selector("#for-you .card")
+    if not page.locator("#listener-name").is_visible():
+        page.click("#listener")
+    page.fill("#listener-name", uuid.uuid4().hex)
+    page.click("#listener-ok")
+    expect(page.locator("#for-you")).to_have_attribute("data-personal", "false")
+    page.click("#for-you .card .cover")
+    page.wait_for_function("document.querySelector('#audio').currentTime > 0.3")
+    expect(page.locator("#for-you")).to_have_attribute("data-personal", "true", timeout=60_000)
+    yield page
+    page.close()
+
+
+def generation(page: Page) -> int:
+    return int(page.locator("#for-you").get_attribute("data-generation") or 0)
+
+
+def skip(page: Page) -> None:
+    """Skips the track and waits for the next list."""
+    before = generation(page)
+    page.click("#next")
+    is_later = "before => Number(document.querySelector('#for-you').dataset.generation) > before"
+    page.wait_for_function(is_later, arg=before, timeout=60_000)
+
+
+def test_play_like_and_skip_move_the_list_on_the_page(page: Page) -> None:
+    def tracks() -> list[str]:
+        ids: list[str] = page.locator("#for-you .card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")
+        return ids
+
+    page.click("#like-now")
+    page.wait_for_timeout(2500)
+    before = tracks()
+    skip(page)
+    deadline = time.monotonic() + 30
+    while tracks() == before and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert tracks() != before
+
+
+def test_a_killed_mongodb_comes_back_and_the_stream_with_it(page: Page, running: Running, home: Path) -> None:
+    os.kill(json.loads((home / "run" / "mongod.pid").read_text())["pid"], signal.SIGKILL)
+    assert running.process.stdout is not None
+    assert any("mongod is back" in line for line in running.process.stdout)
+    skip(page)
+
+
+def test_ctrl_c_leaves_nothing_that_runs(running: Running, home: Path) -> None:
+    """Ends the demo that the tests above share."""
+    os.killpg(running.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+    assert running.process.wait(60) == 130
     assert not belonging_to(home)
+    assert not (home / "run.env").exists()
 
 
 def test_what_cannot_work_is_said_in_a_line(tmp_path: Path) -> None:

@@ -6,20 +6,35 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+from pyspark.sql import SparkSession
+
+from batch import extract
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from killed_extraction import killed_after, run_to_the_end, tables  # noqa: E402
+from killed_extraction import FILES_PER_COMMIT, killed_after, tables  # noqa: E402
 from mutated_files import mutated_files, whole_file  # noqa: E402
 
 
-def test_a_killed_extraction_carries_on_from_what_it_had(tmp_path: Path) -> None:
+def test_a_killed_extraction_carries_on_from_what_it_had(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     music = tmp_path / "music"
     mutated_files(music / "spoiled", 5)
     good = [whole_file(music / f"{number}.flac", number) for number in range(6)]
     shutil.copy(good[0], music / "twice.flac")
+    monkeypatch.setattr(extract, "FILES_PER_COMMIT", FILES_PER_COMMIT)
 
-    run_to_the_end(music, tmp_path / "whole")
+    def run_to_the_end(home: Path) -> str:
+        monkeypatch.setenv("OVERTONE_HOME", str(home))
+        code = extract.main(["--library", str(music)])
+        printed = "".join(capsys.readouterr())
+        assert code == 0, printed
+        return printed
+
+    run_to_the_end(tmp_path / "whole")
     # the features of the second chunk are written, its tracks are not
     assert killed_after(2, "features", music, tmp_path / "killed")
-    said = run_to_the_end(music, tmp_path / "killed")
-    assert " unchanged" in said and " 0 unchanged" not in said
+    printed = run_to_the_end(tmp_path / "killed")
+    assert " unchanged" in printed and " 0 unchanged" not in printed
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from local.services import KafkaServer, MongoServer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
-from harness import World, disturbed, make_world  # noqa: E402
+from harness import disturbed, make_world  # noqa: E402
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = make_world(tmp_path)
-    try:
-        yield made
-    finally:
-        made.driver.stop()
-        made.kafka.stop()
-        made.mongo.stop()
-
-
-def test_two_kills_leave_no_trace(world: World, tmp_path: Path) -> None:
+def test_two_kills_leave_no_trace(tmp_path: Path, killable_servers: tuple[MongoServer, KafkaServer]) -> None:
+    world = make_world(tmp_path, killable_servers)
     disturbed(world, ["worker", "driver"], events=400, rate=40, folder=tmp_path / "undisturbed")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pymongo import MongoClient
+from pyspark.sql import SparkSession
 
+from batch import extract, publish, train
 from conf.settings import PREFIX, Settings
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def features_csv(path: Path, vectors: np.ndarray) -> Path:
@@ -25,27 +24,29 @@ def features_csv(path: Path, vectors: np.ndarray) -> Path:
     return path
 
 
-def test_published_features_become_recommendations(settings: Settings, tmp_path: Path) -> None:
-    random = np.random.default_rng(4)
+def test_published_features_become_recommendations(
+    spark: SparkSession,
+    settings_without_kafka: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings, random = settings_without_kafka, np.random.default_rng(4)
     corners = np.where(np.arange(40)[:, None] % 2, 3.0, -3.0)  # even and odd tracks are two kinds of music
     path = features_csv(tmp_path / "features.csv", corners + random.normal(size=(40, 140)))
-    environment = {
-        **os.environ,
-        f"{PREFIX}HOME": str(settings.home),
-        f"{PREFIX}MONGO__URI": settings.mongo.uri.get_secret_value(),
-        f"{PREFIX}MONGO__DATABASE": settings.mongo.database,
-        f"{PREFIX}LIBRARY__ROOT": str(path),
-    }
+    monkeypatch.setenv(f"{PREFIX}HOME", str(settings.home))
+    monkeypatch.setenv(f"{PREFIX}MONGO__URI", settings.mongo.uri.get_secret_value())
+    monkeypatch.setenv(f"{PREFIX}MONGO__DATABASE", settings.mongo.database)
+    monkeypatch.setenv(f"{PREFIX}LIBRARY__ROOT", str(path))
 
-    def job(*arguments: str) -> str:
-        command = [str(PROJECT / "spark-submit.sh"), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def printed(code: int) -> str:
+        output = "".join(capsys.readouterr())
+        assert code == 0, output
+        return output
 
-    assert "40 extracted, 0 unchanged, 1 rejected" in job("batch/extract.py", "--from-features", str(path))
-    assert "40 tracks" in job("batch/train.py")
-    assert "40 tracks published, 0 removed" in job("batch/publish.py")
+    assert "40 extracted, 0 unchanged, 1 rejected" in printed(extract.main(["--from-features", str(path)]))
+    assert "40 tracks" in printed(train.main([]))
+    assert "40 tracks published, 0 removed" in printed(publish.main([]))
     database = MongoClient(settings.mongo.uri.get_secret_value())[settings.mongo.database]
     track = database.tracks.find_one({"_id": "2"})
     assert (track["title"], track.get("path"), len(track["features"])) == ("FMA 2", None, 140)

@@ -5,35 +5,35 @@ from __future__ import annotations
 import functools
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from conf.settings import Kafka
-from local.services import KafkaServer
+from local.services import KafkaServer, MongoServer
 from streaming.events import Event
 from ui.data.event_queue import EventQueue, connect
 
+TOPIC = "listens-while-kafka-comes-and-goes"
 
-def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
-    server = KafkaServer(tmp_path).start()
+
+def test_events_outlast_an_absence_of_kafka_in_order(killable_servers: tuple[MongoServer, KafkaServer]) -> None:
+    _, server = killable_servers
     listens = None
     try:
-        server.wait()
         place = server.bootstrap_servers
         admin = KafkaAdminClient(bootstrap_servers=place)
-        admin.create_topics([NewTopic("listens", num_partitions=2, replication_factor=1)])
+        admin.create_topics([NewTopic(TOPIC, num_partitions=2, replication_factor=1)])
         admin.close()
         server.stop()
         kafka = Kafka(
             bootstrap_servers=place,
-            listening_topic="listens",
+            listening_topic=TOPIC,
             recommendation_topic="r",
             features_topic="f",
             partitions=2,
         )
-        listens = EventQueue(functools.partial(connect, kafka), "listens")
+        listens = EventQueue(functools.partial(connect, kafka), TOPIC)
 
         def publish(*numbers: int) -> None:
             for number in numbers:
@@ -53,9 +53,7 @@ def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
         assert not listens.state.connected
         server.start().wait()
         assert listens.flush(40)
-        consumer = KafkaConsumer(
-            "listens", bootstrap_servers=place, auto_offset_reset="earliest", consumer_timeout_ms=3000
-        )
+        consumer = KafkaConsumer(TOPIC, bootstrap_servers=place, auto_offset_reset="earliest", consumer_timeout_ms=3000)
         tracks = [json.loads(record.value)["track_id"] for record in consumer]
         consumer.close()
         # A delivery that timed out may have arrived all the same; the stream passes over a second event_id.
@@ -63,4 +61,5 @@ def test_events_outlast_an_absence_of_kafka_in_order(tmp_path: Path) -> None:
     finally:
         if listens is not None:
             listens.close(0.1)
-        server.stop()
+        if server.process.returncode is not None:
+            server.start().wait()

@@ -9,58 +9,89 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from player_site import IDS, TITLES, Visit, serving, with_library
-from playwright.sync_api import Browser, expect
+from player_site import IDS, TITLES, Visit, Windows, serving, with_library
+from playwright.sync_api import expect
 from pydantic import SecretStr
 from pymongo import MongoClient
 
 from conf.settings import Settings
+from local.processes import free_port
 from local.services import MongoServer
 from ui import app
-from ui.dependencies import parts
+from ui.dependencies import build_services
 
 
-@pytest.fixture
-def silent(tmp_path: Path) -> Iterator[MongoServer]:
-    """A MongoDB of the test's own, to be stopped."""
-    own = MongoServer(tmp_path)
-    own.start().wait()
+@pytest.fixture(scope="module")
+def own_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A MongoDB of these tests' own, to be stopped."""
+    own = MongoServer(tmp_path_factory.mktemp("mongo")).start()
     try:
-        yield own
+        yield own.wait()
     finally:
-        os.kill(own.process.pid, signal.SIGCONT)
         own.stop()
 
 
 @pytest.fixture
+def own_settings(settings: Settings, own_mongo: MongoServer) -> Settings:
+    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own_mongo.uri)})
+    return settings.model_copy(update={"mongo": mongo})
+
+
+@pytest.fixture
 def ana(
-    browser: Browser, settings: Settings, catalogue: None, sounds: Path, db: Any, silent: MongoServer
+    windows: Windows,
+    own_settings: Settings,
+    topics: None,
+    catalogue: None,
+    sounds: Path,
+    db: Any,
+    own_mongo: MongoServer,
 ) -> Iterator[Visit]:
-    mongo = settings.mongo.model_copy(update={"uri": SecretStr(silent.uri)})
-    alone = with_library(settings.model_copy(update={"mongo": mongo}), sounds)
-    with MongoClient[dict[str, Any]](silent.uri) as own:
-        own[mongo.database].tracks.insert_many(db.tracks.find())
+    with MongoClient[dict[str, Any]](own_mongo.uri) as own:
+        database = own[own_settings.mongo.database]
+        database.tracks.insert_many(db.tracks.find())
         items = [{"track_id": track_id, "rank": rank} for rank, track_id in enumerate(IDS, start=1)]
-        own[mongo.database].recommendations.insert_one({"_id": "*", "items": items, "generation": 1})
-    with serving(app.app(parts(alone))) as site:
-        ana = Visit(browser, site)
-        ana.listen_as("ana")
+        database.recommendations.insert_one({"_id": "*", "items": items, "generation": 1})
+    player = app.create_app(build_services(with_library(own_settings, sounds)))
+    with serving(player) as site, windows.visit(site, "ana") as ana:
         ana.play(IDS[0])
         yield ana
-        ana.context.close()
+        ana.wrong.clear()  # what is away is an error to the browser's console
 
 
-def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, silent: MongoServer) -> None:
+def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
+    windows: Windows, own_settings: Settings, own_mongo: MongoServer
+) -> None:
+    nobody = own_settings.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    alone = own_settings.model_copy(update={"kafka": nobody})
+    with MongoClient[dict[str, Any]](own_mongo.uri) as client:
+        client[alone.mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})
+    with serving(app.create_app(build_services(alone))) as site, windows.visit(site, "ana") as ana:
+        ana.cards.first.locator("[data-action=like]").click()
+        expect(ana.page.locator("#notice")).to_contain_text("Kafka is unavailable. 1 event is queued", timeout=20_000)
+        own_mongo.stop()
+        try:
+            expect(ana.page.locator("#notice")).to_contain_text("does not answer", timeout=20_000)
+            assert ana.order == ["a"], "what is there stays on the page"
+        finally:
+            own_mongo.start().wait()
+        expect(ana.page.locator("#notice")).to_contain_text("Kafka is unavailable", timeout=20_000)
+        assert ana.wrong == [], "the news of it is no error"
+
+
+def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoServer) -> None:
     page = ana.page
-    os.kill(silent.process.pid, signal.SIGSTOP)
-    page.evaluate("document.getElementById('audio').currentTime = 15")
-    ana.wait_for(lambda: ana.seconds > 15.3)  # what plays needs no MongoDB
-    page.click("#next")
-    assert page.inner_text("#now-title") == TITLES[1]
-    expect(page.locator("#toast")).to_contain_text("cannot give", timeout=30_000)
-    page.wait_for_timeout(3000)
-    assert page.inner_text("#now-title") == TITLES[1], "no track is passed over"
-    os.kill(silent.process.pid, signal.SIGCONT)
+    os.kill(own_mongo.process.pid, signal.SIGSTOP)
+    try:
+        page.evaluate("document.getElementById('audio').currentTime = 15")
+        ana.wait_for(lambda: ana.seconds > 15.3)  # what plays needs no MongoDB
+        page.click("#next")
+        assert page.inner_text("#now-title") == TITLES[1]
+        expect(page.locator("#toast")).to_contain_text("is unavailable right now", timeout=30_000)
+        page.wait_for_timeout(3000)
+        assert page.inner_text("#now-title") == TITLES[1], "no track is passed over"
+    finally:
+        os.kill(own_mongo.process.pid, signal.SIGCONT)
     ana.wait_for(lambda: ana.seconds > 0.5 and not page.evaluate("document.getElementById('audio').paused"), 30)
     assert page.inner_text("#now-title") == TITLES[1]
     page.click("#previous")
@@ -73,7 +104,7 @@ def test_a_track_that_was_never_heard_is_not_gone_back_to(ana: Visit) -> None:
     for title in TITLES[1:4]:
         page.click("#next")
         assert page.inner_text("#now-title") == title
-    expect(page.locator("#toast")).to_contain_text(f"cannot give “{TITLES[3]}”")
+    expect(page.locator("#toast")).to_contain_text(f"“{TITLES[3]}” is unavailable")
     page.click("#play-pause")  # asks at once, and is answered as before
     page.unroute("**/audio/*")
     ana.wait_for(lambda: ana.seconds > 0.2, 8)

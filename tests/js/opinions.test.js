@@ -114,8 +114,10 @@ describe("the server's answer", () => {
     assert.deepEqual([shown(), opinions.muted, opinions.adventure], ["like more", ["genre:Polka"], 0.8]);
     opinions.update({});
     assert.deepEqual([shown(), opinions.muted, opinions.adventure], ["like more", ["genre:Polka"], 0.8]);
-    opinions.update({ opinions: {} });
-    assert.deepEqual([shown(), opinions.muted, opinions.adventure], ["", [], 0.5]);
+    for (const nothing of [{}, { muted: null, adventure: null }]) {
+      opinions.update({ opinions: {}, ...nothing });
+      assert.deepEqual([shown(), opinions.muted, opinions.adventure], ["", [], 0.5]);
+    }
   });
 
   test("that is older than a change does not take it off the page", () => {

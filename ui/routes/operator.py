@@ -1,4 +1,4 @@
-"""Routes for operators: the service page, and the evaluation report of the current model."""
+"""Routes for operators: the service page, and the report card of the current model."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def get_service_page(services: ServicesDep) -> str:
 
 @router.get("/report")
 def get_report(services: ServicesDep) -> Response:
-    """The evaluation report, sandboxed."""
+    """The report card, sandboxed."""
     model = model_card(services.settings.models.root)
     if model is None or model.report is None:
-        raise Refused(404, "No evaluation report yet. Run ./spark-submit.sh batch/evaluate.py.")
+        raise Refused(404, "No report card yet. Run ./spark-submit.sh batch/evaluate.py.")
     headers = {"Content-Security-Policy": REPORT_POLICY}
     return FileResponse(model.report, media_type="text/html", headers=headers)

@@ -8,8 +8,8 @@
  * What the server knows. Opinions stand by track id, as words with a blank between them: "like more".
  * @typedef {object} ServerOpinions
  * @property {Record<string, string>} [opinions] missing: unchanged since the last answer
- * @property {string[]} [muted] "artist:Bach", "genre:Polka"
- * @property {number} [adventure] from 0, familiar, to 1, adventurous
+ * @property {string[] | null} [muted] "artist:Bach", "genre:Polka"
+ * @property {number | null} [adventure] from 0, familiar, to 1, adventurous; null where it was never set
  */
 
 /**
@@ -54,14 +54,14 @@ export class Opinions {
   }
 
   /** @param {ServerOpinions} answer */
-  update({ opinions, muted = [], adventure = BALANCED }) {
+  update({ opinions, muted, adventure }) {
     if (opinions === undefined) return;
     this.#confirmed = opinions;
     for (const [trackId, words] of this.#pending) {
       if (isSameSet(split(opinions[trackId]), words)) this.#pending.delete(trackId);
     }
-    this.muted = muted;
-    this.adventure = adventure;
+    this.muted = muted ?? [];
+    this.adventure = adventure ?? BALANCED;
     this.onChange();
   }
 

@@ -1,0 +1,102 @@
+"""What all tiers share: one Spark session, and the order in which several workers take the tests (`./test.sh`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from local.services import archived_classes
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TESTS = Path(__file__).parent
+PROJECT = TESTS.parent
+
+GROUPS = {
+    "e2e/test_demo.py": "demo",
+    "e2e/test_stream.py": "world",
+    "e2e/test_once.py": "world",
+    "e2e/test_faults.py": "world",
+    "e2e/test_player_kafka.py": "world",
+    "e2e/test_jobs.py": "spark",
+    "e2e/test_extract_killed.py": "spark",
+    "e2e/test_fma_features.py": "spark",
+    "spark": "spark",
+}
+"""Tests that share something costly run one after another in one worker: a file or folder here, and its group.
+
+Every other file is a group by itself. Groups are begun in this order, then the other files of `e2e`, then those of `unit`: what
+mostly waits comes first, and what computes fills the gaps.
+"""
+
+
+def group_of(test: str) -> str:
+    """The group of a test.  test : its id, beginning with the path from the project's folder"""
+    path = test.partition("::")[0].removeprefix("tests/")
+    return GROUPS.get(path) or GROUPS.get(path.partition("/")[0]) or path
+
+
+class ByGroup(LoadScopeScheduling):
+    """Gives whole groups to workers, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup:
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts by group; within a group, and among files that have none, the order stays."""
+    order = list(dict.fromkeys(GROUPS.values()))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        group = group_of(item.nodeid)
+        return (order.index(group) if group in order else len(order)), group.startswith("unit/")
+
+    items.sort(key=place)
+
+
+def spark_defaults() -> dict[str, str]:
+    """The names and values of conf/spark-defaults.conf."""
+    lines = (PROJECT / "conf" / "spark-defaults.conf").read_text().splitlines()
+    pairs = [line.split(None, 1) for line in lines if line.strip() and not line.startswith("#")]
+    return {name: value.strip() for name, value in pairs}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One local session for all tests of a worker: the configuration that the jobs have, and a few values of its own."""
+    from pyspark.sql import SparkSession
+
+    # The JVM and its Python workers inherit these.
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    archive = [f'-XX:SharedArchiveFile="{file}"' for file in archived_classes("spark")]
+    ours = {
+        "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
+        "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": " ".join(["-Xlog:cds*=off", *archive]),  # classes at hand: it starts sooner
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }
+    builder = SparkSession.builder.master("local[2,4]").appName("tests")
+    for name, value in (spark_defaults() | ours).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
