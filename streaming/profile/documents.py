@@ -124,9 +124,9 @@ def muting_document(muting: Muting) -> dict[str, Any]:
 
 
 def muting_from(document: Mapping[str, Any]) -> Muting:
-    known = {name: value for name, value in document.items() if name in _MUTING_FIELDS}
-    unknown = {name: value for name, value in document.items() if name not in _MUTING_FIELDS}
-    return Muting(**known, other_fields=unknown)
+    fields_by_name = {name: value for name, value in document.items() if name in _MUTING_FIELDS}
+    other_fields = {name: value for name, value in document.items() if name not in _MUTING_FIELDS}
+    return Muting(**fields_by_name, other_fields=other_fields)
 
 
 def counted_event(document: Mapping[str, Any], event_id: str) -> bool:

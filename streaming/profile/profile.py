@@ -229,8 +229,8 @@ class Profile:
 
     def _with_title(self, track_id: str, title: str) -> Profile:
         titles = {**self.titles, track_id: title} if title else dict(self.titles)
-        known = {*self.evidence.ids, *self.verdicts.ids}
-        return replace(self, titles={each: name for each, name in titles.items() if each in known})
+        titled_ids = {*self.evidence.ids, *self.verdicts.ids}
+        return replace(self, titles={each: name for each, name in titles.items() if each in titled_ids})
 
     def _shown(self, track_ids: tuple[str, ...], when: float, taste: Taste) -> Profile:
         table, when = self.shown, float(math.floor(when))

@@ -54,8 +54,8 @@ def interests(
         heaviest_first = members[np.lexsort((members, -member_weights))]
         clusters.append((float(counted[members].sum()), heaviest_first.tolist(), int(medoid)))
     total = sum(due for due, _, _ in clusters)
-    found = [Interest(due / total, tuple(members), medoid) for due, members, medoid in clusters]
-    return sorted(found, key=lambda interest: (-interest.share, interest.members))
+    unsorted = [Interest(due / total, tuple(members), medoid) for due, members, medoid in clusters]
+    return sorted(unsorted, key=lambda interest: (-interest.share, interest.members))
 
 
 def _counted_listening(

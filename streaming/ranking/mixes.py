@@ -88,8 +88,8 @@ def discoveries(requests: Sequence[ListRequest], index: CachedIndex, length: int
     taste = taste.model_copy(update={"exploration": 0, "artist_cap": 1})
     with_rows = [replace(request, rows=_new_rows(request, index, taste)) for request in requests]
     lists = _ranked(with_rows, index, length, taste)
-    found = [[item.track_id for item in items if item.score > 0] for items in lists]
-    return [ids if len(ids) >= FEWEST_TRACKS else [] for ids in found]
+    ids_by_list = [[item.track_id for item in items if item.score > 0] for items in lists]
+    return [ids if len(ids) >= FEWEST_TRACKS else [] for ids in ids_by_list]
 
 
 def named_lists(requests: Sequence[MixRequest], index: CachedIndex, length: int, taste: Taste) -> list[list[NamedList]]:

@@ -69,12 +69,12 @@ def write_mixes(dues: Sequence[DueMixes], context: ServingContext, index: Cached
     documents_read = {each["_id"]: each for each in database.mixes.find({"_id": {"$in": users}}, MIXES_PROJECTION)}
     stored = [stored_mixes_from(documents_read.get(user_id, {})) for user_id in users]
     pairs = list(zip(dues, stored, strict=True))
-    kept = [due.profile.user_id for due, each in pairs if each.events_applied == due.profile.events_applied]
+    unchanged_users = [due.profile.user_id for due, each in pairs if each.events_applied == due.profile.events_applied]
     new = [(due, each) for due, each in pairs if each.events_applied != due.profile.events_applied]
     documents = _mixes(new, context, index, database)
     writes: list[Write] = [(documents_read.get(document["_id"], {}), document) for document in documents]
     replace_documents(writes, database.mixes)
-    documents += database.mixes.find({"_id": {"$in": kept}}) if kept else []
+    documents += database.mixes.find({"_id": {"$in": unchanged_users}}) if unchanged_users else []
     send([(document["_id"], value) for document in documents for value in mix_messages(document)], context.kafka)
 
 
