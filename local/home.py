@@ -1,4 +1,4 @@
-"""The demo's home: made, tried and locked; what another shell needs to take part; a stop that is not disturbed."""
+"""The demo's home: created, checked for writing and locked; run.env for other shells; signals ignored while the demo stops."""
 
 from __future__ import annotations
 

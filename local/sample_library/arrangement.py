@@ -1,4 +1,4 @@
-"""A score and a style become timed notes: the band at work, in numbers only.
+"""A score and a style become timed notes, as numbers only.
 
 A part score is played as written. Under a tune go chords found bar by bar, the style's accompanists on them, and its
 drums. The piece is repeated until the clip is full. The same track always gets the same notes: chance is seeded.
@@ -16,8 +16,12 @@ from local.sample_library.scores import Note, Score
 SECONDS = 30.0
 
 SIXTEENTH = 0.25  # of a quarter note
-LOWEST, HIGHEST = 24, 103  # beyond these the sound font has no natural samples
-LEFT, CENTRE, RIGHT = 34, 64, 94
+LOWEST_PITCH = 24
+HIGHEST_PITCH = 103
+"""Beyond these two the sound font has no natural samples."""
+PAN_LEFT = 34
+PAN_CENTRE = 64
+PAN_RIGHT = 94
 ACCENT = 14
 INTRO = 1  # bars of the band before the tune
 
@@ -26,7 +30,7 @@ HARMONY = {0: 0.5, 4: 0.35, 3: 0.3, 6: 0.2, 5: 0.1, 1: 0.1}
 
 
 class Stroke(NamedTuple):
-    """A note as the band thinks of it: start and length in quarter notes, MIDI pitch, loudness 1 to 127."""
+    """A written note: start and length in quarter notes, MIDI pitch, loudness 1 to 127."""
 
     start: float
     length: float
@@ -35,7 +39,7 @@ class Stroke(NamedTuple):
 
 
 class Tone(NamedTuple):
-    """A note as it sounds: start and length in seconds, MIDI pitch, velocity 1 to 127."""
+    """A sounding note: start and length in seconds, MIDI pitch, velocity 1 to 127."""
 
     start: float
     length: float
@@ -80,7 +84,7 @@ def arrangement(score: Score, style: Style, artist: Artist, *, tempo: float, see
         upbeat = -min(0.0, *(part[0].start for part in score.parts))
         places = len(score.parts) - 1
         return [
-            voice(program, played(part, upbeat), LEFT + (RIGHT - LEFT) * place // max(1, places))
+            voice(program, played(part, upbeat), PAN_LEFT + (PAN_RIGHT - PAN_LEFT) * place // max(1, places))
             for place, (part, program) in enumerate(zip(score.parts, cycle(artist.leads), strict=False))
         ]
 
@@ -90,13 +94,13 @@ def arrangement(score: Score, style: Style, artist: Artist, *, tempo: float, see
         tuple((pitch + transposed) % 12 for pitch in bar_chords[(bar - INTRO) % len(bar_chords)]) for bar in range(bars)
     ]
     key_note = (score.scale[0] + transposed) % 12
-    voices = [voice(program, played(tune, INTRO * score.bar), CENTRE) for program in artist.leads]
-    for accompanist, pan in zip(style.accompanists, cycle((LEFT, RIGHT)), strict=False):
+    voices = [voice(program, played(tune, INTRO * score.bar), PAN_CENTRE) for program in artist.leads]
+    for accompanist, pan in zip(style.accompanists, cycle((PAN_LEFT, PAN_RIGHT)), strict=False):
         program = artist.leads[0] if accompanist.program is None else accompanist.program
         voices.append(voice(program, _accompaniment(accompanist, harmony, score.bar, key_note), pan))
     if style.drums:
         beats = chain.from_iterable(_beats(drum, bars, score.bar) for drum in style.drums)
-        voices.append(voice(style.kit, beats, CENTRE, is_drums=True))
+        voices.append(voice(style.kit, beats, PAN_CENTRE, is_drums=True))
     return voices
 
 
@@ -187,6 +191,6 @@ def _tones(strokes: Iterable[Stroke], quarter: float, style: Style, chance: rand
         seconds = max(0.0, (start + swung) * quarter + chance.gauss(0, style.looseness))
         velocity = min(127, max(1, round(loudness + chance.gauss(0, 4))))
         if seconds < SECONDS:
-            while not LOWEST <= pitch <= HIGHEST:
-                pitch += 12 if pitch < LOWEST else -12
+            while not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
+                pitch += 12 if pitch < LOWEST_PITCH else -12
             yield Tone(seconds, min(length * quarter, SECONDS - seconds), pitch, velocity)

@@ -55,7 +55,7 @@ class Drum:
 class Style:
     """A genre of the library.
 
-    pieces : a kind of the catalogue;  kit : program of the drum channel
+    pieces : a kind, see `local.sample_library.pieces.pieces`;  kit : program of the drum channel
     swing : how late an off-beat eighth comes, in quarter notes;  looseness : seconds by which players miss the beat
     held : length of a tune's note against its printed one;  reverb, chorus : 0 to 127
     """

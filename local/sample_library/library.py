@@ -36,7 +36,7 @@ def render(
     """Render what is missing of the library in `out`, and return its files, style by style.
 
     processes : one for each processor, if None
-    progress : told how many tracks of how many are done, at once and then after each, in the caller's thread
+    progress : called with the numbers of tracks done and of all, at once and then after each, in the caller's thread
     Raises ForeignFolder, or RenderingFailed with the track's name; what was finished before stays.
     """
     tracks = plan(tracks_per_style)

@@ -36,7 +36,8 @@ CHORALES = (
     ("bach/bwv92.9.mxl", "Was mein Gott will, das g'scheh allzeit, BWV 92.9"),
 )
 
-MOZART, HAYDN = "Wolfgang Amadeus Mozart", "Joseph Haydn"
+MOZART = "Wolfgang Amadeus Mozart"
+HAYDN = "Joseph Haydn"
 
 # (composer, work, folder in the corpus, movements); a movement is its heading and its tempo in quarter notes a minute.
 QUARTETS = (

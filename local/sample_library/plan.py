@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.sample_library.bands import Artist, Style
-from local.sample_library.catalogue import Piece, pieces
+from local.sample_library.pieces import Piece, pieces
 from local.sample_library.styles import STYLES
 
 SUFFIX = ".mp3"

@@ -1,4 +1,4 @@
-"""A piece of the catalogue as numbers: which pitch sounds from when to when, counted in quarter notes.
+"""A piece as numbers: which pitch sounds from when to when, counted in quarter notes.
 
 music21 reads the notation. It is handed only what is needed (one tune of a book, the first bars of a movement), and
 called below its `converter`, which would leave caches in the user's folders.
@@ -16,7 +16,7 @@ from music21 import abcFormat, key, meter, stream
 from music21.abcFormat import translate
 from music21.musicxml import xmlToM21
 
-from local.sample_library.catalogue import Piece, corpus, tune_texts
+from local.sample_library.pieces import Piece, corpus, tune_texts
 
 # Enough for 30 s of the quickest movement; reading on would only cost time.
 MOST_BARS = 48
@@ -29,7 +29,7 @@ Element = TypeVar("Element", meter.TimeSignature, key.KeySignature)
 
 
 class NotPublicDomain(ValueError):
-    """The score itself says that somebody holds rights in it."""
+    """The score's own text claims rights in it."""
 
 
 class NothingToPlay(ValueError):
@@ -87,7 +87,7 @@ def _from_abc(text: str) -> stream.Score:
 
 
 def _from_music_xml(file: Path) -> stream.Score:
-    """The first bars of a compressed MusicXML file, refused if anybody claims rights."""
+    """The first bars of a compressed MusicXML file. Raises NotPublicDomain where its text claims rights."""
     with zipfile.ZipFile(file) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".xml") and not name.startswith("META-INF"))
         root = ElementTree.fromstring(archive.read(name))

@@ -11,14 +11,19 @@ from local.sample_library.bands import Accompanist, Artist, Drum, Style
 def artist(
     name: str, lead: int | tuple[int, ...], tempo: int, *albums: str, shift: int = 0, doubling: int = 0
 ) -> Artist:
-    """An artist whose name says that nobody of flesh plays."""
+    """An artist whose name says that the music is generated."""
     first, second = albums
     leads = (lead,) if isinstance(lead, int) else lead
     return Artist(f"Overtone {name} (generated)", leads, tempo, (first, second), shift, doubling)
 
 
-EIGHTHS, SIXTEENTHS, WHOLE = "x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx", "x..............."
-BACKBEAT, FOUR_ON_THE_FLOOR, OFFBEATS = "....X.......X...", "X...X...X...X...", "..x...x...x...x."
+# Rhythms of a bar, in sixteenths: x struck, X accented.
+EIGHTHS = "x.x.x.x.x.x.x.x."
+SIXTEENTHS = "xxxxxxxxxxxxxxxx"
+WHOLE = "x..............."
+BACKBEAT = "....X.......X..."
+FOUR_ON_THE_FLOOR = "X...X...X...X..."
+OFFBEATS = "..x...x...x...x."
 
 STYLES = (
     Style(

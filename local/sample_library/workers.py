@@ -1,8 +1,8 @@
-"""Tracks rendered by several processes, each a Python of its own that is told one track after the other.
+"""Renders tracks in several processes, each a Python of its own that is sent one track after the other.
 
 Not `multiprocessing`: a caller that has threads must not be forked, spawning runs the caller's main module again, and
 either may leave semaphores behind. Here a worker reads orders from its standard input and ends where that ends, so that
-none outlives its caller, however the caller dies. It has a session of its own and hears no Ctrl-C: the caller decides.
+none outlives its caller, however the caller ends. It has a session of its own, so that Ctrl-C reaches the caller alone.
 """
 
 import json

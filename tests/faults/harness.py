@@ -36,7 +36,9 @@ from streaming.profile.skip_rates import SKIP_RATES_TABLE
 from streaming.schemas import SKIP_RATES
 from streaming.source import topics
 
-TRACKS, D, KINDS = 240, 8, 6
+TRACKS = 240
+D = 8
+KINDS = 6
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PATIENCE_S = 150.0
 AWAY_S = 60.0

@@ -11,7 +11,8 @@ from batch.index.lsh import Index
 from batch.index.projection import Projection
 from batch.index.spark_join import bucket_table, neighbours
 
-D, N = 6, 200
+D = 6
+N = 200
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from batch.index.projection import Projection
 from batch.index.updates import append, remove
 from streaming.ranking.neighbour_cache import CachedIndex, sorted_unique
 
-D, N = 6, 600
+D = 6
+N = 600
 
 
 def vectors(n: int, seed: int) -> np.ndarray:

@@ -53,9 +53,10 @@ BOOKS = (
 METRES = {"reels": {"C", "C|", "4/4", "2/4"}, "waltzes": {"3/4"}, "jigs": {"6/8"}}
 
 # A short tune would only loop, and a very long one is mostly a medley whose metre changes.
-FEWEST_NOTES, MOST_NOTES = 40, 260
+FEWEST_NOTES = 40
+MOST_NOTES = 260
 
-# Old collections use words that nobody wants to read in a player.
+# Old collections have titles with words that are not shown in a player.
 UNWELCOME = re.compile(
     r"\b(nig|negro|dark(ie|ey|y)|coon|gyps|gips|squaw|indian|jew|turk|moor|chinese|savage|black|white|whore|slut|hussy|"
     r"bawd|hag\b|wanton|cuckold|maidenhead|virgin|rape|ravish|arse|bum\b|piss|breech|petticoat|smock|cock\b|cripple|"
