@@ -1,1 +1,11 @@
-"""Measurements: each prints a table and writes JSON. They start what they need and use made data, which they say."""
+"""Measurements: each prints a table, most also write JSON. They start what they need; data that are generated are called so.
+
+extract, features          ▶ extraction beside a pool of processes · real and generated features for the others
+index, recordings          ▶ neighbours beside exact search, hnswlib and MLlib · copies that are found to be one recording
+space, genre               ▶ metrics and hubness · genre networks beside support vector machines
+lists, stream              ▶ what a list costs · event to list, events a second
+taste, taste_weeks         ▶ simulated listeners for an evening · for weeks (weeks/)
+player                     ▶ pages, search, a hundred clients
+start                      ▶ start and end of a Spark job
+generated_library, session   vectors, index and documents of a generated library · a Spark session with the jobs' configuration
+"""

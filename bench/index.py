@@ -50,7 +50,7 @@ QUERIES = 100
 RECALL_QUERIES = 500
 """Further queries, on which the index's recall is measured: on a hundred it may be 0.01 off."""
 TARGET_RECALL = 0.95
-CATALOGUE_TRACKS = 106_574
+FMA_TRACKS = 106_574
 SKETCH_COMPONENTS = 32
 PARAMETERS = {
     10_000: [
@@ -244,15 +244,15 @@ def numbered(spark: SparkSession, points: np.ndarray) -> DataFrame:
 def mllib_rows(
     spark: SparkSession, points: np.ndarray, queries: np.ndarray, true_neighbours: np.ndarray
 ) -> list[ReportRow]:
-    """approxSimilarityJoin of 100 queries with the catalogue, warm: ORed single hashes."""
+    """approxSimilarityJoin of 100 queries with all tracks, warm: ORed single hashes."""
     from pyspark.ml.functions import array_to_vector
 
     def frame(points: np.ndarray) -> DataFrame:
         vector = array_to_vector(F.col("point")).alias("point")
         return numbered(spark, points).select("id", vector).repartition(4).cache()
 
-    catalogue, query_points = frame(points), frame(queries)
-    catalogue.count(), query_points.count()
+    tracks, query_points = frame(points), frame(queries)
+    tracks.count(), query_points.count()
     furthest = float(
         max(np.linalg.norm(points[rows[-1]] - query) for rows, query in zip(true_neighbours, queries, strict=True))
     )
@@ -261,9 +261,9 @@ def mllib_rows(
     for tables, length in ((3, 0.25), (3, 1.0), (5, 1.0)):
         model = BucketedRandomProjectionLSH(
             inputCol="point", outputCol="hashes", bucketLength=length * deviation, numHashTables=tables, seed=1
-        ).fit(catalogue)
+        ).fit(tracks)
         # hashed and cached beforehand, as the index is built beforehand
-        hashed, hashed_queries = (model.transform(frame).cache() for frame in (catalogue, query_points))
+        hashed, hashed_queries = (model.transform(frame).cache() for frame in (tracks, query_points))
         hashed.count(), hashed_queries.count()
         rows = mllib_neighbours(model, hashed_queries, hashed, furthest)
         seconds = best_seconds(partial(mllib_neighbours, model, hashed_queries, hashed, furthest), 3)
@@ -272,15 +272,15 @@ def mllib_rows(
         way = f"MLlib approxSimilarityJoin, {tables} tables, bucket {length:g} σ"
         report.append(report_row(way, seconds, answers, true_neighbours))
         print(report[-1], file=sys.stderr, flush=True)
-    catalogue.unpersist(), query_points.unpersist()
+    tracks.unpersist(), query_points.unpersist()
     return report
 
 
 def mllib_neighbours(
-    model: BucketedRandomProjectionLSHModel, queries: DataFrame, catalogue: DataFrame, max_distance: float
+    model: BucketedRandomProjectionLSHModel, queries: DataFrame, tracks: DataFrame, max_distance: float
 ) -> list[Row]:
     """The K nearest of each query that MLlib finds within a distance: (query, id, distance, rank)."""
-    pairs = model.approxSimilarityJoin(queries, catalogue, max_distance * 1.001, "distance").select(
+    pairs = model.approxSimilarityJoin(queries, tracks, max_distance * 1.001, "distance").select(
         F.col("datasetA.id").alias("query"), F.col("datasetB.id").alias("id"), "distance"
     )
     nearest_first = Window.partitionBy("query").orderBy("distance", "id")
@@ -327,9 +327,9 @@ def exact_row(points: np.ndarray, queries: np.ndarray, true_neighbours: np.ndarr
     return report_row("exact, numpy, one at a time", seconds, list(true_neighbours), true_neighbours)
 
 
-def catalogue_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]:
-    """(median distance to the 20th neighbour of the real and the grown points; all ways on a catalogue of FMA's size)."""
-    points, queries, true_neighbours = unit_points(real, CATALOGUE_TRACKS)
+def fma_sized_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]:
+    """(median distance to the 20th neighbour of the real and the grown points; all ways on a library of FMA's size)."""
+    points, queries, true_neighbours = unit_points(real, FMA_TRACKS)
     distances = {"real": _median_distance_to_20th(standardised_unit(real)), "grown": _median_distance_to_20th(points)}
     print(f"median distance to the 20th neighbour: {distances}\n")
     at_once = best_seconds(partial(exact_neighbours, points, queries, K), 3)
@@ -345,7 +345,7 @@ def catalogue_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]
     rows.append(spark_join_row(spark, index, queries, true_neighbours))
     rows += mllib_rows(spark, points, queries, true_neighbours)
     spark.stop()
-    print(f"\n{CATALOGUE_TRACKS:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
+    print(f"\n{FMA_TRACKS:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
     return distances, rows
 
 
@@ -372,7 +372,7 @@ def main() -> None:
     _, real = fma(options.folder)
     result: dict[str, object] = {}
     if not options.without_mllib:
-        result["distances"], result["catalogue"] = catalogue_rows(real)
+        result["distances"], result["fma_sized"] = fma_sized_rows(real)
     rows = size_rows(real, options.sizes)
     if rows:
         print(table(rows))

@@ -1,8 +1,8 @@
-"""What a list costs, by size of the catalogue: the index's part of a micro-batch, without Spark, Kafka and MongoDB.
+"""What a list costs, by size of the library: the index's part of a micro-batch, without Spark, Kafka and MongoDB.
 
     PYTHONPATH=. .venv/bin/python bench/lists.py --home DIR --tracks 10000 106574
 
-A generated catalogue (bench/made_catalogue.py), kept in DIR. "Queried" lists query the index for every neighbour, as for tracks
+A generated library (bench/generated_library.py), kept in DIR. "Queried" lists query the index for every neighbour, as for tracks
 appended since the training; "stored" is for tracks whose neighbours the model stores. One listener at a time, and all together.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.made_catalogue import catalogue, model
+from bench.generated_library import generated_library, model
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
@@ -62,8 +62,8 @@ def main() -> int:
 
 
 def list_cost(home: Path, n: int) -> Cost:
-    """Cost of lists over a catalogue of n tracks, whose model is kept under `home`."""
-    made_model = model(home / f"models-{n}", catalogue(n))
+    """Cost of lists over a library of n tracks, whose model is kept under `home`."""
+    made_model = model(home / f"models-{n}", generated_library(n))
     queried, stored = CachedIndex(replace(made_model.index, stored_neighbours=None)), CachedIndex(made_model.index)
     taste = settings().taste
     profiles = listeners(stored)

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|compare]
 
-Starts MongoDB, Kafka and the queries by itself, all on this machine. The catalogue is made (bench/made_catalogue.py) and kept
-in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.
+Starts MongoDB, Kafka and the queries by itself, all on this machine. The library is generated (bench/generated_library.py) and
+kept in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from pymongo import MongoClient
 
 from batch.mongo import NEW_LISTENERS
-from bench.made_catalogue import Catalogue, catalogue, model
+from bench.generated_library import GeneratedLibrary, generated_library, model
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, resident_bytes
 from local.services import KafkaServer, MongoServer
@@ -66,7 +66,7 @@ class Measured:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/stream.py", description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--home", type=Path, required=True, help="folder for services, catalogue and results")
+    parser.add_argument("--home", type=Path, required=True, help="folder for services, library and results")
     parser.add_argument("--tracks", type=int, default=106_574)
     parser.add_argument("--listeners", type=int, default=5_000)
     parser.add_argument("--rate", type=float, nargs="+", default=[50.0], help="events a second; several run one by one")
@@ -140,7 +140,7 @@ class Clock:
 class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.home = options, options.home.absolute()
-        self.made = catalogue(options.tracks)
+        self.made = generated_library(options.tracks)
         self.mongo, self.kafka = MongoServer(self.home), KafkaServer(self.home)
         self.streams = Process("streams", self.home)
         started = time.monotonic()
@@ -266,7 +266,7 @@ class Bench:
 class Load:
     """Sends events of listeners, and watches in MongoDB when their lists have counted them."""
 
-    def __init__(self, database: Any, servers: str, topic: str, made: Catalogue, listeners: int) -> None:
+    def __init__(self, database: Any, servers: str, topic: str, made: GeneratedLibrary, listeners: int) -> None:
         self.database, self.topic, self.made = database, topic, made
         self.producer = KafkaProducer(bootstrap_servers=servers, acks=1, linger_ms=5)
         self.users = [f"listener-{number}" for number in range(listeners)]

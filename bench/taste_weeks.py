@@ -2,7 +2,7 @@
 
     PYTHONPATH=. .venv/bin/python bench/taste_weeks.py [--songs SONGS.csv] [--against CHECKOUT_OF_0_1_0] [--out weeks.json]
 
-Without --songs a made catalogue of 12 kinds × 200 tracks; with it one grown from real songs, 400 tracks a kind. All listeners are
+Without --songs a made library of 12 kinds × 200 tracks; with it one grown from real songs, 400 tracks a kind. All listeners are
 simulated. The settings were chosen on the listeners of seed 41; those of another seed are printed.
 """
 
@@ -34,16 +34,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     sys.path.insert(0, str(WEEKS))
-    from catalogues import grown, made
+    from libraries import grown, made
 
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "catalogue.npz"
-        catalogue = grown(options.songs, 400) if options.songs else made(12, 200)
-        catalogue.save(file)
-        kinds = len(set(catalogue.kinds.tolist()))
+        file = Path(folder) / "library.npz"
+        library = grown(options.songs, 400) if options.songs else made(12, 200)
+        library.save(file)
+        kinds = len(set(library.kinds.tolist()))
         print(
-            f"{len(catalogue.ids):,} tracks of {kinds} kinds; {options.listeners} simulated listeners, seed {options.seed}, "
+            f"{len(library.ids):,} tracks of {kinds} kinds; {options.listeners} simulated listeners, seed {options.seed}, "
             f"{options.days} days × {options.plays} plays\n",
             flush=True,
         )

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from batch.opening import opening
 from batch.space import Space
-from catalogues import Catalogue
+from libraries import LabelledLibrary
 from projection import numbers
-from streaming.candidates import Catalogue as Candidates
+from streaming.candidates import LabelledLibrary as Candidates
 from streaming.recommendations import items
 from streaming.taste import Profile
 
@@ -21,16 +21,16 @@ from streaming.events import Event
 
 
 class Lists:
-    """Makes the lists of all listeners over one catalogue.  length : of a list"""
+    """Makes the lists of all listeners over one library.  length : of a list"""
 
-    def __init__(self, catalogue: Catalogue, length: int) -> None:
-        space = Space(*numbers(catalogue.features))
-        built = with_local_scales(index(catalogue.ids, catalogue.features, catalogue.artists, space))
+    def __init__(self, library: LabelledLibrary, length: int) -> None:
+        space = Space(*numbers(library.features))
+        built = with_local_scales(index(library.ids, library.features, library.artists, space))
         similar = built.similar(np.arange(len(built)), min(NEAR, len(built) - 1))
         self.candidates = Candidates(replace(built, near=np.stack([rows for rows, _ in similar]).astype(np.int32)))
         heads = [
             {"track_id": track_id, "title": "", "artist": artist, "genre": ""}
-            for track_id, artist in zip(catalogue.ids, catalogue.artists, strict=True)
+            for track_id, artist in zip(library.ids, library.artists, strict=True)
         ]
         self.first_ids = [item["track_id"] for item in opening(heads, built, length)]
         self.length = length

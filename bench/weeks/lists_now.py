@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-from catalogues import Catalogue
+from libraries import LabelledLibrary
 from projection import numbers
 
 from batch.index.building import build_index, with_local_scales
@@ -21,17 +21,17 @@ from streaming.ranking.ranker import ranked_list
 
 
 class Lists:
-    """Makes the lists of all listeners over one catalogue.  length : of a list"""
+    """Makes the lists of all listeners over one library.  length : of a list"""
 
-    def __init__(self, catalogue: Catalogue, length: int) -> None:
-        projection = Projection(*numbers(catalogue.features))
-        index = with_local_scales(build_index(catalogue.ids, catalogue.features, catalogue.artists, projection))
+    def __init__(self, library: LabelledLibrary, length: int) -> None:
+        projection = Projection(*numbers(library.features))
+        index = with_local_scales(build_index(library.ids, library.features, library.artists, projection))
         similar = index.similar(np.arange(len(index)), min(STORED_NEIGHBOURS, len(index) - 1))
         neighbours = np.stack([rows for rows, _ in similar]).astype(np.int32)
         self.index = CachedIndex(replace(index, stored_neighbours=neighbours))
         heads = [
             {"track_id": track_id, "title": "", "artist": artist, "genre": ""}
-            for track_id, artist in zip(catalogue.ids, catalogue.artists, strict=True)
+            for track_id, artist in zip(library.ids, library.artists, strict=True)
         ]
         self.new_listener_ids = [item["track_id"] for item in list_for_new_listeners(heads, index, length)]
         self.length = length

@@ -1,4 +1,4 @@
-"""Simulated listeners over weeks: one method over one catalogue, in a process of its own. Started by bench/taste_weeks.py.
+"""Simulated listeners over weeks: one method over one library, in a process of its own. Started by bench/taste_weeks.py.
 
 A listener loves two or three kinds, and has liked two tracks of each. From then on it plays what its list brings, 40 tracks
 a day in two sessions: to the end where it loves the kind, else it skips after 20 seconds. Kinds are what the simulation
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from catalogues import Catalogue
+from libraries import LabelledLibrary
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 LENGTH = 30
 SESSION_HOURS = (8, 19)
-TRACK_S, SKIPPED_AFTER_S = 200, 20
+TRACK_S = 200
+SKIPPED_AFTER_S = 20
 POLICIES = {"first": 1, "first five": 5, "all": LENGTH}
 BEFORE_NEW = (0, 40, 300)
 """Liked and heard tracks of another kind before a new kind is loved."""
@@ -50,12 +51,12 @@ class Simple:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        library: LabelledLibrary,
         popularity: Counter[int],
         order: Callable[[list[int], Counter[int]], Sequence[int]],
     ) -> None:
-        self.ids, self.order, self.popularity = catalogue.ids, order, popularity
-        self.row_by_id = {track_id: row for row, track_id in enumerate(catalogue.ids)}
+        self.ids, self.order, self.popularity = library.ids, order, popularity
+        self.row_by_id = {track_id: row for row, track_id in enumerate(library.ids)}
         self.heard: set[int] = set()
         self.completed: list[int] = []
 
@@ -74,12 +75,12 @@ class Simple:
         return [(self.ids[row], False) for row, _ in zip(unheard, range(LENGTH), strict=False)]
 
 
-def simple(method: str, catalogue: Catalogue, seed: int) -> Callable[[str], Recommender]:
+def simple(method: str, library: LabelledLibrary, seed: int) -> Callable[[str], Recommender]:
     """Makes listeners of a simple method: "random", "popularity" or "plain mean"."""
     rng = np.random.default_rng(seed)
     popularity: Counter[int] = Counter()
-    n = len(catalogue.ids)
-    points = (catalogue.features - catalogue.features.mean(axis=0)) / np.maximum(catalogue.features.std(axis=0), 1e-9)
+    n = len(library.ids)
+    points = (library.features - library.features.mean(axis=0)) / np.maximum(library.features.std(axis=0), 1e-9)
 
     def at_random(completed: list[int], _: Counter[int]) -> Sequence[int]:
         return rng.permutation(n).tolist()
@@ -93,7 +94,7 @@ def simple(method: str, catalogue: Catalogue, seed: int) -> Callable[[str], Reco
         return np.argsort(np.linalg.norm(points - points[completed].mean(axis=0), axis=1), kind="stable").tolist()
 
     order = {"random": at_random, "popularity": by_popularity, "plain mean": by_mean}[method]
-    return lambda name: Simple(catalogue, popularity, order)
+    return lambda name: Simple(library, popularity, order)
 
 
 class Clock:
@@ -119,10 +120,10 @@ class Clock:
 
 
 def weeks(
-    listener: Callable[[str], Recommender], catalogue: Catalogue, policy: str, options: argparse.Namespace
+    listener: Callable[[str], Recommender], library: LabelledLibrary, policy: str, options: argparse.Namespace
 ) -> dict[str, float]:
     """Figures of all listeners over `options.days` days of `options.plays` plays."""
-    runs = [one_listener(listener, catalogue, policy, options, number) for number in range(options.listeners)]
+    runs = [one_listener(listener, library, policy, options, number) for number in range(options.listeners)]
     plays = [run["plays"] for run in runs]
     while_unheard = [[play for play in of_one if play["unheard"]] for of_one in plays]
     gaps = []
@@ -139,18 +140,22 @@ def weeks(
         "share off, most": max(gaps),
         "explored": _mean(_mean(play["explored"] for play in each) for each in plays),
         "churn": _mean(_mean(run["churn"]) for run in runs),
-        "coverage": len({play["track"] for each in plays for play in each}) / len(catalogue.ids),
+        "coverage": len({play["track"] for each in plays for play in each}) / len(library.ids),
         "ms a list": 1000 * float(np.median([seconds for run in runs for seconds in run["seconds"]])),
     }
 
 
 def one_listener(
-    listener: Callable[[str], Recommender], catalogue: Catalogue, policy: str, options: argparse.Namespace, number: int
+    listener: Callable[[str], Recommender],
+    library: LabelledLibrary,
+    policy: str,
+    options: argparse.Namespace,
+    number: int,
 ) -> dict[str, Any]:
     """Everything that one listener played."""
     rng = np.random.default_rng((options.seed, number))
-    kind_by_id = dict(zip(catalogue.ids, catalogue.kinds.tolist(), strict=True))
-    ids_by_kind = _by_kind(catalogue)
+    kind_by_id = dict(zip(library.ids, library.kinds.tolist(), strict=True))
+    ids_by_kind = _by_kind(library)
     loved = rng.permutation(sorted(ids_by_kind))[: 2 + number % 2].tolist()
     recommender = listener(f"simulated-{options.seed}-{number}")
     clock = Clock(recommender)
@@ -189,11 +194,11 @@ def one_listener(
 
 
 def newly_loved(
-    listener: Callable[[str], Recommender], catalogue: Catalogue, options: argparse.Namespace
+    listener: Callable[[str], Recommender], library: LabelledLibrary, options: argparse.Namespace
 ) -> dict[str, float]:
     """Plays of a newly loved kind until it has half of its due places, after others were liked and heard; 40 for never."""
-    ids_by_kind = _by_kind(catalogue)
-    kind_by_id = dict(zip(catalogue.ids, catalogue.kinds.tolist(), strict=True))
+    ids_by_kind = _by_kind(library)
+    kind_by_id = dict(zip(library.ids, library.kinds.tolist(), strict=True))
     figures = {}
     for before in BEFORE_NEW:
         counts = []
@@ -221,7 +226,7 @@ def newly_loved(
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("catalogue", type=Path)
+    parser.add_argument("library", type=Path)
     parser.add_argument("method", help="a module with `Lists`, or random, popularity, plain mean")
     parser.add_argument("--policies", nargs="+", default=list(POLICIES))
     parser.add_argument("--listeners", type=int, required=True)
@@ -229,19 +234,19 @@ def main() -> int:
     parser.add_argument("--plays", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     options = parser.parse_args()
-    catalogue = Catalogue.open(options.catalogue)
+    library = LabelledLibrary.open(options.library)
     if options.method.startswith("lists_"):
-        make = importlib.import_module(options.method).Lists(catalogue, LENGTH).listener
+        make = importlib.import_module(options.method).Lists(library, LENGTH).listener
     else:
-        make = simple(options.method, catalogue, options.seed)
-    figures = {policy: weeks(make, catalogue, policy, options) for policy in options.policies}
-    json.dump({"weeks": figures, "new": newly_loved(make, catalogue, options)}, sys.stdout)
+        make = simple(options.method, library, options.seed)
+    figures = {policy: weeks(make, library, policy, options) for policy in options.policies}
+    json.dump({"weeks": figures, "new": newly_loved(make, library, options)}, sys.stdout)
     return 0
 
 
-def _by_kind(catalogue: Catalogue) -> dict[str, list[str]]:
+def _by_kind(library: LabelledLibrary) -> dict[str, list[str]]:
     ids_by_kind = defaultdict(list)
-    for track_id, kind in zip(catalogue.ids, catalogue.kinds.tolist(), strict=True):
+    for track_id, kind in zip(library.ids, library.kinds.tolist(), strict=True):
         ids_by_kind[kind].append(track_id)
     return ids_by_kind
 

@@ -15,14 +15,15 @@ import soundfile
 
 from local.sample_library import ForeignFolder, RenderingFailed, library, render
 from local.sample_library.arrangement import chords
-from local.sample_library.catalogue import Piece, title_of
+from local.sample_library.pieces import Piece, title_of
 from local.sample_library.plan import Track, plan, track
 from local.sample_library.rendering import render_track
 from local.sample_library.scores import Note, NotPublicDomain, Score, score
 from local.sample_library.styles import STYLES
 
 PROJECT = Path(__file__).resolve().parents[2]
-CHORALE, JAZZ = (next(style for style in STYLES if style.name == name) for name in ("Chorale", "Jazz"))
+CHORALE = next(style for style in STYLES if style.name == "Chorale")
+JAZZ = next(style for style in STYLES if style.name == "Jazz")
 
 
 def two_styles(tracks_per_style: int) -> list[Track]:

@@ -1,4 +1,4 @@
-"""A generated catalogue for benchmarks: vectors around genres and artists, their index, and documents for MongoDB.
+"""A generated library for benchmarks: vectors around genres and artists, their index, and documents for MongoDB.
 
 The vectors are random, not extracted: they serve to measure time, never quality. Each track belongs to one of sixteen
 genres (a centre in a 32-dimensional subspace) and to an artist (a centre near its genre's), as real features cluster.
@@ -31,7 +31,7 @@ SEED = 20
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class GeneratedLibrary:
     """Generated tracks.  vectors : features, float32 [shape=(n, DIMENSIONS)]"""
 
     ids: list[str]
@@ -47,8 +47,8 @@ class Catalogue:
         ]
 
 
-def catalogue(n: int, seed: int = 3) -> Catalogue:
-    """A catalogue of n tracks."""
+def generated_library(n: int, seed: int = 3) -> GeneratedLibrary:
+    """A library of n tracks."""
     rng = np.random.default_rng(seed)
     falling_scale = np.arange(1, LATENT_DIMENSIONS + 1) ** -0.5  # real features vary most along few directions
     subspace = falling_scale[:, None] * rng.normal(0, 1, (LATENT_DIMENSIONS, DIMENSIONS))
@@ -60,11 +60,11 @@ def catalogue(n: int, seed: int = 3) -> Catalogue:
     vectors = latent @ subspace + rng.normal(0, 0.25, (n, DIMENSIONS))
     ids = [f"{number:016x}" for number in range(n)]
     names: list[str | None] = [f"artist {number}" for number in artist]
-    return Catalogue(ids, vectors.astype(np.float32), [f"genre {genre[number]}" for number in artist], names)
+    return GeneratedLibrary(ids, vectors.astype(np.float32), [f"genre {genre[number]}" for number in artist], names)
 
 
-def model(root: Path, made: Catalogue) -> registry.Model:
-    """The catalogue's model under `root`, built where it is missing: the index that train would build, without Spark."""
+def model(root: Path, made: GeneratedLibrary) -> registry.Model:
+    """The library's model under `root`, built where it is missing: the index that train would build, without Spark."""
     fingerprint = f"made-4-{len(made.ids)}-{default_parameters(len(made.ids))}"
     if (existing := registry.trained_on(str(root), fingerprint)) is not None:
         registry.make_latest(str(root), existing.version)
@@ -77,7 +77,7 @@ def model(root: Path, made: Catalogue) -> registry.Model:
     return registry.latest(str(root))
 
 
-def _index(made: Catalogue) -> tuple[Index, float, float]:
+def _index(made: GeneratedLibrary) -> tuple[Index, float, float]:
     """(index with local scales and stored neighbours, recall@20, share of the tracks that are candidates)."""
     mean, deviation = made.vectors.mean(axis=0), made.vectors.std(axis=0)
     points = to_unit(((made.vectors - mean) / deviation).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Catalogues for simulated listeners: made kinds of music, and real songs with more of each kind grown between them."""
+"""Libraries for simulated listeners: made kinds of music, and real songs with more of each kind grown between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class LabelledLibrary:
     """n tracks as plain arrays, so that any version of the code can build its own index of them.
 
     ids : sorted
@@ -29,12 +29,12 @@ class Catalogue:
         np.savez(file, ids=self.ids, features=self.features, kinds=self.kinds, artists=self.artists)
 
     @classmethod
-    def open(cls, file: Path) -> Catalogue:
+    def open(cls, file: Path) -> LabelledLibrary:
         arrays = np.load(file)
         return cls(arrays["ids"].tolist(), arrays["features"], arrays["kinds"], arrays["artists"].tolist())
 
 
-def made(kinds: int, per_kind: int, dimensions: int = 24, artists_per_kind: int = 20, seed: int = 3) -> Catalogue:
+def made(kinds: int, per_kind: int, dimensions: int = 24, artists_per_kind: int = 20, seed: int = 3) -> LabelledLibrary:
     """Kinds as Gaussian clouds around drawn centres, which overlap at their rims."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(0, 1.0, (kinds, dimensions))
@@ -44,7 +44,7 @@ def made(kinds: int, per_kind: int, dimensions: int = 24, artists_per_kind: int 
     return _shuffled(features.astype(np.float32), kind, artists, rng)
 
 
-def grown(songs: Path, per_kind: int, label: str = "collection", fewest: int = 10, seed: int = 3) -> Catalogue:
+def grown(songs: Path, per_kind: int, label: str = "collection", fewest: int = 10, seed: int = 3) -> LabelledLibrary:
     """Real songs' features, and between two songs of a kind as many more as it lacks.
 
     songs : CSV, a row a song, with columns mfcc_… and contrast_…
@@ -73,8 +73,8 @@ def grown(songs: Path, per_kind: int, label: str = "collection", fewest: int = 1
 
 def _shuffled(
     features: NDArray[np.float32], kinds: NDArray[np.str_], artists: list[str], rng: np.random.Generator
-) -> Catalogue:
+) -> LabelledLibrary:
     """Without an order that tells kinds apart: ties are broken by id."""
     order = rng.permutation(len(features))
     ids = [f"{number:016x}" for number in range(len(features))]
-    return Catalogue(ids, features[order], kinds[order], [artists[row] for row in order])
+    return LabelledLibrary(ids, features[order], kinds[order], [artists[row] for row in order])
