@@ -179,7 +179,7 @@ class Subset:
         )
 
     def _require_space(self, remaining: int) -> None:
-        """For the rest of the archive and the estimated size of what is not unpacked yet. Raises DiskTooSmall."""
+        """Checks for space for the rest of the archive and, estimated, for what is not unpacked yet. Raises DiskTooSmall."""
         part = self._file(".zip.part")
         total = remaining + (part.stat().st_size if part.exists() else 0)
         unpacked = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())

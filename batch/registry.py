@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 2
-"""Of the versions written: the projection may have a learned metric, hash keys have 32 bits, genres come from an ensemble."""
+"""Format of the versions written: learned metric in the projection, hash keys of 32 bits, genres from an ensemble."""
 READABLE_FORMATS = (1, 2)
 ABANDONED_AFTER_S = 86_400.0
 """Age at which an unfinished version without a lock is removed."""
 EXCERPT_CHARACTERS = 40
-"""Of a value that a message quotes."""
+"""Length to which a value quoted in a message is cut."""
 _LOCK = ".lock"
 _MANIFEST_TYPES: dict[str, type] = {
     "tracks": int,

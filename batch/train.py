@@ -25,7 +25,7 @@ from pyspark.sql import functions as F
 from batch import job, registry
 from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
-from batch.index.tuning import TARGET_RECALL, HashParameters, default_parameters
+from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
 from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
@@ -40,7 +40,7 @@ from batch.model.training_set import (
 )
 from conf.settings import Settings
 
-SIMILAR_TRACKS = 50
+STORED_SIMILAR_TRACKS = 50
 """Length of each track's list of similar tracks."""
 NAMED_TRACKS_IN_MESSAGE = 5
 
@@ -58,16 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def summary(model: registry.Model) -> str:
-    """What the job prints at its end: quality of the index and of the genre networks, and tracks left out."""
+    """The lines that the job prints at its end: quality of the index and of the genre networks, and tracks left out."""
     metrics, manifest = model.value("metrics"), model.manifest
     recall = metrics["recall_at_20"]
     lines = [
         f"model {model.version}: {manifest['tracks']:,} tracks, recall@20 {recall:.3f} with "
         f"{100 * metrics['candidate_share']:.1f} % of the tracks as candidates; metric: {manifest['parameters']['metric']}"
     ]
-    if recall < TARGET_RECALL:
+    if recall < TARGET_CANDIDATE_RECALL:
         advice = "no setting of the sweep does better" if manifest["tuned"] else "--tune tries other settings"
-        lines.append(f"the hash tables miss their target: recall@20 {recall:.3f}, target {TARGET_RECALL}; {advice}")
+        lines.append(f"the hash tables miss their target: recall@20 {recall:.3f}, target {TARGET_CANDIDATE_RECALL}; {advice}")
     if score := metrics.get("genre"):
         figures = f"accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}"
         lines.append(f"genres on held-out artists: {figures} ({score['how']})")
@@ -110,7 +110,7 @@ def defaults(tracks: int) -> dict[str, Any]:
     """
     return {
         "banding": default_parameters(tracks).document(),
-        "target_recall": TARGET_RECALL,
+        "target_recall": TARGET_CANDIDATE_RECALL,
         "genre": {**asdict(genre_mlp.Hyperparameters()), "fewest": MIN_GENRE_TRACKS, "seeds": genre_mlp.PAIRS},
         "metric": [
             metric_learning.ALBUM_SHRINKAGE,
@@ -118,7 +118,7 @@ def defaults(tracks: int) -> dict[str, Any]:
             metric_learning.GENRE_SHRINKAGE,
             metric_learning.GENRE_LENGTH,
         ],
-        "similar": [SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS],
+        "similar": [STORED_SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS],
         "recordings": recordings.defaults(),
         "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
@@ -139,7 +139,7 @@ def _new_version(
         if tune:
             fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, folder))
         index = saved_index(spark, dataset, fitted, folder)
-        similar = fit_index.similar_lists(tracks.select("track_id"), str(folder / "index"), SIMILAR_TRACKS)
+        similar = fit_index.similar_lists(tracks.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS)
         similar.write.parquet(registry.uri(folder / "similar"))
         similar = spark.read.parquet(registry.uri(folder / "similar"))
         fit_index.save_neighbours(similar, folder / "index")

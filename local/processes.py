@@ -1,4 +1,4 @@
-"""Processes that a demo owns: started in a group of their own, remembered in a pid file, stopped with all their children.
+"""Processes that a demo owns: started in a group of their own, recorded in a pid file, stopped with all their children.
 
 The pid file holds the process's start time as the kernel tells it, so that a pid that another program
 got since is never mistaken for ours.
@@ -228,7 +228,7 @@ def _program(pid: int) -> str:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and its ended children."""
+    """Seconds of processor time that a process and its ended children have used."""
     return sum(map(int, _fields(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CHUNK_TRACKS = 500
 CHANGE_WAIT_MS = 1000
 FLUSH_TIMEOUT_S = 30
-CLOSE_TIMEOUT_S = 5
+FEED_CLOSE_TIMEOUT_S = 5
 FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1}
 IS_OF_RECORDING_ALONE = {
     "$eq": [
@@ -118,7 +118,7 @@ class Feed:
                     except ResumeTokenLost:
                         database[FEEDS].delete_one({"_id": source})
         finally:
-            producer.close(timeout=CLOSE_TIMEOUT_S)
+            producer.close(timeout=FEED_CLOSE_TIMEOUT_S)
 
     def _follow(
         self,

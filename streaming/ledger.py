@@ -41,7 +41,7 @@ TRIGGERS_OF_FAST_LANE = 10
 MALFORMED_LIST = "not a list as streaming/recommend.py writes it"
 SLICE_BYTES = 32 * 1024 * 1024
 KEPT_RAW_BYTES = 64 * 1024
-"""Of a refused value; its length and hash are those of the whole."""
+"""Bytes of a refused value that are kept; its length and hash are those of the whole."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

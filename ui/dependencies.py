@@ -63,7 +63,7 @@ class Services:
 
     @functools.cached_property
     def event_limits(self) -> dict[str, Throttle]:
-        """Of each listener's events that pages send by themselves, by action; what is beyond them is dropped."""
+        """Rate limits of the events that pages send by themselves, by action; those beyond a listener's limit are dropped."""
         return {SHOWN: Throttle(MAX_SHOWN_IN_A_MINUTE), VISIT: Throttle(MAX_VISITS, window_s=VISITS_WINDOW_S)}
 
     @functools.cached_property

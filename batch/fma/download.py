@@ -51,7 +51,7 @@ class _Validators:
     etag: str | None
 
     def difference(self, earlier: _Validators) -> str | None:
-        """What has changed, in words; None where nothing has."""
+        """Describes what has changed; None where nothing has."""
         if None not in (self.size, earlier.size) and self.size != earlier.size:
             return f"{self.size:,} bytes, was {earlier.size:,}"
         if self.url == earlier.url and self.etag and earlier.etag and self.etag != earlier.etag:

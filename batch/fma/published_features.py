@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EXTRACTOR_VERSION = "fma-mfcc20/1"
+PUBLISHED_FEATURES_VERSION = "fma-mfcc20/1"
 IDS_IN_MESSAGE = 3
 REASON = "no features"
 
@@ -135,7 +135,7 @@ def _update_features(
     import pyarrow as pa
 
     location = lake.table("features")
-    stored = table(spark, location, FEATURES).where(F.col("extractor_version") == EXTRACTOR_VERSION).toArrow()
+    stored = table(spark, location, FEATURES).where(F.col("extractor_version") == PUBLISHED_FEATURES_VERSION).toArrow()
     unchanged = set()
     if stored.num_rows:
         stored_vectors = np.vstack(stored["vector"].to_numpy(zero_copy_only=False))
@@ -149,7 +149,7 @@ def _update_features(
         columns = {
             "track_id": changed,
             "vector": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
-            "extractor_version": [EXTRACTOR_VERSION] * len(vectors),
+            "extractor_version": [PUBLISHED_FEATURES_VERSION] * len(vectors),
         }
         upsert(spark.createDataFrame(pa.table(columns), FEATURES), location, ["track_id"])
     return set(changed)
@@ -168,7 +168,7 @@ def _update_rejected(
     }
     stored = rejected_by_path(spark, location, library)
     new = [
-        RejectedTrack(library, path, REASON, detail, now, EXTRACTOR_VERSION)
+        RejectedTrack(library, path, REASON, detail, now, PUBLISHED_FEATURES_VERSION)
         for path, detail in detail_by_path.items()
         if path not in stored
     ]

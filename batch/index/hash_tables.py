@@ -89,7 +89,7 @@ class HashTables:
         return len(colliding_rows)
 
     def _nearest_part(self, rows: NDArray[np.int32], position: float, bucket_limit: int) -> NDArray[np.int32]:
-        """Of a crowded bucket's rows as many as the limit, on both sides of the query's position along the first component."""
+        """The rows of a bucket over its limit that are nearest to the query along the first component, as many as the limit."""
         assert self.first_component is not None
         middle = int(np.searchsorted(self.first_component[rows], position))
         begin = min(max(0, middle - bucket_limit // 2), len(rows) - bucket_limit)

@@ -101,7 +101,7 @@ class Index:
         return str(self.artist_names[code]) if 0 <= code < len(self.artist_names) else ""
 
     def candidates(self, points: Floats, min_candidates: int = 0) -> list[Rows]:
-        """For each point the rows that collide with it in enough hash tables, sorted.
+        """The rows that collide with each point in enough hash tables, sorted.
 
         min_candidates : where fewer than that collide in enough tables, those that collide in one are the candidates
         """
@@ -183,7 +183,7 @@ class Index:
         return ranked
 
     def _shortlist(self, sketch: Floats, rows: Rows, k: int, by_local_scale: bool) -> Rows:
-        """Of many candidates those that may be among the best k, by their distance in the sketch, over local scales if wanted."""
+        """The candidates that may be among the best k, by their distance in the sketch, divided by local scales if wanted."""
         size = max(SHORTLIST_MIN_ROWS, SHORTLIST_PER_NEIGHBOUR * k, len(rows) // SHORTLIST_ONE_IN)
         if self.sketches is None or len(rows) <= size:
             return rows

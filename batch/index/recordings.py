@@ -27,7 +27,7 @@ from batch.index.projection import Floats, Rows
 from batch.library.titles import LENGTH_TOLERANCE_S, LENGTH_TOLERANCE_SHARE, TitleKeys, lengths_agree
 
 Codes = NDArray[np.int32]
-"""For each track the row of its recording's first track, its own row when alone [shape=(n,)]."""
+"""The row of the first track of each track's recording, its own row when alone [shape=(n,)]."""
 
 EQUAL_LENGTH_S = 0.25
 """Encoders add less to a recording."""
@@ -36,9 +36,9 @@ COMMON_LENGTH_SHARE = 0.02
 CHANCE_WHERE_LENGTHS_ARE_EQUAL = 0.04
 CHANCE_WITHOUT_LENGTHS = 1e-4
 CHANCE_WHERE_LENGTHS_DIFFER = 1e-6
-"""Of a track to have another one so near by chance."""
+"""Probabilities that a track has another one so near by chance."""
 MAX_DIMENSION = 12.0
-"""That the library's nearest distances are taken to have: real features have 14 to 24, but 12 to 16 where tracks are nearest."""
+"""Largest dimension that the library's nearest distances are taken to have: real features have 14 to 24, but 12 to 16 where tracks are nearest."""
 MIN_TRACKS_FOR_DIMENSION = 100
 DIMENSION_SAMPLE = 1000
 DIMENSION_NEIGHBOUR = 4
@@ -46,7 +46,7 @@ DIMENSION_NEIGHBOUR = 4
 MEDIAN_VOLUME_SHARE = 0.5786
 """Median of Beta(4, 3): the share of a ball up to the seventh of random points that the ball up to the fourth of them has."""
 COMPARED_NEIGHBOURS = 10
-"""Of each track in the training."""
+"""Nearest tracks that each track of the training is compared with."""
 MAX_COPIES = 32
 """Tracks of a recording that are found by distance; a library of equal tracks is not one recording."""
 BLOCK_PAIRS = 65_536
@@ -79,7 +79,7 @@ class Nearness:
 
     @classmethod
     def of(cls, trained: Index) -> Nearness:
-        """By the distances and lengths of the tracks of the training."""
+        """The limits that follow from distances and lengths of the tracks of the training."""
         chances = (CHANCE_WHERE_LENGTHS_ARE_EQUAL, CHANCE_WITHOUT_LENGTHS, CHANCE_WHERE_LENGTHS_DIFFER)
         exponent = 1 / min(dimension(trained), MAX_DIMENSION)
         equal, other, differ = ((chance / LOCAL_SCALE_NEIGHBOUR) ** exponent for chance in chances)

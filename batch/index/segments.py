@@ -25,7 +25,7 @@ SEGMENTS_FOLDER = "added"
 MAX_SEGMENTS = 32
 READ_ATTEMPTS = 10
 _COMPACTED = "-whole"
-"""In the name of a segment that holds all before it."""
+"""Part of the name of a segment that holds all before it."""
 
 
 @dataclass(frozen=True)

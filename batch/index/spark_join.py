@@ -34,7 +34,7 @@ BUCKETS = StructType(
 )
 """One row a track and hash table, and one a probe."""
 
-NEIGHBOURS = StructType(
+NEIGHBOURS_SCHEMA = StructType(
     [
         StructField("query_id", StringType()),
         StructField("track_id", StringType()),
@@ -66,7 +66,7 @@ def bucket_table(points: DataFrame, projection: Projection, probes: int = 0) -> 
 def neighbours(
     queries: DataFrame, points: DataFrame, track_buckets: DataFrame, projection: Projection, k: int
 ) -> DataFrame:
-    """The k nearest tracks of each query among its candidates: NEIGHBOURS, rank 1 the nearest, equal ones by id.
+    """The k nearest tracks of each query among its candidates: NEIGHBOURS_SCHEMA, rank 1 the nearest, equal ones by id.
 
     queries : (query_id, point)
     points : (track_id, point)
@@ -89,4 +89,4 @@ def neighbours(
     distance = F.sqrt(F.aggregate(squares, F.lit(0.0), lambda total, square: total + square)).cast("float")
     nearest_first = Window.partitionBy("query_id").orderBy("distance", "track_id")
     ranked = pairs.withColumn("distance", distance).withColumn("rank", F.row_number().over(nearest_first))
-    return ranked.where(F.col("rank") <= k).select(*NEIGHBOURS.names)
+    return ranked.where(F.col("rank") <= k).select(*NEIGHBOURS_SCHEMA.names)

@@ -38,7 +38,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy raises for a damaged .npy or .npz."""
+"""Exceptions that numpy raises for a damaged .npy or .npz."""
 
 Shape = tuple[int, ...]
 ExpectedShape = tuple[int | None, ...]

@@ -16,8 +16,9 @@ from batch.index.exact import exact_neighbours, recall
 from batch.index.hash_tables import HashTables
 from batch.index.projection import Floats, Projection, Rows
 
-TARGET_RECALL = 0.9625
-"""Of the candidates. Answers, whose candidates are shortlisted, and tracks outside the sample have up to 0.01 less: 0.95."""
+TARGET_CANDIDATE_RECALL = 0.9625
+"""Recall of the candidates that is tuned for. Recall of the shortlisted answers, and of tracks outside the sample, is up to
+0.01 lower: 0.95."""
 RECALL_NEIGHBOURS = 20
 """True neighbours of a query that recall is measured by."""
 SAMPLE_QUERIES = 400
@@ -84,7 +85,7 @@ class HashParameters:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> HashParameters:
-        """What `document` wrote; other keys are ignored, missing ones have their default."""
+        """The parameters in a document; other keys are ignored, missing ones have their default."""
         columns = {column: name for column, name in _PARAMETER_COLUMNS.items() if column in document}
         return cls(**{attribute: int(document[column]) for column, attribute in columns.items()})
 
@@ -100,7 +101,7 @@ def default_parameters(tracks: int) -> HashParameters:
 
 @dataclass(frozen=True)
 class HashQuality:
-    """What hash parameters give with one bucket length.
+    """Quality of hash parameters with one bucket length.
 
     bucket_length : in units of the projected points
     recall : of the RECALL_NEIGHBOURS true neighbours among the candidates, 0 to 1
@@ -143,7 +144,7 @@ def shortest_buckets(
     projection_rms: float,
     tried: list[HashQuality] | None = None,
 ) -> tuple[Projection, HashTables, HashQuality]:
-    """The projection with the shortest bucket length that reaches TARGET_RECALL; the best recall where none does.
+    """The projection with the shortest bucket length that reaches TARGET_CANDIDATE_RECALL; the best recall where none does.
 
     projection_rms : root mean square of the points along one direction, the unit of the bucket lengths tried
     tried : every length that is tried is appended to it
@@ -162,7 +163,7 @@ def shortest_buckets(
             tried.append(quality)
         if best is None or _preference(quality) > _preference(best[2]):
             best = (candidate, tables, quality)
-        return quality.recall >= TARGET_RECALL
+        return quality.recall >= TARGET_CANDIDATE_RECALL
 
     low, high, halvings = float(np.log2(MIN_BUCKET_LENGTH)), float(np.log2(MAX_BUCKET_LENGTH)), HALVINGS
     if projection.bucket_limit:
@@ -186,12 +187,12 @@ def shortest_buckets(
 
 def _preference(quality: HashQuality) -> tuple[bool, float, float]:
     """Sort key, better is greater: what reaches the target, the shortest first; else by recall."""
-    reaches_target = quality.recall >= TARGET_RECALL
+    reaches_target = quality.recall >= TARGET_CANDIDATE_RECALL
     return reaches_target, 0.0 if reaches_target else quality.recall, -quality.bucket_length
 
 
 def hash_quality(points: Floats, projection: Projection, tables: HashTables, sample: TuningSample) -> HashQuality:
-    """What the hash tables of the points give on the sample."""
+    """Quality of the hash tables of the points, measured on the sample."""
     queries = points[sample.queries]
     ranges = tables.bucket_ranges(projection.keys(queries, projection.probes))
     positions = projection.first_component(queries)
@@ -240,7 +241,7 @@ def random_projection(parameters: HashParameters, components: Floats, bucket_len
 
 
 def parameter_grid(tracks: int) -> list[HashParameters]:
-    """What `train --tune` tries for a library of so many tracks."""
+    """The parameters that `train --tune` tries for a library of so many tracks."""
     plain = [
         HashParameters(hashes, tables, components, probes)
         for hashes in (6, 8, 10, 12, 14, 18)
@@ -275,7 +276,7 @@ def pareto_front(rows: list[dict[str, float]]) -> NDArray[np.bool_]:
 
 def cheapest_row(rows: list[dict[str, float]]) -> dict[str, float]:
     """The sweep's cheapest row that reaches the target; the one with the best recall where none does."""
-    reaching = [row for row in rows if row["recall"] >= TARGET_RECALL]
+    reaching = [row for row in rows if row["recall"] >= TARGET_CANDIDATE_RECALL]
     return min(reaching, key=lambda row: row["cost_us"]) if reaching else max(rows, key=lambda row: row["recall"])
 
 

@@ -153,7 +153,7 @@ class TrackIdentities:
         return track_id
 
     def _identity(self, content: FileContent) -> str:
-        """By content, else by path, else the id of its source, else the first free 16 hex digits of its hash."""
+        """The track id: by content, else by path, else the id of its source, else the first free 16 hex digits of its hash."""
         id_by_content = self._id_by_sha256.get(content.sha256) or self._other_id_by_sha256.get(content.sha256)
         if id_by_content is not None:
             return id_by_content

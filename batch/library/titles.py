@@ -21,13 +21,13 @@ Lengths = NDArray[np.float32]
 MAX_LENGTH_S = 1e9
 LENGTH_TOLERANCE_S = 2.0
 LENGTH_TOLERANCE_SHARE = 0.01
-"""Of the longer track's length, where that is more than LENGTH_TOLERANCE_S."""
+"""Share of the longer track's length that two lengths may differ by, where that is more than LENGTH_TOLERANCE_S."""
 _NO_NAME = re.compile(r"(untitled|unknown|(audio ?|cd ?)?track|titel|titre)? ?[0-9]{0,3}")
 """Titles that say nothing about the song."""
 
 
 def title_keys(artists: Sequence[str | None], titles: Sequence[str | None]) -> TitleKeys:
-    """Equal for one artist and title, whatever their case, punctuation, blanks and diacritics; 0 where either says nothing."""
+    """Keys that are equal for one artist and title, whatever their case, punctuation, blanks and diacritics; 0 where either says nothing."""
     return np.array([_title_key(artist, title) for artist, title in zip(artists, titles, strict=True)], dtype=np.uint64)
 
 

@@ -102,7 +102,7 @@ class Fitted:
 def fit(
     features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, hash_parameters: HashParameters
 ) -> Fitted:
-    """Scaler, metric, PCA and LSH, with the shortest buckets that reach recall@20 of `tuning.TARGET_RECALL`.
+    """Scaler, metric, PCA and LSH, with the shortest buckets that reach recall@20 of `tuning.TARGET_CANDIDATE_RECALL`.
 
     features : (vector), on which MLlib fits
     vectors : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of vectors

@@ -35,7 +35,7 @@ Classifiers = dict[str, MultilayerPerceptronClassificationModel]
 SEED = 20
 TOP_GENRES = 5
 """Genres of a posterior that are stored, most likely first."""
-FOLDS = 3
+TEST_FOLDS = 3
 TUNING_FOLDS = 4
 """One of them validates the hyperparameters that `tuned` tries."""
 PAIRS = 5
@@ -67,7 +67,7 @@ SHARED_TRACKS = "a quarter of all artists, the measured ones among them"
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Of the genre networks, stored in the manifest under these names.
+    """Quality of the genre networks, stored in the manifest under these names.
 
     hidden : units of the hidden layer
     iterations, wave_iterations : of L-BFGS at most, with a hidden layer and on Fourier features; early stopping regularises
@@ -107,7 +107,7 @@ TUNING_GRID = [
     )
 ]
 TUNING_GRID += [Hyperparameters(48, 60, 1024, gamma, 30) for gamma in (0.25, 1.0)]
-"""What `train --tune` tries."""
+"""Parameters that `train --tune` tries."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,9 @@ def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hype
         parts = [(np.flatnonzero(dataset.split < 2), np.flatnonzero(dataset.split == 2))]
         method, pairs = "the test part of the library's own split", PAIRS
     else:
-        fold = artist_folds(dataset.genre, dataset.artist, FOLDS, SEED)
-        parts = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(FOLDS)]
-        method, pairs = f"{FOLDS}-fold cross-validation grouped by artist", PAIRS_IN_FOLDS
+        fold = artist_folds(dataset.genre, dataset.artist, TEST_FOLDS, SEED)
+        parts = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(TEST_FOLDS)]
+        method, pairs = f"{TEST_FOLDS}-fold cross-validation grouped by artist", PAIRS_IN_FOLDS
     true: list[Labels] = []
     predicted: list[Labels] = []
     for train, test in parts:

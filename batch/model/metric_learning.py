@@ -32,13 +32,13 @@ GENRE_LENGTH = 0.5
 MIN_ALBUMS = 10
 MIN_ALBUM_TRACKS = 50
 """Tracks on albums of two or more."""
-MIN_GENRE_TRACKS = 6
+MIN_COUNTED_GENRE_TRACKS = 6
 """A genre has to have as many to be counted in MIN_LABELLED_TRACKS."""
 MIN_LABELLED_TRACKS = 60
-FOLDS = 3
-ROUNDS = 2
-"""Of the cross-validation, each with folds of its own."""
-NEIGHBOURS = 10
+SCORING_FOLDS = 3
+SCORING_ROUNDS = 2
+"""Repetitions of the cross-validation, each with folds of its own."""
+SCORED_NEIGHBOURS = 10
 """Scores are precision@10 and 10-occurrence."""
 MAX_TRACKS_SCORED = 3000
 """Tracks on which a metric is scored in a round: all distances between a fold's tracks are computed."""
@@ -116,7 +116,7 @@ Learner = Callable[[Floats, TrackLabels], Floats | None]
 
 
 def _learners(tracks: TrackLabels) -> dict[str, Learner]:
-    """By name what can be learned from these labels, simplest first."""
+    """The metrics that can be learned from these labels, by name, simplest first."""
     learners: dict[str, Learner] = {"plain": lambda standardised, tracks: None}
     albums = without_rare(tracks.album, 2)
     has_albums = len(np.unique(albums[albums >= 0])) >= MIN_ALBUMS and (albums >= 0).sum() >= MIN_ALBUM_TRACKS
@@ -133,14 +133,14 @@ def _learners(tracks: TrackLabels) -> dict[str, Learner]:
 
 def _has_genres(tracks: TrackLabels) -> bool:
     """Whether enough tracks have a genre, in two or more genres by at least as many artists as there are folds."""
-    genre = without_rare(tracks.genre, MIN_GENRE_TRACKS)
-    learnable = [g for g in np.unique(genre[genre >= 0]) if len(np.unique(tracks.artist[genre == g])) >= FOLDS]
+    genre = without_rare(tracks.genre, MIN_COUNTED_GENRE_TRACKS)
+    learnable = [g for g in np.unique(genre[genre >= 0]) if len(np.unique(tracks.artist[genre == g])) >= SCORING_FOLDS]
     return len(learnable) >= 2 and int(np.isin(genre, learnable).sum()) >= MIN_LABELLED_TRACKS
 
 
 @dataclass(frozen=True)
 class _FoldScore:
-    """Of a metric on one fold.  precision : normalised; nan where no track there has another artist's of its genre"""
+    """Score of a metric on one fold.  precision : normalised; nan where no track there has another artist's of its genre"""
 
     precision: float
     skew: float
@@ -155,17 +155,17 @@ def _cross_validated(
     groups, group_of_track = np.unique(tracks.split_groups(), return_inverse=True)
     scores_by_name: dict[str, list[_FoldScore]] = {name: [] for name in learners}
     with_genres = "genre" in learners
-    for _ in range(ROUNDS):
-        fold = (rng.permutation(len(groups)) % FOLDS)[group_of_track]
-        for held_out in range(FOLDS):
+    for _ in range(SCORING_ROUNDS):
+        fold = (rng.permutation(len(groups)) % SCORING_FOLDS)[group_of_track]
+        for held_out in range(SCORING_FOLDS):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-            test = np.sort(rng.permutation(test)[: MAX_TRACKS_SCORED // FOLDS])
+            test = np.sort(rng.permutation(test)[: MAX_TRACKS_SCORED // SCORING_FOLDS])
             # Learning the genres' directions takes two genres, not as many tracks as make them worth trying.
             learnable = {"plain", *_learners(tracks[train]), *({"genre"} if with_genres else ())}
             for name in learners.keys() & learnable:
                 matrix = learners[name](standardised[train], tracks[train])
                 scores_by_name[name].append(_fold_score(standardised[test], tracks[test], matrix))
-    complete = {name: scores for name, scores in scores_by_name.items() if len(scores) == ROUNDS * FOLDS}
+    complete = {name: scores for name, scores in scores_by_name.items() if len(scores) == SCORING_ROUNDS * SCORING_FOLDS}
     return tuple(_mean_score(name, scores, complete["plain"], with_genres) for name, scores in complete.items())
 
 
@@ -189,11 +189,11 @@ def _mean_score(name: str, folds: list[_FoldScore], plain: list[_FoldScore], wit
 
 
 def _fold_score(standardised: Floats, tracks: TrackLabels, matrix: Floats | None) -> _FoldScore:
-    """By exact lists with local scaling."""
+    """Scores a metric on one fold, by exact lists with local scaling."""
     points = to_unit(standardised if matrix is None else standardised @ matrix)
     distance = locally_scaled_distances(points)
     np.fill_diagonal(distance, np.inf)
-    k = min(NEIGHBOURS, len(points) - 1)
+    k = min(SCORED_NEIGHBOURS, len(points) - 1)
     counts = k_occurrences(np.argpartition(distance, k - 1, axis=1)[:, :k], len(points))
     distance[tracks.same_artist_or_album()] = np.inf
     precision = normalised_precision(rankings(distance), tracks.genre, tracks.genre, k)

@@ -17,14 +17,14 @@ from batch.index.projection import Floats
 
 Doubles = NDArray[np.float64]
 Layers = tuple[tuple[Doubles, Doubles], ...]
-"""Of each layer (weights [shape=(in, out)], bias [shape=(out,)])."""
+"""For each layer (weights [shape=(in, out)], bias [shape=(out,)])."""
 
 MAX_DEVIATIONS = 5.0
 """Standard deviations at which features are clipped."""
 INPUT_SCALE = 0.3
 """Factor on the standardised features: the hidden layer's sigmoids start out unsaturated."""
 NO_FOURIER = -1
-"""In place of a Fourier block's number: the network takes the standardised features themselves."""
+"""Stands in place of a Fourier block's number: the network takes the standardised features themselves."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ SWEEP = StructType(
     [StructField(name, LongType()) for name in PARAMETER_COLUMNS]
     + [StructField(name, DoubleType()) for name in QUALITY_COLUMNS]
 )
-MAX_TRACKS = 100_000
+MAX_TRACKS_SWEPT = 100_000
 """Tracks of the sweep; a larger library is sampled."""
 MAX_PCA_TRACKS = 50_000
 """Tracks on which the sweep's principal components are computed, about."""
@@ -67,7 +67,7 @@ def sweep(spark: SparkSession, points: Floats, points_file: Path) -> DataFrame:
 
     points : float32 [shape=(n, m)];  points_file : written here, must stay until the result is computed: workers read it
     """
-    sampled = points[:: max(1, -(-len(points) // MAX_TRACKS))]
+    sampled = points[:: max(1, -(-len(points) // MAX_TRACKS_SWEPT))]
     np.save(points_file, sampled)
     components, variances = principal_components(sampled, MAX_COMPONENTS)
     points_path = str(points_file)

@@ -19,7 +19,7 @@ from batch.model.artist_cap import capped_ranking
 
 RECALL_AT = (10, 20, 50)
 """Numbers of neighbours."""
-QUERIES = 500
+MEASURED_QUERIES = 500
 RANKING_DEPTH = 200
 """Places of a ranking that the artist filter and the artist cap choose from."""
 LIST_LENGTH = 10
@@ -53,9 +53,9 @@ class MeasuredLibrary:
 
 
 def index_quality(index: Index) -> dict[str, Any]:
-    """Recall at each of RECALL_AT and its cost, on up to QUERIES tracks that query for others."""
+    """Recall at each of RECALL_AT and its cost, on up to MEASURED_QUERIES tracks that query for others."""
     n = len(index)
-    queries = np.unique(np.linspace(0, n - 1, min(QUERIES, n)).astype(np.int64))
+    queries = np.unique(np.linspace(0, n - 1, min(MEASURED_QUERIES, n)).astype(np.int64))
     points, vectors = np.asarray(index.vectors[queries]), np.asarray(index.vectors)
     true = _without_query(exact_neighbours(vectors, points, min(max(RECALL_AT) + 1, n)), queries)
     figures = [_recall_at(index, queries, points, true, k) for k in RECALL_AT if k < n]
@@ -101,14 +101,14 @@ def _recall_at(index: Index, queries: Rows, points: Floats, true: list[Rows], k:
 def genre_precision(library: MeasuredLibrary) -> dict[str, Any] | None:
     """Precision@10 by genre of six ways to choose a list, with and without the artist filter; None with fewer than two genres.
 
-    Mean over up to QUERIES tracks with a genre; a neighbour without a genre is a miss (`exact.precision`).
+    Mean over up to MEASURED_QUERIES tracks with a genre; a neighbour without a genre is a miss (`exact.precision`).
     """
     index, labels = library.index, library.labels
     labelled = np.flatnonzero(labels.genre >= 0)
     if len(np.unique(labels.genre[labelled])) < 2:
         return None
     rng = np.random.default_rng(SEED)
-    queries = np.sort(rng.permutation(labelled)[:QUERIES])
+    queries = np.sort(rng.permutation(labelled)[:MEASURED_QUERIES])
     depth = min(RANKING_DEPTH, len(index) - 1)
     vectors = np.asarray(index.vectors)
     euclidean = _without_query(

@@ -96,7 +96,7 @@ def rendered(tracks: list[Track], out: Path, processes: int) -> Generator[Track,
 
 
 def obey() -> None:
-    """What a worker does: render each track that a line of standard input orders, and answer each with a line."""
+    """The worker's main loop: renders each track that a line of standard input orders, and answers each with a line."""
     answers = sys.stdout
     styles = {style.name: style for style in STYLES}
     # Standard output carries the answers; what a library prints must not get between them.

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
-CHECK_INTERVAL_S = 0.5
+QUERY_CHECK_INTERVAL_S = 0.5
 TOPIC_CHECK_INTERVAL_S = 5.0
-RETRY_S = 2.0
+OUTAGE_RETRY_S = 2.0
 UNEXPECTED_ERROR_RETRY_S = 20.0
 MOST_FAILURES = 3
-"""In a row and with both services available; a single query that fails so often ends its job."""
+"""Failures in a row with both services available; a single query that fails so often ends its job."""
 LONGEST_PAUSE_S = 60.0
 STEADY_S = 60.0
 """After running this long a query's failures are forgotten."""
@@ -77,7 +77,7 @@ class Supervisor:
         """Supervises endlessly. Raises StreamingQueryException where the only query has failed MOST_FAILURES times."""
         while True:
             self.check()
-            time.sleep(CHECK_INTERVAL_S)
+            time.sleep(QUERY_CHECK_INTERVAL_S)
 
     def check(self) -> None:
         """Handles queries that ended, waits for unavailable services, and starts queries again.
@@ -129,7 +129,7 @@ class Supervisor:
             if outage != last_outage:
                 print(f"waiting: {outage}", flush=True)
                 last_outage = outage
-            time.sleep(RETRY_S)
+            time.sleep(OUTAGE_RETRY_S)
 
 
 def run_until_stopped(
@@ -153,7 +153,7 @@ def run_until_stopped(
             if last_outage != type(error).__name__:
                 last_outage = type(error).__name__
                 print(f"{name}: waiting ({describe(error)})", flush=True)
-            stopping.wait(RETRY_S)
+            stopping.wait(OUTAGE_RETRY_S)
         except Exception:  # noqa: BLE001 - the thread of a job must not end silently
             traceback.print_exc()
             stopping.wait(UNEXPECTED_ERROR_RETRY_S)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SKIP_RATES_TABLE = "skip_rates"
 LOOK_INTERVAL_S = 30.0
 """The fast lane looks for a new version of the table this often."""
-RETRY_S = 30.0
+REREAD_AFTER_S = 30.0
 """A version that could not be read is read again after this long."""
 Floats64 = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def factors_of(rates: RatesVersion | None, taste: Taste) -> Mapping[str, float]:
         factors = _read_factors(rates, taste)
     except (DeltaError, OSError):
         _unreadable_until.clear()  # of other versions
-        _unreadable_until[rates] = time.monotonic() + RETRY_S
+        _unreadable_until[rates] = time.monotonic() + REREAD_AFTER_S
         return {}
     return factors
 

@@ -43,7 +43,7 @@ class TrackTable:
 
     @cached_property
     def position_by_id(self) -> dict[str, int]:
-        """For many look-ups; for a few, `row` is quicker than making it."""
+        """Row by track id, for many look-ups; for a few, `row` is quicker."""
         return {track_id: position for position, track_id in enumerate(self.ids)}
 
     def row(self, track_id: str) -> Floats64 | None:

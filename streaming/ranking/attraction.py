@@ -21,7 +21,7 @@ less than itself in one micro-batch and not in another."""
 
 @dataclass(frozen=True)
 class Attraction:
-    """Of n candidates, by m liked tracks in some groups.
+    """How strongly m liked tracks, in some groups, attract n candidates.
 
     by_track : weight × similarity; 0 to oneself and to another track of the same recording [shape=(m, n)]
     by_group : L2 norm over the group's members [shape=(groups, n)]

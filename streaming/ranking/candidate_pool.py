@@ -18,7 +18,6 @@ from streaming.ranking.user_vector import UserVector
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-DAY_S = 86_400.0
 SEEDS_AT_A_TIME = 6
 MOST_SEEDS = 48
 UNHEARD_PER_PLACE = 7

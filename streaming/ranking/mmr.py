@@ -19,8 +19,8 @@ ARTIST_CAP_WINDOW_ITEMS = 10
 """The artist cap holds in any run of so many items, tracks heard just before the list included."""
 ARTIST_REST_ITEMS = 3
 """An artist rests for so many items, while others are as near."""
-CAPPED = 20.0
-RESTED = 10.0
+CAPPED_ARTIST_PENALTY = 20.0
+RESTED_ARTIST_PENALTY = 10.0
 """Taken from the value of a candidate whose artist is capped, or rests: larger than the differences between tiers of
 candidates that may come at all, smaller than those to what should not come (`streaming.ranking.tiers`)."""
 NO_ARTIST = -2
@@ -123,8 +123,8 @@ def _chosen(
         penalty = largest * diversity[:, None]
         value = values[each_list, order[:, place]] - penalty
         value += taken
-        value -= CAPPED * (in_window >= artist_cap)
-        value -= RESTED * resting
+        value -= CAPPED_ARTIST_PENALTY * (in_window >= artist_cap)
+        value -= RESTED_ARTIST_PENALTY * resting
         column = value.argmax(axis=1)
         is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)

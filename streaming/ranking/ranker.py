@@ -25,7 +25,7 @@ from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, l
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
 from streaming.ranking.reasons import Item as Item
 from streaming.ranking.reasons import Selection, items
-from streaming.ranking.tiers import NEAR, values
+from streaming.ranking.tiers import NEAR_TIER, values
 from streaming.ranking.turns import turns
 from streaming.ranking.user_vector import UserVector, user_vector
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from conf.settings import Taste
 
 SESSION_SHARE = 1 / 3
-"""Of the places that do not explore: what was liked in the latest session."""
+"""Due share of what was liked in the latest session, of the places that do not explore."""
 MOST_FAMILIAR_SHARE = 0.5
-"""Of the places, at adventure 0: loved tracks that have rested."""
+"""Due share of liked tracks that have rested, at adventure 0."""
 FAMILIAR_REST_SHARE = 0.25
-"""Of `taste.heard_again_after_hours`: after so long a loved track is familiar again, for who asks for that."""
+"""Share of `taste.heard_again_after_hours` after which a liked track may come back below adventure 0.5."""
 MOST_REACH = 0.6
-"""Of a group's nearest tracks, at adventure 1, this share comes after the others."""
+"""Share of a group's nearest tracks that comes after the others at adventure 1."""
 MOST_DIVERSITY = 0.9
 CANDIDATES_PER_PLACE = 2
 SPARE_CANDIDATES = 6
@@ -152,10 +152,10 @@ def _prepared(
     if len(familiar) and adventure < 1:
         familiar_share = MOST_FAMILIAR_SHARE * (1 - adventure)
         shares = [share * (1 - familiar_share) for share in shares] + [familiar_share]
-        extra.append(np.where(is_familiar, NEAR + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
+        extra.append(np.where(is_familiar, NEAR_TIER + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
     if len(explored):
         shares = [share * (1 - explore_share) for share in shares] + [explore_share]
-        announced = NEAR + 2 - np.cumsum(is_explored) / 100
+        announced = NEAR_TIER + 2 - np.cumsum(is_explored) / 100
         extra.append(np.where(is_explored, announced, np.where(is_familiar, NOT_THIS_GROUP, best)))
     all_values = np.vstack([by_group, *extra])
     order = turns(shares, profile.plays, length)

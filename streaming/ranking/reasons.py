@@ -18,7 +18,7 @@ from streaming.ranking.user_vector import UserVector
 
 MOST_REASON_TRACKS = 3
 LEAST_REASON_SHARE = 0.05
-"""Of the attraction by the strongest reason; weaker ones are none."""
+"""Share of the strongest reason's attraction that another reason has at least."""
 DIFFERENT = "Something different"
 FURTHER = "A little further from what you like"
 CLOSE = "Close to what you like"

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = 8.0
+NEAR_TIER = 8.0
 """Not heard, among the nearest of all tracks to this group."""
-NEAR_TO_ANOTHER = 6.0
+NEAR_TO_ANOTHER_TIER = 6.0
 """Not heard, among the nearest of all tracks to another group."""
-RESTED = 4.0
+RESTED_TIER = 4.0
 """Among the nearest, heard long enough ago; the longest ago first."""
-FURTHER = 2.0
+FURTHER_TIER = 2.0
 """Not heard, on the side of what is liked, further away."""
-START = 0.0
+START_TIER = 0.0
 """Not heard, of the list for new listeners."""
-REJECTED_SIDE = -30.0
+REJECTED_SIDE_TIER = -30.0
 """Not heard, nearer to what is rejected."""
-RESTING = -50.0
+RESTING_TIER = -50.0
 """Heard lately; the longest ago first."""
 
 
@@ -80,25 +80,25 @@ def values(
     is_rested = ~is_unheard & ~state.is_resting
     own = np.full(net.shape, -np.inf)
     unheard_near = is_near & is_unheard
-    own = np.where(unheard_near, NEAR + _further_first(relevance, unheard_near, reach) * sinks, own)
+    own = np.where(unheard_near, NEAR_TIER + _further_first(relevance, unheard_near, reach) * sinks, own)
     if len(net) > 1:
-        others = np.where(unheard_near, NEAR_TO_ANOTHER + relevance * sinks, -np.inf).max(axis=0)
+        others = np.where(unheard_near, NEAR_TO_ANOTHER_TIER + relevance * sinks, -np.inf).max(axis=0)
         own = np.maximum(own, np.where(np.isinf(own), others, own))
-    own = np.where(is_near & is_rested, RESTED + state.longest_first, own)
-    own = np.where(np.isinf(own) & (net > 0) & is_unheard, FURTHER + relevance * sinks, own)
+    own = np.where(is_near & is_rested, RESTED_TIER + state.longest_first, own)
+    own = np.where(np.isinf(own) & (net > 0) & is_unheard, FURTHER_TIER + relevance * sinks, own)
     general = np.where(
         is_unheard,
         np.where(
             state.start_rank >= 0,
-            START + 1.0 - state.start_rank / (1.0 + state.start_rank.max(initial=0)),
-            START - 1.0,
+            START_TIER + 1.0 - state.start_rank / (1.0 + state.start_rank.max(initial=0)),
+            START_TIER - 1.0,
         )
         - 3.0 * repelled,
-        np.where(state.is_resting, RESTING, START - 2.0) + state.longest_first,
+        np.where(state.is_resting, RESTING_TIER, START_TIER - 2.0) + state.longest_first,
     )
     worst_net = net.max(axis=0, initial=-np.inf)
     general = np.where(
-        is_unheard & is_rejected & (worst_net <= 0), REJECTED_SIDE + np.maximum(worst_net, -9.0), general
+        is_unheard & is_rejected & (worst_net <= 0), REJECTED_SIDE_TIER + np.maximum(worst_net, -9.0), general
     )
     return np.where(np.isinf(own), general, own)
 

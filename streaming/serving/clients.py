@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
-SOCKET_TIMEOUT_MS = 60_000
+STREAM_SOCKET_TIMEOUT_MS = 60_000
 PRODUCER_BATCH_BYTES = 512 * 1024
 """Kafka's default of 16 KiB holds three lists."""
 
@@ -64,5 +64,5 @@ def _client(uri: str) -> MongoClient[dict[str, Any]]:
         uri,
         tz_aware=True,
         serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
-        socketTimeoutMS=SOCKET_TIMEOUT_MS,
+        socketTimeoutMS=STREAM_SOCKET_TIMEOUT_MS,
     )

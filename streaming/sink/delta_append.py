@@ -37,7 +37,7 @@ TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE, MIXES_TABLE, SKIP_RATES_TABL
 
 
 class Succession(NamedTuple):
-    """By what lists of a table follow each other.
+    """The column by which lists of a table follow each other.
 
     owner : columns, equal for lists of which one replaces another
     order : column that grows from one to the next

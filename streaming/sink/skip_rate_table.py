@@ -47,7 +47,7 @@ class SkipRateTimer:
             self._due_at = time.monotonic() + self._interval_s
 
     def update_when_old(self) -> None:
-        """For a job that ends: counts unless the latest snapshot is younger than the interval."""
+        """Counts unless the latest snapshot is younger than the interval; for a job that ends."""
         table = open_table(self._lake.table(SKIP_RATES_TABLE))
         latest = None if table is None else _latest_snapshot(table)
         counted_at = latest["as_of"][0].as_py() if latest else datetime.min.replace(tzinfo=UTC)

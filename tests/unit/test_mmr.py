@@ -11,8 +11,8 @@ import pytest
 from streaming.ranking.mmr import (
     ARTIST_CAP_WINDOW_ITEMS,
     ARTIST_REST_ITEMS,
-    CAPPED,
-    RESTED,
+    CAPPED_ARTIST_PENALTY,
+    RESTED_ARTIST_PENALTY,
     Candidates,
     choose,
     lists_at_a_time,
@@ -52,7 +52,7 @@ def one_by_one(candidates: Candidates, most: int, cap: int) -> list[int]:
         for at in set(range(len(artists))) - set(chosen):
             value[at] = values[at] - candidates.diversity * max([float(likeness[at, b]) for b in chosen], default=0)
             if artists[at] >= 0:
-                value[at] -= CAPPED * (recent[artists[at]] >= cap) + RESTED * resting[artists[at]]
+                value[at] -= CAPPED_ARTIST_PENALTY * (recent[artists[at]] >= cap) + RESTED_ARTIST_PENALTY * resting[artists[at]]
         chosen.append(max(value, key=lambda at: (value[at], -at)))
     return chosen
 

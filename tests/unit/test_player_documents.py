@@ -26,8 +26,8 @@ from ui.data.history import (
 )
 from ui.data.listener_data import TasteSummary, read_taste, readable_profile
 from ui.data.playlists import (
-    MAX_NAME_LENGTH,
-    MAX_TRACKS,
+    MAX_PLAYLIST_NAME_LENGTH,
+    MAX_PLAYLIST_TRACKS,
     LimitExceeded,
     Playlist,
     Playlists,
@@ -214,7 +214,7 @@ def test_playlists_have_limits() -> None:
     database = OneListener(199)
     playlists = Playlists(database)  # type: ignore[arg-type]
     playlist = playlists.create("ana", "x" * 200, ["a"] * 3000)
-    assert (len(playlist.name), len(playlist.tracks)) == (MAX_NAME_LENGTH, MAX_TRACKS)
+    assert (len(playlist.name), len(playlist.tracks)) == (MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS)
     assert read_playlist(database.updates[0]) == playlist
     with pytest.raises(LimitExceeded, match="at most 2000 tracks, not 2001"):
         playlists.update("ana", "p", None, ["a"] * 2001)

@@ -68,7 +68,7 @@ def test_an_empty_library_has_no_words() -> None:
 
 
 def test_a_changed_library_is_read_again_and_an_unchanged_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.data.search.CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr("ui.data.search.LIBRARY_CHECK_INTERVAL_S", 0.0)
     tracks, reads, tokens = [{"_id": "1", "title": "Old"}], [], ["a"]
 
     def read() -> SearchIndex:

@@ -43,7 +43,7 @@ def outages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Messages of unavailable services for the next checks; after these all are available."""
     answers: list[str | None] = []
     monkeypatch.setattr(supervisor, "unavailable_service", lambda _: answers.pop(0) if answers else None)
-    monkeypatch.setattr(supervisor, "RETRY_S", 0.0)
+    monkeypatch.setattr(supervisor, "OUTAGE_RETRY_S", 0.0)
     monkeypatch.setattr(topics, "ensure", lambda _: {})
     return answers
 
@@ -104,7 +104,7 @@ def test_a_query_that_fails_for_itself_beside_another_is_tried_ever_more_rarely(
 def test_a_job_is_run_again_after_outages_and_unexpected_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(supervisor, "RETRY_S", 0.0)
+    monkeypatch.setattr(supervisor, "OUTAGE_RETRY_S", 0.0)
     monkeypatch.setattr(supervisor, "UNEXPECTED_ERROR_RETRY_S", 0.0)
     stopping = threading.Event()
     errors = [OSError("first"), OSError("second"), KeyError("unexpected"), OSError("third"), None]

@@ -11,7 +11,7 @@ from batch.index.exact import exact_neighbours
 from batch.index.hash_tables import HashTables
 from batch.index.projection import Projection
 from batch.index.tuning import (
-    TARGET_RECALL,
+    TARGET_CANDIDATE_RECALL,
     HashParameters,
     HashQuality,
     cheapest_parameters,
@@ -48,10 +48,10 @@ def test_the_shortest_bucket_length_that_reaches_the_target_is_found() -> None:
     tracks = points()
     sample = tuning_sample(tracks)
     chosen, _, quality = shortest_buckets(tracks, projection(HashParameters(6, 16, D)), sample, projection_rms=2.0)
-    assert quality.recall >= TARGET_RECALL and quality.bucket_length == chosen.bucket_length
+    assert quality.recall >= TARGET_CANDIDATE_RECALL and quality.bucket_length == chosen.bucket_length
     shorter = replace(chosen, bucket_length=chosen.bucket_length * 0.8)
     worse = hash_quality(tracks, shorter, HashTables.build(tracks, shorter), sample)
-    assert worse.recall < TARGET_RECALL + 0.02 and worse.candidate_share < quality.candidate_share
+    assert worse.recall < TARGET_CANDIDATE_RECALL + 0.02 and worse.candidate_share < quality.candidate_share
 
 
 def test_where_nothing_reaches_the_target_the_best_recall_is_kept() -> None:
@@ -60,7 +60,7 @@ def test_where_nothing_reaches_the_target_the_best_recall_is_kept() -> None:
     chosen, tables, quality = shortest_buckets(
         tracks, projection(HashParameters(14, 1, D)), tuning_sample(tracks), 0.02, tried
     )
-    assert max(each.recall for each in tried) == quality.recall < TARGET_RECALL
+    assert max(each.recall for each in tried) == quality.recall < TARGET_CANDIDATE_RECALL
     assert chosen.bucket_length == quality.bucket_length and len(tables.keys) == 1
     assert max(each.bucket_length for each in tried) == pytest.approx(0.02 * 12.8), "the longest was tried"
 
@@ -80,7 +80,7 @@ def test_with_a_limit_that_does_no_harm_the_shortest_that_reaches_the_target_is_
     sample = tuning_sample(tracks)
     free = shortest_buckets(tracks, projection(HashParameters(6, 16, D)), sample, 2.0)[2]
     limited = shortest_buckets(tracks, projection(HashParameters(6, 16, D, bucket_limit=790)), sample, 2.0)[2]
-    assert limited.recall >= TARGET_RECALL and 0.8 < limited.bucket_length / free.bucket_length < 1.25
+    assert limited.recall >= TARGET_CANDIDATE_RECALL and 0.8 < limited.bucket_length / free.bucket_length < 1.25
 
 
 def test_probes_reach_the_target_with_fewer_candidates_a_lookup() -> None:

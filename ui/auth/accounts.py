@@ -25,6 +25,8 @@ from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 ACCOUNT_VERSION = 1
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 256
+MAX_SENT_PASSWORD_LENGTH = 1024
+"""A longer password is neither taken from a page nor hashed: no account has one."""
 MAX_PARALLEL_HASHES = 2
 """Argon2id takes 64 MiB and a core for each hash, by design."""
 KEY_CACHE_S = 10.0

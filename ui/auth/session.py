@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from batch.mongo import NEW_LISTENERS
 from streaming.events import identifier_problem
-from ui.auth.accounts import Accounts, NameTaken, WrongPassword, password_problem
+from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, NameTaken, WrongPassword, password_problem
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.throttle import Throttle, TooManyAttempts
@@ -28,8 +28,6 @@ GUEST_PREFIX = "guest-"
 MAX_FAILURES_PER_ADDRESS_AND_NAME = 5
 MAX_FAILURES_PER_NAME = 50
 MAX_SIGN_UPS_PER_ADDRESS = 20
-MAX_VERIFIED_LENGTH = 1024
-"""Characters of a password that are hashed; longer ones are cut, as no account has such a password."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Sessions:
         try:
             self.failures_by_address.check(address_and_name)
             self.failures_by_name.check(user_id)
-            return self.accounts.verify(user_id, password[:MAX_VERIFIED_LENGTH])
+            return self.accounts.verify(user_id, password[:MAX_SENT_PASSWORD_LENGTH])
         except TooManyAttempts as error:
             raise _too_many(error) from error
         except WrongPassword as error:

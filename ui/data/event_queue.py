@@ -31,7 +31,7 @@ STUCK_AFTER_S = 3.0
 """An event queued for longer means that Kafka is unavailable, before its delivery has timed out."""
 DELIVERY_TIMEOUT_S = 10.0
 MAX_BATCH_EVENTS = 500
-CLOSE_TIMEOUT_S = 0.2
+UNUSABLE_PRODUCER_CLOSE_TIMEOUT_S = 0.2
 
 
 class QueueFull(BufferError):
@@ -229,7 +229,7 @@ class EventQueue:
     def _close_producer(self) -> None:
         if self._producer is not None:
             try:
-                self._producer.close(timeout=CLOSE_TIMEOUT_S)
+                self._producer.close(timeout=UNUSABLE_PRODUCER_CLOSE_TIMEOUT_S)
             except Exception as error:  # noqa: BLE001 - whatever it is, the producer is not used again
                 log.debug("closing the producer: %s", error)
             self._producer = None

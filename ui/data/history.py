@@ -44,7 +44,7 @@ OPINION_STATES = {
 """The two states of an opinion, and the value that an action gives to each; other actions leave a state as it is."""
 PROFILE_FIELDS_OF_OPINIONS = ("opinions", "evidence", "verdicts", "disliked")
 PROFILE_FIELDS_OF_HISTORY = ("opinions", "evidence", "last_heard")
-"""Of any version of the profile; `evidence` tells which one it is."""
+"""Fields read from a profile of any version; `evidence` tells which one it is."""
 _PROFILE_STATES = (
     ("verdict", VERDICT, VERDICT_AT, {code: verdict for verdict, code in VERDICT_CODES.items()}),
     ("wish", WISH, WISH_AT, {code: wish for wish, code in WISH_CODES.items()}),

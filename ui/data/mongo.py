@@ -15,7 +15,7 @@ from conf.settings import Mongo
 Document = dict[str, Any]
 
 CONNECT_TIMEOUT_MS = 1500
-SOCKET_TIMEOUT_MS = 5000
+PLAYER_SOCKET_TIMEOUT_MS = 5000
 
 
 class LibraryUnusable(ValueError):
@@ -36,7 +36,7 @@ def database(mongo: Mongo) -> Database[Document]:
             mongo.uri.get_secret_value(),
             serverSelectionTimeoutMS=CONNECT_TIMEOUT_MS,
             connectTimeoutMS=CONNECT_TIMEOUT_MS,
-            socketTimeoutMS=SOCKET_TIMEOUT_MS,
+            socketTimeoutMS=PLAYER_SOCKET_TIMEOUT_MS,
             tz_aware=True,
             appname="overtone-ui",
         )

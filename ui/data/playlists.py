@@ -17,8 +17,8 @@ from ui.data.mongo import Document, unavailable_on_error
 
 PLAYLIST_VERSION = 1
 MAX_PLAYLISTS = 200
-MAX_TRACKS = 2000
-MAX_NAME_LENGTH = 100
+MAX_PLAYLIST_TRACKS = 2000
+MAX_PLAYLIST_NAME_LENGTH = 100
 
 
 class LimitExceeded(ValueError):
@@ -55,7 +55,7 @@ class Playlists:
 
     def create(self, user_id: str, name: str, tracks: Iterable[str] = ()) -> Playlist:
         """A new playlist; name and tracks are cut to their limits. Raises LimitExceeded."""
-        playlist = Playlist(uuid4().hex, name[:MAX_NAME_LENGTH], tuple(tracks)[:MAX_TRACKS])
+        playlist = Playlist(uuid4().hex, name[:MAX_PLAYLIST_NAME_LENGTH], tuple(tracks)[:MAX_PLAYLIST_TRACKS])
         with unavailable_on_error():
             self._create_index()
             if self._playlists.count_documents({"user_id": user_id}, limit=MAX_PLAYLISTS) >= MAX_PLAYLISTS:
@@ -68,9 +68,9 @@ class Playlists:
 
         Raises LimitExceeded.
         """
-        if tracks is not None and len(tracks) > MAX_TRACKS:
-            raise LimitExceeded(f"A playlist can have at most {MAX_TRACKS} tracks, not {len(tracks)}.")
-        changes = {"name": name and name[:MAX_NAME_LENGTH], "tracks": tracks}
+        if tracks is not None and len(tracks) > MAX_PLAYLIST_TRACKS:
+            raise LimitExceeded(f"A playlist can have at most {MAX_PLAYLIST_TRACKS} tracks, not {len(tracks)}.")
+        changes = {"name": name and name[:MAX_PLAYLIST_NAME_LENGTH], "tracks": tracks}
         fields = {field: value for field, value in changes.items() if value is not None}
         if not fields:
             return True

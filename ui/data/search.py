@@ -27,7 +27,7 @@ MAX_QUERY_TERMS = 8
 MAX_QUERY_LENGTH = 200
 LAST_SUFFIX = "\U0010ffff"
 """Appended to a prefix, sorts after every term with that prefix."""
-CHECK_INTERVAL_S = 3.0
+LIBRARY_CHECK_INTERVAL_S = 3.0
 REREAD_INTERVAL_S = 60.0
 _TERM = re.compile(r"[^\W_]+")
 
@@ -191,7 +191,7 @@ class LiveSearchIndex:
             with self._reading:
                 if self._index is None:
                     self._reread()
-        elif time.monotonic() - self._checked_at > CHECK_INTERVAL_S and self._reading.acquire(blocking=False):
+        elif time.monotonic() - self._checked_at > LIBRARY_CHECK_INTERVAL_S and self._reading.acquire(blocking=False):
             self._checked_at = time.monotonic()
             threading.Thread(target=self._check, name="search-index", daemon=True).start()
         assert self._index is not None

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 CC = "https://creativecommons.org"
-MAX_NAME_LENGTH = 60
+MAX_LICENCE_NAME_LENGTH = 60
 _TERMS = r"by(?:-nc)?(?:-nd|-sa)?"
 _LICENCE = re.compile(rf"creativecommons\.org/licenses/({_TERMS})/([0-9]\.[0-9])(?:/([a-z]{{2}})\b)?", re.IGNORECASE)
 _PUBLIC_DOMAIN = re.compile(
@@ -52,4 +52,4 @@ def licence(stated: str) -> Licence:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1].rstrip() + "…"
+    return text if len(text) <= MAX_LICENCE_NAME_LENGTH else text[: MAX_LICENCE_NAME_LENGTH - 1].rstrip() + "…"

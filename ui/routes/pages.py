@@ -25,7 +25,7 @@ HOME_GENRES = 4
 HOME_HISTORY = 60
 PAGE_HISTORY = 100
 PAGE_TRACKS = 300
-SIMILAR_TRACKS = 24
+SHOWN_SIMILAR_TRACKS = 24
 S_PER_DAY = 86_400
 
 router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
@@ -58,7 +58,7 @@ def get_track(track_id: str, services: ServicesDep) -> str:
         "track",
         track=track,
         details=details,
-        similar_tracks=library.in_order(similar_id for similar_id, _ in details.similar[:SIMILAR_TRACKS]),
+        similar_tracks=library.in_order(similar_id for similar_id, _ in details.similar[:SHOWN_SIMILAR_TRACKS]),
         reasons={similar_id: f"Similarity {score:.2f}" for similar_id, score in details.similar},
     )
 

@@ -8,11 +8,10 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from streaming.events import MAX_ID_LENGTH, MAX_MS, MAX_SHOWN_TRACKS, SHOWN, VISIT, identifier_problem
-from ui.data.playlists import MAX_NAME_LENGTH, MAX_TRACKS
+from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH
+from ui.data.playlists import MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS
 
-MAX_TARGET_LENGTH = 300
-MAX_PASSWORD_LENGTH = 1024
-"""Of what is sent; accounts.MAX_PASSWORD_LENGTH is the limit of a new password."""
+MAX_SENT_TARGET_LENGTH = 300
 OBJECT_FIELDS = ("track_id", "target", "tracks")
 OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "target", SHOWN: "tracks", VISIT: None}
 """The one of OBJECT_FIELDS that an action takes; of actions that are not listed it is track_id."""
@@ -45,7 +44,7 @@ def _check_identifier(value: str) -> str:
 
 Identifier = Annotated[str, AfterValidator(_check_identifier)]
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
-Password = Annotated[str, Field(max_length=MAX_PASSWORD_LENGTH)]
+Password = Annotated[str, Field(max_length=MAX_SENT_PASSWORD_LENGTH)]
 
 
 class Strict(BaseModel):
@@ -79,7 +78,7 @@ class ListeningAction(Strict):
         "visit",
     ]
     track_id: Identifier | None = None
-    target: Annotated[str | None, Field(max_length=MAX_TARGET_LENGTH)] = None
+    target: Annotated[str | None, Field(max_length=MAX_SENT_TARGET_LENGTH)] = None
     tracks: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_SHOWN_TRACKS)] | None = None
     position_ms: Milliseconds | None = None
     duration_ms: Milliseconds | None = None
@@ -118,8 +117,8 @@ class SignIn(Strict):
 class NewPlaylist(Strict):
     """A playlist to create."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
-    tracks: Annotated[list[Identifier], Field(max_length=MAX_TRACKS)] = []
+    name: Annotated[str, Field(min_length=1, max_length=MAX_PLAYLIST_NAME_LENGTH)]
+    tracks: Annotated[list[Identifier], Field(max_length=MAX_PLAYLIST_TRACKS)] = []
 
 
 class PlaylistChange(Strict):
@@ -128,8 +127,8 @@ class PlaylistChange(Strict):
     tracks : replaces all tracks;  add, remove : one track, after that;  drop : delete the playlist
     """
 
-    name: Annotated[str | None, Field(min_length=1, max_length=MAX_NAME_LENGTH)] = None
-    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_TRACKS)] = None
+    name: Annotated[str | None, Field(min_length=1, max_length=MAX_PLAYLIST_NAME_LENGTH)] = None
+    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_PLAYLIST_TRACKS)] = None
     add: Identifier | None = None
     remove: Identifier | None = None
     drop: bool = False

@@ -16,11 +16,11 @@ from ui.dependencies import CurrentListener, ServicesDep
 from ui.media.similarity import centroid
 
 MAX_TRACKS_ON_MAP = 20_000
-"""Of a larger library, a sample that stays the same is drawn."""
+"""Tracks sent for the map; of a larger library always the same sample."""
 MAP_UNITS = 1000
 GENRE_COLOURS = 20
 """Number of genres with a colour of their own, as in the map's script in ui/static."""
-MAX_PATH_TRACKS = 60
+MAX_PATH_TRACKS_ON_MAP = 60
 
 router = APIRouter()
 
@@ -77,5 +77,5 @@ def _taste(index: SearchIndex, scaled: NDArray[np.float32], taste: TasteSummary)
     return {
         "centres": centres,
         "rejected": places(taste.rejected).round().astype(int).tolist(),
-        "path": places(taste.path[-MAX_PATH_TRACKS:]).round().astype(int).tolist(),
+        "path": places(taste.path[-MAX_PATH_TRACKS_ON_MAP:]).round().astype(int).tolist(),
     }
