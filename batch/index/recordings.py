@@ -38,7 +38,8 @@ CHANCE_WITHOUT_LENGTHS = 1e-4
 CHANCE_WHERE_LENGTHS_DIFFER = 1e-6
 """Probabilities that a track has another one so near by chance."""
 MAX_DIMENSION = 12.0
-"""Largest dimension that the library's nearest distances are taken to have: real features have 14 to 24, but 12 to 16 where tracks are nearest."""
+"""The dimension of the library's nearest distances counts for no more: real features have 14 to 24, and 12 to 16 where tracks are
+nearest."""
 MIN_TRACKS_FOR_DIMENSION = 100
 DIMENSION_SAMPLE = 1000
 DIMENSION_NEIGHBOUR = 4

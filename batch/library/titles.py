@@ -27,7 +27,7 @@ _NO_NAME = re.compile(r"(untitled|unknown|(audio ?|cd ?)?track|titel|titre)? ?[0
 
 
 def title_keys(artists: Sequence[str | None], titles: Sequence[str | None]) -> TitleKeys:
-    """Keys that are equal for one artist and title, whatever their case, punctuation, blanks and diacritics; 0 where either says nothing."""
+    """Keys, equal for an artist and title whatever their case, punctuation, blanks and diacritics; 0 where either is none."""
     return np.array([_title_key(artist, title) for artist, title in zip(artists, titles, strict=True)], dtype=np.uint64)
 
 

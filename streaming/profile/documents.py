@@ -4,12 +4,12 @@ Version 2 keeps columns: of some tracks their ids as one text, a line each, and 
 past of years is then a few values instead of thousands of small documents. Version 1 had a document a track, `opinions`; it
 is read as well.
 
-field        columns                                                      of
+field        columns                                             of
 evidence     at f8 (seconds since 1970); session, lasting,
-             session_plays, lasting_plays f4                              the tracks heard last
-last_heard   at u4 (seconds since 1970)                                   every track ever heard
-verdicts     verdict i1, verdict_at f8, wish i1, wish_at f8               tracks with a verdict or wish, also when it was
-taken back shown_often  count f4, at u4                                              tracks that were shown and not taken
+             session_plays, lasting_plays f4                     the tracks heard last
+last_heard   at u4 (seconds since 1970)                          every track ever heard
+verdicts     verdict i1, verdict_at f8, wish i1, wish_at f8      tracks with a verdict or wish, also one taken back
+shown_often  count f4, at u4                                     tracks that were shown and not taken
 titles       track_id and title, of the tracks of `evidence` and `verdicts`
 event_ids    8 bytes for each of the latest event ids, oldest first
 
