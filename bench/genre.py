@@ -33,7 +33,7 @@ from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 MIN_CLASS_SONGS = 8
-FOLDS = 5
+GENRE_FOLDS = 5
 SEED = 0
 Classifier = Callable[[Examples, np.ndarray, np.ndarray], np.ndarray]
 """(dataset, training rows, test rows) → predicted class of each test row."""
@@ -96,10 +96,10 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for folder in options.folders:
         dataset = dataset_of(folder)
-        fold = artist_split.artist_folds(dataset.genre, dataset.artist, FOLDS, SEED)
+        fold = artist_split.artist_folds(dataset.genre, dataset.artist, GENRE_FOLDS, SEED)
         for name, classifier in ways.items():
             true, predicted = [], []
-            for held_out in range(FOLDS):
+            for held_out in range(GENRE_FOLDS):
                 train = np.flatnonzero(fold != held_out)
                 test = artist_split.learnable(dataset.genre, train, np.flatnonzero(fold == held_out))
                 if len(test):

@@ -46,7 +46,7 @@ from bench.features import fma, grown, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 K = 20
-QUERIES = 100
+TIMED_QUERIES = 100
 RECALL_QUERIES = 500
 """Further queries, on which the index's recall is measured: on a hundred it may be 0.01 off."""
 TARGET_RECALL = 0.95
@@ -104,9 +104,9 @@ def best_seconds(call: Callable[[], object], times: int = 5) -> float:
 def report_row(
     way: str, seconds: float, answers: list[np.ndarray], true_neighbours: np.ndarray, **more: object
 ) -> ReportRow:
-    """A row of the table.  seconds : of all QUERIES together"""
+    """A row of the table.  seconds : of all TIMED_QUERIES together"""
     recall = mean_recall(answers, list(true_neighbours))
-    return {"way": way, "ms a query": 1000 * seconds / QUERIES, "recall@20": recall, **more}
+    return {"way": way, "ms a query": 1000 * seconds / TIMED_QUERIES, "recall@20": recall, **more}
 
 
 def index_row(points: np.ndarray, index: Index, queries: np.ndarray, way: str) -> ReportRow:
@@ -318,7 +318,7 @@ def _way(parameters: HashParameters) -> str:
 def unit_points(real: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(points of unit length, 100 queries among them, their true neighbours)."""
     points = to_unit(grown(real, n))
-    queries = points[np.linspace(0, n - 1, QUERIES).astype(int)]
+    queries = points[np.linspace(0, n - 1, TIMED_QUERIES).astype(int)]
     return points, queries, exact_neighbours(points, queries, K)
 
 
@@ -345,7 +345,7 @@ def fma_sized_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]
     rows.append(spark_join_row(spark, index, queries, true_neighbours))
     rows += mllib_rows(spark, points, queries, true_neighbours)
     spark.stop()
-    print(f"\n{FMA_TRACKS:,} × {points.shape[1]}, {QUERIES} queries\n\n{table(rows)}\n")
+    print(f"\n{FMA_TRACKS:,} × {points.shape[1]}, {TIMED_QUERIES} queries\n\n{table(rows)}\n")
     return distances, rows
 
 

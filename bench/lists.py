@@ -31,7 +31,7 @@ from streaming.ranking.user_vector import user_vector
 
 LISTENERS = 200
 EVENTS_PER_LISTENER = 12
-LIST_LENGTH = 30
+LIST_ITEMS = 30
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def list_cost(home: Path, n: int) -> Cost:
     def together() -> None:
         no_rows = np.empty(0, dtype=np.int64)
         requests = [ListRequest(profile, user_vector(profile, stored, taste), no_rows) for profile in profiles]
-        ranked_lists(requests, stored, [], LIST_LENGTH, taste)
+        ranked_lists(requests, stored, [], LIST_ITEMS, taste)
 
     def one_by_one(tracks: CachedIndex) -> None:
         for profile in profiles:
-            ranked_list(profile, tracks, [], LIST_LENGTH, taste)
+            ranked_list(profile, tracks, [], LIST_ITEMS, taste)
 
     for tracks in (queried, stored):
         tracks.sample, tracks.median_distance  # noqa: B018 - computed once a process, not for each list

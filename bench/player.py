@@ -38,7 +38,7 @@ from local.services import KafkaServer, MongoServer
 DATABASE = "bench-player"
 SYLLABLES = [a + b for a in "bdfklmnrstv" for b in "aeio"]
 PAGE_LOADS = 7
-LIST_LENGTH = 30
+LIST_ITEMS = 30
 SEARCH_FIELD = "#search textarea, #search input"
 Times = dict[str, list[float]]
 """Durations in seconds, by what was measured."""
@@ -144,7 +144,7 @@ class Bench:
                 "because": draw.sample(self.ids, 3),
                 "reason": "made",
             }
-            for rank, track_id in enumerate(draw.sample(self.ids, LIST_LENGTH), start=1)
+            for rank, track_id in enumerate(draw.sample(self.ids, LIST_ITEMS), start=1)
         ]
         header = {
             "generation": generation,

@@ -41,8 +41,8 @@ from bench.session import session  # noqa: E402
 
 LIST_LENGTH = 10
 MIN_GENRE_SONGS = 6
-ROUNDS = 4
-FOLDS = 3
+SPACE_ROUNDS = 4
+SPACE_FOLDS = 3
 SEED = 5
 Points = Callable[[np.ndarray], np.ndarray]
 Learn = Callable[[np.ndarray, TrackLabels, np.ndarray], Points]
@@ -90,13 +90,13 @@ def measured(lists: np.ndarray, distance: np.ndarray, tracks: TrackLabels, colle
 def unseen(
     name: str, standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray, learn: Learn
 ) -> dict[str, object]:
-    """Means over ROUNDS of an artist-grouped cross-validation with FOLDS."""
+    """Means over SPACE_ROUNDS of an artist-grouped cross-validation with SPACE_FOLDS."""
     _, number = np.unique(tracks.split_groups(), return_inverse=True)
     rng = np.random.default_rng(SEED)
     rows: list[dict[str, object]] = []
-    for _ in range(ROUNDS):
-        fold = (rng.permutation(number.max() + 1) % FOLDS)[number]
-        for held_out in range(FOLDS):
+    for _ in range(SPACE_ROUNDS):
+        fold = (rng.permutation(number.max() + 1) % SPACE_FOLDS)[number]
+        for held_out in range(SPACE_FOLDS):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             points = learn(standardised[train], tracks[train], collection[train])(standardised[test])
             rows.append(row("", locally_scaled_distances(to_unit(points)), tracks[test], collection[test]))

@@ -47,7 +47,7 @@ FEWEST_TRACKS_OF_GENRE = 20
 FEWEST_TRACKS_OF_LABEL = 10
 TRACK_MS = 200_000
 SKIPPED_AT_MS = 20_000
-START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+FIRST_EVENT_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -209,7 +209,7 @@ def simulate(method: Method, tracks: Tracks, listeners: int, seed: int) -> dict[
         listener = Listener(f"simulated-{seed}-{at}")
         listener.profile = Profile(listener.name)
         rng = np.random.default_rng((seed, at))
-        when = START
+        when = FIRST_EVENT_AT
         for step in range(TRACKS_BEFORE_CHANGE + TRACKS_AFTER_CHANGE + 1):
             now = likes if step <= TRACKS_BEFORE_CHANGE else later
             rows = method(listener, tracks, popular, rng)

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from libraries import LabelledLibrary
 
-START = datetime(2026, 3, 2, tzinfo=UTC)
+FIRST_DAY = datetime(2026, 3, 2, tzinfo=UTC)
 LENGTH = 30
 SESSION_HOURS = (8, 19)
 TRACK_S = 200
@@ -102,7 +102,7 @@ class Clock:
 
     def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
-        self.now = START
+        self.now = FIRST_DAY
         self.heard_at: dict[str, datetime] = {}
 
     def visit(self, when: datetime) -> None:
@@ -167,7 +167,7 @@ def one_listener(
     before: set[str] = set()
     for day in range(options.days):
         for session, hour in enumerate(SESSION_HOURS):
-            clock.visit(START + timedelta(days=day, hours=hour))
+            clock.visit(FIRST_DAY + timedelta(days=day, hours=hour))
             for _ in range((options.plays + session) // 2):
                 started = time.perf_counter()
                 items = recommender.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batch.index.lsh import Rows
-from streaming.profile.profile import HEARD_AT, SHOWN_AT, SHOWN_COUNT, Profile
+from streaming.profile.profile import DAY_S, HEARD_AT, SHOWN_AT, SHOWN_COUNT, Profile
 from streaming.profile.track_table import Floats64
 from streaming.ranking.neighbour_cache import CachedIndex, sorted_unique
 from streaming.ranking.tiers import State

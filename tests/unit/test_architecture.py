@@ -16,6 +16,13 @@ LAYERS = ("conf", "batch", "streaming", "ui")
 PACKAGES = (*LAYERS, "local")
 MOST_FILES = 12
 FOLDERS = sorted(file.parent for package in PACKAGES for file in (PROJECT / package).rglob("__init__.py"))
+NAMES_OF_A_KIND = {
+    "NAME": "of a command, before its messages",
+    "PROJECT": "the project's folder, found from different modules",
+    "QUERY_NAME": "of a streaming query",
+    "SCHEDULER_POOL": "of a streaming query",
+}
+"""Constants that several modules have, each its own: {name: what all of them are}."""
 SCRIPT_FOLDERS = sorted({file.parent for file in (PROJECT / "ui" / "static").rglob("*.js")})
 
 Edges = set[tuple[str, str]]
@@ -99,3 +106,39 @@ def test_a_package_is_small_and_names_its_modules(folder: Path) -> None:
 @pytest.mark.parametrize("folder", SCRIPT_FOLDERS, ids=folder_name)
 def test_a_folder_of_scripts_is_small(folder: Path) -> None:
     assert len(list(folder.glob("*.js"))) <= MOST_FILES
+
+
+def constants(source: str) -> dict[str, str]:
+    """{name: value as source text} of the upper-case names that a module assigns, those in tuples included."""
+    values: dict[str, str] = {}
+
+    def add(target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Tuple):
+            parts = value.elts if isinstance(value, ast.Tuple) else [value] * len(target.elts)
+            for name, part in zip(target.elts, parts, strict=True):
+                add(name, part)
+        elif isinstance(target, ast.Name) and target.id.isupper() and not target.id.startswith("_"):
+            values[target.id] = ast.unparse(value)
+
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                add(target, statement.value)
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            add(statement.target, statement.value)
+    return values
+
+
+def test_constants_are_found() -> None:
+    source = "A = 1\nB: int = 2 * A\nC, D = 3, 4\n_E = 5\nf = 6\nG: int\ndef h():\n    I = 7\n"
+    assert constants(source) == {"A": "1", "B": "2 * A", "C": "3", "D": "4"}
+
+
+def test_a_constants_name_has_one_meaning() -> None:
+    modules_by_value: dict[str, dict[str, list[str]]] = {}
+    for file in sorted(file for package in PACKAGES for file in (PROJECT / package).rglob("*.py")):
+        for name, value in constants(file.read_text()).items():
+            modules_by_value.setdefault(name, {}).setdefault(value, []).append(str(file.relative_to(PROJECT)))
+    several = {name: modules for name, modules in modules_by_value.items() if len(modules) > 1}
+    assert {name: modules for name, modules in several.items() if name not in NAMES_OF_A_KIND} == {}
+    assert set(NAMES_OF_A_KIND) - set(several) == set(), "no longer needed in NAMES_OF_A_KIND"
