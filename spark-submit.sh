@@ -50,7 +50,7 @@ case $master in
     if [ -n "${ARCHIVE_CLASSES_TO:-}" ]; then
       java_options+=("-XX:ArchiveClassesAtExit=\"$ARCHIVE_CLASSES_TO\"")
     elif [ -e "$archive" ] && [ -z "${SPARK_HOME:-}" ]; then
-      java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is passed over
+      java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is ignored
     fi
     ;;
   *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;

@@ -144,7 +144,7 @@ class Subset:
         forget_validators(self._file(".zip.part"))
         raise WrongArchive(
             f"{file.name} has the SHA-1 {sha1}, published is {self.archive.sha1}: it is damaged or another file. "
-            f"It was set aside as {bad}; the same command downloads it anew"
+            f"It was set aside as {bad}; the same command downloads it again"
         )
 
     def _unpack(self) -> Mapping[str, int]:
@@ -153,7 +153,7 @@ class Subset:
         except DamagedArchive as error:
             self._file(".zip.sha1").unlink()  # so that the next run verifies it again
             raise DamagedArchive(
-                f"{error}, though its SHA-1 was right; is the disk sound? The same command verifies it anew"
+                f"{error}, though its SHA-1 was right; is the disk sound? The same command verifies it again"
             ) from error
         write_text(self._file(".unpacked"), json.dumps({"sha1": self.archive.sha1, "files": sizes}))
         return sizes

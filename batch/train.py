@@ -104,7 +104,7 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
 
 
 def defaults(tracks: int) -> dict[str, Any]:
-    """Settings that a training starts from; part of the fingerprint, so an upgrade that changes them trains anew.
+    """Settings that a training starts from; part of the fingerprint, so an upgrade that changes them trains again.
 
     tracks : in the library
     """

@@ -46,7 +46,7 @@ overtone_install() {
   local project=$1 kind=${2:-run} venv=$1/.venv python wanted requirements lock
   requirements=$project/requirements.txt
   [ "$kind" = run ] || requirements=$project/requirements-dev.txt
-  # The stamp is a checksum of the requirement files: a change installs anew.
+  # The stamp is a checksum of the requirement files: a change installs again.
   wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
   if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"

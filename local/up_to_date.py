@@ -36,7 +36,7 @@ def is_up_to_date(root: Path, files: list[AudioFile], unusable: list[UnusablePat
     wanted = extractor_version(settings.library.analysed_s)
     if model.manifest.get("library") != library or model.manifest.get("extractor_version") != wanted:
         return False
-    if not model.has("index/recordings.npy"):  # of an earlier version of this program: batch trains anew
+    if not model.has("index/recordings.npy"):  # of an earlier version of this program: batch trains again
         return False
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]

@@ -1,7 +1,7 @@
 """Download one large file by HTTP; a download that was ended at any moment continues from there.
 
 urllib and not requests or pooch: urllib3's Retry repeats a request but does not continue a body that broke off, and pooch starts
-anew; the loop below, with its validators and pauses, would remain.
+again; the loop below, with its validators and pauses, would remain.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
 
 
 def fingerprint(dataset: TrainingSet, defaults: Mapping[str, Any]) -> str:
-    """SHA-256 of all that determines a model: another one means training anew.
+    """SHA-256 of all that determines a model: another one means another training.
 
     defaults : of the training, as JSON has them
     """

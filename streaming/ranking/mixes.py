@@ -196,7 +196,7 @@ def _unheard(rows: Rows, index: CachedIndex, history: Past) -> Rows:
 
 
 def _discover(request: MixRequest, items: Sequence[Item], index: CachedIndex, history: Past) -> NamedList:
-    """ "Discover" in the order in which it was chosen.  items : its tracks, ranked anew"""
+    """ "Discover" in the order in which it was chosen.  items : its tracks, ranked again"""
     heard_artists = set(index.artists(history.rows_latest_first).tolist())
     place_by_id = {track_id: place for place, track_id in enumerate(request.discovered)}
     in_order = sorted(items, key=lambda item: place_by_id[item.track_id])

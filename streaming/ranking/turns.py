@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 ROUND_PLAYS = 60
-"""After so many plays the order of turns begins anew, so that a place is found in as many steps at most."""
+"""After so many plays the order of turns begins again, so that a place is found in as many steps at most."""
 
 
 def turns(shares: Sequence[float], first_play: int, length: int) -> list[int]:

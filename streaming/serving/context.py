@@ -18,7 +18,7 @@ class ServingContext:
     model : folder of the model version
     index_state : `Index.state` of its index
     skip_rates : how often all listeners skip each track; None: every skip weighs alike
-    mixes_hours : age from which named lists are made anew; 0 for never
+    mixes_hours : age from which named lists are made again; 0 for never
     """
 
     mongo: Mongo

@@ -44,7 +44,7 @@ def with_mixes_at(
     """The profile and what is due after an event.
 
     before, profile : without and with the event
-    hours : age from which named lists are made anew; 0 for never
+    hours : age from which named lists are made again; 0 for never
     due : by earlier events of the micro-batch
     """
     is_counted = profile.events_applied > before.events_applied and event.action != SHOWN

@@ -386,7 +386,7 @@ def test_an_archive_that_the_disk_damaged_later_is_verified_anew(
     archive.write_bytes(content)
     os.utime(archive, ns=(time_before.st_atime_ns, time_before.st_mtime_ns))
     assert run(server, to) == 1
-    assert "verifies it anew" in capsys.readouterr().err
+    assert "verifies it again" in capsys.readouterr().err
     assert run(server, to) == 1
     assert (to / "fma_small.zip.bad").exists()
     assert run(server, to) == 0

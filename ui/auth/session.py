@@ -34,7 +34,7 @@ MAX_SIGN_UPS_PER_ADDRESS = 20
 class Sessions:
     """Reads and writes the session of a request.
 
-    has_data : whether anything is stored under a user id, so that nobody takes over a name in use by signing up
+    has_data : whether anything is stored under a user id, so that a name in use cannot be taken over by signing up
     failures_by_address, failures_by_name : failed sign-ins for a name from one address, and from anywhere
     sign_ups_by_address : new accounts from one address
     """

@@ -112,7 +112,7 @@ function start() {
    * @param {Record<string, unknown>} event
    */
   function onResult(result, { action }) {
-    const isByItself = action === "shown" || action === "visit"; // nobody asked for it, so failures are not told
+    const isByItself = action === "shown" || action === "visit"; // sent without the listener's doing, so failures are not shown
     if (result.ok && action !== "shown") pollFaster();
     else if (result.status === 401) setListener(null);
     else if (result.status === 409) refresh(); // it tells who is listening now

@@ -1,5 +1,4 @@
-// What this browser remembers between visits. A private window may refuse to: then nothing is remembered, and nothing
-// fails.
+// Values that this browser keeps between visits. A private window may refuse to: then nothing is kept, and nothing fails.
 
 const PREFIX = "overtone.";
 

@@ -6,7 +6,7 @@ import { createDialog, findAll, required, requiredInput } from "../page/dom.js";
 /**
  * The session as the server tells it.
  * @typedef {object} Session
- * @property {string | null} user_id null: nobody was chosen
+ * @property {string | null} user_id null: no listener was chosen
  * @property {boolean} [is_guest]
  * @property {boolean} [has_account]
  * @property {boolean} [operator] whether the page of the service is open to the listener
@@ -23,13 +23,13 @@ let isKnown = false;
 /** @type {(name: string | null, before: string | null) => void} */
 let onChange = () => {};
 
-/** The listener's name, null where nobody was chosen; undefined until the server has told it. */
+/** The listener's name, null where none was chosen; undefined until the server has answered. */
 export const currentListener = () => (isKnown ? session.user_id : undefined);
 
-/** The listener's name, null where nobody was chosen or it is not known yet. */
+/** The listener's name, null where none was chosen or it is not known yet. */
 export const listenerId = () => session.user_id;
 
-/** @param {typeof onChange} callback called when another listener has come */
+/** @param {typeof onChange} callback called when the listener has changed */
 export function onListenerChange(callback) {
   onChange = callback;
 }
@@ -41,13 +41,13 @@ export async function loadListener() {
   if (answer.ok) update(answer);
 }
 
-/** @param {string | null | undefined} name as the server has told it along with another answer; undefined: it has not */
+/** @param {string | null | undefined} name as it came with another answer of the server; undefined: the answer had none */
 export function setListener(name) {
   if (name === undefined || name === session.user_id) return;
   update({ ...session, user_id: name, is_guest: name?.startsWith("guest-") ?? false, has_account: false });
 }
 
-/** Whether somebody has said who is listening; if not, opens the dialog. */
+/** Whether a listener was chosen; if not, opens the dialog. */
 export function requireListener() {
   if (session.user_id) return true;
   openListenerDialog("Choose who is listening to get recommendations based on your likes and skips.");

@@ -7,7 +7,7 @@
 /**
  * @typedef {object} OutboxOptions
  * @property {(event: object) => Promise<SendResult>} post
- * @property {() => string | null | undefined} listener null: nobody was chosen; undefined: not known yet
+ * @property {() => string | null | undefined} listener null: none was chosen; undefined: not known yet
  * @property {(result: SendResult, event: Record<string, unknown>) => void} onResult called after each answer
  * @property {() => string} id makes the event's id, so that a repeated one is recognised
  * @property {() => number} [now] milliseconds since 1970

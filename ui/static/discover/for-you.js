@@ -38,7 +38,7 @@ export function onForYouNews(callback) {
   onNews = callback;
 }
 
-/** Loads list and opinions anew: another listener has come. */
+/** Reloads list and opinions: the listener has changed. */
 export function reload() {
   listMark = opinionsMark = "";
   return refresh();

@@ -17,7 +17,7 @@ const START_STORED_AS = "overtone.path-from";
 const chosen = { start: null, end: null };
 
 /**
- * Remembers a start for the next time that the page is shown.
+ * Keeps a start for the next time that the page is shown.
  * @param {string} id
  * @param {string} title
  */

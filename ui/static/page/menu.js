@@ -1,4 +1,4 @@
-// The menu of a track. One for all cards, made anew whenever it opens.
+// The menu of a track. One for all cards, rebuilt whenever it opens.
 
 import { create, find, findAll, required } from "./dom.js";
 

@@ -16,7 +16,7 @@ import { Waveform } from "./waveform.js";
 
 const RESTART_AFTER_S = 3; // later in a track, "previous" goes to its beginning
 const HISTORY_TRACKS = 200;
-const SAVE_POSITION_MS = 10_000; // the server is told the position this often
+const SAVE_POSITION_MS = 10_000; // the position is sent to the server this often
 const MIN_SAVED_POSITION_MS = 1000;
 const RETRY_MS = 2000; // a server that does not answer is asked again after this long
 const SKIP_UNPLAYABLE_MS = 1200; // the message can be read meanwhile
@@ -130,7 +130,7 @@ export class Player {
     this.#start(track, { isGoingBack: true, isToPlay, positionMs });
   }
 
-  /** Another listener has come: stops attributing playback, and forgets what was played. */
+  /** The listener has changed: stops attributing playback, and forgets what was played. */
   stopAttributing() {
     this.reporter.stopAttributing();
     this.audio.pause();
@@ -138,7 +138,7 @@ export class Player {
     this.#startedIds = [];
   }
 
-  /** The first listener has come: what plays is theirs. */
+  /** The first listener was chosen: what plays is theirs. */
   attributePlayback() {
     if (this.isPlaying) this.reporter.attribute();
   }
