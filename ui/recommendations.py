@@ -34,6 +34,7 @@ OPTIONAL_COLUMNS = ["reason", "because"]
 MIX_COLUMNS = ["list", "title", "generated_at", "rank", "track_id", "score", "model_version", "reason", "because"]
 TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
 """Columns of the table for people, and their widths in characters."""
+NO_OWN_LIST_MESSAGE = "{user_id} has no list yet; this is the list for new listeners (for everyone without events)"
 EMPTY_LIST_MESSAGE = (
     "the list of {user_id} is empty, since every track is muted or disliked; unmute an artist or genre, or take back a "
     "dislike, in the player or by the events unmute and neutral"
@@ -87,7 +88,7 @@ def main(settings: Settings, user_id: str, output_format: str, as_of: datetime |
         print(f"{NAME}: no titles: {error}", file=sys.stderr)
         track_by_id = {}
     if not recommendations.is_personal and user_id != NEW_LISTENERS:
-        print(f"{NAME}: {user_id} has no list yet; this is the list for new listeners", file=sys.stderr)
+        print(f"{NAME}: {NO_OWN_LIST_MESSAGE.format(user_id=_printable(user_id))}", file=sys.stderr)
     if recommendations.is_personal and not recommendations.items:
         print(f"{NAME}: {EMPTY_LIST_MESSAGE.format(user_id=_printable(user_id))}", file=sys.stderr)
     WRITERS[output_format](recommendations, user_id, titled_rows(recommendations, track_by_id), sys.stdout)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from batch.mongo import NEW_LISTENERS
 from conf.settings import settings
 from ui import recommendations
 from ui.data.library import Track
@@ -231,6 +232,29 @@ def test_a_list_of_nothing_is_told_beside_it(
         "recommendations: the list of ana is empty, since every track is muted or disliked; unmute an artist or genre, or take "
         "back a dislike, in the player or by the events unmute and neutral\n"
     )
+
+
+def test_the_list_for_new_listeners_is_named_as_everyones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class NoEvents:
+        """A library with the list for new listeners alone."""
+
+        def __init__(self, *_: Any) -> None: ...
+
+        def recommendations(self, _: str) -> Recommendations:
+            return Recommendations(NEW_LISTENERS, (Item("a", 1, 0.0),), 1, NINE, "m1", 0)
+
+        def tracks_of(self, _: Any) -> dict[str, Track]:
+            return TRACKS
+
+    monkeypatch.setattr(recommendations, "Library", NoEvents)
+    assert recommendations.main(settings(), "zoe", "json", None) == 0
+    assert capsys.readouterr().err == (
+        "recommendations: zoe has no list yet; this is the list for new listeners (for everyone without events)\n"
+    )
+    assert recommendations.main(settings(), NEW_LISTENERS, "json", None) == 0
+    assert capsys.readouterr().err == "", "programs that ask for this list are not told that it is"
 
 
 def test_csv_quotes_what_needs_it() -> None:
