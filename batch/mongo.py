@@ -1,8 +1,10 @@
-"""MongoDB for the batch jobs: a checked connection, and bulk upserts by `_id` that touch only the fields given."""
+"""MongoDB for the batch jobs: a checked connection, bulk upserts by `_id` that touch only the fields given, and the document
+of a list, which batch and stream write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +19,8 @@ DOCUMENTS_PER_REQUEST = 500
 SERVER_TIMEOUT_MS = 5000
 NEW_LISTENERS = "*"
 """`_id` of the list for new listeners, which publish writes; reserved, no listener may have it."""
+LIST_VERSION = 1
+"""`version` of the documents of `recommendations`."""
 
 T = TypeVar("T")
 
@@ -42,6 +46,32 @@ def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
             f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI"
         ) from error
     return connection
+
+
+def list_document(
+    user_id: str,
+    items: Iterable[Mapping[str, Any]],
+    generation: int,
+    generated_at: datetime,
+    model_version: str | None,
+    events_applied: int,
+) -> dict[str, Any]:
+    """The document of `recommendations` for a listener, or for NEW_LISTENERS.
+
+    items : documents of the list's items, by rank
+    generation : 1, 2, … for each listener
+    model_version : None where the list was made without a model
+    events_applied : the events that the list follows
+    """
+    return {
+        "_id": user_id,
+        "version": LIST_VERSION,
+        "items": list(items),
+        "generation": generation,
+        "generated_at": generated_at,
+        "model_version": model_version,
+        "events_applied": events_applied,
+    }
 
 
 def upsert(documents: Iterable[dict[str, Any]], collection: Collection[dict[str, Any]]) -> int:

@@ -85,7 +85,9 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
             database.tracks.delete_many({"_id": {"$in": ids}})
         items = list_for_new_listeners(tracks, model.index if model else None, settings.stream.items)
         previous = database.recommendations.find_one({"_id": mongo.NEW_LISTENERS})
-        mongo.upsert([_new_listeners_document(items, model, previous)], database.recommendations)
+        mongo.upsert(
+            [new_listeners_document(items, model.version if model else None, previous)], database.recommendations
+        )
     return len(tracks), len(withdrawn)
 
 
@@ -155,21 +157,14 @@ def _write(rows: DataFrame, settings: Mongo) -> None:
     rows.foreachPartition(write)
 
 
-def _new_listeners_document(
-    items: list[dict[str, Any]], model: registry.Model | None, previous: dict[str, Any] | None
+def new_listeners_document(
+    items: list[dict[str, Any]], model_version: str | None, previous: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """The document of the list for new listeners; `previous` itself where neither items nor model have changed."""
-    version = model.version if model else None
-    if previous is not None and previous.get("items") == items and previous.get("model_version") == version:
-        return previous
-    return {
-        "_id": mongo.NEW_LISTENERS,
-        "items": items,
-        "generation": (previous or {}).get("generation", 0) + 1,
-        "generated_at": datetime.now(UTC),
-        "model_version": version,
-        "events_applied": 0,
-    }
+    """The document of the list for new listeners; it keeps `previous` where neither items nor model have changed."""
+    if previous is not None and previous.get("items") == items and previous.get("model_version") == model_version:
+        return previous | {"version": mongo.LIST_VERSION}
+    generation = (previous or {}).get("generation", 0) + 1
+    return mongo.list_document(mongo.NEW_LISTENERS, items, generation, datetime.now(UTC), model_version, 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Documents that the stream keeps in MongoDB beside profiles (`streaming.profile.documents`): how each is written and read back.
 
 collection       _id          fields                                                        version
-recommendations  user id      see `list_document`                                           LIST_VERSION
+recommendations  user id      see `list_document`                                           mongo.LIST_VERSION
 mixes            user id      see `mixes_document`                                          MIXES_VERSION
 deletions        user id      deleted_at                                                    DELETION_VERSION
 refusals         (generated)  source, partition, offset, at                                 REFUSAL_VERSION
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from batch import mongo
 from streaming.profile.profile import Profile
 
-LIST_VERSION = 1
 MIXES_VERSION = 1
 DELETION_VERSION = 1
 REFUSAL_VERSION = 1
@@ -65,15 +65,9 @@ def list_document(
     profile : that the list was made for, with the list's generation
     items : documents of the list's items, by rank
     """
-    return {
-        "_id": profile.user_id,
-        "version": LIST_VERSION,
-        "items": list(items),
-        "generation": profile.generation,
-        "generated_at": generated_at,
-        "model_version": model_version,
-        "events_applied": profile.events_applied,
-    }
+    return mongo.list_document(
+        profile.user_id, items, profile.generation, generated_at, model_version, profile.events_applied
+    )
 
 
 def stored_list_from(document: Mapping[str, Any]) -> StoredList:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from bson import json_util
 
+from batch.mongo import LIST_VERSION, NEW_LISTENERS
+from batch.publish import new_listeners_document
 from conf.settings import settings
 from streaming.documents import (
-    LIST_VERSION,
     MIXES_VERSION,
     StoredList,
     StoredMixes,
@@ -190,3 +191,61 @@ def test_lists_mixes_deletions_refusals_and_feeds_have_a_version() -> None:
     assert deleted_at_from(stored(deletion_fields(NOON)) | {"by": "operator"}) == NOON
     assert stored(refusal_fields(NOON)) == {"version": 1, "at": NOON}
     assert resume_token_from(stored(feed_fields({"_data": "82"}, 5.0)) | {"shard": 2}) == {"_data": "82"}
+
+
+@pytest.fixture
+def stream_documents() -> dict[str, dict[str, Any]]:
+    """A document of each collection as version 1 was written; the list for new listeners is of before it had a version."""
+    documents: dict[str, dict[str, Any]] = json_util.loads(
+        (DATA / "stream-documents-v1.json").read_text(encoding="utf-8"),
+        json_options=json_util.JSONOptions(tz_aware=True),
+    )
+    return documents
+
+
+def test_lists_of_version_1_are_read(stream_documents: dict[str, dict[str, Any]]) -> None:
+    lists = stream_documents["recommendations"], stream_documents["list for new listeners"]
+    assert [stored_list_from(each) for each in lists] == [
+        StoredList(7, 16, ("folk04", "jazz07")),
+        StoredList(2, 0, ("folk04",)),
+    ]
+    assert stored_mixes_from(stream_documents["mixes"]) == StoredMixes(16, "2026-W48", ("jazz07",))
+
+
+def test_what_version_1_noted_is_read(stream_documents: dict[str, dict[str, Any]]) -> None:
+    deletion, refusal, feed = (stream_documents[name] for name in ("deletions", "refusals", "feeds"))
+    deleted_at, refused_at = datetime(2026, 11, 22, 8, tzinfo=UTC), refusal["at"]
+    assert deleted_at_from(deletion) == deleted_at
+    assert resume_token_from(feed) == {"_data": "8265"}
+    assert {"_id": "bo", **deletion_fields(deleted_at)} == deletion
+    assert refusal | refusal_fields(refused_at) == refusal
+    assert feed | feed_fields({"_data": "8265"}, 1795435440.25) == feed
+
+
+def test_the_same_lists_make_the_documents_of_version_1(stream_documents: dict[str, dict[str, Any]]) -> None:
+    recommendations, mixes = stream_documents["recommendations"], stream_documents["mixes"]
+    made_at = recommendations["generated_at"]
+    profile = Profile("ana", generation=7, events_applied=16, mixes_at=made_at.timestamp())
+    assert stored(list_document(profile, recommendations["items"], "20261120T200000Z", made_at)) == stored(
+        recommendations
+    )
+    document = mixes_document(profile, mixes["lists"], "20261120T200000Z", "2026-W48", ["jazz07"])
+    assert stored(document) == stored(mixes)
+
+
+def test_the_list_for_new_listeners_has_the_fields_of_every_list(stream_documents: dict[str, dict[str, Any]]) -> None:
+    items = [{"track_id": "a", "rank": 1}]
+    first = new_listeners_document(items, "m1", None)
+    own = list_document(Profile("ana"), items, "m1", NOON)
+    assert first.keys() == own.keys() == stream_documents["recommendations"].keys()
+    assert (first["_id"], first["version"], first["generation"]) == (NEW_LISTENERS, LIST_VERSION, 1)
+    assert new_listeners_document(items, "m1", first) == first
+    changed = new_listeners_document(items, "m2", first)
+    assert (changed["generation"], changed["model_version"]) == (2, "m2")
+
+
+def test_an_unchanged_list_of_before_versions_gets_one(stream_documents: dict[str, dict[str, Any]]) -> None:
+    before = stream_documents["list for new listeners"]
+    assert "version" not in before
+    again = new_listeners_document(before["items"], before["model_version"], before)
+    assert again == before | {"version": LIST_VERSION}, "the same list, made when it was made"
