@@ -104,6 +104,8 @@ def work(configured: Settings, options: argparse.Namespace) -> None:
     try:
         chosen = _with_options(configured, options)
         start, end = _time(options.since, "--from"), _time(options.until, "--to")
+        if start >= end:
+            raise ValueError(f"--from {options.since} is not before --to {options.until}; give the earlier time first")
     except ValueError as error:
         raise job.WrongArgument(str(error)) from error
     root = chosen.models.root

@@ -81,3 +81,14 @@ def test_a_clock_that_was_ahead_is_pulled_back() -> None:
     assert replayed(events).latest_at == (NOON + 365 * DAY).timestamp()
     events["received_at"] = [pd.Timestamp(NOON).tz_localize(None)] * 2
     assert replayed(events).latest_at == NOON.timestamp()
+
+
+@pytest.mark.parametrize(("since", "until"), [("2026-11-24", "2026-11-01"), ("2026-11-24", "2026-11-24T00:00:00Z")])
+def test_times_in_the_wrong_order_are_a_wrong_argument_even_without_a_model(
+    since: str, until: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OVERTONE_HOME", str(tmp_path))
+    assert replay.main(["--from", since, "--to", until]) == 2
+    assert capsys.readouterr().err == (
+        f"replay: --from {since} is not before --to {until}; give the earlier time first\n"
+    )
