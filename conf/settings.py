@@ -6,16 +6,20 @@ in `$SPARK_CONF_DIR` or, where there is none, beside this module. A name that no
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from importlib.resources import as_file, files
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from conf import messages
 
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "OVERTONE_"
@@ -62,7 +66,12 @@ class Mongo(Section):
     """The MongoDB server. The URI may hold a password, so it is never printed: `place` is what messages show."""
 
     uri: SecretStr
-    database: str = Field(min_length=1, max_length=63, pattern=r"^[^\s/\\.\"$*<>:|?\x00]+$")
+    database: str = Field(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[^\s/\\.\"$*<>:|?\x00]+$",
+        description='a name without blanks and any of / \\ . " $ * < > : | ?',
+    )
 
     @field_validator("uri")
     @classmethod
@@ -78,7 +87,9 @@ class Mongo(Section):
 
 
 class Kafka(Section):
-    bootstrap_servers: str = Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")
+    bootstrap_servers: str = Field(
+        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$", description="HOST:PORT, several with commas between"
+    )
     listening_topic: str = Field(min_length=1)
     recommendation_topic: str = Field(min_length=1)
     features_topic: str = Field(min_length=1)
@@ -208,38 +219,46 @@ def settings(**sections: Any) -> Settings:
     sections : whole sections, or `home`, from a job's arguments; they come before environment and file
     Raises SettingsError, with one line for each thing that is wrong.
     """
-    _refuse_unknown_environment()
+    _check_environment()
     try:
         return Settings(**sections)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}{_value_met(e)}" for e in error.errors()]
+        names = list(_fields_by_name())
+        lines = [messages.problem(each, _description(each["loc"]), names) for each in error.errors()]
         raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None
 
 
-def _value_met(error: Any) -> str:
-    """The value that was met, unless it may be a secret."""
-    value = error.get("input")
-    is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
-    return "" if is_secret or isinstance(value, dict) else f" (met {value!r})"
-
-
-def _refuse_unknown_environment() -> None:
-    """Raises SettingsError for a misspelt section in the environment, which pydantic-settings ignores."""
-    for variable in os.environ:
+def _check_environment() -> None:
+    """Raises SettingsError for a misspelt variable, which pydantic-settings ignores in part, and for a list that is not JSON,
+    of which it would name the section alone."""
+    field_by_variable = {
+        f"{PREFIX}{name.replace('.', '__')}".upper(): field for name, field in _fields_by_name().items()
+    }
+    for variable, value in os.environ.items():
         if not variable.startswith(PREFIX):
             continue
-        section, _, field_name = variable.removeprefix(PREFIX).lower().partition("__")
-        section_field = Settings.model_fields.get(section)
-        fields = getattr(section_field.annotation, "model_fields", None) if section_field else None
-        is_section = fields is not None
-        if section_field is None or is_section != bool(field_name) or (fields is not None and field_name not in fields):
-            names = ", ".join(sorted(_environment_names()))
-            raise SettingsError(f"{variable} is not a setting; the settings are {names}")
+        field = field_by_variable.get(variable.upper())
+        if field is None:
+            raise SettingsError(messages.unknown_variable(variable, field_by_variable))
+        if value and get_origin(field.annotation) is tuple:
+            try:
+                json.loads(value)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: expected {messages.LIST}, got {value!r}") from error
 
 
-def _environment_names() -> list[str]:
-    names = []
-    for section, field in Settings.model_fields.items():
-        fields = getattr(field.annotation, "model_fields", None)
-        names += [f"{PREFIX}{section}__{name}".upper() for name in fields] if fields else [f"{PREFIX}{section}".upper()]
-    return names
+def _fields_by_name() -> dict[str, FieldInfo]:
+    """{name: field} of all settings, such as "mongo.database"."""
+    fields_by_name = {}
+    for section, section_field in Settings.model_fields.items():
+        fields = getattr(section_field.annotation, "model_fields", None)
+        if fields is None:
+            fields_by_name[section] = section_field
+        else:
+            fields_by_name |= {f"{section}.{name}": field for name, field in fields.items()}
+    return fields_by_name
+
+
+def _description(location: tuple[int | str, ...]) -> str | None:
+    field = _fields_by_name().get(".".join(map(str, location)))
+    return field.description if field else None

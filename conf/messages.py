@@ -1,0 +1,71 @@
+"""Messages about wrong settings in plain words: the rule, the value met, and the nearest name of a misspelt one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+
+from pydantic_core import ErrorDetails
+
+NEAREST_RATIO = 0.6
+"""Similarity of two names, 0 to 1 (difflib's), from which on one is taken for a misspelling of the other."""
+LIST = 'a list, such as ["ana", "bo"]'
+
+_EXPECTED_BY_ERROR = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "string_type": "text",
+    "tuple_type": LIST,
+    "model_type": "a section of settings",
+    "model_attributes_type": "a section of settings",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+    "string_too_short": "{min_length} or more characters",
+    "string_too_long": "at most {max_length} characters",
+}
+"""What was expected, by the type of pydantic's error, with the limits of its `ctx`."""
+
+
+def problem(error: ErrorDetails, description: str | None, names: Iterable[str]) -> str:
+    """One line on a setting: its name, the rule, and the value met unless it may be a secret.
+
+    error : one of pydantic's
+    description : what the setting takes, where it says so; it stands for a pattern
+    names : of all settings, such as "mongo.database"
+    """
+    name, kind, value = ".".join(str(part) for part in error["loc"]), error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return f"{name}: is not a setting{_did_you_mean(name, names)}"
+    if kind == "missing":
+        return f"{name}: is missing; set it in settings.toml or the environment"
+    is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
+    met = "" if is_secret or isinstance(value, Mapping) else f", got {value!r}"
+    if kind == "string_pattern_mismatch" and description:
+        return f"{name}: expected {description}{met}"
+    if kind in _EXPECTED_BY_ERROR:
+        return f"{name}: expected {_EXPECTED_BY_ERROR[kind].format(**error.get('ctx', {}))}{met}"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}{met}"
+
+
+def unknown_variable(variable: str, variables: Iterable[str]) -> str:
+    """That an environment variable is no setting, with the names of those that are, the nearest first."""
+    ordered = sorted(variables, key=lambda name: (-_similarity(variable, name), name))
+    hint = _did_you_mean(variable, ordered)
+    return f"{variable} is not a setting{f'{hint} The' if hint else '; the'} settings are {', '.join(ordered)}"
+
+
+def _did_you_mean(name: str, names: Iterable[str]) -> str:
+    nearest = max(names, key=lambda other: _similarity(name, other))
+    return f"; did you mean {nearest}?" if _similarity(name, nearest) >= NEAREST_RATIO else ""
+
+
+def _similarity(name: str, other: str) -> float:
+    return SequenceMatcher(None, name, other, autojunk=False).ratio()
