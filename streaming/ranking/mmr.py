@@ -20,9 +20,9 @@ ARTIST_CAP_WINDOW_ITEMS = 10
 ARTIST_REST_ITEMS = 3
 """An artist rests for so many items, while others are as near."""
 CAPPED_ARTIST_PENALTY = 20.0
-RESTED_ARTIST_PENALTY = 10.0
-"""Taken from the value of a candidate whose artist is capped, or rests: larger than the differences between tiers of
-candidates that may come at all, smaller than those to what should not come (`streaming.ranking.tiers`)."""
+"""Taken from the value of a candidate whose artist is capped: it comes after all that is not on the rejected side or resting."""
+RESTED_ARTIST_PENALTY = 6.0
+"""Taken from the value of a candidate whose artist was heard just before: a near track still comes before what is not liked."""
 NO_ARTIST = -2
 MOST_SIMILARITIES = 1 << 18
 """Elements of the similarity matrices of lists taken together: what fits into the processor's cache."""
@@ -124,7 +124,7 @@ def _chosen(
         value = values[each_list, order[:, place]] - penalty
         value += taken
         value -= CAPPED_ARTIST_PENALTY * (in_window >= artist_cap)
-        value -= RESTED_ARTIST_PENALTY * resting
+        value -= RESTED_ARTIST_PENALTY * (resting > 0)
         column = value.argmax(axis=1)
         is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)

@@ -52,7 +52,9 @@ def one_by_one(candidates: Candidates, most: int, cap: int) -> list[int]:
         for at in set(range(len(artists))) - set(chosen):
             value[at] = values[at] - candidates.diversity * max([float(likeness[at, b]) for b in chosen], default=0)
             if artists[at] >= 0:
-                value[at] -= CAPPED_ARTIST_PENALTY * (recent[artists[at]] >= cap) + RESTED_ARTIST_PENALTY * resting[artists[at]]
+                value[at] -= CAPPED_ARTIST_PENALTY * (recent[artists[at]] >= cap) + RESTED_ARTIST_PENALTY * (
+                    resting[artists[at]] > 0
+                )
         chosen.append(max(value, key=lambda at: (value[at], -at)))
     return chosen
 
