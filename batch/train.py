@@ -264,7 +264,7 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
 
     root : of the model versions
     shape : (tracks, dimensions); similar is a third to three times as many tracks with as many dimensions
-    A version whose manifest lacks the settings is passed over.
+    A version whose manifest lacks the settings is skipped.
     """
     tracks, dimensions = shape
     for model in registry.readable(root):

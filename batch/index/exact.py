@@ -104,7 +104,7 @@ def precision(ranked: Sequence[NDArray[np.integer]], query_genres: Labels, genre
 def normalised_precision(ranked: Sequence[NDArray[np.integer]], query_genres: Labels, genres: Labels, k: int) -> float:
     """Hits by possible hits, which are k or the tracks of the query's genre where they are fewer; nan where no query has any.
 
-    Parameters as for `precision`; rankings must be of all tracks. Neighbours without a genre are passed over, and so are queries
+    Parameters as for `precision`; rankings must be of all tracks. Neighbours without a genre are left out, and so are queries
     without another track of their genre, so the level is higher than that of `precision`; it compares metrics where genres are
     small.
     """

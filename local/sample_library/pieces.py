@@ -147,10 +147,10 @@ def _usable(book: Book, file: Path, position: int, text: str) -> Iterator[tuple[
     has_a_good_length = FEWEST_NOTES <= len(re.findall(r"[A-Ga-g]", body)) <= MOST_NOTES
     is_public_domain = not re.search(r"copyright|\(c\) *\d|licen[sc]e|permission", text, re.IGNORECASE)
     # A name in the composer's field may be a contemporary of the book; the harper Carolan, who died in 1738, is not.
-    is_by_nobody_else = not composer or "carolan" in composer.lower()
+    has_no_other_composer = not composer or "carolan" in composer.lower()
 
     is_usable = says_which and is_presentable and is_plain and keeps_metre_and_key and has_a_good_length
-    if is_usable and is_public_domain and is_by_nobody_else:
+    if is_usable and is_public_domain and has_no_other_composer:
         number = fields["X"][0].lstrip("0")
         source = book.name if len(number) < 2 else f"{book.name}, no. {number}"
         author = "Turlough O'Carolan" if composer else "Traditional"

@@ -70,7 +70,7 @@ class TrackTable:
         return TrackTable(self.ids, values)
 
     def without(self, track_ids: Iterable[str]) -> TrackTable:
-        """The table without these tracks; those that it lacks are passed over."""
+        """The table without these tracks; those that it lacks are ignored."""
         dropped = {position for track_id in track_ids if (position := self._position(track_id)) is not None}
         if not dropped:
             return self
