@@ -282,6 +282,15 @@ class Visit:
         self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()
         self.wait_for(lambda: self.seconds > 0.3)
 
+    def wait_for_requests(self, url: str, count: int = 2) -> None:
+        """Waits for that many more requests of a URL that the page asks for again and again, each after the answer before it.
+
+        url : a glob; by the second request the page has shown the answer to one that it sent after the call
+        """
+        for _ in range(count):
+            with self.page.expect_request(url):
+                pass
+
     def wait_for(self, holds: Callable[[], bool], within_s: float = 20.0) -> float:
         """Seconds until it holds."""
         started = time.monotonic()

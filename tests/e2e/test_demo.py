@@ -166,10 +166,10 @@ def generation(page: Page) -> int:
     return int(page.locator("#for-you").get_attribute("data-generation") or 0)
 
 
-def skip(page: Page) -> None:
-    """Skips the track and waits for the next list."""
+def click_for_a_list(page: Page, button: str) -> None:
+    """Clicks a button that makes an event, and waits for the next list."""
     before = generation(page)
-    page.click("#next")
+    page.click(button)
     is_later = "before => Number(document.querySelector('#for-you').dataset.generation) > before"
     page.wait_for_function(is_later, arg=before, timeout=60_000)
 
@@ -179,10 +179,9 @@ def test_play_like_and_skip_move_the_list_on_the_page(page: Page) -> None:
         ids: list[str] = page.locator("#for-you .card").evaluate_all("cards => cards.map(card => card.dataset.trackId)")
         return ids
 
-    page.click("#like-now")
-    page.wait_for_timeout(2500)
+    click_for_a_list(page, "#like-now")
     before = tracks()
-    skip(page)
+    click_for_a_list(page, "#next")
     deadline = time.monotonic() + 30
     while tracks() == before and time.monotonic() < deadline:
         page.wait_for_timeout(100)
@@ -193,7 +192,7 @@ def test_a_killed_mongodb_comes_back_and_the_stream_with_it(page: Page, running:
     os.kill(json.loads((home / "run" / "mongod.pid").read_text())["pid"], signal.SIGKILL)
     assert running.process.stdout is not None
     assert any("mongod is back" in line for line in running.process.stdout)
-    skip(page)
+    click_for_a_list(page, "#next")
 
 
 def test_ctrl_c_leaves_nothing_that_runs(running: Running, home: Path) -> None:

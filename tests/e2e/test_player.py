@@ -87,7 +87,7 @@ def test_an_unchanged_list_is_left_alone(visit: Any) -> None:
         """() => { window.changes = 0; new MutationObserver(all => changes += all.length)
         .observe(document.getElementById('for-you'), {childList: true, subtree: true}); }"""
     )
-    ana.page.wait_for_timeout(2500)
+    ana.wait_for_requests("**/for-you?*", 3)
     assert ana.page.evaluate("changes") == 0
 
 
@@ -128,7 +128,7 @@ def test_markup_in_tags_shows_as_text(visit: Any) -> None:
     expect(ana.page.locator("#similar h2")).to_have_text(f"More like {EVIL}")
     ana.page.locator("#search textarea, #search input").fill(EVIL)
     expect(ana.page.locator("#results")).to_contain_text("<script>")
-    ana.page.wait_for_timeout(300)
+    ana.page.wait_for_timeout(300)  # in which a script in the markup would run
 
 
 def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) -> None:
@@ -137,7 +137,7 @@ def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) 
     bob.wait_for(lambda: bob.order == IDS[6:])
     put("bob", IDS[:3], 2)
     bob.wait_for(lambda: bob.order == IDS[:3])
-    ana.page.wait_for_timeout(1500)
+    ana.wait_for_requests("**/for-you?*")
     assert ana.order == IDS[2:8]
     bob.play(IDS[0])
     assert [event["user_id"] for event in events(1)] == ["bob"]
@@ -263,7 +263,9 @@ def test_of_more_than_a_page_search_says_how_many_there_are(visit: Any, db: Any,
         assert time.monotonic() < deadline
         field.fill("")
         field.fill("echo")
-        ana.page.wait_for_timeout(700)
+        ana.page.wait_for_timeout(
+            700
+        )  # a search begins when no key is pressed for a while: not to be typed again sooner
     expect(ana.page.locator("#results .section-head p")).to_have_text("The first 40 of 57 tracks")
 
 

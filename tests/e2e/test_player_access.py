@@ -36,10 +36,15 @@ def ana(visit: Any, db: Any, request: pytest.FixtureRequest) -> Visit:
     return ana
 
 
+IS_STILL = """document.getAnimations().every(
+    animation => animation.playState !== "running" || animation.effect.getComputedTiming().iterations === Infinity)"""
+"""Whether no colour or place is on its way to another one, by which axe would measure neither."""
+
+
 def open_page(visit: Visit, page: str) -> None:
     visit.page.evaluate(f"location.hash = '#/{page}'")
     expect(visit.page.locator("#page-head" if page else "#for-you h2")).to_be_visible()
-    visit.page.wait_for_timeout(400)
+    visit.wait_for(lambda: visit.page.evaluate(IS_STILL))
 
 
 def found(visit: Visit) -> list[str]:
@@ -142,7 +147,7 @@ def test_two_fingers_move_the_map_and_one_scrolls_the_page(ana: Visit) -> None:
     open_page(ana, "map")
     expect(page.locator(".by-touch")).to_be_visible()
     expect(page.locator(".by-mouse")).to_be_hidden()
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # until the map has been drawn: pictures of it are compared below
     box = page.locator("#map").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + 120
@@ -157,8 +162,8 @@ def test_two_fingers_move_the_map_and_one_scrolls_the_page(ana: Visit) -> None:
     for apart in (40, 60, 90):
         fingers("touchMove", (x - apart, y), (x + apart, y))
     fingers("touchEnd")
-    page.wait_for_timeout(200)
-    assert page.locator("#map").screenshot() != before and page.evaluate("scrollY") == 0
+    ana.wait_for(lambda: page.locator("#map").screenshot() != before)
+    assert page.evaluate("scrollY") == 0
     fingers("touchStart", (x, y + 60))
     for moved in (20, 50, 90):
         fingers("touchMove", (x, y + 60 - moved))

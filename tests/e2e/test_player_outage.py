@@ -88,7 +88,7 @@ def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoSe
         page.click("#next")
         assert page.inner_text("#now-title") == TITLES[1]
         expect(page.locator("#toast")).to_contain_text("is unavailable right now", timeout=30_000)
-        page.wait_for_timeout(3000)
+        ana.wait_for_requests("**/audio/*")
         assert page.inner_text("#now-title") == TITLES[1], "no track is passed over"
     finally:
         os.kill(own_mongo.process.pid, signal.SIGCONT)

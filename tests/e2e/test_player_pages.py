@@ -113,7 +113,7 @@ def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: An
     ana.page.go_back()
     expect(ana.page.locator("#page-head")).to_have_text(TITLES[2])
     go(ana, f"track/{IDS[4]}", EVIL)  # markup in every field
-    ana.page.wait_for_timeout(300)
+    ana.page.wait_for_timeout(300)  # in which a script in the markup would run
 
 
 def test_what_is_away_is_said_and_comes_back_by_itself(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,8 +329,9 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     expect(details.locator("dl")).to_be_hidden()
     details.locator("summary").click()
     expect(details).to_contain_text("durations ms triggerExecution")
-    ana.page.wait_for_timeout(5500)
-    expect(details.locator("dl")).to_be_visible()  # it was asked for again meanwhile
+    details.evaluate("details => { details.dataset.isOld = ''; }")
+    expect(ana.page.locator("details[data-keep=recommend]:not([data-is-old])")).to_be_attached(timeout=20_000)
+    expect(details.locator("dl")).to_be_visible()  # also after the page was asked for again
     expect(ana.page.locator("#view")).to_contain_text("recall at 20")
     expect(ana.page.locator("#rejected-events p")).to_have_text(f"3: 2 × {EVIL}, 1 × not JSON")
     site = ana.page.url.split("#")[0]

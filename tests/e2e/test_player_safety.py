@@ -43,7 +43,7 @@ def test_an_address_leads_to_pages_only(visit: Any, trap: str) -> None:
     answer = ana.page.evaluate("id => import('/ui/api.js').then(({get}) => get(`/audio/${id}`))", trap)
     assert answer == {"ok": False, "status": 200, "error": "Page not found."}
     ana.page.evaluate("markup => { document.querySelector('#view').innerHTML = markup; }", RUN)
-    ana.page.wait_for_timeout(300)
+    ana.page.wait_for_timeout(300)  # in which a script in the markup would run
     assert not ana.page.evaluate("window.hasRun")
     ana.wait_for(lambda: any("inline event handler" in said for said in ana.wrong))
     ana.wrong[:] = [said for said in ana.wrong if "inline event handler" not in said and "404" not in said]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from player_site import IDS, serving
+from playwright.sync_api import Request
 
 from conf.settings import Settings
 from ui import app
@@ -160,13 +161,17 @@ def test_what_was_done_while_the_server_was_away_stays_ones_own(visit: Any, even
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.page.route("**/events", lambda route: route.abort())
+
+    def is_of_events(request: Request) -> bool:
+        return request.url.endswith("/events")
+
     like = "id => void overtone.outbox.send({track_id: id, action: 'like'})"
-    ana.page.evaluate(like, IDS[2])
-    liked_at = datetime.now(UTC)
-    ana.page.wait_for_timeout(300)
+    with ana.page.expect_event("requestfailed", is_of_events):
+        ana.page.evaluate(like, IDS[2])
+        liked_at = datetime.now(UTC)
     ana.listen_as("bob")
-    ana.page.evaluate(like, IDS[3])
-    ana.page.wait_for_timeout(2500)
+    with ana.page.expect_event("requestfailed", is_of_events):
+        ana.page.evaluate(like, IDS[3])
     ana.page.unroute("**/events")
     (bobs,) = events(1)
     assert (bobs["user_id"], bobs["track_id"]) == ("bob", IDS[3])

@@ -26,10 +26,16 @@ from conf.settings import PREFIX
 from local.processes import free_port
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
+from streaming.serving.clients import SERVER_SELECTION_TIMEOUT_MS
 from streaming.source import topics
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import D, World, make_model, make_world  # noqa: E402
+
+MONGO_AWAY_S = SERVER_SELECTION_TIMEOUT_MS / 1000 + 5.0
+"""Longer than a new connection waits for the server."""
+KAFKA_AWAY_S = 10.0
+"""Several micro-batches, and attempts of a consumer to reconnect, at most a second apart."""
 
 
 class Running:
@@ -183,7 +189,7 @@ def test_while_mongodb_is_away_the_stream_waits(running: Running) -> None:
     os.killpg(group, signal.SIGSTOP)
     try:
         running.send("cy", track(9), "like")
-        time.sleep(15)
+        time.sleep(MONGO_AWAY_S)  # a query that waits leaves nothing to poll for
     finally:
         os.killpg(group, signal.SIGCONT)
     running.wait("cy", lambda found: found["events_applied"] == 1)
@@ -194,7 +200,7 @@ def test_a_kafka_that_was_killed_is_waited_for(running: Running) -> None:
     kafka = running.world.kafka
     os.killpg(kafka.process.pid, signal.SIGKILL)
     kafka.process.stop(0)
-    time.sleep(10)
+    time.sleep(KAFKA_AWAY_S)  # a consumer that reconnects leaves nothing to poll for
     kafka.start()
     kafka.wait()
     running.send("guy", track(10), "play")
