@@ -132,7 +132,8 @@ def test_a_new_model_is_taken_up_between_micro_batches(running: Running) -> None
 def test_a_new_track_is_listed_without_a_restart_and_a_removed_one_is_not(running: Running) -> None:
     database = running.world.database
     model = registry.latest(running.world.settings.models.root)
-    near = np.asarray(model.index.vectors[3]) + 0.01
+    near = np.array(model.index.vectors[3])
+    near[0] += 0.8 * float(model.index.scales[3])  # another song: what is nearer would be the same recording
     database.tracks.insert_one({"_id": "new", "title": "New", "artist": "New Artist", "features": near.tolist()})
     arrived = time.monotonic()
     while Index.open(model.folder / "index").rows_of(["new"])[0] < 0:
