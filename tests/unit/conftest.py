@@ -20,9 +20,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fs.S3FileSystem
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("w") as said, pytest.MonkeyPatch.context() as patch:
+    with log.open("w") as output, pytest.MonkeyPatch.context() as patch:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=said, stderr=said)
+        server = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             for _ in range(300):
                 try:

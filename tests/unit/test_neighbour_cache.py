@@ -55,13 +55,13 @@ def nearest(tracks: CachedIndex, row: int) -> set[int]:
 
 
 def test_kept_neighbours_are_those_that_the_index_gives(folder: Path) -> None:
-    kept, asked = CachedIndex(Index.open(folder)), CachedIndex(replace(Index.open(folder), stored_neighbours=None))
+    stored, computed = CachedIndex(Index.open(folder)), CachedIndex(replace(Index.open(folder), stored_neighbours=None))
     for rows in ([3], [0, 7, 200], [5, 5]):
-        near = kept.neighbours(np.array(rows))
-        np.testing.assert_array_equal(near, asked.neighbours(np.array(rows)))
-        assert set(near.tolist()) == set.union(*(nearest(kept, row) for row in rows))
-    assert not kept._neighbours, "nothing was asked"
-    assert kept.neighbours(np.empty(0, dtype=np.int64)).tolist() == []
+        near = stored.neighbours(np.array(rows))
+        np.testing.assert_array_equal(near, computed.neighbours(np.array(rows)))
+        assert set(near.tolist()) == set.union(*(nearest(stored, row) for row in rows))
+    assert not stored._neighbours, "nothing was computed"
+    assert stored.neighbours(np.empty(0, dtype=np.int64)).tolist() == []
 
 
 def test_tracks_that_came_since_are_among_the_neighbours_of_their_like_and_have_their_own(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_tracks_that_came_since_are_among_the_neighbours_of_their_like_and_have_
     assert nearest(tracks, 0) <= set(tracks.neighbours(np.array([0])).tolist())
     assert len(tracks.neighbours(np.array([0]))) <= 1 + 2 * STORED_NEIGHBOURS
     assert far not in tracks.neighbours(np.arange(0, 60)).tolist()
-    assert not tracks._neighbours, "nothing was asked for tracks of the training"
+    assert not tracks._neighbours, "nothing was computed for tracks of the training"
     assert set(tracks.neighbours(np.array([new[0]])).tolist()) == nearest(tracks, new[0])
 
 

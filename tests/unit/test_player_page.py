@@ -121,7 +121,7 @@ class NoRevocations(Revocations):
         return False
 
 
-class Kept(EventQueue):
+class EventQueueDouble(EventQueue):
     """EventQueue that is a list."""
 
     def __init__(self) -> None:
@@ -153,18 +153,18 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def queue() -> EventQueueDouble:
+    return EventQueueDouble()
 
 
 @pytest.fixture
-def client(shelf: Shelf, kept: Kept) -> TestClient:
+def client(shelf: Shelf, queue: EventQueueDouble) -> TestClient:
     services = Services(
         settings=settings(),
         secret="s" * 40,
         db=None,  # type: ignore[arg-type]
         library=shelf,
-        event_queue=kept,
+        event_queue=queue,
         listener_data=NoProfile(),
         accounts=Open(),
         revocations=NoRevocations(),
@@ -206,16 +206,16 @@ def test_a_reason_is_made_of_the_heard_titles_where_the_list_gives_none() -> Non
     )
 
 
-def test_events_without_a_listener_are_refused(client: TestClient, kept: Kept) -> None:
+def test_events_without_a_listener_are_refused(client: TestClient, queue: EventQueueDouble) -> None:
     assert client.post("/events", json=event()).status_code == 401
-    assert kept.events == []
+    assert queue.events == []
 
 
-def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept) -> None:
+def test_events_carry_the_listener_of_the_session(client: TestClient, queue: EventQueueDouble) -> None:
     client.post("/listener", json={"name": " ana "})
     assert client.get("/listener").json()["user_id"] == "ana"
     assert client.post("/events", json=event(model_version="m1")).status_code == 202
-    (sent,) = kept.events
+    (sent,) = queue.events
     assert (sent.user_id, sent.track_id, sent.action, sent.source) == ("ana", "a", "play", "for-you")
     assert (sent.position_ms, sent.duration_ms, sent.model_version) == (0, 30_000, "m1")
     assert sent.session_id
@@ -249,70 +249,72 @@ def test_events_carry_the_listener_of_the_session(client: TestClient, kept: Kept
         {"action": "visit", "track_id": None, "target": "genre:Pop"},
     ],
 )
-def test_a_forged_or_wrong_event_is_refused(client: TestClient, kept: Kept, more: dict[str, Any]) -> None:
+def test_a_forged_or_wrong_event_is_refused(client: TestClient, queue: EventQueueDouble, more: dict[str, Any]) -> None:
     client.post("/listener", json={"name": "ana"})
     answer = client.post("/events", json=event(**more))
     assert answer.status_code == 422 and "error" in answer.json()
-    assert kept.events == []
+    assert queue.events == []
 
 
-def test_what_was_shown_and_visits_are_queued_and_no_history(client: TestClient, kept: Kept) -> None:
+def test_what_was_shown_and_visits_are_queued_and_no_history(client: TestClient, queue: EventQueueDouble) -> None:
     shown = {"action": "shown", "tracks": ["a", "b"], "source": "for-you", "model_version": "m1"}
     assert client.post("/events", json=shown).status_code == 401, "of nobody"
     client.post("/listener", json={"name": "ana"})
     for action in (shown, {"action": "visit"}):
         answer = client.post("/events", json=action)
-        assert answer.status_code == 202 and answer.json()["event_id"] == kept.events[-1].event_id
-    assert [(each.user_id, each.action, each.track_id, each.tracks, each.model_version) for each in kept.events] == [
+        assert answer.status_code == 202 and answer.json()["event_id"] == queue.events[-1].event_id
+    assert [(each.user_id, each.action, each.track_id, each.tracks, each.model_version) for each in queue.events] == [
         ("ana", "shown", None, ("a", "b"), "m1"),
         ("ana", "visit", None, (), None),
     ]
-    assert [parse(encode(each), datetime.now(UTC)).action for each in kept.events] == ["shown", "visit"]
+    assert [parse(encode(each), datetime.now(UTC)).action for each in queue.events] == ["shown", "visit"]
 
 
 @pytest.mark.parametrize(("action", "most"), [({"action": "shown", "tracks": ["a"]}, 12), ({"action": "visit"}, 3)])
 def test_what_pages_send_by_themselves_is_dropped_beyond_a_limit(
-    client: TestClient, kept: Kept, action: dict[str, Any], most: int
+    client: TestClient, queue: EventQueueDouble, action: dict[str, Any], most: int
 ) -> None:
     client.post("/listener", json={"name": "ana"})
     answers = [client.post("/events", json=action) for _ in range(most + 2)]
-    assert {answer.status_code for answer in answers} == {202} and len(kept.events) == most
+    assert {answer.status_code for answer in answers} == {202} and len(queue.events) == most
     assert [answer.json()["event_id"] is None for answer in answers[-3:]] == [False, True, True]
     assert client.post("/events", json=event()).json()["event_id"], "what the listener does has no limit"
     client.post("/listener", json={"name": "bob"})
     assert client.post("/events", json=action).json()["event_id"], "each listener has their own"
 
 
-def test_an_event_about_an_unknown_track_is_refused(client: TestClient, kept: Kept) -> None:
+def test_an_event_about_an_unknown_track_is_refused(client: TestClient, queue: EventQueueDouble) -> None:
     client.post("/listener", json={"name": "ana"})
     assert client.post("/events", json=event(track_id="nobody's")).status_code == 404
 
 
-def test_events_are_taken_while_the_library_is_away(client: TestClient, kept: Kept, shelf: Shelf) -> None:
+def test_events_are_taken_while_the_library_is_away(client: TestClient, queue: EventQueueDouble, shelf: Shelf) -> None:
     client.post("/listener", json={"name": "ana"})
     shelf.is_away = True
     assert client.post("/events", json=event()).status_code == 202
 
 
-def test_an_event_that_was_kept_says_when_it_was_but_never_later_than_now(client: TestClient, kept: Kept) -> None:
+def test_an_event_that_was_kept_says_when_it_was_but_never_later_than_now(
+    client: TestClient, queue: EventQueueDouble
+) -> None:
     client.post("/listener", json={"name": "ana"})
     client.post("/events", json=event(occurred_at="2026-11-23T09:00:00+01:00"))
     client.post("/events", json=event(occurred_at="2999-01-01T00:00:00Z"))
     client.post("/events", json=event(occurred_at="1900-01-01T00:00:00Z"))
-    early, ahead, ancient = (each.occurred_at for each in kept.events)
+    early, ahead, ancient = (each.occurred_at for each in queue.events)
     assert early == datetime(2026, 11, 23, 8, tzinfo=UTC)
     assert ancient.year == 2000 and abs((ahead - datetime.now(UTC)).total_seconds()) < 10
     assert client.post("/events", json=event(occurred_at="2026-11-23T09:00:00")).status_code == 422, "of no time zone"
 
 
-def test_an_event_of_another_listener_is_not_taken(client: TestClient, kept: Kept) -> None:
+def test_an_event_of_another_listener_is_not_taken(client: TestClient, queue: EventQueueDouble) -> None:
     client.post("/listener", json={"name": "ana"})
     assert client.post("/events", json=event(listener="bob")).status_code == 409
     assert client.post("/events", json=event(listener="ana")).status_code == 202
-    assert [each.user_id for each in kept.events] == ["ana"]
+    assert [each.user_id for each in queue.events] == ["ana"]
 
 
-def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, kept: Kept) -> None:
+def test_a_cookie_that_was_changed_is_nobodys(client: TestClient, queue: EventQueueDouble) -> None:
     client.post("/listener", json={"name": "ana"})
     (name,) = client.cookies.keys()
     forged = "eyJ1c2VyX2lkIjogImJvYiJ9" + client.cookies[name][24:]
@@ -389,7 +391,7 @@ def test_a_list_of_nothing_says_that_everything_is_muted_or_disliked(client: Tes
 
 
 @pytest.mark.parametrize(
-    ("item", "said", "not_said"),
+    ("item", "present", "absent"),
     [
         (
             Item("a", 1, 0.5, ("b",), "Because you liked “Toggle”", parts={"similarity": 0.5}, percentile=99.5),
@@ -418,13 +420,13 @@ def test_a_list_of_nothing_says_that_everything_is_muted_or_disliked(client: Tes
     ],
 )
 def test_why_this_says_what_is_true_of_the_item(
-    client: TestClient, shelf: Shelf, item: Item, said: list[str], not_said: list[str]
+    client: TestClient, shelf: Shelf, item: Item, present: list[str], absent: list[str]
 ) -> None:
     shelf.lists["ana"] = Recommendations("ana", (item,), 1, datetime(2026, 11, 23, tzinfo=UTC), "m1", 3)
     client.post("/listener", json={"name": "ana"})
     html = client.get("/view/why/a").text
-    assert [text for text in said if text not in html] == []
-    assert [text for text in not_said if text in html] == []
+    assert [text for text in present if text not in html] == []
+    assert [text for text in absent if text in html] == []
 
 
 def test_a_library_without_lists_is_shown_itself(client: TestClient, shelf: Shelf) -> None:

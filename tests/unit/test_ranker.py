@@ -295,10 +295,10 @@ def test_many_lists_at_once_are_those_of_each_listener_alone(whole: Index) -> No
         ]
         profiles.append(Profile(**{**vars(listener(*heard)), "user_id": f"listener-{at}"}))
     catalogue, nothing = CachedIndex(whole), np.empty(0, dtype=np.int64)
-    asked = [ListRequest(profile, user_vector(profile, catalogue, curious), nothing) for profile in profiles]
-    together = ranked_lists(asked, catalogue, ["folk05", "jazz07"], 30, curious)
+    requests = [ListRequest(profile, user_vector(profile, catalogue, curious), nothing) for profile in profiles]
+    together = ranked_lists(requests, catalogue, ["folk05", "jazz07"], 30, curious)
     assert together == [ranked_list(profile, catalogue, ["folk05", "jazz07"], 30, curious) for profile in profiles]
-    assert together[::-1] == ranked_lists(asked[::-1], catalogue, ["folk05", "jazz07"], 30, curious)
+    assert together[::-1] == ranked_lists(requests[::-1], catalogue, ["folk05", "jazz07"], 30, curious)
     assert len({tuple(item.track_id for item in found) for found in together}) > 40, "they are not all the same"
 
 

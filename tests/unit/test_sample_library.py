@@ -202,8 +202,8 @@ def test_a_folder_with_foreign_files_is_refused_and_stays_as_it_is(tmp_path: Pat
 
 
 def test_a_killed_run_is_resumed_and_its_half_written_file_removed(finished: Path) -> None:
-    kept, lost = (each.path for each in two_styles(1))
-    written = (finished / kept).stat().st_mtime_ns
+    present, lost = (each.path for each in two_styles(1))
+    written = (finished / present).stat().st_mtime_ns
     whole = (finished / lost).read_bytes()
     half = (finished / lost).rename((finished / lost).with_name(f".{lost.name}.part"))
     half.write_bytes(whole[:1000])
@@ -212,7 +212,7 @@ def test_a_killed_run_is_resumed_and_its_half_written_file_removed(finished: Pat
 
     assert not half.exists()
     assert (finished / lost).read_bytes() == whole
-    assert (finished / kept).stat().st_mtime_ns == written
+    assert (finished / present).stat().st_mtime_ns == written
 
 
 def test_files_of_an_older_renderer_are_replaced_and_others_kept(finished: Path) -> None:
