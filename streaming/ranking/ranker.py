@@ -152,7 +152,9 @@ def _prepared(
     if len(familiar) and adventure < 1:
         familiar_share = MOST_FAMILIAR_SHARE * (1 - adventure)
         shares = [share * (1 - familiar_share) for share in shares] + [familiar_share]
-        extra.append(np.where(is_familiar, NEAR_TIER + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best)))
+        extra.append(
+            np.where(is_familiar, NEAR_TIER + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best))
+        )
     if len(explored):
         shares = [share * (1 - explore_share) for share in shares] + [explore_share]
         announced = NEAR_TIER + 2 - np.cumsum(is_explored) / 100

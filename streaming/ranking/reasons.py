@@ -19,6 +19,7 @@ from streaming.ranking.user_vector import UserVector
 MOST_REASON_TRACKS = 3
 LEAST_REASON_SHARE = 0.05
 """Share of the strongest reason's attraction that another reason has at least."""
+MEDIAN_PERCENTILE = 50.0
 DIFFERENT = "Something different"
 FURTHER = "A little further from what you like"
 CLOSE = "Close to what you like"
@@ -105,7 +106,8 @@ def items(
         zip(ids, positions.tolist(), *terms, strict=True)
     ):
         explores = bool(is_explored[place])
-        reason, track_ids = _explained(selection, position, int(by_place[place]), because[place])
+        is_above_median = percentile[place] >= MEDIAN_PERCENTILE
+        reason, track_ids = _explained(selection, position, int(by_place[place]), because[place], is_above_median)
         parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
         share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
         score = round(attracts + repels, 6)
@@ -145,8 +147,15 @@ def _strongest(members: NDArray[np.int64], positions: NDArray[np.int64], selecti
     return [members[places[are_reasons]].tolist() for places, are_reasons in zip(strongest.T, is_reason.T, strict=True)]
 
 
-def _explained(selection: Selection, position: int, group: int, because: list[str]) -> tuple[str, list[str]]:
-    """(reason, ids of the tracks that it names) of a chosen candidate."""
+def _explained(
+    selection: Selection, position: int, group: int, because: list[str], is_above_median: bool
+) -> tuple[str, list[str]]:
+    """(reason, ids of the tracks that it names) of a chosen candidate.
+
+    group : of the user vector, -1 where nothing is liked
+    because : ids of the group's tracks that it is near to
+    is_above_median : whether the group attracts it more than most tracks
+    """
     state, drawn = selection.state, selection.drawn
     heard_at = float(state.heard_at[position])
     if selection.is_explored[position]:
@@ -158,7 +167,8 @@ def _explained(selection: Selection, position: int, group: int, because: list[st
     if group >= 0 and selection.is_near[group, position]:
         return because_text(because, selection.profile), because
     is_liked = group >= 0 and drawn.by_group[group, position] > drawn.repulsion[position]
-    return (FURTHER if is_liked and state.start_rank[position] < 0 else START), []
+    is_further = is_liked and (is_above_median or state.start_rank[position] < 0)
+    return (FURTHER if is_further else START), []
 
 
 def because_text(track_ids: list[str], profile: Profile) -> str:
