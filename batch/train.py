@@ -67,7 +67,9 @@ def summary(model: registry.Model) -> str:
     ]
     if recall < TARGET_CANDIDATE_RECALL:
         advice = "no setting of the sweep does better" if manifest["tuned"] else "--tune tries other settings"
-        lines.append(f"the hash tables miss their target: recall@20 {recall:.3f}, target {TARGET_CANDIDATE_RECALL}; {advice}")
+        lines.append(
+            f"the hash tables miss their target: recall@20 {recall:.3f}, target {TARGET_CANDIDATE_RECALL}; {advice}"
+        )
     if score := metrics.get("genre"):
         figures = f"accuracy {score['accuracy']:.3f}, macro-F1 {score['macro_f1']:.3f}"
         lines.append(f"genres on held-out artists: {figures} ({score['how']})")

@@ -165,7 +165,9 @@ def _cross_validated(
             for name in learners.keys() & learnable:
                 matrix = learners[name](standardised[train], tracks[train])
                 scores_by_name[name].append(_fold_score(standardised[test], tracks[test], matrix))
-    complete = {name: scores for name, scores in scores_by_name.items() if len(scores) == SCORING_ROUNDS * SCORING_FOLDS}
+    complete = {
+        name: scores for name, scores in scores_by_name.items() if len(scores) == SCORING_ROUNDS * SCORING_FOLDS
+    }
     return tuple(_mean_score(name, scores, complete["plain"], with_genres) for name, scores in complete.items())
 
 
