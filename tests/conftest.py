@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,20 +21,21 @@ TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
 
 GROUPS = {
-    "e2e/test_demo.py": "demo",
-    "e2e/test_stream.py": "world",
-    "e2e/test_once.py": "world",
-    "e2e/test_faults.py": "world",
-    "e2e/test_player_kafka.py": "world",
+    "spark": "spark",
     "e2e/test_jobs.py": "spark",
     "e2e/test_extract_killed.py": "spark",
     "e2e/test_fma_features.py": "spark",
-    "spark": "spark",
+    "e2e/test_demo.py": "demo",
+    "e2e/test_player_pages.py": "player pages",
+    "e2e/test_stream.py": "world",
+    "e2e/test_faults.py": "world",
+    "e2e/test_once.py": "world",
+    "e2e/test_player_kafka.py": "world",
 }
 """Tests that share something costly run one after another in one worker: a file or folder here, and its group.
 
-Every other file is a group by itself. Groups are begun in this order, then the other files of `e2e`, then those of `unit`: what
-mostly waits comes first, and what computes fills the gaps.
+Every other file is a group by itself. Groups are begun in this order, then the other files of `e2e`, then those of `unit`. The
+longest comes first, and beside what computes runs what waits.
 """
 
 
@@ -48,6 +50,12 @@ class ByGroup(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+
+def pytest_configure() -> None:
+    """A run in a shell's background ignores Ctrl-C; what the tests start must not inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup:
@@ -84,11 +92,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    archive = [f'-XX:SharedArchiveFile="{file}"' for file in archived_classes("spark")]
+    java_options = ["-Xlog:cds*=off", *(f'-XX:SharedArchiveFile="{file}"' for file in archived_classes("spark"))]
+    # As in spark-submit.sh: Java's second compiler takes a fifth of the processor time of short tests.
+    java_options += ["-XX:Tier4InvocationThreshold=500000", "-XX:Tier4MinInvocationThreshold=60000"]
+    java_options += ["-XX:Tier4CompileThreshold=1500000", "-XX:Tier4BackEdgeThreshold=4000000"]
     ours = {
         "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
         "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": " ".join(["-Xlog:cds*=off", *archive]),  # classes at hand: it starts sooner
+        "spark.driver.extraJavaOptions": " ".join(java_options),
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),

@@ -45,8 +45,8 @@ def test_the_queue_is_seen_reordered_and_cleared_and_comes_before_the_list(ana: 
     assert queued(ana) == [TITLES[4], TITLES[6], TITLES[5], TITLES[7]]
     ana.page.get_by_role("button", name=f"Remove {TITLES[4]}").press("Enter")
     items = ana.page.locator("#queue-items li")
-    items.nth(2).drag_to(items.nth(0))
-    assert queued(ana) == [TITLES[7], TITLES[6], TITLES[5]]
+    items.nth(2).drag_to(items.nth(0), steps=10)
+    ana.wait_for(lambda: queued(ana) == [TITLES[7], TITLES[6], TITLES[5]])
     near_the_end(ana)
     ana.wait_for(lambda: now(ana) == TITLES[7] and ana.seconds > 0.1)
     assert queued(ana) == [TITLES[6], TITLES[5]]

@@ -25,7 +25,9 @@ def chosen(tmp_path: Path) -> Settings:
     return settings(home=tmp_path, lake={"root": str(tmp_path / "lake")}, models={"root": str(tmp_path / "models")})
 
 
-def test_a_report_card_is_measured_on_the_library(spark: SparkSession, chosen: Settings, tmp_path: Path) -> None:
+def test_a_report_card_is_measured_on_the_library(
+    spark: SparkSession, chosen: Settings, tmp_path: Path, few_networks: None
+) -> None:
     made(spark, chosen, 60)
     model = train(spark, chosen)
     report, folder = evaluate(spark, chosen, model)

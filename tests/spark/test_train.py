@@ -163,7 +163,7 @@ def test_unusable_features_are_refused(spark: SparkSession, chosen: Settings, ve
 
 
 def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
-    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch, few_networks: None
 ) -> None:
     tried_parameters = [
         HashParameters(4, 8, 8),
