@@ -12,6 +12,7 @@ from batch.index.projection import Floats
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity
 from streaming.ranking.user_vector import UserVector
 
+FEWEST_NEAR_TRACKS = 3
 NEAREST_SHARE = 0.1
 """A track is near what is liked where it is among the nearest tenth of all tracks."""
 ROUNDING = 1e-4
@@ -55,8 +56,9 @@ class Scale:
 
     @property
     def near_group(self) -> Floats:
-        """The attraction of the nearest tenth begins here, for each group [shape=(groups,)]."""
-        return _upper(self.sorted_by_group)
+        """The attraction of the nearest tenth, in a small library of the FEWEST_NEAR_TRACKS nearest, begins here
+        [shape=(groups,)]."""
+        return _upper(self.sorted_by_group, FEWEST_NEAR_TRACKS)
 
     def percentiles(self, group: int, attraction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Share of all tracks that the group attracts less than each value, 0 to 100 [shape=(values,)]."""
@@ -102,9 +104,9 @@ def _by_group(by_track: Floats, vector: UserVector) -> Floats:
     return np.sqrt(membership @ np.square(by_track))
 
 
-def _upper(ordered: Floats) -> Floats:
-    """The least of the upper NEAREST_SHARE of each sorted row [shape=(rows,)]."""
+def _upper(ordered: Floats, fewest: int = 1) -> Floats:
+    """The least of the upper NEAREST_SHARE of each sorted row, or of its `fewest` largest [shape=(rows,)]."""
     if not ordered.shape[1]:
         return np.zeros(len(ordered), dtype=np.float32)
     at = min(ordered.shape[1] - 1, int(np.ceil((1 - NEAREST_SHARE) * ordered.shape[1])))
-    return (1 - ROUNDING) * ordered[:, at]
+    return (1 - ROUNDING) * ordered[:, max(0, min(at, ordered.shape[1] - fewest))]

@@ -19,6 +19,7 @@ from streaming.ranking.user_vector import UserVector
 MOST_REASON_TRACKS = 3
 LEAST_REASON_SHARE = 0.05
 """Share of the strongest reason's attraction that another reason has at least."""
+NEAREST_PERCENTILE = 90.0
 MEDIAN_PERCENTILE = 50.0
 DIFFERENT = "Something different"
 FURTHER = "A little further from what you like"
@@ -106,8 +107,9 @@ def items(
         zip(ids, positions.tolist(), *terms, strict=True)
     ):
         explores = bool(is_explored[place])
-        is_above_median = percentile[place] >= MEDIAN_PERCENTILE
-        reason, track_ids = _explained(selection, position, int(by_place[place]), because[place], is_above_median)
+        reason, track_ids = _explained(
+            selection, position, int(by_place[place]), because[place], float(percentile[place])
+        )
         parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
         share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
         score = round(attracts + repels, 6)
@@ -148,13 +150,13 @@ def _strongest(members: NDArray[np.int64], positions: NDArray[np.int64], selecti
 
 
 def _explained(
-    selection: Selection, position: int, group: int, because: list[str], is_above_median: bool
+    selection: Selection, position: int, group: int, because: list[str], percentile: float
 ) -> tuple[str, list[str]]:
     """(reason, ids of the tracks that it names) of a chosen candidate.
 
     group : of the user vector, -1 where nothing is liked
     because : ids of the group's tracks that it is near to
-    is_above_median : whether the group attracts it more than most tracks
+    percentile : share of all tracks that the group attracts less, 0 to 100
     """
     state, drawn = selection.state, selection.drawn
     heard_at = float(state.heard_at[position])
@@ -164,10 +166,10 @@ def _explained(
         return rested_text(selection.profile.latest_at - heard_at), []
     if heard_at:
         return LITTLE_LEFT, []
-    if group >= 0 and selection.is_near[group, position]:
-        return because_text(because, selection.profile), because
     is_liked = group >= 0 and drawn.by_group[group, position] > drawn.repulsion[position]
-    is_further = is_liked and (is_above_median or state.start_rank[position] < 0)
+    if is_liked and percentile >= NEAREST_PERCENTILE:
+        return because_text(because, selection.profile), because
+    is_further = is_liked and (percentile >= MEDIAN_PERCENTILE or state.start_rank[position] < 0)
     return (FURTHER if is_further else START), []
 
 
