@@ -89,10 +89,12 @@ class CachedIndex:
             if len(self._sample_similarity) > CACHED_SAMPLE_ROWS:
                 self._sample_similarity.clear()
                 missing = rows.tolist()
-            queried = np.array(missing, dtype=np.int64)
-            similarities = similarity(self.points(queried), self.sample)
-            similarities[self.recordings(queried)[:, None] == self.recordings(self.sample_rows)[None, :]] = 0.0
-            self._sample_similarity.update(zip(missing, similarities, strict=True))
+            codes = self.recordings(self.sample_rows)
+            for row in missing:  # one by one: the last digit of a product depends on how many rows are multiplied
+                one_row = np.array([row], dtype=np.int64)
+                similarities = similarity(self.points(one_row), self.sample)[0]
+                similarities[codes == self.recordings(one_row)] = 0.0
+                self._sample_similarity[row] = similarities
         if not len(rows):
             return np.empty((0, len(self.sample)), dtype=np.float32)
         return np.stack([self._sample_similarity[row] for row in rows.tolist()])
