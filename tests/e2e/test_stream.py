@@ -183,7 +183,7 @@ def test_while_mongodb_is_away_the_stream_waits(running: Running) -> None:
     os.killpg(group, signal.SIGSTOP)
     try:
         running.send("cy", track(9), "like")
-        time.sleep(15)
+        time.sleep(15)  # the outage itself
     finally:
         os.killpg(group, signal.SIGCONT)
     running.wait("cy", lambda found: found["events_applied"] == 1)
@@ -194,7 +194,7 @@ def test_a_kafka_that_was_killed_is_waited_for(running: Running) -> None:
     kafka = running.world.kafka
     os.killpg(kafka.process.pid, signal.SIGKILL)
     kafka.process.stop(0)
-    time.sleep(10)
+    time.sleep(10)  # the outage itself
     kafka.start()
     kafka.wait()
     running.send("guy", track(10), "play")
