@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from local.processes import stop_leftovers
 from local.services import archived_classes
 
 if TYPE_CHECKING:
@@ -73,6 +74,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return (order.index(group) if group in order else len(order)), group.startswith("unit/")
 
     items.sort(key=place)
+
+
+def _services_folder(config: pytest.Config) -> Path:
+    """Where the services of this run have their data: one folder for all workers."""
+    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return (folder.parent if hasattr(config, "workerinput") else folder) / "services"
+
+
+@pytest.fixture(scope="session")
+def services_folder(request: pytest.FixtureRequest) -> Path:
+    return _services_folder(request.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stops the run's services after all workers have ended. Here, since the process that has workers reads no other conftest."""
+    if not hasattr(session.config, "workerinput"):
+        stop_leftovers(_services_folder(session.config))
 
 
 def spark_defaults() -> dict[str, str]:

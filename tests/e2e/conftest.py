@@ -16,7 +16,7 @@ from pymongo import MongoClient
 
 from conf.settings import Settings
 from conf.settings import settings as read_settings
-from local.processes import free_port, leftovers, stop_leftovers
+from local.processes import free_port, leftovers
 from local.services import KafkaServer, MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -36,14 +36,8 @@ from player_site import (  # noqa: E402, F401
 Server = TypeVar("Server", MongoServer, KafkaServer)
 
 
-def services_folder(config: pytest.Config) -> Path:
-    """Where the services of this run have their data: one folder for all workers."""
-    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-    return (folder.parent if hasattr(config, "workerinput") else folder) / "services"
-
-
 def shared(kind: type[Server], folder: Path) -> Server:
-    """The run's server of this kind, started by the worker that needs it first. It runs until `pytest_sessionfinish`."""
+    """The run's server of this kind, started by the worker that needs it first. It runs until all workers have ended."""
     folder.mkdir(exist_ok=True)
     server = kind(folder)
     with (folder / f"{kind.__name__}.lock").open("w") as lock:
@@ -55,20 +49,14 @@ def shared(kind: type[Server], folder: Path) -> Server:
         return server.wait()
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stops the services, after all workers have ended."""
-    if not hasattr(session.config, "workerinput"):
-        stop_leftovers(services_folder(session.config))
+@pytest.fixture(scope="session")
+def mongo(services_folder: Path) -> MongoServer:
+    return shared(MongoServer, services_folder)
 
 
 @pytest.fixture(scope="session")
-def mongo(request: pytest.FixtureRequest) -> MongoServer:
-    return shared(MongoServer, services_folder(request.config))
-
-
-@pytest.fixture(scope="session")
-def kafka(request: pytest.FixtureRequest) -> KafkaServer:
-    return shared(KafkaServer, services_folder(request.config))
+def kafka(services_folder: Path) -> KafkaServer:
+    return shared(KafkaServer, services_folder)
 
 
 @pytest.fixture(scope="session")
