@@ -11,7 +11,7 @@ from batch.opening import opening
 from batch.space import Space
 from libraries import LabelledLibrary
 from projection import numbers
-from streaming.candidates import LabelledLibrary as Candidates
+from streaming.candidates import Catalogue as Candidates
 from streaming.recommendations import items
 from streaming.taste import Profile
 
