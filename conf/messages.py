@@ -47,12 +47,12 @@ def problem(error: ErrorDetails, description: str | None, names: Iterable[str]) 
     if kind == "missing":
         return f"{name}: is missing; set it in settings.toml or the environment"
     is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
-    met = "" if is_secret or isinstance(value, Mapping) else f", got {value!r}"
+    value_text = "" if is_secret or isinstance(value, Mapping) else f", got {value!r}"
     if kind == "string_pattern_mismatch" and description:
-        return f"{name}: expected {description}{met}"
+        return f"{name}: expected {description}{value_text}"
     if kind in _EXPECTED_BY_ERROR:
-        return f"{name}: expected {_EXPECTED_BY_ERROR[kind].format(**error.get('ctx', {}))}{met}"
-    return f"{name}: {error['msg'].removeprefix('Value error, ')}{met}"
+        return f"{name}: expected {_EXPECTED_BY_ERROR[kind].format(**error.get('ctx', {}))}{value_text}"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}{value_text}"
 
 
 def unknown_variable(variable: str, variables: Iterable[str]) -> str:
