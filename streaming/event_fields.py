@@ -11,6 +11,8 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+import numpy as np
+
 MAX_ID_LENGTH = 128
 MAX_DEPTH = 32
 """Nesting of objects and lists. Python's recursion limit depends on the caller's stack; this one does not."""
@@ -21,7 +23,10 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
 """Clock skew allowed: an event dated further ahead of its arrival is refused."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, or what follows the quotation mark of one that does not end: it matches at every mark, so that a search is linear."""
+_DEPTH_CHANGES = np.zeros(256, dtype=np.int32)
+_DEPTH_CHANGES[list(b"[{")], _DEPTH_CHANGES[list(b"]}")] = 1, -1
 
 
 class BadEvent(ValueError):
@@ -34,15 +39,11 @@ def refuse(reason: str) -> NoReturn:
 
 
 def _depth(text: str) -> int:
-    """The nesting depth of brackets outside of strings."""
-    depth = deepest = 0
-    for character in _STRING.sub("", text):
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+    """The nesting depth of brackets outside of strings, in time linear in the text's length."""
+    characters = np.frombuffer(
+        _STRING.sub("", text).encode(), dtype=np.uint8
+    )  # a bracket is one byte, and no part of another
+    return int(np.cumsum(_DEPTH_CHANGES[characters]).max(initial=0))
 
 
 def read_object(value: bytes) -> dict[str, Any]:
