@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from batch.audio.tags import MAX_TAG_LENGTH
 from batch.mongo import NEW_LISTENERS
 from streaming.event_fields import (
     EARLIEST,
@@ -41,6 +41,7 @@ __all__ = [
     "MAX_ID_LENGTH",
     "MAX_MS",
     "MAX_SHOWN_TRACKS",
+    "MAX_TARGET_LENGTH",
     "MUTED_KINDS",
     "MUTING_ACTIONS",
     "SHOWN",
@@ -73,10 +74,13 @@ MUTED_KINDS = ("artist", "genre")
 
 MAX_BYTES = 64 * 1024
 """Longer values are refused unread."""
-MAX_TARGET_LENGTH = 512
+MAX_TARGET_LENGTH = len("artist:") + MAX_TAG_LENGTH
+"""Whatever name a track has can be muted."""
 MAX_SHOWN_TRACKS = 100
 
 _NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no tag holds (`batch.audio.tags.cleaned`). Those from U+0080 to U+009F stand in names that were Windows-1252."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ def _target(fields: dict[str, Any], action: str) -> str | None:
     kind, _, name = target.partition(":")
     if kind not in MUTED_KINDS or not name or len(target) > MAX_TARGET_LENGTH:
         refuse(f"{action}: expected a target artist:NAME or genre:NAME, got {target[:64]!r}")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in target):
+    if _CONTROL.search(target):
         refuse("target holds control characters")
     return target
 

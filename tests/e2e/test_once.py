@@ -26,6 +26,8 @@ from streaming.serving.microbatch import RawValue, serve
 from streaming.serving.writes import ConcurrentWrite, replace_documents
 from streaming.sink.delta_append import DeltaAppender
 from streaming.source import topics
+from ui.data.library import Library
+from ui.recommendations import current_list
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, make_world  # noqa: E402
@@ -208,6 +210,54 @@ def test_a_crash_between_the_tables_decides_nothing_anew(
         for table in (ledger.VALID_TABLE, ledger.REJECTED_TABLE)
     )
     assert (good, bad) == (([100, 102], [101]) if after_the_crash == "known" else ([100, 101, 102], [103]))
+
+
+NAMES = ["🎧", "👩‍👩‍👧‍👦", "Zo\u00eb", "Zoe\u0308", "زياد", "O'Brien", "a.b$c", "$set", "Ana", "ANA", "../../etc"]
+NAMES += ["a/b?c#d%20", "<b>ana</b>", "=1+1", "null", "NaN", "0"]
+NAMES += ["x' OR '1'='1", "ana ", "\u200b", "\u202eana", "a\u2028b", "😀" * 128]
+
+
+def test_listeners_of_any_name_have_a_list_of_their_own(world: World) -> None:
+    rows = [raw(200 + at, name, track(at), "like") for at, name in enumerate(NAMES)]
+    outcome = serve(rows, serving(world))
+    assert (outcome.applied, outcome.lists, outcome.refused) == (len(NAMES), len(NAMES), 0)
+    assert landed(rows, world) == ([row.offset for row in rows], [])
+    library = Library(world.database)
+    for at, name in enumerate(NAMES):
+        profile = profile_from(world.database.profiles.find_one({"_id": name}) or {"_id": "nobody"})
+        assert (profile.user_id, profile.events_applied, profile.verdict(track(at))) == (name, 1, "like")
+        shown = current_list(library, name)
+        assert shown.user_id == name and shown.is_personal and shown.items
+
+
+@pytest.mark.parametrize("track_id", ["0" * 15 + "x", f" {1:016x}", f"{0xAB:016X}", "*", "' OR 1=1 --"])
+def test_an_event_of_a_track_that_is_gone_or_never_was_holds_up_nobody(world: World, track_id: str) -> None:
+    offset = world.database.refusals.count_documents({}) * 2 + 300
+    user = f"queue {track_id}"
+    rows = [raw(offset, user, track_id, "complete"), raw(offset + 1, user, track(2), "complete")]
+    outcome = serve(rows, serving(world))
+    assert (outcome.applied, outcome.refused) == (1, 1)
+    assert profile_from(world.database.profiles.find_one({"_id": user})).heard.ids == (track(2),)
+    assert landed(rows, world) == ([offset + 1], [(offset, f"unknown track {track_id!r}")])
+
+
+def test_values_that_are_no_events_are_refused_by_both_lanes_and_hold_up_nobody(world: World) -> None:
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    good = raw(503, "win", track(4))
+    values = [b"\xef\xbb\xbf" + (good.value or b""), b"", b"null"]
+    rows = [*[RawValue(each, 0, 500 + at, now_ms) for at, each in enumerate(values)], good]
+    outcome = serve(rows, serving(world))
+    assert (outcome.applied, outcome.refused) == (1, 3)
+    good_offsets, refused = landed(rows, world)
+    assert good_offsets == [503] and [offset for offset, _ in refused] == [500, 501, 502]
+    assert "BOM" in refused[0][1] and all(reason for _, reason in refused)
+
+
+def test_one_event_id_counts_for_each_of_two_listeners(world: World) -> None:
+    rows = [raw(520 + at, user, track(1), "like", event_id="shared") for at, user in enumerate(["re", "re", "other"])]
+    assert serve(rows, serving(world)).applied == 2
+    profiles = world.database.profiles.find({"_id": {"$in": ["re", "other"]}})
+    assert {each["_id"]: each["events_applied"] for each in profiles} == {"re": 1, "other": 1}
 
 
 def test_a_topic_with_the_producers_times_is_reported(world: World, capsys: pytest.CaptureFixture[str]) -> None:

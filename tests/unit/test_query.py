@@ -81,6 +81,19 @@ def test_any_user_id_can_be_asked_for(table: str) -> None:
     assert [item.track_id for item in list_as_of(table, "bob'; --", TEN).items] == ["d"]
 
 
+ODD_NAMES = ["O'Brien", "$set", "ana ", "ANA", "Zo\u00eb", "Zoe\u0308", "../../etc", "=1+1", "\u200b"]
+
+
+@pytest.mark.parametrize("user_id", ODD_NAMES)
+def test_a_listener_of_an_odd_name_is_no_other(tmp_path: Path, user_id: str) -> None:
+    users = ["ana", "Ana", "Zoe", "etc", "O", "a", *ODD_NAMES]
+    columns: dict[str, list[Any]] = {"user_id": users, "track_id": [f"of {each}" for each in users]}
+    count = len(users)
+    columns |= {"generation": [1] * count, "rank": [1] * count, "score": [0.5] * count, "model_version": ["m1"] * count}
+    write_deltalake(str(tmp_path / "lists"), pa.table(columns | {"generated_at": [NINE] * count}))
+    assert [item.track_id for item in list_as_of(str(tmp_path / "lists"), user_id, TEN).items] == [f"of {user_id}"]
+
+
 def test_a_time_before_the_first_list_names_the_first(table: str) -> None:
     with pytest.raises(NoList, match="the first is of 2026-11-23T09:00:00"):
         list_as_of(table, "ana", datetime(2026, 1, 1, tzinfo=UTC))

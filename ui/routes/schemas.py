@@ -7,11 +7,18 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from streaming.events import MAX_ID_LENGTH, MAX_MS, MAX_SHOWN_TRACKS, SHOWN, VISIT, identifier_problem
+from streaming.events import (
+    MAX_ID_LENGTH,
+    MAX_MS,
+    MAX_SHOWN_TRACKS,
+    MAX_TARGET_LENGTH,
+    SHOWN,
+    VISIT,
+    identifier_problem,
+)
 from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH
 from ui.data.playlists import MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS
 
-MAX_SENT_TARGET_LENGTH = 300
 OBJECT_FIELDS = ("track_id", "target", "tracks")
 OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "target", SHOWN: "tracks", VISIT: None}
 """The one of OBJECT_FIELDS that an action takes; of actions that are not listed it is track_id."""
@@ -78,7 +85,7 @@ class ListeningAction(Strict):
         "visit",
     ]
     track_id: Identifier | None = None
-    target: Annotated[str | None, Field(max_length=MAX_SENT_TARGET_LENGTH)] = None
+    target: Annotated[str | None, Field(max_length=MAX_TARGET_LENGTH)] = None
     tracks: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_SHOWN_TRACKS)] | None = None
     position_ms: Milliseconds | None = None
     duration_ms: Milliseconds | None = None
