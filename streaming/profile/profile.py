@@ -66,7 +66,7 @@ class Profile:
     titles : of the tracks of `evidence` and `verdicts`, by id
     heard : column HEARD_AT, of every track ever heard
     verdicts : columns VERDICT (1 like, -1 dislike, 0 none), VERDICT_AT, WISH (1 more, -1 less, 0 none), WISH_AT
-    shown : columns SHOWN_COUNT (decays), SHOWN_AT, of tracks that were shown and not taken
+    shown : columns SHOWN_COUNT (on how many occasions, decays), SHOWN_AT, of tracks that were shown and not taken
     adventure : 0 (familiar tracks) to 1
     generation : of the listener's latest list, 0 before the first
     events_applied : number of distinct events counted
@@ -233,14 +233,19 @@ class Profile:
         return replace(self, titles={each: name for each, name in titles.items() if each in titled_ids})
 
     def _shown(self, track_ids: tuple[str, ...], when: float, taste: Taste) -> Profile:
+        """The profile with the tracks counted as shown, each once in a row of lists without a pause of a session's gap.
+
+        Else a few skips, each of which makes a list, would count for the cards that stay as often as weeks do.
+        """
         table, when = self.shown, float(math.floor(when))
         for track_id in track_ids:
             row = table.row(track_id)
-            count, at = (0.0, when) if row is None else row.tolist()
-            now = max(at, when)
-            half_life_s = taste.shown_half_life_days * DAY_S
-            count = _as_stored(count * decay(now - at, half_life_s) + decay(now - when, half_life_s))
-            table = table.with_row(track_id, (count, now))
+            count, at = (0.0, -math.inf) if row is None else row.tolist()
+            if when < at:
+                continue
+            is_counted = when - at > 60 * taste.session_gap_minutes
+            count = _as_stored(count * decay(when - at, taste.shown_half_life_days * DAY_S) + is_counted)
+            table = table.with_row(track_id, (count, when))
         return replace(self, shown=table.latest(REMEMBERED_SHOWN_TRACKS, SHOWN_AT))
 
     def _steered(self, event: Event, when: float) -> Profile:

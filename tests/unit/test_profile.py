@@ -243,11 +243,30 @@ def shown(minutes: float, *tracks: str) -> Event:
 
 
 def test_what_was_shown_is_counted_until_it_is_taken_and_counts_in_no_taste() -> None:
-    profile = heard(shown(0, "a", "b"), shown(1, "a", "b"), event("b", "play", 2))
-    assert profile.shown.ids == ("a",) and profile.shown.column(0).tolist() == pytest.approx([2.0], abs=1e-3)
-    assert weights(profile) == weights(heard(event("b", "play", 2))) and profile.plays == 1
-    later = profile.after(shown(5 * 24 * 60 + 1, "a"), "", "s", 0, TASTE)
+    profile = heard(shown(0, "a", "b"), shown(61, "a", "b"), event("b", "play", 62))
+    assert profile.shown.ids == ("a",) and profile.shown.column(0).tolist() == pytest.approx([2.0], abs=1e-2)
+    assert weights(profile) == weights(heard(event("b", "play", 62))) and profile.plays == 1
+    later = profile.after(shown(5 * 24 * 60 + 61, "a"), "", "s", 0, TASTE)
     assert later.shown.column(0).tolist() == pytest.approx([2.0], abs=1e-2), "half of two, and one more"
+
+
+def test_lists_that_follow_each_other_show_a_track_once() -> None:
+    flurry = heard(*[shown(number / 60, "a") for number in range(60)])
+    evening = heard(*[shown(5 * number, "a", f"t{number}") for number in range(40)], shown(1, "a"))
+    assert flurry.shown.column(0).tolist() == pytest.approx([1.0], abs=1e-3)
+    assert evening.shown.row("a")[0] == pytest.approx(1.0, abs=0.05)  # type: ignore[index]
+    assert evening.shown.row("t7")[0] == 1.0, "a track that came in later counts as well"  # type: ignore[index]
+    assert evening.events_applied == 41
+    days = heard(*[shown(24 * 60 * day + 7 * number, "a") for day in range(3) for number in range(9)])
+    assert days.shown.row("a")[0] == pytest.approx(1 + 0.5**0.2 + 0.5**0.4, abs=0.05)  # type: ignore[index]
+
+
+def test_what_is_shown_late_counts_only_where_nothing_was_shown_since() -> None:
+    profile = heard(shown(300, "a"), shown(10, "a", "b"))
+    assert dict(zip(profile.shown.ids, profile.shown.values.tolist(), strict=True)) == {
+        "a": [1.0, (NOON + timedelta(minutes=300)).timestamp()],
+        "b": [1.0, (NOON + timedelta(minutes=10)).timestamp()],
+    }
 
 
 def test_a_visit_changes_only_the_time() -> None:

@@ -459,14 +459,19 @@ def test_two_tracks_of_one_recording_are_one(whole: Index) -> None:
 
 
 def test_what_was_shown_often_and_not_taken_sinks_and_rises_again(whole: Index) -> None:
+    """On ten days in a row, each time in many lists."""
     profile = listener(("folk00", "like", 0))
     first = listed(profile, whole, 30)[0].track_id
-    for times in range(12):
-        shown = Event("ana", None, "shown", NOON + timedelta(minutes=times), f"shown{times}", tracks=(first,))
-        profile = profile.after(shown, "", "s", times, TASTE)
-    places = {item.track_id: item.rank for item in listed(profile, whole, 39)}
-    assert places[first] > 3
-    later = profile.after(Event("ana", None, "visit", NOON + timedelta(days=30), "v"), "", "s", 99, TASTE)
+    ranks = []
+    for day in range(10):
+        for number in range(12):
+            when = NOON + timedelta(days=day, minutes=number)
+            shown = Event("ana", None, "shown", when, f"shown{day}-{number}", tracks=(first,))
+            profile = profile.after(shown, "", "s", 12 * day + number, TASTE)
+        ranks.append({item.track_id: item.rank for item in listed(profile, whole, 39)}[first])
+    assert ranks[0] <= 3, "one evening's lists count once"
+    assert ranks[-1] > 3 and ranks == sorted(ranks)
+    later = profile.after(Event("ana", None, "visit", NOON + timedelta(days=40), "v"), "", "s", 999, TASTE)
     assert {item.track_id: item.rank for item in listed(later, whole, 39)}[first] <= 3
 
 
