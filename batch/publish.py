@@ -29,7 +29,7 @@ from batch.library.files import library_name
 from batch.library.labels import normalised
 from batch.library.tracks import TRACKS
 from batch.model.cold_start import list_for_new_listeners
-from batch.model.fit_index import SIMILAR_SCHEMA
+from batch.model.similar_tracks import SIMILAR_SCHEMA
 from conf.settings import Mongo, Settings
 
 IDS_PER_DELETE = 10_000

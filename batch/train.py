@@ -27,7 +27,7 @@ from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
-from batch.model import fit_index, genre_mlp, map_layout, metric_learning, sweep
+from batch.model import fit_index, genre_mlp, map_layout, metric_learning, similar_tracks, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
 from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
 from batch.model.training_set import (
@@ -120,7 +120,7 @@ def defaults(tracks: int) -> dict[str, Any]:
             metric_learning.GENRE_SHRINKAGE,
             metric_learning.GENRE_LENGTH,
         ],
-        "similar": [STORED_SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS],
+        "similar": [STORED_SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS, "one of each recording"],
         "recordings": recordings.defaults(),
         "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
     }
@@ -141,11 +141,15 @@ def _new_version(
         if tune:
             fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, folder))
         index = saved_index(spark, dataset, fitted, folder)
-        similar = fit_index.similar_lists(tracks.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS)
-        similar.write.parquet(registry.uri(folder / "similar"))
-        similar = spark.read.parquet(registry.uri(folder / "similar"))
-        fit_index.save_neighbours(similar, folder / "index")
+        ranked = similar_tracks.rankings(
+            tracks.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS
+        ).cache()
+        similar_tracks.save_neighbours(ranked, folder / "index")
         distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
+        similar = similar_tracks.similar_lists(ranked, str(folder / "index"), STORED_SIMILAR_TRACKS)
+        similar.write.parquet(registry.uri(folder / "similar"))
+        ranked.unpersist()
+        similar = spark.read.parquet(registry.uri(folder / "similar"))
         library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         networks, chosen_on = saved_genre_networks(spark, dataset, tracks, folder, None if tune else earlier)
         described = {
@@ -234,7 +238,7 @@ def saved_genre_networks(
 
 
 def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
-    """MAP of all tracks.  similar : `fit_index.SIMILAR_SCHEMA`"""
+    """MAP of all tracks.  similar : `similar_tracks.SIMILAR_SCHEMA`"""
     attracting = F.slice("similar", 1, map_layout.ATTRACTING)
     table = similar.select(
         "track_id",

@@ -116,6 +116,16 @@ class Nearness:
         return np.asarray(end - begin - 2 > max(1.0, COMMON_LENGTH_SHARE * len(self.known_lengths)))
 
 
+def first_of_each_recording(codes: Codes | Rows, excluded: int = -1) -> Rows:
+    """Positions of the first track of each recording, in order.
+
+    codes : recordings of a ranking's tracks [shape=(n,)]
+    excluded : a recording to leave out; -1: none
+    """
+    firsts = np.sort(np.unique(codes, return_index=True)[1])
+    return np.asarray(firsts[codes[firsts] != excluded], dtype=np.int64)
+
+
 def scaled_distances(index: Index, rows: Rows, others: Rows) -> Floats:
     """Distances of pairs of tracks in units of both local scales [shape=(m,)]."""
     difference = index.vectors.take(rows, axis=0) - index.vectors.take(others, axis=0)

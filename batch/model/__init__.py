@@ -2,7 +2,8 @@
 
 training_set      the library's tracks with usable features, on the driver; their fingerprint
 metric_learning   the linear map of the features: whitening within albums, LDA
-fit_index         MLlib's scaler, PCA and LSH → an index; lists of similar tracks
+fit_index         MLlib's scaler, PCA and LSH → an index; its recordings
+similar_tracks    each track's stored neighbours and list of similar tracks
 sweep             `train --tune`: settings of the hash tables
 artist_cap        at most two tracks of an artist in any ten places of a list
 genre_examples    the tracks that the genre networks learn from

@@ -11,16 +11,17 @@ _MISSING = ""
 
 
 def list_for_new_listeners(tracks: list[dict[str, Any]], index: Index | None, items: int) -> list[dict[str, Any]]:
-    """Round robin over the genres, most typical track first; each artist once as long as other artists remain.
+    """Round robin over the genres, most typical track first, one of each recording; each artist once as long as others remain.
 
     tracks : {track_id, title, artist, genre}
-    index : gives each track's local scale; the smaller, the more typical. None: by track id
+    index : gives each track's recording, and its local scale; the smaller, the more typical. None: by track id
     items : length of the list
     Returns items as in `recommendations`: {track_id, rank, score, because, reason}; score is 0, as there is no taste yet.
     """
     scale_by_id = _local_scales(tracks, index)
     queue_by_genre: dict[str, deque[dict[str, Any]]] = {}
-    for track in sorted(tracks, key=lambda track: (scale_by_id[track["track_id"]], track["track_id"])):
+    most_typical_first = sorted(tracks, key=lambda track: (scale_by_id[track["track_id"]], track["track_id"]))
+    for track in _one_of_each_recording(most_typical_first, index):
         queue_by_genre.setdefault(track.get("genre") or _MISSING, deque()).append(track)
     turns = deque(sorted(queue_by_genre, key=lambda genre: (genre == _MISSING, -len(queue_by_genre[genre]), genre)))
     chosen: list[dict[str, Any]] = []
@@ -41,6 +42,19 @@ def list_for_new_listeners(tracks: list[dict[str, Any]], index: Index | None, it
         {"track_id": track["track_id"], "rank": rank, "score": 0.0, "because": [], "reason": _reason(track)}
         for rank, track in enumerate(chosen, start=1)
     ]
+
+
+def _one_of_each_recording(tracks: list[dict[str, Any]], index: Index | None) -> list[dict[str, Any]]:
+    """The first track of each recording; those that the index lacks are recordings of their own."""
+    if index is None or index.recordings is None:
+        return tracks
+    chosen, recordings = [], set[int]()
+    for track, row in zip(tracks, index.rows_of([track["track_id"] for track in tracks]).tolist(), strict=True):
+        recording = int(index.recordings[row]) if row >= 0 else -1
+        if recording not in recordings:
+            chosen.append(track)
+            recordings |= {recording} - {-1}
+    return chosen
 
 
 def _reason(track: dict[str, Any]) -> str:

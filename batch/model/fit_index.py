@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark import SparkContext
 from pyspark.ml.common import _java2py
@@ -32,37 +31,20 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.ml.util import JavaMLWritable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType, IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import FloatType, LongType, StructField, StructType
 
 from batch.index.building import artist_codes, local_scales, positive_scales
 from batch.index.hash_tables import HashTables
-from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.lsh import Index
 from batch.index.projection import Floats, Projection, int8_quantisation_step, to_unit
 from batch.index.recordings import recording_codes
 from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
 from batch.library.titles import title_keys, track_lengths
-from batch.model.artist_cap import capped_ranking
 from batch.model.metric_learning import Metric, learned_metric
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SIMILAR_SCHEMA = StructType(
-    [
-        StructField("track_id", StringType()),
-        StructField(
-            "similar",
-            ArrayType(StructType([StructField("track_id", StringType()), StructField("score", FloatType())])),
-        ),
-        StructField("near", ArrayType(IntegerType())),
-    ]
-)
-"""One row a track.
-
-similar : up to 50 tracks, most similar first, under the artist cap (`batch.model.artist_cap`); score 0 to 1
-near : rows of the index, most similar first, without the cap
-"""
 
 LOCAL_SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
@@ -71,8 +53,6 @@ SKETCH_COMPONENTS = 32
 """Principal components of a sketch, which shortlists candidates; the hash tables may use fewer."""
 MAX_TRACKS_ON_DRIVER = 5000
 """Up to so many tracks, local scales are computed without a Spark job."""
-OVERSAMPLING = 2
-"""Tracks ranked for each place of a list, so that the artist cap has others to choose from."""
 
 
 class TooFewTracks(ValueError):
@@ -220,46 +200,6 @@ def _local_scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
 
     tasks = max(2 * spark.sparkContext.defaultParallelism, tracks // 20_000)
     return spark.range(0, tracks, 1, tasks).mapInPandas(measured, LOCAL_SCALES)
-
-
-def similar_lists(ids: DataFrame, folder: str, k: int) -> DataFrame:
-    """Each track's list of the k most similar tracks under the artist cap: SIMILAR_SCHEMA.
-
-    ids : (track_id);  folder : of the index, which every worker maps into its memory
-    """
-
-    def ranked(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        import pandas as pd
-
-        whole = Index.open(Path(folder), as_trained=True)
-        for batch in batches:
-            rows = whole.rows_of(list(batch["track_id"]))
-            lists, rankings = [], []
-            for neighbours, scores in whole.similar(rows, max(STORED_NEIGHBOURS, OVERSAMPLING * k)):
-                capped = capped_ranking(whole.artists[neighbours], scores, k)
-                lists.append(
-                    [
-                        {"track_id": str(whole.ids[row]), "score": float(score)}
-                        for row, score in zip(neighbours[capped], scores[capped], strict=True)
-                    ]
-                )
-                rankings.append(neighbours[:STORED_NEIGHBOURS].tolist())
-            yield pd.DataFrame({"track_id": batch["track_id"], "similar": lists, "near": rankings})
-
-    return ids.mapInPandas(ranked, SIMILAR_SCHEMA)
-
-
-def save_neighbours(similar: DataFrame, folder: Path) -> None:
-    """Saves each track's ranking with the index, so that the stream need not search for it.
-
-    similar : SIMILAR_SCHEMA;  folder : of the index
-    """
-    whole = Index.open(folder, as_trained=True)
-    table = similar.select("track_id", "near").toArrow()
-    neighbours = pc.list_flatten(table["near"]).to_numpy().reshape(len(table), -1)
-    neighbours_by_row = np.empty_like(neighbours)
-    neighbours_by_row[whole.rows_of(table["track_id"].to_pylist())] = neighbours
-    np.save(folder / "near.npy", neighbours_by_row)
 
 
 def save_recordings(

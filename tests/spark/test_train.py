@@ -113,6 +113,14 @@ def test_recordings_are_found_stored_and_published(spark: SparkSession, chosen: 
     assert model.manifest["recordings"] == 28 and "2 tracks are further copies" in summary(model)
     recording_of = {row.track_id: row.recording for row in documents(spark, chosen, model).collect()}
     assert (recording_of["t21"], recording_of["t29"], recording_of["t05"]) == ("t04", "t00", "t05")
+    similar = {
+        row.track_id: [item.track_id for item in row.similar]
+        for row in spark.read.parquet(model.parquet("similar")).collect()
+    }
+    assert all(len(ids) == 27 for ids in similar.values()), "one of each of the 27 other recordings"
+    assert not {"t04", "t21"} & {*similar["t04"], *similar["t21"]}
+    assert all(len({recording_of[track_id] for track_id in ids}) == 27 for ids in similar.values())
+    assert index.stored_neighbours.shape == (30, 29), "the index has all of them"
     without = documents(spark, chosen, None).where("track_id = 't21'").collect()[0]
     assert without["recording"] is None
 
@@ -145,7 +153,8 @@ def test_equal_tracks_without_tags_have_a_model_and_what_is_not_finite_is_left_o
     ((neighbours, scores),) = model.index.similar(np.array([0]), 50)
     assert len(neighbours) == 9 and scores.tolist() == [1.0] * 9, "fewer tracks than asked for are all there are"
     lists = {row.track_id: len(row.similar) for row in spark.read.parquet(model.parquet("similar")).collect()}
-    assert set(lists.values()) == {9} and len(lists) == 10
+    assert model.index.stored_neighbours.shape == (10, 9) and model.manifest["recordings"] == 1
+    assert set(lists.values()) == {0} and len(lists) == 10, "all are one recording"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from batch.index.lsh import Index
 
 
+OVERSAMPLING = 2
+"""Tracks asked for, for each one wanted: copies of one recording count once."""
+
+
 class NoModel(LookupError):
     """No model has been trained yet."""
 
@@ -48,15 +52,22 @@ class SimilaritySearch:
             raise NoModel("There is no model yet. Train one with ./spark-submit.sh batch/train.py first.") from error
 
     def nearest(self, features: list[float], limit: int = 24) -> list[tuple[str, float]]:
-        """(track id, Euclidean distance) of the tracks nearest to features as extract computes them. Raises NoModel."""
+        """(track id, Euclidean distance) of the tracks nearest to features as extract computes them, one of each recording.
+
+        Raises NoModel.
+        """
+        from batch.index.recordings import first_of_each_recording
+
         index = self.index
         # An index of FMA's published features has the first 140 of our 189 features.
         point = index.projection.points(np.asarray([features[: len(index.projection.mean)]], dtype=np.float32))
-        ((rows, distances),) = index.neighbours(point, limit)
-        return [(str(index.ids[row]), float(distance)) for row, distance in zip(rows, distances, strict=True)]
+        ((rows, distances),) = index.neighbours(point, OVERSAMPLING * limit)
+        recordings = rows if index.recordings is None else index.recordings[rows]
+        firsts = first_of_each_recording(recordings)[:limit]
+        return [(str(index.ids[row]), float(distances[place])) for place, row in zip(firsts, rows[firsts], strict=True)]
 
     def path(self, start: str, end: str, steps: int, left_out: Collection[str] = ()) -> list[str]:
-        """Ids of `steps` tracks from start to end, each more similar to the end; fewer in a small library.
+        """Ids of `steps` tracks from start to end, one of each recording, each more similar to the end; fewer in a small library.
 
         Points are placed evenly on the straight line between the two tracks. Each takes its nearest track among those that are
         not in the path yet and whose projection on the line lies between the previous track's and the end.
@@ -77,20 +88,18 @@ class SimilaritySearch:
         # |x - p|^2 = |x|^2 - 2 x.p + |p|^2: three products with the whole library instead of one pass for each point
         squared_norm = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
         dot_a, dot_b = vectors @ a.astype(np.float32), vectors @ b.astype(np.float32)
+        recordings = present if index.recordings is None else np.asarray(index.recordings[present])
         is_left_out = np.isin(present, index.rows_of(list(left_out)))
-        if index.recordings is not None:
-            recordings = np.asarray(index.recordings[present])
-            is_left_out |= np.isin(recordings, recordings[is_left_out])
+        is_left_out = np.isin(recordings, recordings[[*np.flatnonzero(is_left_out), first, last]])
         rows = [first]
         for share in np.linspace(0, 1, steps)[1:-1]:
             point = (1 - share) * a + share * b
             squared_distance = squared_norm - 2 * ((1 - share) * dot_a + share * dot_b) + point @ point
             is_between = (projection > projection[rows[-1]]) & (projection < 1)
-            is_between[[*rows, last]] = False
-            is_between[is_left_out] = False
-            candidates = np.flatnonzero(is_between)
+            candidates = np.flatnonzero(is_between & ~is_left_out)
             if len(candidates):
                 rows.append(int(candidates[np.argmin(squared_distance[candidates])]))
+                is_left_out |= recordings == recordings[rows[-1]]
         return [str(index.ids[present[row]]) for row in ([*rows, last] if last != first else rows)]
 
 
