@@ -1,5 +1,5 @@
-"""MongoDB for the batch jobs: a checked connection, bulk upserts by `_id` that touch only the fields given, and the document
-of a list, which batch and stream write."""
+"""MongoDB: every connection and its guarantees, bulk upserts by `_id` that touch only the fields given, and the document of a
+list, which batch and stream write."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ NEW_LISTENERS = "*"
 LIST_VERSION = 1
 """`version` of the documents of `recommendations`."""
 
+GUARANTEES: dict[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "readPreference": "primary",
+    "readConcernLevel": "majority",
+}
+"""What is written survives a change of the primary, and only what survives it is read: so each event counts once."""
+_OVERRIDDEN_OPTIONS = {name.lower() for name in GUARANTEES} | {"j", "readpreferencetags", "maxstalenessseconds"}
+
 T = TypeVar("T")
 
 
@@ -29,23 +38,34 @@ class MongoAway(ConnectionError):
     """MongoDB does not answer."""
 
 
+def connection(mongo: Mongo, **options: Any) -> MongoClient[dict[str, Any]]:
+    """A client with GUARANTEES, whatever the settings' URI says of them; it connects with its first command.
+
+    options : further arguments of MongoClient
+    Raises PyMongoError or ValueError where the URI is not valid.
+    """
+    from pymongo import MongoClient
+
+    uri, mark, query = mongo.uri.get_secret_value().partition("?")
+    # Not by arguments alone: the driver refuses a URI's tags or staleness beside the primary.
+    kept = [option for option in query.split("&") if option.partition("=")[0].lower() not in _OVERRIDDEN_OPTIONS]
+    return MongoClient(uri + mark + "&".join(kept), tz_aware=True, **GUARANTEES, **options)
+
+
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
     """A connection to the server. Raises MongoAway where it does not answer within SERVER_TIMEOUT_MS."""
-    from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
-    connection: MongoClient[dict[str, Any]] = MongoClient(
-        mongo.uri.get_secret_value(), serverSelectionTimeoutMS=SERVER_TIMEOUT_MS, tz_aware=True
-    )
+    server = connection(mongo, serverSelectionTimeoutMS=SERVER_TIMEOUT_MS)
     try:
-        connection.admin.command("ping")
+        server.admin.command("ping")
     except PyMongoError as error:
-        connection.close()
+        server.close()
         reason = type(error).__name__  # the message may repeat the URI, which holds a password
         raise MongoAway(
             f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI"
         ) from error
-    return connection
+    return server
 
 
 def list_document(

@@ -112,6 +112,7 @@ class IndexUpdater:
             bootstrap_servers=kafka.bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             max_poll_records=CHUNK_MESSAGES,
         )
         try:

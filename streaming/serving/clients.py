@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch.index.lsh import Index
+from batch.mongo import connection
 from conf.settings import Kafka, Mongo
 from streaming.ranking.neighbour_cache import CachedIndex
 
@@ -23,7 +24,7 @@ PRODUCER_BATCH_BYTES = 512 * 1024
 
 def database_of(mongo: Mongo) -> Database[dict[str, Any]]:
     """The database, by the process's connection."""
-    return _client(mongo.uri.get_secret_value())[mongo.database]
+    return _client(mongo)[mongo.database]
 
 
 @lru_cache(maxsize=1)
@@ -56,13 +57,8 @@ def index_of(model: Path, index_state: str) -> CachedIndex:
 
 
 @lru_cache(maxsize=1)
-def _client(uri: str) -> MongoClient[dict[str, Any]]:
-    from pymongo import MongoClient
-
+def _client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
     # without a socket timeout, a server that vanished would be waited for endlessly
-    return MongoClient(
-        uri,
-        tz_aware=True,
-        serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
-        socketTimeoutMS=STREAM_SOCKET_TIMEOUT_MS,
+    return connection(
+        mongo, serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS, socketTimeoutMS=STREAM_SOCKET_TIMEOUT_MS
     )

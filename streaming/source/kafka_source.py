@@ -21,6 +21,7 @@ def read_topics(spark: SparkSession, settings: Settings, names: Sequence[str], m
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
         .option("subscribe", ",".join(names))
+        .option("kafka.isolation.level", "read_committed")  # values of transactions that were given up are none
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", most_per_batch)
         # A fetch that waits for the next event delays the one behind it on the same connection by up to this long.

@@ -20,6 +20,7 @@ from typing import Any
 
 from pymongo import DESCENDING, WriteConcern
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 
 from streaming.events import Event
 from streaming.profile.documents import profile_from
@@ -71,10 +72,11 @@ class History:
 
     def __init__(self, db: Database[Document]) -> None:
         self._profiles = db.profiles
-        # The next event writes position and history again; waiting for the journal would delay every page.
-        unjournaled = WriteConcern(w=1, j=False)
-        self._listens = db.get_collection("listens", write_concern=unjournaled)
-        self._places = db.get_collection("places", write_concern=unjournaled)
+        # The next event writes position and history again; waiting for the journal would delay every page. Reading what is not
+        # acknowledged by a majority yet goes with it: a page reads what it has just written.
+        unjournaled, local = WriteConcern(w=1, j=False), ReadConcern("local")
+        self._listens = db.get_collection("listens", write_concern=unjournaled, read_concern=local)
+        self._places = db.get_collection("places", write_concern=unjournaled, read_concern=local)
         self._has_index = False
 
     def record(self, event: Event) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from batch.mongo import connection
 from conf.settings import Mongo
 
 Document = dict[str, Any]
@@ -32,12 +32,11 @@ def database(mongo: Mongo) -> Database[Document]:
     Raises LibraryUnusable where the URI is not valid.
     """
     try:
-        client: MongoClient[Document] = MongoClient(
-            mongo.uri.get_secret_value(),
+        client = connection(
+            mongo,
             serverSelectionTimeoutMS=CONNECT_TIMEOUT_MS,
             connectTimeoutMS=CONNECT_TIMEOUT_MS,
             socketTimeoutMS=PLAYER_SOCKET_TIMEOUT_MS,
-            tz_aware=True,
             appname="overtone-ui",
         )
         return client[mongo.database]
