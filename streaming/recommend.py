@@ -83,7 +83,7 @@ def start(
     for field in MUTED_KINDS:  # the tracks of muted artists and genres are looked up by name
         database_of(settings.mongo).tracks.create_index(field)
     topics.report_producer_clocks(settings.kafka)
-    rules.create_indexes(database_of(settings.mongo))
+    rules.create_indexes(database_of(settings.mongo), topics.kept_s(settings.kafka))
     current_context = context_source(settings, sources[topic])
     last_events = 0
 

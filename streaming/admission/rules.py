@@ -1,8 +1,8 @@
 """Admission rules of both lanes, beyond an event's own text: deleted listeners, unknown tracks, clocks that are ahead.
 
-A track is known when MongoDB's `tracks` has it. That changes, and the lanes look at different times, so the fast lane's decision
-holds: `refusals` has the places of events that it refused for their track, and profiles have the ids of those that it counted.
-The ledger looks up both for events whose track it does not find, or whose place is in `refusals`.
+A track is known when MongoDB's `tracks` has it. That changes, and the lanes look at different times, so the fast lane's first
+decision holds, for itself when it reads an event again and for the ledger. `refusals` has the places of events that it refused
+for their track, as long as Kafka keeps the events; what a profile's offsets are past, and was not refused, was counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from streaming.profile.documents import counted_event
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-REFUSALS_KEPT_S = 7 * 24 * 3600
+MOST_TTL_S = 2**31 - 1
+"""The longest that MongoDB takes for an index by which documents expire."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,19 @@ class ReceivedEvent:
     received_at: datetime
 
 
-def create_indexes(database: Database[dict[str, Any]]) -> None:
-    """Creates the indexes of `refusals` where they are missing; documents expire after REFUSALS_KEPT_S."""
-    database[REFUSALS].create_index([("source", 1), ("partition", 1), ("offset", 1)], unique=True)
-    database[REFUSALS].create_index("at", expireAfterSeconds=REFUSALS_KEPT_S)
+def create_indexes(database: Database[dict[str, Any]], kept_s: float | None) -> None:
+    """Creates the indexes of `refusals` where they are missing or expire documents after another time.
+
+    kept_s : how long a refusal is kept, None for good: no shorter than Kafka keeps the event (`streaming.source.topics.kept_s`)
+    """
+    refusals = database[REFUSALS]
+    refusals.create_index([("source", 1), ("partition", 1), ("offset", 1)], unique=True)
+    ttl_s = None if kept_s is None else min(int(kept_s), MOST_TTL_S)
+    present = refusals.index_information().get("at_1")
+    if present is not None and present.get("expireAfterSeconds") != ttl_s:
+        refusals.drop_index("at_1")
+    if ttl_s is not None:
+        refusals.create_index("at", expireAfterSeconds=ttl_s)
 
 
 def title_by_track_id(track_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, str]:
@@ -69,8 +79,51 @@ def clamped_to_arrival(event: Event, received_at: datetime) -> Event:
     return event if event.occurred_at <= received_at else replace(event, occurred_at=received_at)
 
 
-def record_refusals(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> None:
-    """Adds the places of events with unknown tracks to `refusals`; those recorded before are left as they are."""
+def with_known_track(
+    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]
+) -> tuple[list[ReceivedEvent], dict[str, str]]:
+    """(the events of known tracks or none, {track id: title} of their tracks); the places of the others are in `refusals` then.
+
+    An event that was refused before is refused again, though its track is known by now.
+    """
+    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
+    refused = _refused_places(events, database)
+    known, unknown = [], []
+    for each in events:
+        is_known = each.event.track_id is None or each.event.track_id in titles
+        if not is_known:
+            unknown.append(each)
+        elif _place(each) not in refused:
+            known.append(each)
+    if unknown:
+        profiles = _profiles_of({each.event.user_id for each in unknown}, database)
+        _record_refusals([each for each in unknown if not _is_past(profiles, each)], database)
+    return known, titles
+
+
+def places_with_unknown_track(
+    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]
+) -> set[tuple[int, int]]:
+    """(partition, offset) of the events that the fast lane refused for their track, or would refuse now."""
+    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
+    unknown = [each for each in events if each.event.track_id is not None and each.event.track_id not in titles]
+    # Profiles before refusals, as the fast lane writes them the other way round: what a profile is past here and was refused is
+    # among the refusals read next.
+    profiles = _profiles_of({each.event.user_id for each in unknown}, database)
+    refused_places = _refused_places(events, database)
+    refused = [each for each in events if _place(each) in refused_places]
+    profiles |= _profiles_of({each.event.user_id for each in refused} - profiles.keys(), database)
+    refused = [
+        each
+        for each in refused  # counted by an earlier version, which decided anew after a crash
+        if not counted_event(profiles.get(each.event.user_id, {}), each.event.event_id)
+    ]
+    refused += [each for each in unknown if _place(each) not in refused_places and not _is_past(profiles, each)]
+    return {(each.partition, each.offset) for each in refused}
+
+
+def _record_refusals(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> None:
+    """Adds the events' places to `refusals`; those recorded before are left as they are."""
     from pymongo import UpdateOne
 
     if events:
@@ -81,24 +134,15 @@ def record_refusals(events: Sequence[ReceivedEvent], database: Database[dict[str
         )
 
 
-def places_with_unknown_track(
-    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]
-) -> set[tuple[int, int]]:
-    """(partition, offset) of the events that the fast lane refused for their track, or would refuse now."""
-    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
-    refused = _refused_places(events, database)
-    doubtful = [
-        each
-        for each in events
-        if each.event.track_id is not None
-        and (each.event.track_id not in titles or (each.source, each.partition, each.offset) in refused)
-    ]
-    profiles = _profiles_of({each.event.user_id for each in doubtful}, database)
-    return {
-        (each.partition, each.offset)
-        for each in doubtful
-        if not counted_event(profiles.get(each.event.user_id, {}), each.event.event_id)
-    }
+def _place(each: ReceivedEvent) -> tuple[str, int, int]:
+    return each.source, each.partition, each.offset
+
+
+def _is_past(profiles: Mapping[str, Mapping[str, Any]], each: ReceivedEvent) -> bool:
+    """Whether the listener's profile has counted this event or a later one of its partition.  profiles : of `_profiles_of`"""
+    source = f"{each.source}/{each.partition}"
+    offsets = profiles.get(each.event.user_id, {}).get("offsets", ())
+    return any(offset["source"] == source and offset["offset"] >= each.offset for offset in offsets)
 
 
 def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> set[tuple[str, int, int]]:
@@ -106,17 +150,19 @@ def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str
     offsets_by_partition: dict[tuple[str, int], list[int]] = defaultdict(list)
     for each in events:
         offsets_by_partition[each.source, each.partition].append(each.offset)
-    places = set()
-    for (source, partition), offsets in offsets_by_partition.items():
-        within = {"source": source, "partition": partition, "offset": {"$gte": min(offsets), "$lte": max(offsets)}}
-        refusals = database[REFUSALS].find(within, {"offset": 1})
-        places |= {(source, partition, refusal["offset"]) for refusal in refusals}
-    return places
+    if not offsets_by_partition:
+        return set()
+    ranges = [
+        {"source": source, "partition": partition, "offset": {"$gte": min(offsets), "$lte": max(offsets)}}
+        for (source, partition), offsets in offsets_by_partition.items()
+    ]
+    refusals = database[REFUSALS].find({"$or": ranges}, {"source": 1, "partition": 1, "offset": 1})
+    return {(refusal["source"], refusal["partition"], refusal["offset"]) for refusal in refusals}
 
 
-def _profiles_of(user_ids: Collection[str], database: Database[dict[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-    """{user id: what `counted_event` needs of the profile's document}."""
+def _profiles_of(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{user id: what `counted_event` and `_is_past` need of the profile's document}."""
     if not user_ids:
         return {}
-    documents = database.profiles.find({"_id": {"$in": sorted(user_ids)}}, {"recent_events": 1, "event_ids": 1})
-    return {document["_id"]: document for document in documents}
+    fields = {"recent_events": 1, "event_ids": 1, "offsets": 1}
+    return {each["_id"]: each for each in database.profiles.find({"_id": {"$in": sorted(user_ids)}}, fields)}

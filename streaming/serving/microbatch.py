@@ -22,8 +22,7 @@ from streaming.admission.rules import (
     ReceivedEvent,
     after_deletion,
     clamped_to_arrival,
-    record_refusals,
-    title_by_track_id,
+    with_known_track,
 )
 from streaming.documents import LIST_PROJECTION, StoredList, list_document, stored_list_from
 from streaming.events import SHOWN, BadEvent, parse, received_at
@@ -159,7 +158,7 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
 
 
 def _parse_values(values: Sequence[RawValue], database: Database[dict[str, Any]], source: str) -> _Parsed:
-    """Parses and admits the values; records those with unknown tracks in `refusals`."""
+    """Parses and admits the values."""
     received = []
     for value in values:
         arrived_at = received_at(value.received_ms)
@@ -168,16 +167,10 @@ def _parse_values(values: Sequence[RawValue], database: Database[dict[str, Any]]
         except BadEvent:
             continue  # the ledger writes it to rejected_events
         received.append(ReceivedEvent(event, source, value.partition, value.offset, arrived_at))
-    events = after_deletion(received, database)
-    titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
+    events, titles = with_known_track(after_deletion(received, database), database)
     events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
-    unknown_tracks = []
     for each in events:
-        if each.event.track_id is None or each.event.track_id in titles:
-            events_by_user[each.event.user_id].append(each)
-        else:
-            unknown_tracks.append(each)
-    record_refusals(unknown_tracks, database)
+        events_by_user[each.event.user_id].append(each)
     return _Parsed(events_by_user, titles, len(values) - sum(map(len, events_by_user.values())))
 
 

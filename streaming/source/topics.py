@@ -1,8 +1,9 @@
-"""Creates the Kafka topics, identifies them by id rather than by name, and reports topics whose times are the producers'."""
+"""Creates the Kafka topics, identifies them by id rather than by name, and tells how long events are kept, and whose times they
+have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ BROKER_REPLICATION = -1
 TIMESTAMP_TYPE = "message.timestamp.type"
 TIMESTAMPED_ON_ARRIVAL = {TIMESTAMP_TYPE: "LogAppendTime"}
 """Timestamps are the broker's, since a producer's clock may be wrong."""
+RETENTION_CONFIGS = ("cleanup.policy", "retention.ms", "segment.ms")
+REMOVAL_DELAY_S = 24 * 3600
+"""A broker looks for what is to be removed at intervals, and it may be away for a while."""
 COMPACTED = {"cleanup.policy": "compact"}
 """Kafka keeps the latest value of each key: the latest features of each track."""
 
@@ -80,18 +84,36 @@ _reported: set[tuple[str, str]] = set()
 """(servers, listening topic) whose type of times was looked up."""
 
 
+def kept_s(kafka: Kafka) -> float | None:
+    """Seconds for which the listening topic keeps an event at most; None where it keeps some for good, or does not tell.
+
+    A segment is removed once its last value is older than `retention.ms`, and it takes values for up to `segment.ms`.
+    """
+    configs = _listening_configs(kafka, RETENTION_CONFIGS)
+    policy, retention, segment = (configs.get(name) for name in RETENTION_CONFIGS)
+    if policy is None or "delete" not in policy or retention is None or segment is None or int(retention) < 0:
+        return None
+    return (int(retention) + int(segment)) / 1000 + REMOVAL_DELAY_S
+
+
 def _timestamp_type(kafka: Kafka) -> str | None:
     """The listening topic's `message.timestamp.type`; None where the broker does not tell."""
+    return _listening_configs(kafka, [TIMESTAMP_TYPE]).get(TIMESTAMP_TYPE)
+
+
+def _listening_configs(kafka: Kafka, names: Sequence[str]) -> dict[str, str | None]:
+    """{name: value} of the listening topic's configurations, its broker's defaults included; empty where it does not tell."""
     from kafka.admin import ConfigResource
     from kafka.errors import KafkaError
 
-    resource = ConfigResource("topic", kafka.listening_topic, [TIMESTAMP_TYPE])
+    resource = ConfigResource("topic", kafka.listening_topic, list(names))
     try:
         with _admin(kafka) as admin:
             described = admin.describe_configs([resource], config_filter="all")
     except (KafkaError, OSError):  # it may be forbidden
-        return None
-    return described.get("topic", {}).get(kafka.listening_topic, {}).get(TIMESTAMP_TYPE, {}).get("value")
+        return {}
+    configs = described.get("topic", {}).get(kafka.listening_topic, {})
+    return {name: configs.get(name, {}).get("value") for name in names}
 
 
 @contextmanager

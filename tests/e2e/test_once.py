@@ -38,7 +38,7 @@ SOURCE = "cluster/topic"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, killable_servers: tuple[MongoServer, KafkaServer]) -> World:
     made = make_world(tmp_path_factory.mktemp("once"), killable_servers)
-    rules.create_indexes(made.database)
+    rules.create_indexes(made.database, None)
     return made
 
 

@@ -58,3 +58,25 @@ def test_others_are_not(answer: Any, monkeypatch: pytest.MonkeyPatch, capsys: py
     broker(monkeypatch, answer)
     topics.report_producer_clocks(KAFKA)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "retention", "segment", "seconds"),
+    [
+        ("delete", "1209600000", "604800000", (14 + 7 + 1) * 86400),
+        ("compact,delete", "60000", "1000", 61 + 86400),
+        ("delete", "-1", "604800000", None),
+        ("compact", "1209600000", "604800000", None),
+        (None, None, None, None),
+    ],
+)
+def test_events_are_kept_as_the_topic_says(
+    policy: str | None,
+    retention: str | None,
+    segment: str | None,
+    seconds: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = zip(topics.RETENTION_CONFIGS, (policy, retention, segment), strict=True)
+    monkeypatch.setattr(topics, "_listening_configs", lambda *_: {name: value for name, value in values if value})
+    assert topics.kept_s(KAFKA) == seconds
