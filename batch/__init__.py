@@ -15,6 +15,7 @@ audio          decoding, features and tags of a file
 fma            FMA's archives, metadata and published features
 index          approximate nearest neighbours
 model          what is fitted to the features
+words          tags of the trained network as words for what a track sounds like
 report         the report card
 
 Shared:

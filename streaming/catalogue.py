@@ -28,6 +28,7 @@ from batch.index.projection import FeaturesUnfit, Rows
 from batch.index.recordings import recording_ids, with_copies
 from batch.index.updates import append, remove
 from batch.library.titles import known_length, title_keys
+from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.operations import supervisor
 from streaming.source import topics
@@ -181,7 +182,8 @@ class IndexUpdater:
             features = np.stack([track["features"] for track in new.values()])
             titles = [track["title"] for track in new.values()]
             durations = [track["duration_s"] for track in new.values()]
-            append(folder, list(new), features, artists, titles, durations)
+            words = [read_words(track.get("tags")) for track in new.values()]
+            append(folder, list(new), features, artists, titles, durations, words)
             self.counts.added += len(new)
         if removed:
             remove(folder, removed)

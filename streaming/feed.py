@@ -21,6 +21,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch import job, mongo, registry
 from batch.library.titles import known_length
+from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.documents import FEEDS, feed_fields, resume_token_from
 from streaming.operations import supervisor
@@ -34,7 +35,7 @@ CHUNK_TRACKS = 500
 CHANGE_WAIT_MS = 1000
 FLUSH_TIMEOUT_S = 30
 FEED_CLOSE_TIMEOUT_S = 5
-FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1}
+FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1, "tags": 1}
 IS_OF_RECORDING_ALONE = {
     "$eq": [
         {
@@ -221,6 +222,8 @@ def track_message(document: Mapping[str, Any] | None) -> bytes | None:
     if not isinstance(fields["title"], str | None):
         fields["title"] = None
     fields["duration_s"] = known_length(fields["duration_s"])
+    if words := read_words(document.get("tags")):
+        fields["tags"] = [{"tag": name, "percentile": percentile} for name, percentile in words.items()]
     return json.dumps({**fields, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -12,7 +12,7 @@ have the first rows, sorted by id; those appended since follow (`batch.index.seg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Index:
         STORED_NEIGHBOURS and n - 1; None: unknown
     recordings : codes, int32 [shape=(n,)], equal for tracks that are one recording, the row of its first; None: unknown
     title_keys, durations : uint64 and float32 [shape=(n,)], see `batch.library.titles`; None: unknown
+    tags : percentiles of words, uint8 [shape=(n, words)], see `batch.words.tag_percentiles`; None: the model has none
+    tag_names : the words' names, by column
     tombstoned_rows : of tracks that were removed, or appended again with other features: excluded from lists and from `rows_of`
     """
 
@@ -71,6 +73,8 @@ class Index:
     recordings: Any = None
     title_keys: Any = None
     durations: Any = None
+    tags: Any = None
+    tag_names: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     tombstoned_rows: Rows | None = None
 
     def __len__(self) -> int:
@@ -197,7 +201,7 @@ class Index:
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
         arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.stored_neighbours]
-        arrays += [self.recordings, self.title_keys, self.durations]
+        arrays += [self.recordings, self.title_keys, self.durations, self.tags]
         for tables in filter(None, (self.tables, self.segment_tables)):
             arrays += [tables.keys, tables.rows, tables.first_component]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
@@ -220,6 +224,7 @@ class Index:
             recordings=None,
             title_keys=None,
             durations=None,
+            tags=None,
             segment_tables=None,
             tombstoned_rows=None,
         )
@@ -254,6 +259,9 @@ class Index:
             recordings=recordings,
             title_keys=title_keys,
             durations=durations,
+            tags=None
+            if self.tags is None
+            else Stacked(self.tags, segments.with_columns(segment.tags, self.tags.shape[1])),
             segment_tables=HashTables.build(segment.points, self.projection) if len(segment) else None,
             tombstoned_rows=tombstoned_rows if len(tombstoned_rows) else None,
         )
@@ -273,6 +281,8 @@ class Index:
             "recordings": self.recordings,
             "title_keys": self.title_keys,
             "durations": self.durations,
+            "tags": self.tags,
+            "tag_names": None if self.tags is None else self.tag_names,
             "keys": self.tables.keys,
             "rows": self.tables.rows,
             "order": self.tables.first_component,
@@ -305,6 +315,8 @@ class Index:
             recordings=arrays.get("recordings"),
             title_keys=arrays.get("title_keys"),
             durations=arrays.get("durations"),
+            tags=arrays.get("tags"),
+            tag_names=np.asarray(arrays.get("tag_names", np.empty(0, dtype=np.str_))),
         )
         return trained if as_trained else trained.with_segment(segment)
 

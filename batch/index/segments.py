@@ -11,7 +11,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Segment:
     artists : casefolded names, "" for none [shape=(m,)]
     recordings : id of a track that each is one recording with, "" for the first of its recording [shape=(m,)]
     title_keys, durations : uint64 and float32 [shape=(m,)], see `batch.library.titles`
+    tags : uint8 [shape=(m, words)], see `batch.words.tag_percentiles`; without columns where none are known
     removed_ids : [shape=(r,)]
     """
 
@@ -48,6 +49,7 @@ class Segment:
     recordings: NDArray[np.str_]
     title_keys: NDArray[np.uint64]
     durations: Floats
+    tags: NDArray[np.uint8]
     removed_ids: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -60,7 +62,7 @@ class Segment:
         return Segment(**by_row, removed_ids=self.removed_ids[:0])
 
 
-BY_ROW = ("ids", "points", "scales", "artists", "recordings", "title_keys", "durations")
+BY_ROW = ("ids", "points", "scales", "artists", "recordings", "title_keys", "durations", "tags")
 """The attributes of a segment that have a value for each track, which are their names in its file, too."""
 
 
@@ -113,8 +115,17 @@ def empty(dimensions: int) -> Segment:
     no_strings = np.empty(0, dtype=np.str_)
     no_points = np.empty((0, dimensions), np.float32)
     no_numbers = np.empty(0, np.float32)
+    no_tags = np.empty((0, 0), np.uint8)
     return Segment(
-        no_strings, no_points, no_numbers, no_strings, no_strings, np.empty(0, np.uint64), no_numbers, no_strings
+        no_strings,
+        no_points,
+        no_numbers,
+        no_strings,
+        no_strings,
+        np.empty(0, np.uint64),
+        no_numbers,
+        no_tags,
+        no_strings,
     )
 
 
@@ -177,12 +188,13 @@ def _current_names(index_folder: Path) -> list[str]:
 def _load(file: Path) -> Segment:
     with np.load(file, allow_pickle=False) as stored:
         m = len(stored["ids"])
-        without_recordings: dict[str, NDArray[Any]] = {  # as earlier versions wrote them
+        missing: dict[str, NDArray[Any]] = {  # as earlier versions wrote them
             "recordings": np.zeros(m, dtype=np.str_),
             "title_keys": np.zeros(m, dtype=np.uint64),
             "durations": np.full(m, np.nan, dtype=np.float32),
+            "tags": np.zeros((m, 0), dtype=np.uint8),
         }
-        by_row: dict[str, Any] = {name: stored[name] if name in stored else without_recordings[name] for name in BY_ROW}
+        by_row: dict[str, Any] = {name: stored[name] if name in stored else missing[name] for name in BY_ROW}
         return Segment(**by_row, removed_ids=stored["removed"])
 
 
@@ -200,8 +212,15 @@ def merged(segments: list[Segment], dimensions: int) -> Segment:
             latest_row[track_id] = row
             removed_ids.pop(track_id, None)
     rows = np.array([latest_row[track_id] for track_id in sorted(latest_row)], dtype=np.int64)
+    words = max(segment.tags.shape[1] for segment in segments)
+    segments = [replace(segment, tags=with_columns(segment.tags, words)) for segment in segments]
     by_row = {name: np.concatenate([getattr(segment, name) for segment in segments])[rows] for name in BY_ROW}
     return Segment(**by_row, removed_ids=np.array(sorted(removed_ids), dtype=np.str_))
+
+
+def with_columns(tags: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """The tags with so many columns: zeros where they have others, as segments of a version without tags."""
+    return tags if tags.shape[1] == columns else np.zeros((len(tags), columns), dtype=np.uint8)
 
 
 def stacked_recordings(

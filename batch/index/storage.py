@@ -2,6 +2,7 @@
 
 ids.npy, vectors.npy, scales.npy, artists.npy, names.npy, sketches.npy, near.npy    by row, see `batch.index.lsh`
 recordings.npy, title_keys.npy, durations.npy                                       by row, see `batch.index.recordings`
+tags.npy, tag_names.npy                                                             see `batch.words.tag_percentiles`
 keys.npy, rows.npy, order.npy                                                       see `batch.index.hash_tables`
 space.npz                                                                           see `batch.index.projection`
 added/                                                                              see `batch.index.segments`
@@ -23,7 +24,7 @@ from batch.index.projection import Projection
 from batch.index.segments import Segment
 
 REQUIRED_FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
-OPTIONAL_FILES = ("names", "order", "sketches", "near", "recordings", "title_keys", "durations")
+OPTIONAL_FILES = ("names", "order", "sketches", "near", "recordings", "title_keys", "durations", "tags", "tag_names")
 """Missing in format 1 as first written; `near` and what follows also in format 2 as first written."""
 
 UNREADABLE = (
@@ -118,6 +119,8 @@ def _shapes(
         "title_keys": (n,),
         "durations": (n,),
         "names": (None,),
+        "tag_names": (None,),
+        "tags": (n, len(arrays.get("tag_names", ()))),
     }
     for name, expected in expected_shapes.items():
         if name in arrays:
@@ -129,3 +132,4 @@ def _shapes(
     yield "recordings in added/", segment.recordings.shape, (appended,)
     yield "title_keys in added/", segment.title_keys.shape, (appended,)
     yield "durations in added/", segment.durations.shape, (appended,)
+    yield "tags in added/", segment.tags.shape, (appended, None)

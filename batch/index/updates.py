@@ -7,7 +7,7 @@ Public as `batch.growth`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from batch.index.exact import LOCAL_SCALE_NEIGHBOUR
 from batch.index.lsh import Index
 from batch.index.segments import Segment, Stacked
 from batch.library.titles import title_keys, track_lengths
+from batch.words.tag_percentiles import rows_of_words
 
 
 def append(
@@ -28,6 +29,7 @@ def append(
     artists: Sequence[str | None],
     titles: Sequence[str | None] | None = None,
     durations_s: Sequence[float | None] | None = None,
+    words: Sequence[Mapping[str, int]] | None = None,
 ) -> str:
     """Adds tracks to the index in the folder, replacing those that it has; returns the new `Index.state`.
 
@@ -35,6 +37,7 @@ def append(
     features : [shape=(m, d)], as in the table `features`
     artists : their names, None for none
     titles, durations_s : None where unknown; with them a track is also one recording with those of its artist, title and length
+    words : percentile by name of the words said of each (`batch.words.tag_percentiles.read_words`); None where unknown
     Readers see the change when they open the index again. Raises FeaturesUnfit, and ValueError for an id that is given twice;
     then nothing was written.
     """
@@ -44,6 +47,7 @@ def append(
         return segments.state(folder)
     titles = [None] * len(ids) if titles is None else titles
     durations_s = [None] * len(ids) if durations_s is None else durations_s
+    words = [{}] * len(ids) if words is None else words
     with segments.write_lock(folder):
         trained = Index.open(folder, as_trained=True)
         points = trained.projection.points(np.asarray(features))
@@ -57,6 +61,7 @@ def append(
             recordings=np.zeros(len(ids), dtype=np.str_),
             title_keys=title_keys(artists, titles),
             durations=track_lengths(durations_s),
+            tags=rows_of_words(words, trained.tag_names.tolist()),
         )
         earlier = segments.read(folder, dimensions)
         appended = segments.merged([_referring(earlier, ids), added], dimensions)
