@@ -1,6 +1,6 @@
 """Named lists beside "For you": a mix for each interest, "Discover" and "Rediscover". No Spark, no I/O.
 
-mix-1 … mix-5  tracks near to one interest, the interest with the largest share first
+mix-1 … mix-5  tracks near to one interest, the interest with the largest share first; a track is in one of them at most
 discover       tracks never heard, by artists never heard, chosen once an ISO week
 rediscover     liked tracks that have rested, those heard longest ago first
 """
@@ -20,9 +20,9 @@ from streaming.profile.profile import DAY_S, VERDICT, VERDICT_AT, Profile
 from streaming.profile.weights import stated_values
 from streaming.ranking import reasons
 from streaming.ranking.attraction import NEAREST_SHARE, attraction, l2_norm
-from streaming.ranking.candidate_pool import Past, allowed, past
+from streaming.ranking.candidate_pool import Past, allowed, candidate_pool, past
 from streaming.ranking.interests import Interest
-from streaming.ranking.neighbour_cache import CachedIndex
+from streaming.ranking.neighbour_cache import CachedIndex, similarity
 from streaming.ranking.ranker import Item, ListRequest, ranked_lists
 from streaming.ranking.user_vector import UserVector
 
@@ -97,9 +97,9 @@ def named_lists(requests: Sequence[MixRequest], index: CachedIndex, length: int,
     taste = taste.model_copy(update={"exploration": 0})
     pasts = [past(request.profile, index, taste, request.muted) for request in requests]
     mix_requests = [
-        ListRequest(request.profile, _of_interest(request.user_vector, interest), request.muted)
-        for request in requests
-        for interest in request.user_vector.interests[:MOST_MIXES]
+        each
+        for request, history in zip(requests, pasts, strict=True)
+        for each in _mix_requests(request, index, history, length)
     ]
     discover_requests = [
         ListRequest(request.profile, request.user_vector, request.muted, _still_unheard(request, index, history))
@@ -141,6 +141,25 @@ def _of_interest(vector: UserVector, interest: Interest) -> UserVector:
         interests=[alone],
         session=vector.session[:0],
     )
+
+
+def _mix_requests(request: MixRequest, index: CachedIndex, history: Past, length: int) -> list[ListRequest]:
+    """The requests for the mix of each interest; those have no track in common, nor two of one recording.
+
+    Interests may lie close to each other. A track belongs to the one with the liked track that is most similar to it.
+    """
+    profile, vector = request.profile, request.user_vector
+    of_interests = [_of_interest(vector, interest) for interest in vector.interests[:MOST_MIXES]]
+    none = index.rows_of([])
+    rng = np.random.default_rng(profile.plays)
+    pools = [candidate_pool(profile, each, index, history, none, length, rng) for each in of_interests]
+    rows = allowed(np.concatenate([none, *pools]), index, history)
+    points = index.points(rows)
+    nearness = [similarity(each.points, points).max(axis=0) for each in of_interests]
+    owner = np.argmax(nearness, axis=0) if nearness else none
+    return [
+        ListRequest(profile, each, request.muted, rows[owner == number]) for number, each in enumerate(of_interests)
+    ]
 
 
 def _mixes(request: MixRequest, lists: Iterator[list[Item]]) -> Iterator[NamedList]:

@@ -122,6 +122,36 @@ def test_each_interest_has_a_mix_of_its_own_the_larger_one_first(index: CachedIn
         assert not any(item.explore for item in made[name].items)
 
 
+def neighbouring_kinds() -> CachedIndex:
+    """Three kinds in a row, so close that their tracks are near to several interests, with a copy in the next one, and others."""
+    rng = np.random.default_rng(4)
+    kinds, d = ("left", "mid", "right"), 4
+    track_ids = [f"{kind}{at:02d}" for kind in kinds for at in range(EACH)] + [f"other{at:03d}" for at in range(900)]
+    corners = np.vstack([np.repeat(4 * np.arange(3.0)[:, None] * np.eye(1, d), EACH, axis=0), np.full((900, d), 60.0)])
+    space = replace(library().projection, mean=np.zeros(d, np.float32), deviation=np.ones(d, np.float32))
+    vectors = corners + rng.normal(0, 1, corners.shape)
+    made = with_local_scales(build_index(track_ids, vectors, [f"of {each}" for each in track_ids], space))
+    codes = np.arange(len(track_ids), dtype=np.int32)
+    codes[made.rows_of(["right50"])] = made.rows_of(["mid50"])[0]
+    return CachedIndex(replace(made, recordings=codes))
+
+
+@pytest.mark.parametrize("adventure", ["0.00", "0.50", "1.00"])
+def test_a_track_is_in_one_mix_at_most(adventure: str) -> None:
+    close = neighbouring_kinds()
+    profile = listener(*liked("left", range(6)), *liked("mid", range(5), 1), *liked("right", range(4), 2))
+    slider = Event("ana", None, "adventure", NOON + timedelta(days=40), "slider", target=adventure)
+    profile = profile.after(slider, "", "source", 999, TASTE)
+    vector = user_vector(profile, close, TASTE.model_copy(update={"centre_reach": 0.1}))
+    made = named_lists([MixRequest(profile, vector, NOTHING)], close, 30, TASTE)[0]
+    mixes = [each for each in made if each.name.startswith("mix-")]
+    assert len(mixes) >= 3 and all(len(each.items) >= FEWEST_TRACKS for each in mixes)
+    rows = close.rows_of([item.track_id for each in mixes for item in each.items])
+    assert len(np.unique(close.recordings(rows))) == len(rows)
+    for each in mixes:
+        assert [item.rank for item in each.items] == list(range(1, len(each.items) + 1))
+
+
 def test_a_mix_says_what_it_is_like(index: CachedIndex) -> None:
     profile = listener(*liked("folk", range(6)), *liked("techno", [0], 1))
     made = lists(profile, index)
