@@ -45,8 +45,10 @@ __all__ = [
     "MUTED_KINDS",
     "MUTING_ACTIONS",
     "SHOWN",
+    "TAG_KIND",
     "TRACK_ACTIONS",
     "VISIT",
+    "WISH_ACTIONS",
     "BadEvent",
     "Event",
     "adventure_value",
@@ -59,7 +61,9 @@ __all__ = [
 TRACK_ACTIONS = ("play", "skip", "complete", "like", "unlike", "dislike", "more", "less", "neutral")
 """Actions on a track. `more` and `less` ask for more or fewer similar tracks; `neutral` cancels like, dislike, more and less."""
 MUTING_ACTIONS = ("mute", "unmute")
-"""Their `target` is "artist:NAME" or "genre:NAME"; they have no track."""
+"""Their `target` is "artist:NAME", "genre:NAME" or "tag:NAME"; they have no track."""
+WISH_ACTIONS = ("more", "less", "neutral")
+"""Those of TRACK_ACTIONS that may be about a word for the sound: with a `target` "tag:NAME" in place of the track."""
 ADVENTURE = "adventure"
 """Its `target` is how far lists may lead from familiar music, "0.00" to "1.00"; it has no track."""
 STEERING_ACTIONS = (*MUTING_ACTIONS, ADVENTURE)
@@ -71,6 +75,9 @@ VISIT = "visit"
 ACTIONS = (*TRACK_ACTIONS, *STEERING_ACTIONS, SHOWN, VISIT)
 REQUIRED = ("event_id", "user_id", "action", "occurred_at")
 MUTED_KINDS = ("artist", "genre")
+"""Kinds of targets whose tracks MongoDB finds by that field."""
+TAG_KIND = "tag"
+"""Kind of a target that is a word for the sound of tracks (`batch.words.vocabulary`)."""
 
 MAX_BYTES = 64 * 1024
 """Longer values are refused unread."""
@@ -88,7 +95,7 @@ class Event:
     """One action of a listener, on a track, a `target` or some `tracks`. Times in UTC, positions in milliseconds.
 
     track_id : None where the action is not on one track
-    target : of mute, unmute and adventure
+    target : of mute, unmute and adventure, and of more, less and neutral where they are about a word
     tracks : ids, of shown
     more : fields that this version does not know; they are passed on unchanged
     """
@@ -150,7 +157,9 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
     if (length := len(value) if length is None else length) > MAX_BYTES:
         refuse(f"{length} bytes; at most {MAX_BYTES} are allowed")
     fields = read_object(value)
-    required = [*REQUIRED, *_required_by_action(fields.get("action"))]
+    has_target_alone = fields.get("track_id") is None and fields.get("target") is not None
+    is_about_word = has_target_alone and fields.get("action") in WISH_ACTIONS
+    required = [*REQUIRED, *(("target",) if is_about_word else _required_by_action(fields.get("action")))]
     missing = [name for name in required if fields.get(name) is None]
     if missing:
         refuse(f"missing: {', '.join(missing)}")
@@ -161,12 +170,12 @@ def parse(value: bytes | None, received_at: datetime, length: int | None = None)
     if user_id == NEW_LISTENERS:
         refuse(f"user_id {NEW_LISTENERS!r} is reserved for listeners without events")
     values = {name: fields.pop(name, None) for name in (*REQUIRED, "track_id", "position_ms", "duration_ms")}
-    target = _target(fields, action)
+    target = _target(fields, action) if is_about_word or action in STEERING_ACTIONS else None
     tracks = _shown_tracks(fields, action)
     optional = {name: read_optional_text(fields, name) for name in ("session_id", "source", "model_version")}
     return Event(
         user_id=user_id,
-        track_id=_track_id(values, action),
+        track_id=None if is_about_word else _track_id(values, action),
         action=action,
         occurred_at=read_time(values, "occurred_at", received_at),
         event_id=read_identifier(values, "event_id"),
@@ -218,10 +227,8 @@ def _shown_tracks(fields: dict[str, Any], action: str) -> tuple[str, ...]:
     )
 
 
-def _target(fields: dict[str, Any], action: str) -> str | None:
-    """The target of a steering action; None for other actions, whose field `target` is left among the unknown ones."""
-    if action not in STEERING_ACTIONS:
-        return None
+def _target(fields: dict[str, Any], action: str) -> str:
+    """The target of a steering action, or of a wish for a word. Of other actions the field is left among the unknown ones."""
     target = read_text(fields, "target")
     del fields["target"]
     if action == ADVENTURE:
@@ -229,8 +236,11 @@ def _target(fields: dict[str, Any], action: str) -> str | None:
             refuse(f"adventure: expected a target from 0.00 to 1.00, got {target[:64]!r}")
         return target
     kind, _, name = target.partition(":")
-    if kind not in MUTED_KINDS or not name or len(target) > MAX_TARGET_LENGTH:
-        refuse(f"{action}: expected a target artist:NAME or genre:NAME, got {target[:64]!r}")
+    kinds = (*MUTED_KINDS, TAG_KIND) if action in MUTING_ACTIONS else (TAG_KIND,)
+    if kind not in kinds or not name or len(target) > MAX_TARGET_LENGTH:
+        *others, last = (f"{each}:NAME" for each in kinds)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        refuse(f"{action}: expected a target {expected}, got {target[:64]!r}")
     if _CONTROL.search(target):
         refuse("target holds control characters")
     return target

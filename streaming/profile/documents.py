@@ -4,6 +4,8 @@ Version 2 keeps columns: of some tracks their ids as one text, a line each, and 
 past of years is then a few values instead of thousands of small documents. Version 1 had a document a track, `opinions`; it
 is read as well.
 
+Version 3 has also `tag_wishes`.
+
 field        columns                                             of
 evidence     at f8 (seconds since 1970); session, lasting,
              session_plays, lasting_plays f4                     the tracks heard last
@@ -32,11 +34,12 @@ from streaming.profile.profile import (
     WISH_CODES,
     Muting,
     Profile,
+    TagWish,
     hashed,
 )
 from streaming.profile.track_table import TrackTable
 
-PROFILE_VERSION = 2
+PROFILE_VERSION = 3
 DERIVED_PROFILE_FIELDS = ("centres", "rejected", "disliked", "heard", "muted")
 """Computed from the rest of the profile with each list, for readers; not read back."""
 
@@ -46,6 +49,7 @@ _VERDICTS = {"verdict": "<i1", "verdict_at": "<f8", "wish": "<i1", "wish_at": "<
 _SHOWN = {"count": "<f4", "at": "<u4"}
 _TIMES = ("adventure_at", "latest_at", "session_at", "visited_at", "mixes_at")
 _MUTING_FIELDS = frozenset(field.name for field in fields(Muting)) - {"other_fields"}
+_TAG_WISH_FIELDS = frozenset(field.name for field in fields(TagWish)) - {"other_fields"}
 _PROFILE_FIELDS = frozenset(
     [
         *(
@@ -57,6 +61,7 @@ _PROFILE_FIELDS = frozenset(
             "shown_often",
             "titles",
             "mutings",
+            "tag_wishes",
             "adventure",
             *_TIMES,
         ),
@@ -79,6 +84,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
         "shown_often": _columns(profile.shown, _SHOWN),
         "titles": [{"track_id": track_id, "title": title} for track_id, title in profile.titles.items()],
         "mutings": [muting_document(muting) for muting in profile.mutings],
+        "tag_wishes": [tag_wish_document(wish) for wish in profile.tag_wishes],
         "muted": profile.muted,
         "adventure": profile.adventure,
         **{name: getattr(profile, name) for name in _TIMES},
@@ -94,8 +100,8 @@ def profile_document(profile: Profile) -> dict[str, Any]:
 
 
 def profile_from(document: Mapping[str, Any]) -> Profile:
-    """The profile in a document of any version. Columns that do not fit each other are dropped, as are mutings without a
-    target."""
+    """The profile in a document of any version. Columns that do not fit each other are dropped, as are mutings and
+    wishes without a target."""
     event_ids = bytes(document.get("event_ids", b""))
     profile = Profile(
         user_id=document["_id"],
@@ -105,6 +111,7 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
         verdicts=_table(document.get("verdicts"), _VERDICTS),
         shown=_table(document.get("shown_often"), _SHOWN),
         mutings=tuple(muting_from(each) for each in document.get("mutings", ()) if "target" in each),
+        tag_wishes=tuple(tag_wish_from(each) for each in document.get("tag_wishes", ()) if "target" in each),
         adventure=document.get("adventure", NEUTRAL_ADVENTURE),
         generation=document.get("generation", 0),
         events_applied=document.get("events_applied", 0),
@@ -127,6 +134,16 @@ def muting_from(document: Mapping[str, Any]) -> Muting:
     fields_by_name = {name: value for name, value in document.items() if name in _MUTING_FIELDS}
     other_fields = {name: value for name, value in document.items() if name not in _MUTING_FIELDS}
     return Muting(**fields_by_name, other_fields=other_fields)
+
+
+def tag_wish_document(wish: TagWish) -> dict[str, Any]:
+    return {**wish.other_fields, "target": wish.target, "wish": wish.wish, "at": wish.at}
+
+
+def tag_wish_from(document: Mapping[str, Any]) -> TagWish:
+    fields_by_name = {name: value for name, value in document.items() if name in _TAG_WISH_FIELDS}
+    other_fields = {name: value for name, value in document.items() if name not in _TAG_WISH_FIELDS}
+    return TagWish(**fields_by_name, other_fields=other_fields)
 
 
 def counted_event(document: Mapping[str, Any], event_id: str) -> bool:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch.library.labels import spelling_key
-from streaming.events import ADVENTURE, MUTING_ACTIONS, SHOWN, VISIT, Event, adventure_value
+from batch.words.vocabulary import tag_key
+from streaming.events import ADVENTURE, MUTING_ACTIONS, SHOWN, TAG_KIND, VISIT, WISH_ACTIONS, Event, adventure_value
 from streaming.profile.track_table import TrackTable
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ VERDICT_CODES = {"like": 1.0, "dislike": -1.0}
 WISH_CODES = {"more": 1.0, "less": -1.0}
 REMEMBERED_MUTINGS = 500
 """A listener's latest mutings, cancelled ones included; older ones are evicted."""
+REMEMBERED_TAG_WISHES = 500
+"""As REMEMBERED_MUTINGS."""
 REMEMBERED_EVENTS = 500
 REMEMBERED_VERDICTS = 20_000
 REMEMBERED_SHOWN_TRACKS = 500
@@ -45,15 +48,31 @@ SHOWN_COUNT, SHOWN_AT = range(2)
 
 @dataclass(frozen=True)
 class Muting:
-    """Whether an artist or genre is muted.
+    """Whether an artist, a genre or a word for the sound is muted.
 
-    target : "artist:NAME" or "genre:NAME"
+    target : "artist:NAME", "genre:NAME" or "tag:NAME"
     at : time of the latest mute or unmute, in seconds since 1970
     other_fields : of the stored document, unknown to this version; they are written back
     """
 
     target: str
     muted: bool = False
+    at: float = 0.0
+    other_fields: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class TagWish:
+    """Whether a listener wants more or less of a word for the sound.
+
+    target : "tag:NAME"
+    wish : "more" or "less"; "" where it was taken back
+    at : time of the latest action, in seconds since 1970
+    other_fields : as in Muting
+    """
+
+    target: str
+    wish: str = ""
     at: float = 0.0
     other_fields: dict[str, Any] = field(default_factory=dict, hash=False)
 
@@ -88,6 +107,7 @@ class Profile:
     verdicts: TrackTable = field(default_factory=lambda: TrackTable.empty(4))
     shown: TrackTable = field(default_factory=lambda: TrackTable.empty(2))
     mutings: tuple[Muting, ...] = ()
+    tag_wishes: tuple[TagWish, ...] = ()
     adventure: float = NEUTRAL_ADVENTURE
     adventure_at: float = 0.0
     generation: int = 0
@@ -106,6 +126,15 @@ class Profile:
     def muted(self) -> list[str]:
         """Targets that are muted now, sorted."""
         return sorted(muting.target for muting in self.mutings if muting.muted)
+
+    @property
+    def wished_tags(self) -> dict[str, float]:
+        """1 for more, -1 for less, by the word's name; wishes that were taken back are left out."""
+        return {
+            tag_key(each.target.partition(":")[2]): WISH_CODES[each.wish]
+            for each in self.tag_wishes
+            if each.wish in WISH_CODES
+        }
 
     @property
     def disliked(self) -> list[str]:
@@ -178,6 +207,7 @@ class Profile:
             verdicts=at_most(self.verdicts, VERDICT_AT, WISH_AT),
             shown=at_most(self.shown, SHOWN_AT),
             mutings=tuple(replace(muting, at=min(muting.at, arrived_at)) for muting in self.mutings),
+            tag_wishes=tuple(replace(wish, at=min(wish.at, arrived_at)) for wish in self.tag_wishes),
             **{
                 name: min(getattr(self, name), arrived_at)
                 for name in ("adventure_at", "latest_at", "session_at", "visited_at", "mixes_at")
@@ -255,6 +285,8 @@ class Profile:
             if value is None or when < self.adventure_at:
                 return self
             return replace(self, adventure=value, adventure_at=when)
+        if event.action in WISH_ACTIONS:
+            return self._wished(target, event.action if event.action in WISH_CODES else "", when)
         by_time = sorted(self.mutings, key=lambda muting: (muting.at, muting.target))
         muting_by_name = {_spelled_alike(muting.target): muting for muting in by_time}
         before = muting_by_name.get(_spelled_alike(target))
@@ -265,11 +297,21 @@ class Profile:
         latest = sorted(muting_by_name.values(), key=lambda muting: (muting.at, muting.target))[-REMEMBERED_MUTINGS:]
         return replace(self, mutings=tuple(sorted(latest, key=lambda muting: muting.target)))
 
+    def _wished(self, target: str, wish: str, when: float) -> Profile:
+        by_time = sorted(self.tag_wishes, key=lambda each: (each.at, each.target))
+        wish_by_name = {_spelled_alike(each.target): each for each in by_time}
+        before = wish_by_name.get(_spelled_alike(target), TagWish(target))
+        if when < before.at:
+            return self
+        wish_by_name[_spelled_alike(target)] = replace(before, target=target, wish=wish, at=when)
+        latest = sorted(wish_by_name.values(), key=lambda each: (each.at, each.target))[-REMEMBERED_TAG_WISHES:]
+        return replace(self, tag_wishes=tuple(sorted(latest, key=lambda each: each.target)))
+
 
 def _spelled_alike(target: str) -> str:
-    """What targets have in common whose names differ only in case, blanks and diacritics."""
+    """What targets have in common whose names differ only in case, blanks and diacritics, or are synonyms of one tag."""
     kind, _, name = target.partition(":")
-    return f"{kind}:{spelling_key(name)}"
+    return f"{kind}:{tag_key(name) if kind == TAG_KIND else spelling_key(name)}"
 
 
 def hashed(event_id: str) -> bytes:

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from batch.index.projection import Floats
+from streaming.profile.profile import Profile
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity
 from streaming.ranking.user_vector import UserVector
 
 FEWEST_NEAR_TRACKS = 3
 NEAREST_SHARE = 0.1
 """A track is near what is liked where it is among the nearest tenth of all tracks."""
+WISHED_FROM_PERCENTILE = 70.0
 ROUNDING = 1e-4
 """Relative: products of matrices of other shapes round differently, so a track that is in the sample as well could count as
 less than itself in one micro-batch and not in another."""
@@ -90,6 +92,21 @@ def scale(vector: UserVector, index: CachedIndex, rejection: float) -> Scale:
         float(_upper(np.sort(repulsion)[None, :])[0]) if len(repulsion) else 0.0,
         float(repulsion.max(initial=0.0)),
     )
+
+
+def wish_pull(profile: Profile, rows: Rows, index: CachedIndex) -> NDArray[np.float64]:
+    """How far rows meet the wishes for more and less of words, -1 to 1 [shape=(rows,)].
+
+    A word's pull grows from WISHED_FROM_PERCENTILE of the library to its first track.
+    """
+    pull = np.zeros(len(rows))
+    signs = np.array([profile.wished_tags.get(word, 0.0) for word in index.words])
+    wished = np.flatnonzero(signs)
+    if len(wished):
+        percentiles = index.word_percentiles(rows)[:, wished].astype(np.float64)
+        strengths = np.clip((percentiles - WISHED_FROM_PERCENTILE) / (100 - WISHED_FROM_PERCENTILE), 0.0, 1.0)
+        pull = np.clip(strengths @ signs[wished], -1.0, 1.0)
+    return pull
 
 
 def l2_norm(shares: NDArray[np.floating]) -> Floats:

@@ -27,6 +27,8 @@ FEWEST_UNHEARD_PER_PLACE = 3
 WIDE_SEEDS = 8
 FEWEST_RANDOM_TRACKS = 200
 MOST_RETURNING_TRACKS = 300
+WISHED_PER_PLACE = 2
+"""Tracks of each word that more is wished of, drawn for each place of the list."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def candidate_pool(
 ) -> Rows:
     """Rows to rank, one of each recording, without barred ones.
 
-    Neighbours of the seeds until enough of them are unheard, then the list for new listeners; where too few tracks are
+    Neighbours of the seeds until enough of them are unheard, then tracks of words that more is wished of and the list for new
+    listeners; where too few tracks are
     unheard, what was heard longest ago, and random ones. The track heard last is only there when nothing else is.
 
     new_listener_rows : of the list for new listeners
@@ -110,6 +113,7 @@ def candidate_pool(
             break
     if unheard < FEWEST_UNHEARD_PER_PLACE * length:
         parts += [index.wide_neighbours(row) for row in seeds[:WIDE_SEEDS].tolist()]
+    parts += _wished_rows(profile, index, history, WISHED_PER_PLACE * length, rng)
     rows = allowed(np.concatenate([*parts, new_listener_rows]), index, history)
     unheard = _count_unheard(rows, index, history)
     if unheard >= length and len(user_vector.rejected_rows):  # what is near may all be on the rejected side
@@ -162,6 +166,18 @@ def allowed(rows: Rows, index: CachedIndex, history: Past) -> Rows:
     _, first = np.unique(recordings, return_index=True)
     rows, recordings = rows[first], recordings[first]
     return rows[~np.isin(recordings, history.barred_recordings)]
+
+
+def _wished_rows(
+    profile: Profile, index: CachedIndex, history: Past, most: int, rng: np.random.Generator
+) -> list[Rows]:
+    """For each word that more is wished of up to `most` rows that were never heard, drawn."""
+    drawn = []
+    for word in sorted(word for word, sign in profile.wished_tags.items() if sign > 0):
+        rows = index.rows_with(word)
+        unheard = rows[history.last_heard(index.recordings(rows)) == 0]
+        drawn.append(np.sort(rng.permutation(unheard)[:most]))
+    return drawn
 
 
 def _count_unheard(rows: Rows, index: CachedIndex, history: Past) -> int:

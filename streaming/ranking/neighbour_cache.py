@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import STORED_NEIGHBOURS, Index, Rows
 from batch.index.projection import Floats
+from batch.words.tag_percentiles import said
 
 CACHED_NEIGHBOUR_LISTS = 20_000
 """About 10 MB a process."""
@@ -225,6 +226,31 @@ class CachedIndex:
     def artists(self, rows: Rows) -> NDArray[np.int32]:
         """The artist's code of each row, -1 for none [shape=(rows,)]."""
         return np.asarray(self.index.artists.take(rows))
+
+    @cached_property
+    def _column_by_word(self) -> dict[str, int]:
+        return {} if self.index.tags is None else {str(name): at for at, name in enumerate(self.index.tag_names)}
+
+    @property
+    def words(self) -> list[str]:
+        """The words whose percentiles the index has, by column; none where the model has none."""
+        return list(self._column_by_word)
+
+    def word_percentiles(self, rows: Rows) -> NDArray[np.uint8]:
+        """How high each row stands in the library for each of `words`, 0 to 100 [shape=(rows, words)]."""
+        if self.index.tags is None:
+            return np.zeros((len(rows), 0), dtype=np.uint8)
+        return np.asarray(self.index.tags.take(rows, axis=0))
+
+    def rows_with(self, word: str) -> Rows:
+        """Rows of which a word is said, sorted, without tombstoned ones; none for a word that the index lacks."""
+        column = self._column_by_word.get(word)
+        return self.present[:0] if column is None else self.present[self._is_said[:, column]]
+
+    @cached_property
+    def _is_said(self) -> NDArray[np.bool_]:
+        """Which words are said of each row of `present`."""
+        return said(self.word_percentiles(self.present))
 
     @cached_property
     def median_distance(self) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
-from streaming.ranking.attraction import Attraction, attraction, scale
+from streaming.ranking.attraction import Attraction, attraction, scale, wish_pull
 from streaming.ranking.candidate_pool import Past, candidate_pool, past, state_of
 from streaming.ranking.exploration import explored_rows
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
@@ -46,6 +46,9 @@ SPARE_CANDIDATES = 6
 EARLIER_TRACKS = 8
 """Tracks heard last, to which the first items should not be too similar."""
 NOT_THIS_GROUP = -100.0
+WISH_STEP = 3.0
+"""What a word that more is wished of adds at most to a candidate's value, and one that less is wished of takes: a track near to
+what is liked still comes before one that only has the word."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def _prepared(
     explored = explored_rows(
         profile, vector, index, history, limits, familiar, ceil(explore_share * length), taste.rejection
     )
+    explored = explored[wish_pull(profile, explored, index) >= 0]
     pool = request.rows
     if pool is None:
         pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
@@ -145,6 +149,8 @@ def _prepared(
         by_group = values(
             nothing - drawn.repulsion, nothing > 0, is_rejected, repelled, state, taste.shown_patience, reach
         )
+    pull = wish_pull(profile, rows, index)
+    by_group += WISH_STEP * pull
     best = by_group.max(axis=0)
     by_group[:, is_familiar | is_explored] = NOT_THIS_GROUP
     shares = _shares(vector, max(1, groups))
@@ -184,6 +190,7 @@ def _prepared(
         is_near[:, shortlist],
         is_explored[shortlist],
         is_familiar[shortlist],
+        pull[shortlist] > 0,
         np.array(order),
     )
     return _Prepared(selection, candidates)

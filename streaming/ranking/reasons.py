@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
+from batch.words.tag_percentiles import SAID_PERCENTILE
+from batch.words.vocabulary import GENRE, WORD_BY_NAME, listed
 from streaming.profile.profile import DAY_S, Profile
 from streaming.ranking.attraction import Attraction, Scale, l2_norm
 from streaming.ranking.neighbour_cache import CachedIndex
@@ -26,6 +28,10 @@ FURTHER = "A little further from what you like"
 CLOSE = "Close to what you like"
 START = "A way into your library"
 LITTLE_LEFT = "Heard lately; little else is left"
+SHARED_PERCENTILE = 90
+"""A word is named as shared where both tracks stand above so many percent of the library for it."""
+MOST_SHARED_WORDS = 2
+MOST_NAMED_TRACKS = 2
 
 
 class Item(NamedTuple):
@@ -61,6 +67,7 @@ class Selection:
 
     is_near : whether it is among the nearest of all tracks to a group [shape=(groups, n)]
     is_explored, is_familiar : whether it was drawn from elsewhere, or is a loved track that has rested [shape=(n,)]
+    is_wished : whether it has a word that more is wished of, and no stronger one that less is [shape=(n,)]
     order : the group that each place belongs to; beyond the user vector's groups: familiar tracks, exploration
     """
 
@@ -73,6 +80,7 @@ class Selection:
     is_near: NDArray[np.bool_]
     is_explored: NDArray[np.bool_]
     is_familiar: NDArray[np.bool_]
+    is_wished: NDArray[np.bool_]
     order: NDArray[np.int64]
 
 
@@ -102,13 +110,14 @@ def items(
         similarity[is_explored] = l2_norm(drawn.by_track[:, positions[is_explored]])
     terms = [np.round(values.astype(np.float64), 6).tolist() for values in (similarity, -repulsion, -penalties)]
     made = []
+    words = _Words.of(selection, index)
     ids = index.index.ids[selection.rows[positions]].tolist()
     for place, (track_id, position, attracts, repels, penalty) in enumerate(
         zip(ids, positions.tolist(), *terms, strict=True)
     ):
         explores = bool(is_explored[place])
         reason, track_ids = _explained(
-            selection, position, int(by_place[place]), because[place], float(percentile[place])
+            selection, words, position, int(by_place[place]), because[place], float(percentile[place])
         )
         parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
         share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
@@ -150,10 +159,11 @@ def _strongest(members: NDArray[np.int64], positions: NDArray[np.int64], selecti
 
 
 def _explained(
-    selection: Selection, position: int, group: int, because: list[str], percentile: float
+    selection: Selection, words: _Words, position: int, group: int, because: list[str], percentile: float
 ) -> tuple[str, list[str]]:
     """(reason, ids of the tracks that it names) of a chosen candidate.
 
+    words : of the candidates
     group : of the user vector, -1 where nothing is liked
     because : ids of the group's tracks that it is near to
     percentile : share of all tracks that the group attracts less, 0 to 100
@@ -168,19 +178,77 @@ def _explained(
         return LITTLE_LEFT, []
     is_liked = group >= 0 and drawn.by_group[group, position] > drawn.repulsion[position]
     if is_liked and percentile >= NEAREST_PERCENTILE:
-        return because_text(because, selection.profile), because
+        return _with_words(because, position, selection.profile, words), because
+    if selection.is_wished[position] and (wished := words.wished(position, selection.profile)):
+        return f"You asked for more: {', '.join(wished)}", []
     is_further = is_liked and (percentile >= MEDIAN_PERCENTILE or state.start_rank[position] < 0)
     return (FURTHER if is_further else START), []
 
 
 def because_text(track_ids: list[str], profile: Profile) -> str:
     """`Because you liked “A”, also like “B”`; CLOSE without tracks whose titles are known."""
-    titled = [(track_id, profile.titles[track_id]) for track_id in track_ids if profile.titles.get(track_id)]
+    titled = _titled(track_ids, profile)
     if not titled:
         return CLOSE if not track_ids else _action_text(track_ids[0], profile).strip()
     first_id, first = titled[0]
     text = f"{_action_text(first_id, profile)}“{first}”"
     return text if len(titled) == 1 else f"{text}, also like “{titled[1][1]}”"
+
+
+def _titled(track_ids: Sequence[str], profile: Profile) -> list[tuple[str, str]]:
+    """(id, title) of the tracks that a reason names."""
+    titled = [(track_id, profile.titles[track_id]) for track_id in track_ids if profile.titles.get(track_id)]
+    return titled[:MOST_NAMED_TRACKS]
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Percentiles of words, of the candidates and of the liked tracks.
+
+    names : of the words, by column
+    candidates, liked : uint8 [shape=(candidates, words)], [shape=(liked, words)]
+    liked_ids : ids of the liked tracks
+    """
+
+    names: list[str]
+    candidates: NDArray[np.uint8]
+    liked: NDArray[np.uint8]
+    liked_ids: list[str]
+
+    @classmethod
+    def of(cls, selection: Selection, index: CachedIndex) -> _Words:
+        vector = selection.vector
+        percentiles = index.word_percentiles(np.concatenate([selection.rows, vector.rows]))
+        n = len(selection.rows)
+        return cls(index.words, percentiles[:n], percentiles[n:], vector.liked_ids)
+
+    def shared(self, position: int, track_ids: Sequence[str]) -> list[str]:
+        """Names of up to MOST_SHARED_WORDS words that a candidate and all of these liked tracks stand high for, at most one of
+        them a genre; the highest percentile of the lowest track first."""
+        tracks = [self.liked_ids.index(track_id) for track_id in track_ids]
+        least = np.minimum(self.candidates[position], self.liked[tracks].min(axis=0))
+        high = sorted(np.flatnonzero(least >= SHARED_PERCENTILE).tolist(), key=lambda column: -int(least[column]))
+        names = listed([self.names[column] for column in high])
+        genres = [name for name in names if WORD_BY_NAME[name].kind == GENRE]
+        return [name for name in names if name not in genres[1:]][:MOST_SHARED_WORDS]
+
+    def wished(self, position: int, profile: Profile) -> list[str]:
+        """Labels of the words that more is wished of and that are said of a candidate."""
+        wished = {name for name, sign in profile.wished_tags.items() if sign > 0}
+        percentiles = zip(self.names, self.candidates[position].tolist(), strict=True)
+        names = listed([name for name, percentile in percentiles if name in wished and percentile >= SAID_PERCENTILE])
+        return [WORD_BY_NAME[name].label for name in names[:MOST_SHARED_WORDS]]
+
+
+def _with_words(track_ids: list[str], position: int, profile: Profile, words: _Words) -> str:
+    """`Because you liked “A”: both mellow and acoustic`; without words where the named tracks share none with the candidate."""
+    text, named = because_text(track_ids, profile), [track_id for track_id, _ in _titled(track_ids, profile)]
+    names = words.shared(position, named) if named and words.names else []
+    if not names:
+        return text
+    phrases = sorted((WORD_BY_NAME[name].phrase for name in names), key=lambda phrase: phrase.startswith("with "))
+    joint = ", " if phrases[-1].startswith("with ") else " and "
+    return f"{text}: {'both' if len(named) == 1 else 'all'} {joint.join(phrases)}"
 
 
 def rested_text(age_s: float) -> str:

@@ -1,8 +1,8 @@
-"""Rows of muted artists and genres, whatever the spelling of their names in case, blanks and diacritics.
+"""Rows of muted artists, genres and words, whatever the spelling of their names in case, blanks and diacritics.
 
 The index has the artists' names as of the training, MongoDB those of now and the genres. So an artist's tracks are those of the
 index whose artist is spelled alike, and those of MongoDB whose artist is spelled the same; a genre's are those of MongoDB whose
-genre is spelled alike.
+genre is spelled alike. The tracks of a word ("tag:mellow") are those of which the index says it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from batch.library.labels import spelling_key
+from batch.words.vocabulary import tag_key
 from conf.settings import Mongo
-from streaming.ranking.neighbour_cache import CachedIndex
+from streaming.events import TAG_KIND
+from streaming.ranking.neighbour_cache import CachedIndex, sorted_unique
 from streaming.serving.clients import database_of
 
 if TYPE_CHECKING:
@@ -31,8 +33,15 @@ TARGET_CACHE_S = 60.0
 
 
 def muted_rows(targets: Sequence[str], mongo: Mongo, index: CachedIndex) -> Rows:
-    """Rows of the tracks of muted artists and genres, sorted.  targets : "artist:NAME", "genre:NAME" """
-    return _muted_tracks(index, mongo).rows(targets) if targets else np.empty(0, dtype=np.int64)
+    """Rows of the tracks of muted artists, genres and words, sorted.  targets : "artist:NAME", "genre:NAME", "tag:NAME" """
+    by_word = [index.rows_with(tag_key(name)) for kind, _, name in _parted(targets) if kind == TAG_KIND]
+    names = [f"{kind}:{name}" for kind, _, name in _parted(targets) if kind != TAG_KIND]
+    by_name = _muted_tracks(index, mongo).rows(names) if names else np.empty(0, dtype=np.int64)
+    return sorted_unique(np.concatenate([by_name, *by_word]))
+
+
+def _parted(targets: Sequence[str]) -> list[tuple[str, str, str]]:
+    return [target.partition(":") for target in targets]
 
 
 class MutedTracks:

@@ -108,10 +108,10 @@ def test_it_continues_to_count(first_version: dict[str, Any]) -> None:
     assert profile.disliked == ["jazz04"]
 
 
-def test_it_is_written_as_version_2_and_comes_back(first_version: dict[str, Any]) -> None:
+def test_it_is_written_as_version_3_and_comes_back(first_version: dict[str, Any]) -> None:
     profile = later(profile_from(first_version))
     written = stored(profile_document(profile))
-    assert written["version"] == PROFILE_VERSION == 2 and not {"opinions", "recent_events"} & written.keys()
+    assert written["version"] == PROFILE_VERSION == 3 and not {"opinions", "recent_events"} & written.keys()
     back = profile_from(written)
     assert back.evidence.ids == profile.evidence.ids
     assert back.evidence.values == pytest.approx(profile.evidence.values, abs=1e-6)
@@ -128,10 +128,12 @@ def test_both_versions_tell_which_events_they_have_counted(first_version: dict[s
 
 
 def test_unknown_fields_are_written_back() -> None:
-    written = stored(profile_document(later(Profile("ana")))) | {"version": 3, "moods": {"morning": [0.1, 0.2]}}
+    written = stored(profile_document(later(Profile("ana")))) | {"version": 4, "moods": {"morning": [0.1, 0.2]}}
     written["mutings"] = [{"target": "genre:Metal", "muted": True, "at": 5.0, "until": NOON}]
+    written["tag_wishes"] = [{"target": "tag:mellow", "wish": "more", "at": 5.0, "until": NOON}]
     again = stored(profile_document(profile_from(written)))
     assert again["moods"] == {"morning": [0.1, 0.2]} and again["mutings"] == written["mutings"]
+    assert again["tag_wishes"] == written["tag_wishes"]
     assert again["version"] == PROFILE_VERSION, "that of the code that wrote it last"
 
 

@@ -44,6 +44,10 @@ def test_each_action_is_an_event(action: str) -> None:
     [
         ("mute", "artist:Deep: Blue"),
         ("unmute", "genre:Folk"),
+        ("mute", "tag:mellow"),
+        ("more", "tag:mellow"),
+        ("less", "tag:female vocalists"),
+        ("neutral", "tag:R&B"),
         ("adventure", "0.75"),
         ("adventure", "1.00"),
         ("adventure", "0"),
@@ -57,6 +61,7 @@ def test_steering_has_a_target_and_no_track(action: str, target: str) -> None:
 
 def test_a_target_of_a_track_action_is_a_field_that_we_do_not_know() -> None:
     assert parse(value(target="artist:Deep"), NOON).more == {"target": "artist:Deep"}
+    assert parse(value(action="more", target="tag:mellow"), NOON).more == {"target": "tag:mellow"}
 
 
 def test_times_are_kept_in_utc() -> None:
@@ -122,9 +127,20 @@ def test_the_share_heard_lies_between_nothing_and_all(
         (value(action="mute", target="artist:Deep"), "mute takes a target and no track_id"),
         (
             value(action="mute", track_id=None, target="album:x"),
-            "mute: expected a target artist:NAME or genre:NAME, got 'album:x'",
+            "mute: expected a target artist:NAME, genre:NAME or tag:NAME, got 'album:x'",
         ),
-        (value(action="unmute", track_id=None, target="genre:"), "expected a target artist:NAME or genre:NAME"),
+        (
+            value(action="unmute", track_id=None, target="genre:"),
+            "expected a target artist:NAME, genre:NAME or tag:NAME",
+        ),
+        (value(action="more", track_id=None), "missing: track_id"),
+        (value(action="more", track_id=None, target=None), "missing: track_id"),
+        (
+            value(action="less", track_id=None, target="genre:Folk"),
+            "less: expected a target tag:NAME, got 'genre:Folk'",
+        ),
+        (value(action="neutral", track_id=None, target="tag:"), "neutral: expected a target tag:NAME, got 'tag:'"),
+        (value(action="like", track_id=None, target="tag:mellow"), "missing: track_id"),
         (value(action="mute", track_id=None, target="artist:a\x00"), "target holds control characters"),
         (value(action="mute", track_id=None, target=5), "target: expected a string, got a number"),
         (value(action="mute", track_id=None, target="artist:" + "x" * 1001), "expected a target artist:NAME"),

@@ -148,6 +148,27 @@ def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
     ]  # fmt: skip
 
 
+def test_a_muted_word_hides_the_tracks_of_which_it_is_said_and_asks_mongodb_nothing(
+    folder: Path, tracks: Tracks
+) -> None:
+    np.save(folder / "tags.npy", np.array([[90, 0], [84, 0], [85, 99], *[[0, 0]] * 5], dtype=np.uint8))
+    np.save(folder / "tag_names.npy", np.array(["sad", "female vocalists"]))
+    append(folder, ["t8"], np.ones((1, D)), [None], words=[{"sad": 91}])
+    index = CachedIndex(Index.open(folder))
+
+    def rows(*targets: str) -> list[int]:
+        return list(mutings.muted_rows(targets, settings().mongo, index))
+
+    assert rows("tag:Melancholic") == rows("tag:sad") == [0, 2, 8]
+    assert rows("tag:female vocalist") == [2] and rows("tag:polka") == rows("tag:mellow") == []
+    assert tracks.queries == []
+    assert rows("tag:sad", "artist:Beyoncé", "genre:rock") == [0, 2, 6, 7, 8]
+
+
+def test_a_muted_word_hides_nothing_where_the_model_has_no_words(folder: Path, tracks: Tracks) -> None:
+    assert list(mutings.muted_rows(["tag:sad"], settings().mongo, CachedIndex(Index.open(folder)))) == []
+
+
 def test_nothing_muted_is_no_question(folder: Path, tracks: Tracks) -> None:
     assert mutings.muted_rows([], settings().mongo, CachedIndex(Index.open(folder))).tolist() == []
     assert tracks.queries == []

@@ -293,7 +293,7 @@ def test_a_profile_comes_back_from_its_document() -> None:
     events = [event("a", "like"), event("b", "skip", 3, position=10), event("b", "complete", 4), shown(5, "c")]
     profile = heard(*events, steer("mute", "genre:Folk", 6))
     document = profile_document(profile)
-    assert (document["_id"], document["version"]) == ("ana", 2)
+    assert (document["_id"], document["version"]) == ("ana", 3)
     assert document["offsets"] == [{"source": "cluster/topic/0", "offset": 4}]
     back = profile_from(document)
     assert back.heard.column(0).tolist() == pytest.approx(profile.heard.column(0).tolist(), abs=1)
@@ -308,3 +308,36 @@ def test_of_very_many_mutings_the_latest_are_remembered() -> None:
         profile = profile.after(event, "", "s", at, TASTE)
     assert len(profile.mutings) == REMEMBERED_MUTINGS and profile.events_applied == REMEMBERED_MUTINGS + 20
     assert "artist:19" not in profile.muted and "artist:20" in profile.muted
+
+
+def test_the_latest_wish_for_a_word_holds_by_any_of_its_names_whatever_the_order_of_arrival() -> None:
+    events = [
+        steer("more", "tag:mellow", 1),
+        steer("less", "tag:Female Vocalist", 2),
+        steer("neutral", "tag:mellow", 3),
+        steer("more", "tag:female vocals", 4),
+        steer("less", "tag:metal", 5),
+    ]
+    for order in permutations(events):
+        profile = heard(*order)
+        assert profile.wished_tags == {"female vocalists": 1.0, "metal": -1.0}
+        assert [wish.target for wish in profile.tag_wishes] == ["tag:female vocals", "tag:mellow", "tag:metal"]
+    assert not profile.verdicts.ids and not profile.plays
+
+
+def test_a_wish_for_a_word_mutes_nothing_and_a_muting_is_no_wish() -> None:
+    profile = heard(steer("mute", "tag:sad", 1), steer("neutral", "tag:sad", 2))
+    assert profile.muted == ["tag:sad"] and profile.wished_tags == {}
+    assert heard(steer("mute", "tag:Melancholic", 1), steer("unmute", "tag:sad", 2)).muted == []
+
+
+def test_wishes_for_words_come_back_from_the_document() -> None:
+    profile = heard(steer("more", "tag:mellow", 1), steer("neutral", "tag:sad", 2))
+    document = profile_document(profile)
+    assert [(each["target"], each["wish"]) for each in document["tag_wishes"]] == [
+        ("tag:mellow", "more"),
+        ("tag:sad", ""),
+    ]
+    assert profile_from(document).tag_wishes == profile.tag_wishes
+    del document["tag_wishes"]  # as version 2 wrote it
+    assert profile_from(document).tag_wishes == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -482,8 +483,9 @@ def test_a_visit_renews_the_list_as_of_its_time(whole: Index) -> None:
     assert set(kinds(listed(morning, whole, 10))) == {"folk"}, "last night's skips have faded"
 
 
-def steered(profile: Profile, target: str) -> Profile:
-    return profile.after(Event("ana", None, "adventure", NOON, f"a{target}", target=target), "", "steer", 0, TASTE)
+def steered(profile: Profile, target: str, action: str = "adventure", minutes: float = 0) -> Profile:
+    event = Event("ana", None, action, NOON + timedelta(minutes=minutes), f"{action}{target}", target=target)
+    return profile.after(event, "", "steer", 1 + profile.offsets.get("steer", -1), TASTE)
 
 
 def test_the_slider_acts_on_the_first_place_too() -> None:
@@ -525,3 +527,80 @@ def test_a_skip_moves_what_is_like_it_and_leaves_the_rest(whole: Index) -> None:
         {item.track_id for item in found if item.track_id.startswith("metal")} for found in (before, after)
     )
     assert len(metal_before & metal_after) >= 0.6 * len(metal_before)
+
+
+def with_words(whole: Index, **words: dict[str, int]) -> Index:
+    """The library with words.  words : percentiles by word, by the beginning of the ids that they are of"""
+    names = sorted({name for each in words.values() for name in each})
+    tags = np.zeros((len(whole), len(names)), dtype=np.uint8)
+    for beginning, percentiles in words.items():
+        for row in np.flatnonzero(np.char.startswith(whole.ids, beginning)):
+            tags[row] = np.maximum(tags[row], [percentiles.get(name, 0) for name in names])
+    return replace(whole, tags=tags, tag_names=np.array(names))
+
+
+def test_a_reason_names_words_that_both_tracks_have(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0))
+    index = with_words(
+        whole,
+        folk00={"mellow": 97, "acoustic": 95, "sad": 99, "guitar": 99},
+        folk1={"mellow": 93, "acoustic": 91, "sad": 89, "rock": 99},
+        folk2={"guitar": 96, "mellow": 89},
+    )
+    because = "Because you liked “The folk00”"
+    near = [(item.track_id[:5], item.reason) for item in listed(profile, index) if item.because]
+    assert set(near) == {
+        ("folk0", because),
+        ("folk1", f"{because}: both mellow and acoustic"),
+        ("folk2", f"{because}: both with guitar"),
+        ("folk3", because),
+    }
+
+
+def test_of_two_named_tracks_a_reason_says_what_all_three_have(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0), ("folk01", "like", 1))
+    alike = {"happy": 98, "rock": 95, "hard rock": 99}
+
+    def named_two(index: Index) -> set[str]:
+        reasons = [item.reason for item in listed(profile, index)]
+        return {reason.partition(": ")[2] for reason in reasons if "also like" in reason}
+
+    assert named_two(with_words(whole, folk=alike)) == {"all happy and hard rock"}
+    one_only = with_words(whole, folk00=alike, folk1=alike, folk2=alike, folk3=alike, folk01={"happy": 89})
+    assert named_two(one_only) == {""}
+
+
+def test_more_of_a_word_brings_its_tracks_and_says_so(whole: Index) -> None:
+    index = with_words(whole, jazz0={"mellow": 99}, folk1={"mellow": 95}, metal={"mellow": 60})
+    liking = listener(("folk00", "like", 0))
+    before = [item.track_id for item in listed(liking, index, most=40)]
+    after = listed(steered(liking, "tag:mellow", "more"), index, most=40)
+    near = [track_id for track_id in before if track_id in {item.track_id for item in after if item.because}]
+    mellow = [item.track_id for item in after if item.because and item.track_id.startswith("folk1")]
+    assert [item.track_id for item in after][: len(mellow)] == mellow and len(mellow) > 2, "near, and mellow"
+    assert before[: len(mellow)] != mellow and len(near) > len(mellow)
+    asked = [item for item in after if item.reason == "You asked for more: mellow"]
+    assert {item.track_id[:5] for item in asked} == {"jazz0", "folk1"} and not any(item.because for item in asked)
+    nobody = steered(Profile("ana", generation=1), "tag:mellow", "more")
+    first = listed(nobody, index, most=15)
+    assert {item.track_id[:5] for item in first} == {"jazz0", "folk1"}
+    assert {item.reason for item in first} == {"You asked for more: mellow"}
+
+
+def test_less_of_a_word_lowers_its_tracks_and_they_are_not_explored(whole: Index) -> None:
+    index = with_words(whole, folk1={"sad": 99}, metal={"sad": 100}, jazz={"sad": 100})
+    liking = listener(("folk00", "like", 0))
+    assert any(item.track_id.startswith("folk1") for item in listed(liking, index, most=12))
+    exploring = TASTE.model_copy(update={"exploration": 4})
+    fewer = listed(steered(liking, "tag:sad", "less"), index, most=12, taste=exploring)
+    assert not any(item.track_id.startswith(("folk1", "metal", "jazz")) for item in fewer)
+    assert [item.track_id[:6] for item in fewer if item.explore] and all(
+        item.track_id.startswith("techno") for item in fewer if item.explore
+    )
+    taken_back = steered(steered(liking, "tag:sad", "less"), "tag:sad", "neutral", minutes=2)
+    assert [item.track_id for item in listed(taken_back, index)] == [item.track_id for item in listed(liking, index)]
+
+
+def test_without_words_in_the_model_a_wish_changes_nothing(whole: Index) -> None:
+    liking = listener(("folk00", "like", 0))
+    assert listed(steered(liking, "tag:mellow", "more"), whole) == listed(liking, whole)
