@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from streaming.events import BadEvent
 from ui.auth.security import SecurityMiddleware
 from ui.data.event_queue import QueueFull
 from ui.data.lake import LakeUnavailable
+from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
 from ui.data.playlists import LimitExceeded
 from ui.dependencies import Services
@@ -30,6 +32,7 @@ from ui.media.similarity import NoModel
 from ui.page import layout
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, operator, pages, playlists, taste_map
+from ui.routes.left_out import similar_tracks
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
 """Each response renews the cookie; revocations.MAX_SESSION_AGE_S limits the session itself."""
@@ -91,7 +94,7 @@ def create_app(services: Services) -> FastAPI:
     app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
     gr.mount_gradio_app(
         app,
-        layout.build(services.library, services.player.complete_share),
+        layout.build(services.library, functools.partial(_similar_tracks, services), services.player.complete_share),
         path="/",
         head=layout.HEAD,
         theme=layout.THEME,
@@ -132,6 +135,10 @@ def _first_problem(error: RequestValidationError) -> str:
     """The first invalid field and its problem."""
     problem = error.errors()[0]
     return f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
+
+
+def _similar_tracks(services: Services, track_id: str, request: Request | None) -> list[Track]:
+    return similar_tracks(services, services.sessions.listener(request) if request else None, track_id)
 
 
 def _load_search_index(services: Services) -> None:

@@ -117,6 +117,20 @@ def test_more_like_this_shows_the_neighbours(visit: Any) -> None:
     expect(ana.page.locator("#similar .card")).to_have_count(0)
 
 
+def test_more_like_this_leaves_out_what_is_disliked(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    ana.page.locator(f'#for-you .card[data-track-id="{IDS[5]}"] [data-action=dislike]').click()
+    events(1)
+    ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=similar]').click()
+    expect(ana.page.locator("#similar .card")).to_have_count(len(TITLES) - 2)
+    expect(ana.page.locator(f'#similar .card[data-track-id="{IDS[5]}"]')).to_have_count(0)
+    ana.page.evaluate(f"location.hash = '#/track/{IDS[3]}'")
+    expect(ana.page.locator(".track-page .block .card")).to_have_count(len(TITLES) - 2)
+    nobody = visit()
+    nobody.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=similar]').click()
+    expect(nobody.page.locator("#similar .card")).to_have_count(len(TITLES) - 1)
+
+
 def test_markup_in_tags_shows_as_text(visit: Any) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])

@@ -219,7 +219,7 @@ def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds
     ana.wrong[:] = [said for said in ana.wrong if "422" not in said]
 
 
-def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index) -> None:
+def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index, events: Any) -> None:
     ana = visit("ana")
     go(ana, "sound", "Search by sound")
     ana.page.fill("#path-start", "morning")
@@ -231,6 +231,12 @@ def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index)
     assert (ids[0], ids[-1]) == (IDS[0], IDS[11]) and len(ids) == len(set(ids)) <= 5
     ana.page.click("[data-action=play-path]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0])
+    assert len(ids) > 2
+    ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"] [data-action=dislike]').click()
+    assert [event["action"] for event in events(2)] == ["play", "dislike"]
+    ana.page.locator("#path-form").get_by_role("button").click()
+    expect(ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"]')).to_have_count(0)
+    expect(ana.page.locator(f'#path-found .card[data-track-id="{ids[0]}"]')).to_have_count(1)
 
 
 def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
@@ -243,6 +249,23 @@ def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
     assert len(titles) == len(set(titles)) == len(IDS) - 1
     (event,) = events(1)
     assert (event["source"], event["action"]) == ("radio", "play")
+    go(ana, "genre/Ambient", "Ambient")
+    ambient = set(ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.title)"))
+    ana.page.click("[data-action=mute-named]")
+    ana.wait_for(lambda: not ambient & set(ana.page.locator("#queue-items b").all_inner_texts()))
+    assert ana.page.locator("#queue-items b").count() > 0, "what is not muted goes on"
+
+
+def test_all_of_an_artist_is_played_without_what_is_disliked(visit: Any, events: Any) -> None:
+    ana = visit("ana")
+    go(ana, "artist/Band%202", "Band 2")
+    first, *others = ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
+    ana.page.locator("#view .card").first.locator("[data-action=dislike]").click()
+    ana.page.click("[data-action=play-all]")
+    heard = [event for event in events(2) if event["action"] == "play"]
+    assert [event["track_id"] for event in heard] == others[:1] and first not in others
+    ana.page.click("#queue-toggle")
+    assert ana.page.locator("#queue-items b").count() == len(others) - 1
 
 
 def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:

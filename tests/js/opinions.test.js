@@ -51,6 +51,18 @@ describe("the actions between two sets of opinions", () => {
   }
 });
 
+test("a track is rejected that is disliked, or by a muted artist or of a muted genre, in any spelling", () => {
+  toggle("like");
+  assert.equal(opinions.rejects({ id: "t1", artistToMute: "Ana", genreToMute: "Folk" }), false);
+  toggle("dislike");
+  opinions.mute("artist:sigur ros");
+  opinions.mute("genre:Polka");
+  assert.equal(opinions.rejects({ id: "t1" }), true);
+  assert.equal(opinions.rejects({ id: "t2", artistToMute: "Sigur Rós" }), true);
+  assert.equal(opinions.rejects({ id: "t2", artistToMute: "", genreToMute: "polka" }), true);
+  assert.equal(opinions.rejects({ id: "t2", artistToMute: "Polka", genreToMute: "sigur ros" }), false);
+});
+
 describe("an opinion of a track", () => {
   test("is sent with its context, shown at once, and announced", () => {
     assert.equal(toggle("like", { position_ms: 900, source: "for-you" }), true);

@@ -42,6 +42,16 @@ describe("queue", () => {
     assert.equal(takeAll(queue, 5), "abcda");
   });
 
+  test("what a radio put there leaves it when it is rejected, and what was chosen by hand stays", () => {
+    queue.add(...["r", "s", "t"].map((id) => ({ ...track(id), source: "radio" })));
+    changes = 0;
+    queue.removeRejected(() => false);
+    assert.equal(changes, 0);
+    queue.removeRejected(({ id }) => ["a", "s"].includes(id));
+    assert.equal(ids(queue), "abcdrt");
+    assert.equal(changes, 1);
+  });
+
   test("a position takes that track, and one outside of the queue none", () => {
     assert.equal(queue.take(2)?.id, "c");
     assert.equal(ids(queue), "abd");

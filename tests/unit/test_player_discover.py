@@ -16,7 +16,7 @@ from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
 from ui.page.rendering import render
 from ui.routes.discover import _radio
-from ui.routes.left_out import LeftOut, tracks_left_out
+from ui.routes.left_out import LeftOut, similar_tracks, tracks_left_out
 from ui.routes.pages import _named_lists
 from ui.routes.schemas import Source
 
@@ -97,6 +97,14 @@ def test_disliked_and_just_heard_tracks_are_left_out() -> None:
 )
 def test_muted_names_are_left_out_in_every_spelling(muted: list[str], expected: str) -> None:
     assert left_out(opinions={}, taste=TasteSummary(muted=tuple(muted))) == expected
+
+
+def test_similar_tracks_are_without_what_is_disliked_or_muted_and_with_what_was_heard() -> None:
+    past = services({"a1": "dislike"}, ("c1", "e0"), TasteSummary(muted=("artist:sigur ros",)))
+    similar = [track.track_id for track in similar_tracks(past, "ana", "a2")]
+    assert similar == ["a0", "c0", "c1", "d1", "e0", "e1"], "d0 is a copy of the disliked one"
+    assert [track.track_id for track in similar_tracks(past, "ana", "a2", most=2)] == ["a0", "c0"]
+    assert len(similar_tracks(past, None, "a2")) == len(TRACKS) - 1
 
 
 def test_nobody_leaves_anything_out() -> None:

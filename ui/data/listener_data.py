@@ -57,12 +57,15 @@ class ListenerData:
             profile = self._db.profiles.find_one({"_id": user_id}, fields) or {}
         return read_taste(profile)
 
-    def disliked_or_just_heard(self, user_id: str) -> set[str]:
-        """Ids of the disliked tracks and of the HEARD_LATELY tracks heard last."""
+    def disliked(self, user_id: str) -> set[str]:
+        """Ids of the disliked tracks."""
         opinions = self.history.opinions(user_id)
-        disliked = {track_id for track_id, opinion in opinions.items() if "dislike" in opinion.split()}
+        return {track_id for track_id, opinion in opinions.items() if "dislike" in opinion.split()}
+
+    def just_heard(self, user_id: str) -> set[str]:
+        """Ids of the HEARD_LATELY tracks heard last, here and elsewhere."""
         heard = {entry.track_id for entry in self.history.entries(user_id, HEARD_LATELY)}
-        return disliked | heard | {*self.taste(user_id).heard[:HEARD_LATELY]}
+        return heard | {*self.taste(user_id).heard[:HEARD_LATELY]}
 
     def change_token(self, user_id: str) -> str:
         """A string that differs as soon as the stream has updated the listener's profile."""

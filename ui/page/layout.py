@@ -7,9 +7,12 @@ interrupt playback. They fetch "For you" too, since it changes without a user's 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from html import escape
 
-from ui.data.library import Library
+from starlette.requests import Request
+
+from ui.data.library import Library, Track
 from ui.data.mongo import LibraryUnavailable
 from ui.data.search import MAX_QUERY_LENGTH
 from ui.page import cards
@@ -59,8 +62,14 @@ LISTENER = (
 UNAVAILABLE_MESSAGE = "The library is unavailable. Try again in a moment."
 
 
-def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
-    """The page. complete_share : share of a track from which a play counts as complete; below it is a skip"""
+def build(
+    library: Library, similar_tracks: Callable[[str, Request | None], list[Track]], complete_share: float = 0.9
+) -> gr.Blocks:
+    """The page.
+
+    similar_tracks : those to show for a track id, to whoever sends the request
+    complete_share : share of a track from which a play counts as complete; below it is a skip
+    """
 
     def search(text: str) -> str:
         text = text[:MAX_QUERY_LENGTH]  # the field's limit holds in the browser only
@@ -69,10 +78,10 @@ def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
         except LibraryUnavailable:
             return cards.unavailable("Search", UNAVAILABLE_MESSAGE)
 
-    def similar(track_id: str) -> str:
+    def similar(track_id: str, request: gr.Request) -> str:
         try:
             track = library.track(track_id) if track_id else None
-            return cards.similar(track, library.similar(track_id) if track else [])
+            return cards.similar(track, similar_tracks(track_id, request.request) if track else [])
         except LibraryUnavailable:
             return cards.unavailable("More like this", UNAVAILABLE_MESSAGE)
 

@@ -13,12 +13,10 @@ from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
-from ui.routes.left_out import LeftOut, tracks_left_out
+from ui.routes.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
 
 MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40
-RADIO_SIMILAR_TRACKS = 50
-"""Similar tracks of each seed that a radio chooses from: all that a track's document has."""
 RADIO_ARTIST_SEEDS = 9
 """Further tracks of an artist, besides the first, that a radio starts from."""
 MAX_ARTIST_IN_A_ROW = 2
@@ -112,9 +110,10 @@ def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]
     first_seed, *further_seeds = [seed for seed in seeds if seed not in left_out.track_ids] or seeds[:1]
     drawn_seeds = random.sample(further_seeds, min(len(further_seeds), RADIO_ARTIST_SEEDS))
     similar_by_seed = [
-        [track.track_id for track in library.similar(seed, RADIO_SIMILAR_TRACKS)] for seed in (first_seed, *drawn_seeds)
+        [track.track_id for track in library.similar(seed, STORED_SIMILAR_TRACKS)]
+        for seed in (first_seed, *drawn_seeds)
     ]
-    similar = [ids[rank] for rank in range(RADIO_SIMILAR_TRACKS) for ids in similar_by_seed if rank < len(ids)]
+    similar = [ids[rank] for rank in range(STORED_SIMILAR_TRACKS) for ids in similar_by_seed if rank < len(ids)]
     candidates: list[Track] = []
     recordings = set(left_out.recordings)
     for track in library.in_order([first_seed, *_interleaved(drawn_seeds, similar)]):

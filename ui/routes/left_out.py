@@ -1,4 +1,5 @@
-"""Tracks that radio, song path and named lists leave out: what the listener has disliked, muted or just heard."""
+"""Tracks that radio, song path and named lists leave out: what the listener has disliked, muted or just heard; similar tracks are
+shown without the first two."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from typing import NamedTuple
 from batch.library.labels import spelling_key
 from ui.data.library import Track
 from ui.dependencies import Services
+
+STORED_SIMILAR_TRACKS = 50
+"""All that a track's document has."""
 
 
 class LeftOut(NamedTuple):
@@ -19,12 +23,12 @@ class LeftOut(NamedTuple):
         return track.track_id in self.track_ids or track.recording in self.recordings
 
 
-def tracks_left_out(services: Services, user_id: str | None) -> LeftOut:
-    """The tracks that the listener has disliked, muted or just heard; none without a listener."""
+def tracks_left_out(services: Services, user_id: str | None, heard: bool = True) -> LeftOut:
+    """The tracks that the listener has disliked or muted, and where wanted just heard; none without a listener."""
     if user_id is None:
         return LeftOut(frozenset(), frozenset())
     library, listener_data = services.library, services.listener_data
-    track_ids = listener_data.disliked_or_just_heard(user_id)
+    track_ids = listener_data.disliked(user_id) | (listener_data.just_heard(user_id) if heard else set())
     recordings = {track.recording for track in library.tracks_of(track_ids).values()} - {""}
     muted = {
         (kind, spelling_key(name))
@@ -36,3 +40,10 @@ def tracks_left_out(services: Services, user_id: str | None) -> LeftOut:
             if (kind, spelling_key(name)) in muted:
                 track_ids.update(index.ids[row] for row in rows)
     return LeftOut(frozenset(track_ids), frozenset(recordings))
+
+
+def similar_tracks(services: Services, user_id: str | None, track_id: str, most: int = 24) -> list[Track]:
+    """The tracks most similar to a track, most similar first, without what the listener has disliked or muted."""
+    left_out = tracks_left_out(services, user_id, heard=False)
+    similar = services.library.similar(track_id, STORED_SIMILAR_TRACKS)
+    return [track for track in similar if not left_out.has(track)][:most]

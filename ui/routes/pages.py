@@ -17,7 +17,7 @@ from ui.page.cards import track_count
 from ui.page.rendering import render
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
-from ui.routes.left_out import tracks_left_out
+from ui.routes.left_out import similar_tracks, tracks_left_out
 from ui.routes.playlists import NO_PLAYLIST
 
 SHELF_TRACKS = 14
@@ -25,7 +25,6 @@ HOME_GENRES = 4
 HOME_HISTORY = 60
 PAGE_HISTORY = 100
 PAGE_TRACKS = 300
-SHOWN_SIMILAR_TRACKS = 24
 S_PER_DAY = 86_400
 
 router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
@@ -51,14 +50,15 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
 
 
 @router.get("/track/{track_id:path}")
-def get_track(track_id: str, services: ServicesDep) -> str:
+def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) -> str:
     library = services.library
     track, details = _track(library, track_id), library.details(track_id)
     return render(
         "track",
         track=track,
         details=details,
-        similar_tracks=library.in_order(similar_id for similar_id, _ in details.similar[:SHOWN_SIMILAR_TRACKS]),
+        similar_tracks=similar_tracks(services, user_id, track_id),
+        has_similar=bool(details.similar),
         reasons={similar_id: f"Similarity {score:.2f}" for similar_id, score in details.similar},
     )
 

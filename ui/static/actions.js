@@ -49,7 +49,7 @@ export class Actions {
       radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? ""),
       "path-from": ({ dataset }) => startPath(dataset.trackId ?? "", dataset.title ?? ""),
       "play-page": () => this.playCard(required("#view .single .card")),
-      "play-all": (button) => player.playAll(tracksIn(button.closest("section, article"))),
+      "play-all": (button) => player.playAll(this.#withoutDisliked(tracksIn(button.closest("section, article")))),
       "play-path": () => player.playAll(tracksIn(find("#path-found"))),
       "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
@@ -122,6 +122,15 @@ export class Actions {
       navigate,
     });
     openMenu(button, items);
+  }
+
+  /**
+   * The tracks that are not disliked; all of them where there are no others.
+   * @param {Track[]} tracks
+   */
+  #withoutDisliked(tracks) {
+    const others = tracks.filter(({ id }) => !this.opinions.has(id, "dislike"));
+    return others.length ? others : tracks;
   }
 
   /**

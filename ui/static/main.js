@@ -91,6 +91,7 @@ function start() {
   }
 
   function showOpinions() {
+    queue.removeRejected((track) => opinions.rejects(track));
     mark();
     showSteering(opinions);
   }

@@ -53,6 +53,13 @@ export class Opinions {
     return this.muted.some((other) => isSameName(other, target));
   }
 
+  /** @param {{ id: string, artistToMute?: string, genreToMute?: string }} track disliked, or by a muted artist or of a muted genre */
+  rejects({ id, artistToMute, genreToMute }) {
+    const isMuted = (/** @type {string} */ kind, /** @type {string | undefined} */ name) =>
+      Boolean(name) && this.isMuted(`${kind}:${name}`);
+    return this.has(id, "dislike") || isMuted("artist", artistToMute) || isMuted("genre", genreToMute);
+  }
+
   /** @param {ServerOpinions} answer */
   update({ opinions, muted, adventure }) {
     if (opinions === undefined) return;

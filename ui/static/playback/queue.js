@@ -57,6 +57,17 @@ export class Queue {
   }
 
   /**
+   * Removes what a radio put there and the listener has rejected since.
+   * @param {(track: Track) => boolean} isRejected
+   */
+  removeRejected(isRejected) {
+    const others = this.items.filter((track) => track.source !== "radio" || !isRejected(track));
+    if (others.length === this.items.length) return;
+    this.items = others;
+    this.onChange();
+  }
+
+  /**
    * Moves a track; a position outside of the queue changes nothing.
    * @param {number} from
    * @param {number} to
