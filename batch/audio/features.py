@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from batch.audio.decoding import Recording, UnreadableAudio, recording
+from batch.audio.decoding import Recording, UnreadableAudio, audible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,7 @@ def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S) -> tu
     middle_s : seconds around the file's middle that are decoded; None: all of it, in blocks
     Returns float32 [shape=(189,)] and seconds. Raises UnreadableAudio.
     """
-    with recording(Path(path), middle_s) as file:
-        return _features_of(_resampled(file)), file.duration_s
+    return audible(Path(path), middle_s, lambda file: _features_of(_resampled(file)))
 
 
 def clip(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S) -> tuple[NDArray[np.float32], float]:
@@ -72,8 +71,7 @@ def clip(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S) -> tup
     """
     import numpy as np
 
-    with recording(Path(path), middle_s) as file:
-        return np.concatenate(list(_resampled(file))), file.duration_s
+    return audible(Path(path), middle_s, lambda file: np.concatenate(list(_resampled(file))))
 
 
 def features(y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,61 @@
+"""Makers of audio files that no ordinary encoder writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+from batch.audio.mpeg_frames import frame_sizes
+
+RATE = 22_050
+
+
+def rising(seconds: float, rate: int = RATE, hertz: float = 300.0) -> np.ndarray:
+    """A note that rises by 20 Hz at each second, the right channel softer: float32 [shape=(n, 2)]."""
+    frequency = hertz + 20 * (np.arange(int(seconds * rate)) // rate)
+    left = 0.4 * np.sin(2 * np.pi * np.cumsum(frequency) / rate)
+    return np.stack([left, 0.5 * left], axis=1).astype(np.float32)
+
+
+def written(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
+    """A file by libsndfile, of the kind that its suffix says."""
+    soundfile.write(path, samples, rate, **({"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}))
+    return path
+
+
+def encoded(
+    path: Path, samples: np.ndarray, codec: str, container: str, rate: int = RATE, bit_rate: int | None = None
+) -> Path:
+    """A file by FFmpeg."""
+    layout = "stereo" if samples.shape[1] == 2 else "mono"
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=rate)
+        stream.layout = layout
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame.rate = rate
+        size = stream.codec_context.frame_size or 1024
+        fit = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate, frame_size=size)
+        for part in (*fit.resample(frame), *fit.resample(None)):
+            file.mux(stream.encode(part))
+        file.mux([packet for packet in stream.encode(None) if packet.size])  # the last of FLAC is empty
+    return path
+
+
+def without_first_mpeg_frame(path: Path) -> Path:
+    """An MP3 without the frame that holds its Xing or Info header."""
+    content = path.read_bytes()
+    start = content.index(b"\xff")
+    size = frame_sizes()[content[start + 1] << 8 | content[start + 2]]
+    path.write_bytes(content[start + size :])
+    return path
+
+
+def ogg_pages(content: bytes) -> list[bytes]:
+    """The pages of an Ogg file."""
+    starts = [index for index in range(len(content)) if content.startswith(b"OggS", index)]
+    return [content[start:end] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
