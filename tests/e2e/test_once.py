@@ -160,6 +160,32 @@ def test_named_lists_are_made_when_due_and_sent_again_after_a_crash(world: World
     assert world.database.mixes.find_one({"_id": "gus"})["model_version"] == "older", "the one that was written is kept"
 
 
+def test_what_was_shown_makes_no_list_and_a_visit_makes_one(world: World) -> None:
+    serve([raw(600, "hal", track(1), "like")], serving(world))
+    first = world.database.recommendations.find_one({"_id": "hal"})
+    shown_ids = tuple(item["track_id"] for item in first["items"][:5])
+    outcome = serve([raw(601, "hal", None, "shown", tracks=shown_ids)], serving(world))
+    assert (outcome.applied, outcome.lists) == (1, 0)
+    assert world.database.recommendations.find_one({"_id": "hal"}) == first
+    profile = profile_from(world.database.profiles.find_one({"_id": "hal"}))
+    assert (profile.shown.ids, profile.events_applied, profile.generation) == (shown_ids, 2, 1)
+    assert serve([raw(602, "hal", None, "visit")], serving(world)).lists == 1
+    renewed = world.database.recommendations.find_one({"_id": "hal"})
+    assert (renewed["generation"], renewed["events_applied"]) == (2, 3)
+    assert renewed["generated_at"] > first["generated_at"]
+
+
+def test_a_visit_takes_up_what_was_muted_and_removed_since(world: World) -> None:
+    serve([raw(610, "ivy", track(1), "like")], serving(world))
+    before = [item["track_id"] for item in world.database.recommendations.find_one({"_id": "ivy"})["items"]]
+    world.database.tracks.update_one({"_id": before[0]}, {"$set": {"artist": "Just Renamed"}})
+    serve([raw(611, "ivy", None, "mute", target="artist:just renamed")], serving(world))
+    serve([raw(612, "ivy", None, "mute", target="artist:Just Renamed")], serving(world))
+    assert serve([raw(613, "ivy", None, "visit")], serving(world)).lists == 1
+    after = [item["track_id"] for item in world.database.recommendations.find_one({"_id": "ivy"})["items"]]
+    assert before[0] not in after and after
+
+
 def test_an_event_from_tomorrow_counts_as_of_its_arrival(world: World) -> None:
     tomorrow = datetime.now(UTC) + timedelta(hours=23)
     serve([raw(9, "flo", track(1), occurred_at=tomorrow)], serving(world))

@@ -59,6 +59,18 @@ def test_steering_has_a_target_and_no_track(action: str, target: str) -> None:
     assert "track_id" not in json.loads(encode(event))
 
 
+@pytest.mark.parametrize(("action", "tracks"), [("shown", ("a", "b")), ("shown", ("a",) * 100), ("visit", ())])
+def test_what_was_shown_and_a_visit_have_no_track_of_their_own(action: str, tracks: tuple[str, ...]) -> None:
+    event = Event("ana", None, action, NOON, "e1", tracks=tracks)
+    each_once = tuple(dict.fromkeys(tracks))
+    assert parse(encode(event), NOON) == Event("ana", None, action, NOON, "e1", tracks=each_once)
+
+
+def test_tracks_of_another_action_are_a_field_that_we_do_not_know() -> None:
+    parsed = parse(value(tracks=["a"]), NOON)
+    assert (parsed.tracks, parsed.more) == ((), {"tracks": ["a"]})
+
+
 def test_a_target_of_a_track_action_is_a_field_that_we_do_not_know() -> None:
     assert parse(value(target="artist:Deep"), NOON).more == {"target": "artist:Deep"}
     assert parse(value(action="more", target="tag:mellow"), NOON).more == {"target": "tag:mellow"}
@@ -150,6 +162,13 @@ def test_the_share_heard_lies_between_nothing_and_all(
         ),
         (value(action="adventure", track_id=None, target="-0.5"), "expected a target from 0.00 to 1.00"),
         (value(action="adventure", track_id=None, target="nan"), "expected a target from 0.00 to 1.00"),
+        (value(action="shown", track_id=None), "missing: tracks"),
+        (value(action="shown", tracks=["a"]), "shown takes tracks and no track_id"),
+        (value(action="shown", track_id=None, tracks=[]), "tracks has 0 ids, expected 1 to 100"),
+        (value(action="shown", track_id=None, tracks=["a"] * 101), "tracks has 101 ids, expected 1 to 100"),
+        (value(action="shown", track_id=None, tracks="a"), "tracks: expected a list, got a string"),
+        (value(action="shown", track_id=None, tracks=["a", 1]), "an id in tracks: expected a string, got a number"),
+        (value(action="visit"), "visit takes no track_id"),
         (value(session_id="s" * 129), "session_id has 129 characters; at most 128"),
         (value(source=1.5), "source: expected a string, got a number"),
         (value(model_version=[]), "model_version: expected a string, got a list"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import numpy as np
 import pytest
 
 from conf.settings import Taste
@@ -219,6 +220,18 @@ def test_sums_are_kept_of_the_latest_tracks_but_verdicts_and_times_of_all() -> N
     assert profile.evidence.ids == ("t398", "t399")
     assert profile.disliked == ["a"] and weights(profile)["a"] < -0.9
     assert len(profile.heard) == 400 and profile.plays == 400
+
+
+def test_wishes_and_mutings_outlive_the_window_too_and_sums_are_bounded_as_they_are_stored() -> None:
+    few = TASTE.model_copy(update={"remembered_tracks": 2})
+    since = [event(f"t{at:03d}", "complete", at + 2) for at in range(400)]
+    profile = heard(event("a", "less", 0), steer("mute", "artist:Deep", 1), *since, taste=few)
+    assert profile.wish("a") == "less" and weights(profile)["a"] < -0.8 and profile.muted == ["artist:Deep"]
+    often = heard(
+        *[event("a", "complete", at / 60) for at in range(99)],
+        *[event("b", action, 2 + at / 60, position=0) for at in range(50) for action in ("play", "skip")],
+    )
+    assert np.abs(often.evidence.values[:, 1:]).max() == 1.0
 
 
 def test_a_like_is_no_hearing() -> None:

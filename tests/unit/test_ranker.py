@@ -51,8 +51,8 @@ KINDS = ("folk", "jazz", "metal", "techno")
 D = 4
 
 
-def library(each: int = 40, artists: int = 20) -> Index:
-    """Tracks folk00, folk01, …, each kind around a corner of its own."""
+def library(each: int = 40, artists: int = 20, unit: float = 1.0) -> Index:
+    """Tracks folk00, folk01, …, each kind around a corner of its own.  unit : in which distances are measured"""
     rng = np.random.default_rng(9)
     ids = [f"{kind}{at:02d}" for kind in KINDS for at in range(each)]
     corners = np.repeat(10 * np.eye(D), each, axis=0)
@@ -62,10 +62,10 @@ def library(each: int = 40, artists: int = 20) -> Index:
         deviation=np.ones(D, dtype=np.float32),
         components=np.eye(D, dtype=np.float32),
         directions=rng.normal(0, 0.5, (8, 2, D)).astype(np.float32),
-        offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
-        bucket_length=3.0,
+        offsets=(unit * rng.uniform(0, 3, (8, 2))).astype(np.float32),
+        bucket_length=3.0 * unit,
     )
-    return with_local_scales(build_index(ids, corners + rng.normal(0, 0.5, corners.shape), names, space))
+    return with_local_scales(build_index(ids, unit * (corners + rng.normal(0, 0.5, corners.shape)), names, space))
 
 
 @pytest.fixture(scope="module")
@@ -435,6 +435,39 @@ def test_reasons_are_given_only_to_the_nearest_tenth_and_above_nothing(whole: In
         if item.because:
             assert item.score > 0 and item.percentile is not None and item.percentile >= 90
     assert "A little further from what you like" in {item.reason for item in found}
+
+
+def test_what_counts_as_near_follows_from_the_librarys_own_distances(whole: Index) -> None:
+    """Features in another unit give the same lists with the same reasons."""
+    profile = listener(("folk00", "like", 0), ("jazz03", "complete", 1), ("folk04", "skip", 3))
+    lists = [
+        [(item.track_id, item.reason, item.because, item.percentile) for item in listed(profile, index, 60, ROOMY)]
+        for index in (whole, library(unit=1024.0))
+    ]
+    assert lists[0] == lists[1]
+
+
+def test_what_has_rested_comes_back_the_longest_unheard_first_and_after_all_that_is_as_near() -> None:
+    days = {f"folk{at:02d}": 7 * at % 36 for at in range(36)}
+    heard = [(track_id, "complete", DAY_MIN * day) for track_id, day in sorted(days.items(), key=lambda each: each[1])]
+    profile = listener(*heard, ("techno00", "skip", 80 * DAY_MIN))
+    plain = ROOMY.model_copy(update={"exploration": 0, "diversity": 0.0})
+    found = listed(profile, library(artists=40), 40, plain)
+    near = [item for item in found if (item.percentile or 0) >= 90]
+    unheard = [item.track_id for item in near if item.track_id not in days]
+    rested = [days[item.track_id] for item in near if item.track_id in days]
+    assert unheard and [item.track_id for item in near[: len(unheard)]] == unheard, "what was never heard comes first"
+    assert len(rested) > 5 and rested == sorted(rested)
+
+
+def test_a_tracks_pull_on_itself_does_not_count(whole: Index) -> None:
+    profile = listener(("folk00", "like", 0), ("folk01", "like", 1), ("folk02", "like", 2))
+    found = {item.track_id: item for item in listed(profile, whole, 160)}
+    for track_id in ("folk00", "folk01", "folk02"):
+        assert track_id in found, "a like is no hearing"
+        assert track_id not in found[track_id].because
+    alone = {item.track_id: item for item in listed(listener(("folk00", "like", 0)), whole, 160)}["folk00"]
+    assert alone.score == 0 and alone.because == []
 
 
 def test_two_tracks_of_one_recording_are_one(whole: Index) -> None:
