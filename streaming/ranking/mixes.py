@@ -39,7 +39,7 @@ NAMED_TRACKS = 2
 NEW_ARTIST = "By an artist you have not heard"
 UNHEARD = "You have not heard it yet"
 DISCOVER_REASON = "Never heard, by artists new to you. A new list every week."
-_NOT_NEAR = (reasons.FURTHER, reasons.START, reasons.LITTLE_LEFT)
+_NOT_NEAR = (reasons.FURTHER, reasons.START, reasons.NEW, reasons.LITTLE_LEFT)
 
 
 @dataclass(frozen=True)

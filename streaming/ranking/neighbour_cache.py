@@ -184,6 +184,10 @@ class CachedIndex:
     def _all_points(self) -> Points:
         return self.points(self.present)
 
+    def is_added(self, rows: Rows) -> NDArray[np.bool_]:
+        """Whether each track was added since the training [shape=(rows,)]."""
+        return rows >= self.index.tables.rows.shape[1]
+
     def recordings(self, rows: Rows) -> Rows:
         """The recording's code of each row: equal for tracks that are one recording [shape=(rows,)]."""
         codes = self.index.recordings

@@ -27,6 +27,7 @@ DIFFERENT = "Something different"
 FURTHER = "A little further from what you like"
 CLOSE = "Close to what you like"
 START = "A way into your library"
+NEW = "New in your library"
 LITTLE_LEFT = "Heard lately; little else is left"
 SHARED_PERCENTILE = 90
 """A word is named as shared where both tracks stand above so many percent of the library for it."""
@@ -112,6 +113,7 @@ def items(
     made = []
     words = _Words.of(selection, index)
     ids = index.index.ids[selection.rows[positions]].tolist()
+    is_new = index.is_added(selection.rows[positions])
     for place, (track_id, position, attracts, repels, penalty) in enumerate(
         zip(ids, positions.tolist(), *terms, strict=True)
     ):
@@ -119,6 +121,8 @@ def items(
         reason, track_ids = _explained(
             selection, words, position, int(by_place[place]), because[place], float(percentile[place])
         )
+        if reason == START and is_new[place]:
+            reason = NEW
         parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
         share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
         score = round(attracts + repels, 6)

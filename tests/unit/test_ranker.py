@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
+from batch.index.updates import append
 from conf.settings import Taste
 from streaming.events import Event
 from streaming.profile.profile import Profile
@@ -435,6 +437,17 @@ def test_reasons_are_given_only_to_the_nearest_tenth_and_above_nothing(whole: In
         if item.because:
             assert item.score > 0 and item.percentile is not None and item.percentile >= 90
     assert "A little further from what you like" in {item.reason for item in found}
+
+
+def test_what_was_added_and_is_near_to_nothing_is_new_in_the_library(whole: Index, tmp_path: Path) -> None:
+    whole.save(tmp_path)
+    corners = (10 * np.eye(D) + 0.1).astype(np.float32)
+    append(tmp_path, [f"{kind}99" for kind in KINDS], corners, ["new artist"] * D)
+    index = Index.open(tmp_path)
+    reasons = {item.track_id: item.reason for item in listed(listener(("folk00", "like", 0)), index, 200)}
+    assert reasons["jazz99"] == reasons["techno99"] == "New in your library"
+    assert reasons["folk99"].startswith("Because"), "what is near says so"
+    assert "New in your library" not in {reason for track, reason in reasons.items() if not track.endswith("99")}
 
 
 def test_what_counts_as_near_follows_from_the_librarys_own_distances(whole: Index) -> None:
