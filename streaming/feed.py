@@ -2,7 +2,9 @@
 
     spark-submit.sh streaming/feed.py
 
-The resume token of MongoDB's change stream is stored in `feeds`, so that a restart sends only later changes. Starts no Spark.
+The resume token of MongoDB's change stream is stored in `feeds` once Kafka has acknowledged the changes before it, so that a
+restart sends only later ones. It is stored while nothing changes too, since MongoDB's oplog forgets old places. A track that
+cannot be sent is set aside with its reason, and stops no other. Starts no Spark.
 """
 
 from __future__ import annotations
@@ -23,18 +25,22 @@ from batch import job, mongo, registry
 from batch.library.titles import known_length
 from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
-from streaming.documents import FEEDS, feed_fields, resume_token_from
+from streaming.documents import FEEDS, SET_ASIDE_TRACKS, feed_fields, resume_token_from, set_aside_track_fields
 from streaming.operations import supervisor
 from streaming.source import topics
+from streaming.source.sending import RecordSender
 
 if TYPE_CHECKING:
-    from kafka import KafkaProducer
     from pymongo.database import Database
 
 CHUNK_TRACKS = 500
 CHANGE_WAIT_MS = 1000
-FLUSH_TIMEOUT_S = 30
-FEED_CLOSE_TIMEOUT_S = 5
+CHUNK_S = 5.0
+"""Changes that come one by one are sent after so long at most."""
+SHOWN_REASONS = 10
+"""Of the tracks that are set aside at once, so many are printed."""
+TOKEN_INTERVAL_S = 10.0
+"""The resume token is stored so often while nothing changes."""
 FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1, "tags": 1}
 IS_OF_RECORDING_ALONE = {
     "$eq": [
@@ -73,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def work(settings: Settings, options: argparse.Namespace) -> str | None:
     """Runs until it is interrupted, or until it has caught up; returns the summary then."""
+    from kafka.errors import KafkaError
+
     try:
         mongo.client(settings.mongo).close()
         topics.ensure(settings.kafka)
@@ -81,6 +89,8 @@ def work(settings: Settings, options: argparse.Namespace) -> str | None:
         run_until_stopped(settings, threading.Event())
     except KeyboardInterrupt:
         pass
+    except KafkaError as error:
+        raise OSError(f"Kafka has not acknowledged what was sent ({type(error).__name__}); run it again") from error
     return None
 
 
@@ -103,28 +113,34 @@ class Feed:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.topic = settings.kafka.features_topic
+        self._unusable: list[tuple[Any, str]] = []
+        """(id, reason) of tracks that cannot be sent, until the next `_settle`."""
+        self._without_features: list[str] = []
+        """Ids of tracks that need not be sent, until the next `_settle`."""
 
     def run(self, until_caught_up: bool = False, stopping: threading.Event | None = None) -> int:
-        """Sends the tracks or changes that have not been sent, until `stopping` is set; returns the number of messages."""
-        from kafka import KafkaProducer
+        """Sends the tracks or changes that have not been sent, until `stopping` is set; returns the number of messages.
 
+        Raises KafkaError where Kafka does not acknowledge one that it may take later.
+        """
         source = topics.ensure(self.settings.kafka)[self.topic]
-        producer = KafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap_servers, acks="all", linger_ms=20)
+        sender = RecordSender(self.settings.kafka, self.topic)
         try:
             with mongo.client(self.settings.mongo) as client:
                 database = client[self.settings.mongo.database]
                 while True:
                     try:
-                        return self._follow(database, producer, source, until_caught_up, stopping or threading.Event())
-                    except ResumeTokenLost:
+                        return self._follow(database, sender, source, until_caught_up, stopping or threading.Event())
+                    except ResumeTokenLost as error:
+                        print(f"feed: sending all tracks again ({error})", flush=True)
                         database[FEEDS].delete_one({"_id": source})
         finally:
-            producer.close(timeout=FEED_CLOSE_TIMEOUT_S)
+            sender.close()
 
     def _follow(
         self,
         database: Database[dict[str, Any]],
-        producer: KafkaProducer,
+        sender: RecordSender,
         source: str,
         until_caught_up: bool,
         stopping: threading.Event,
@@ -144,40 +160,45 @@ class Feed:
                 pipeline, full_document="updateLookup", resume_after=token, max_await_time_ms=CHANGE_WAIT_MS
             ) as changes:
                 if token is None:  # what changes meanwhile is sent again, as a change
-                    sent += self._send_all(database, producer)
+                    sent += self._send_all(database, sender)
                     self._store_token(database, source, changes.resume_token)
+                stored_at = time.monotonic()
                 while not stopping.is_set():
                     chunk = list(islice(_pending(changes), CHUNK_TRACKS))
                     for change in chunk:
                         if change["operationType"] in COLLECTION_CHANGES:
-                            raise ResumeTokenLost(change["operationType"])
-                        self._send(producer, change["documentKey"]["_id"], change.get("fullDocument"))
-                    if chunk:
-                        producer.flush(FLUSH_TIMEOUT_S)
+                            raise ResumeTokenLost(f"the collection had the change {change['operationType']!r}")
+                        self._send(sender, change["documentKey"]["_id"], change.get("fullDocument"))
+                    self._settle(database, sender)
+                    sent += len(chunk)
+                    is_last = until_caught_up and not chunk
+                    # Without a change it is the place of the server's last look, which is later than the last change.
+                    if chunk or is_last or time.monotonic() - stored_at >= TOKEN_INTERVAL_S:
                         self._store_token(database, source, changes.resume_token)
-                        sent += len(chunk)
-                    elif until_caught_up:
+                        stored_at = time.monotonic()
+                    if is_last:
                         break
         except OperationFailure as error:
             if error.has_error_label("NonResumableChangeStreamError") or error.code in RESUME_ERROR_CODES:
-                raise ResumeTokenLost from error
+                raise ResumeTokenLost("MongoDB's oplog no longer has the changes since the last one") from error
             raise
         return sent
 
-    def _send_all(self, database: Database[dict[str, Any]], producer: KafkaProducer) -> int:
+    def _send_all(self, database: Database[dict[str, Any]], sender: RecordSender) -> int:
         """Sends all tracks, and removals of tracks that the latest model's index has and MongoDB lacks."""
         sent_ids: set[str] = set()
+        database[SET_ASIDE_TRACKS].delete_many({})  # what still cannot be sent comes again
         documents = database.tracks.find({}, FIELDS)
         while chunk := list(islice(documents, CHUNK_TRACKS)):
             for document in chunk:
                 sent_ids.add(str(document["_id"]))
-                self._send(producer, document["_id"], document)
-            producer.flush(FLUSH_TIMEOUT_S)
+                self._send(sender, document["_id"], document)
+            self._settle(database, sender)
         # An empty collection says that nothing was published yet, not that all tracks were removed.
         removed_ids = sorted(self._indexed_ids() - sent_ids) if sent_ids else []
         for track_id in removed_ids:
-            self._send(producer, track_id, None)
-        producer.flush(FLUSH_TIMEOUT_S)
+            self._send(sender, track_id, None)
+        self._settle(database, sender)
         return len(sent_ids) + len(removed_ids)
 
     def _indexed_ids(self) -> set[str]:
@@ -188,16 +209,41 @@ class Feed:
             return set()
         return {str(index.ids[int(row)]) for row in index.present}
 
-    def _send(self, producer: KafkaProducer, track_id: Any, document: Mapping[str, Any] | None) -> None:
-        """Sends a track's features, or None for a removal; an unusable document is reported and skipped."""
+    def _send(self, sender: RecordSender, track_id: Any, document: Mapping[str, Any] | None) -> None:
+        """Sends a track's features, or None for a removal; an unusable document is set aside by the next `_settle`."""
+        if document is None and not isinstance(track_id, str):
+            self._without_features.append(track_id)  # it was never sent
+            return
         try:
             if not isinstance(track_id, str):
                 raise ValueError(f"_id: expected a string, got {type(track_id).__name__}")
             value = track_message(document)
-            if value is not None or document is None:
-                producer.send(self.topic, key=track_id.encode(), value=value)
         except ValueError as error:
-            print(f"feed: track {track_id!r} left out: {error}", flush=True)
+            self._unusable.append((track_id, str(error)))
+            return
+        if value is not None or document is None:
+            sender.send(track_id, value)
+        else:
+            self._without_features.append(track_id)
+
+    def _settle(self, database: Database[dict[str, Any]], sender: RecordSender) -> None:
+        """Waits until each track that was sent is acknowledged or refused, and brings `set_aside_tracks` up to date.
+
+        Raises KafkaError where one is neither.
+        """
+        acknowledged, refused = sender.outcomes()
+        reasons, self._unusable = [*self._unusable, *refused.items()], []
+        settled, self._without_features = [*acknowledged, *self._without_features], []
+        if settled:
+            database[SET_ASIDE_TRACKS].delete_many({"_id": {"$in": settled}})
+        documents = [{"_id": track_id, **set_aside_track_fields(reason, time.time())} for track_id, reason in reasons]
+        mongo.upsert(documents, database[SET_ASIDE_TRACKS])
+        for track_id, reason in reasons[:SHOWN_REASONS]:
+            print(f"feed: track {track_id!r} set aside: {reason}", flush=True)
+        if len(reasons) > SHOWN_REASONS:
+            print(
+                f"feed: {len(reasons) - SHOWN_REASONS:,} more set aside; see `set_aside_tracks` in MongoDB", flush=True
+            )
 
     def _store_token(self, database: Database[dict[str, Any]], source: str, token: Any) -> None:
         if token is not None:
@@ -228,8 +274,9 @@ def track_message(document: Mapping[str, Any] | None) -> bytes | None:
 
 
 def _pending(changes: Any) -> Iterator[dict[str, Any]]:
-    """The changes so far; ends when the server has none within CHANGE_WAIT_MS."""
-    while (change := changes.try_next()) is not None:
+    """The changes so far; ends when the server has none within CHANGE_WAIT_MS, or after CHUNK_S."""
+    started_at = time.monotonic()
+    while time.monotonic() - started_at < CHUNK_S and (change := changes.try_next()) is not None:
         yield change
 
 

@@ -25,6 +25,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
+from streaming.documents import SET_ASIDE_TRACKS
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
 
@@ -223,6 +224,7 @@ def _keep_status(mongo: Mongo) -> None:
                         "profile_bytes": stats["profiles"]["size"],
                         "lists": stats["recommendations"]["count"],
                         "list_bytes": stats["recommendations"]["size"],
+                        "set_aside_tracks": database[SET_ASIDE_TRACKS].estimated_document_count(),
                     }
                 )
                 sized_at = time.monotonic()
