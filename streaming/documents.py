@@ -7,6 +7,8 @@ deletions        user id      deleted_at                                        
 refusals         (generated)  source, partition, offset, at                                 REFUSAL_VERSION
 feeds            topic        token (place in MongoDB's change stream), at                  FEED_VERSION
 set_aside_tracks track id     reason, at                                                    SET_ASIDE_TRACK_VERSION
+set_aside        user id      see `set_aside_fields`                                        SET_ASIDE_VERSION
+set_aside_events (generated)  user_id, source, partition, offset, value, received_ms        SET_ASIDE_VERSION
 
 `version` is that of the code that wrote the document last; absent means 1. A reader takes the fields it knows from a document
 of any version, and defaults for missing ones, so that a rollback can read what a later version wrote. Unknown fields are kept:
@@ -24,10 +26,12 @@ from batch import mongo
 from streaming.profile.profile import Profile
 
 MIXES_VERSION = 1
-DELETION_VERSION = 1
+DELETION_VERSION = 2
+"""From 2 on what is written of a listener has the `deleted_at` of the last deletion, so that what lacks it is of before."""
 REFUSAL_VERSION = 1
 FEED_VERSION = 1
 SET_ASIDE_TRACK_VERSION = 1
+SET_ASIDE_VERSION = 1
 
 DELETIONS = "deletions"
 """Events that arrived before a listener's `deleted_at` are ignored whenever they are read."""
@@ -36,6 +40,10 @@ REFUSALS = "refusals"
 FEEDS = "feeds"
 SET_ASIDE_TRACKS = "set_aside_tracks"
 """Tracks of MongoDB that the feed cannot send; a track leaves it when it is sent, or removed."""
+SET_ASIDE = "set_aside"
+"""Listeners who cannot be served (`streaming.serving.set_aside`)."""
+SET_ASIDE_EVENTS = "set_aside_events"
+"""Their events, in the order of which they are counted as soon as that works."""
 
 DISCOVER = "discover"
 REDISCOVER = "rediscover"
@@ -57,7 +65,7 @@ class StoredList:
     track_ids: tuple[str, ...] = ()
 
 
-LIST_PROJECTION = {"generation": 1, "events_applied": 1, "items.track_id": 1}
+LIST_PROJECTION = {"generation": 1, "events_applied": 1, "items.track_id": 1, "deleted_at": 1}
 """The fields that `stored_list_from` needs."""
 
 
@@ -69,9 +77,10 @@ def list_document(
     profile : that the list was made for, with the list's generation
     items : documents of the list's items, by rank
     """
-    return mongo.list_document(
+    document = mongo.list_document(
         profile.user_id, items, profile.generation, generated_at, model_version, profile.events_applied
     )
+    return document | deletion_noted(profile)
 
 
 def stored_list_from(document: Mapping[str, Any]) -> StoredList:
@@ -97,7 +106,7 @@ class StoredMixes:
     discovered: tuple[str, ...] = ()
 
 
-MIXES_PROJECTION = {"events_applied": 1, "week": 1, "discovered": 1}
+MIXES_PROJECTION = {"events_applied": 1, "week": 1, "discovered": 1, "deleted_at": 1}
 """The fields that `stored_mixes_from` needs."""
 
 
@@ -121,6 +130,7 @@ def mixes_document(
         "events_applied": profile.events_applied,
         "week": week,
         "discovered": list(discovered),
+        **deletion_noted(profile),
     }
 
 
@@ -142,6 +152,30 @@ def deleted_at_from(document: Mapping[str, Any] | None) -> datetime | None:
     """When the listener's data were deleted; None where they were not."""
     deleted_at = (document or {}).get("deleted_at")
     return deleted_at if isinstance(deleted_at, datetime) else None
+
+
+def deletion_noted(profile: Profile) -> dict[str, Any]:
+    """The field `deleted_at` of what is written of a listener whose data were deleted once: nothing in it is of before."""
+    return {} if profile.deleted_at is None else {"deleted_at": profile.deleted_at}
+
+
+def set_aside_fields(reason: str, tried_at: datetime) -> dict[str, Any]:
+    """Fields to set in `set_aside` under the user id.
+
+    reason : of the latest attempt
+    Further fields: `since` (of the first one), `attempts`, `events` (that wait), `offsets` (of the first ones that wait), and
+    `events_not_kept` (that are only in the lake).
+    """
+    return {"version": SET_ASIDE_VERSION, "reason": reason, "tried_at": tried_at}
+
+
+def set_aside_event_fields(value: bytes, received_ms: int) -> dict[str, Any]:
+    """Fields to set in `set_aside_events` under (user id, source, partition, offset).
+
+    value : of the listening topic, which `streaming.events.parse` accepts
+    received_ms : its arrival in Kafka, in milliseconds since 1970
+    """
+    return {"version": SET_ASIDE_VERSION, "value": value.decode(), "received_ms": received_ms}
 
 
 def refusal_fields(refused_at: datetime) -> dict[str, Any]:

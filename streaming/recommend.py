@@ -8,6 +8,7 @@ A new model version, a changed index and new skip rates are taken up between two
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -34,9 +35,12 @@ from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_a
 from streaming.operations import query_job
 from streaming.operations.metrics import DRIVER_METRICS
 from streaming.profile.skip_rates import LatestRates
+from streaming.serving import set_aside
 from streaming.serving.clients import database_of
 from streaming.serving.context import ServingContext
-from streaming.serving.microbatch import Outcome, RawValue, serve
+from streaming.serving.deletion import remove_what_is_of_before
+from streaming.serving.microbatch import serve, try_again
+from streaming.serving.values import Outcome, RawValue
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
 
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 
 QUERY_NAME = "recommend"
 SCHEDULER_POOL = "fast"
+TRY_AGAIN_S = 30.0
+"""A listener who was set aside is tried again after so long, beside the attempt with each event of the listener's own."""
 
 RAW = StructType(
     [
@@ -54,7 +60,7 @@ RAW = StructType(
         StructField("received_ms", LongType()),
     ]
 )
-"""One row a value of the listening topic; see `streaming.serving.microbatch.RawValue`."""
+"""One row a value of the listening topic; see `streaming.serving.values.RawValue`."""
 
 KEYED = StructType([*RAW.fields, StructField("user_id", StringType())])
 
@@ -65,9 +71,10 @@ OUTCOME = StructType(
         StructField("refused", IntegerType()),
         StructField("lists", IntegerType()),
         StructField("waits", ArrayType(FloatType())),
+        StructField("set_aside", IntegerType()),
     ]
 )
-"""One row a task; see `streaming.serving.microbatch.Outcome`."""
+"""One row a task; see `streaming.serving.values.Outcome`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,12 +91,14 @@ def start(
         database_of(settings.mongo).tracks.create_index(field)
     topics.report_producer_clocks(settings.kafka)
     rules.create_indexes(database_of(settings.mongo), topics.kept_s(settings.kafka))
+    set_aside.create_indexes(database_of(settings.mongo))
+    remove_what_is_of_before(None, database_of(settings.mongo))
     current_context = context_source(settings, sources[topic])
-    last_events = 0
+    last_events, next_try_at = 0, 0.0
 
     def serve_batch(batch: DataFrame, _batch_id: int) -> None:
         """Serves in the driver where this batch and the last one are small, else in Python workers."""
-        nonlocal last_events
+        nonlocal last_events, next_try_at
         context = current_context()
         most = settings.stream.small_batch_events
         outcome = None
@@ -101,6 +110,9 @@ def start(
         if outcome is None:
             outcome = serve_in_workers(batch, context)
             last_events = outcome.events
+        if time.monotonic() >= next_try_at:
+            outcome += try_again(context, TRY_AGAIN_S)
+            next_try_at = time.monotonic() + TRY_AGAIN_S
         DRIVER_METRICS.served(outcome, context.model_version)
 
     query = (
@@ -158,8 +170,7 @@ def serve_in_workers(batch: DataFrame, context: ServingContext) -> Outcome:
     # An explicit number of tasks: without one, adaptive query execution coalesces so little data into a single task.
     tasks = 2 * batch.sparkSession.sparkContext.defaultParallelism
     outcomes = keyed.repartition(tasks, "user_id").drop("user_id").mapInArrow(_serve_tasks(context), OUTCOME).collect()
-    events, applied, refused, lists = (sum(row[column] for row in outcomes) for column in range(4))
-    return Outcome(events, applied, refused, lists, tuple(wait for row in outcomes for wait in row.waits))
+    return sum((Outcome(**row.asDict() | {"waits": tuple(row.waits)}) for row in outcomes), Outcome())
 
 
 def _add_user_id(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -31,6 +31,7 @@ GROUPS = {
     "e2e/test_stream.py": "world",
     "e2e/test_faults.py": "world",
     "e2e/test_once.py": "world",
+    "e2e/test_isolation.py": "world",
     "e2e/test_player_kafka.py": "world",
 }
 """Tests that share something costly run one after another in one worker: a file or folder here, and its group.

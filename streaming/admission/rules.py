@@ -13,11 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from streaming.documents import DELETIONS, REFUSALS, deleted_at_from, refusal_fields
+from bson.errors import BSONError
+
+from streaming.documents import DELETIONS, REFUSALS, SET_ASIDE_EVENTS, deleted_at_from, refusal_fields
 from streaming.events import Event
 from streaming.profile.documents import counted_event
+from streaming.profile.profile import MOST_TITLE_CHARACTERS
 
 if TYPE_CHECKING:
+    from pymongo.collection import Collection as MongoCollection
     from pymongo.database import Database
 
 MOST_TTL_S = 2**31 - 1
@@ -54,8 +58,8 @@ def title_by_track_id(track_ids: Collection[str], database: Database[dict[str, A
     """{track id: title} of the known tracks among `track_ids`."""
     if not track_ids:
         return {}
-    documents = database.tracks.find({"_id": {"$in": sorted(track_ids)}}, {"title": 1})
-    return {document["_id"]: document.get("title") or "" for document in documents}
+    documents = _readable(database.tracks, track_ids, ("title",))
+    return {track_id: _title(document.get("title")) for track_id, document in documents.items()}
 
 
 def deletion_times(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, datetime]:
@@ -118,7 +122,9 @@ def places_with_unknown_track(
         for each in refused  # counted by an earlier version, which decided anew after a crash
         if not counted_event(profiles.get(each.event.user_id, {}), each.event.event_id)
     ]
-    refused += [each for each in unknown if _place(each) not in refused_places and not _is_past(profiles, each)]
+    undecided = [each for each in unknown if _place(each) not in refused_places and not _is_past(profiles, each)]
+    waiting = _waiting_places(undecided, database)
+    refused += [each for each in undecided if _place(each) not in waiting]
     return {(each.partition, each.offset) for each in refused}
 
 
@@ -141,8 +147,13 @@ def _place(each: ReceivedEvent) -> tuple[str, int, int]:
 def _is_past(profiles: Mapping[str, Mapping[str, Any]], each: ReceivedEvent) -> bool:
     """Whether the listener's profile has counted this event or a later one of its partition.  profiles : of `_profiles_of`"""
     source = f"{each.source}/{each.partition}"
-    offsets = profiles.get(each.event.user_id, {}).get("offsets", ())
-    return any(offset["source"] == source and offset["offset"] >= each.offset for offset in offsets)
+    offsets = profiles.get(each.event.user_id, {}).get("offsets")
+    if not isinstance(offsets, list):  # a damaged profile has counted nothing that can be told
+        return False
+    numbers = [
+        offset.get("offset") for offset in offsets if isinstance(offset, dict) and offset.get("source") == source
+    ]
+    return any(isinstance(number, int) and number >= each.offset for number in numbers)
 
 
 def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> set[tuple[str, int, int]]:
@@ -160,9 +171,37 @@ def _refused_places(events: Sequence[ReceivedEvent], database: Database[dict[str
     return {(refusal["source"], refusal["partition"], refusal["offset"]) for refusal in refusals}
 
 
+def _waiting_places(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> set[tuple[str, int, int]]:
+    """(source, partition, offset) of the events that the fast lane has admitted, and keeps until their listener can be served."""
+    if not events:
+        return set()
+    users = sorted({each.event.user_id for each in events})
+    places = database[SET_ASIDE_EVENTS].find({"user_id": {"$in": users}}, {"source": 1, "partition": 1, "offset": 1})
+    return {(each["source"], each["partition"], each["offset"]) for each in places}
+
+
 def _profiles_of(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """{user id: what `counted_event` and `_is_past` need of the profile's document}."""
     if not user_ids:
         return {}
-    fields = {"recent_events": 1, "event_ids": 1, "offsets": 1}
-    return {each["_id"]: each for each in database.profiles.find({"_id": {"$in": sorted(user_ids)}}, fields)}
+    return _readable(database.profiles, user_ids, ("recent_events", "event_ids", "offsets"))
+
+
+def _title(value: Any) -> str:
+    """A track's title as profiles and reasons have it; "" where it is no text."""
+    return value[:MOST_TITLE_CHARACTERS] if isinstance(value, str) else ""
+
+
+def _readable(
+    collection: MongoCollection[dict[str, Any]], ids: Collection[str], fields: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """{id: the document's fields}; one that cannot be decoded is there without fields, and hides no other."""
+    projection = dict.fromkeys(fields, 1)
+    try:
+        return {document["_id"]: document for document in collection.find({"_id": {"$in": sorted(ids)}}, projection)}
+    except BSONError:
+        if len(ids) == 1:
+            return {document_id: {} for document_id in ids}
+    parts = sorted(ids)
+    middle = len(parts) // 2
+    return _readable(collection, parts[:middle], fields) | _readable(collection, parts[middle:], fields)

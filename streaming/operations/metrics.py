@@ -25,7 +25,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
-from streaming.documents import SET_ASIDE_TRACKS
+from streaming.documents import SET_ASIDE, SET_ASIDE_TRACKS
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from conf.settings import Mongo, Settings
-    from streaming.serving.microbatch import Outcome
+    from streaming.serving.values import Outcome
 
 LATENCY_WINDOW_S = 300.0
 MOST_LATENCIES = 20_000
@@ -60,6 +60,7 @@ COUNTERS = {
     "applied": "Events counted in a profile since the driver started.",
     "refused": "Values that are no valid event, or of an unknown track, since the driver started.",
     "lists": "Lists written since the driver started.",
+    "set_aside": "Times that a listener could not be served and was set aside, since the driver started.",
 }
 """{field of Outcome: help} of the fast lane."""
 
@@ -225,6 +226,7 @@ def _keep_status(mongo: Mongo) -> None:
                         "lists": stats["recommendations"]["count"],
                         "list_bytes": stats["recommendations"]["size"],
                         "set_aside_tracks": database[SET_ASIDE_TRACKS].estimated_document_count(),
+                        "set_aside": database[SET_ASIDE].count_documents({}),
                     }
                 )
                 sized_at = time.monotonic()

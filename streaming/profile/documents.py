@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from streaming.profile.profile import (
+    MOST_TITLE_CHARACTERS,
     NEUTRAL_ADVENTURE,
     REMEMBERED_EVENTS,
     VERDICT_CODES,
@@ -47,6 +48,7 @@ _EVIDENCE = {"at": "<f8", "session": "<f4", "lasting": "<f4", "session_plays": "
 _LAST_HEARD = {"at": "<u4"}
 _VERDICTS = {"verdict": "<i1", "verdict_at": "<f8", "wish": "<i1", "wish_at": "<f8"}
 _SHOWN = {"count": "<f4", "at": "<u4"}
+_TABLES = {"evidence": _EVIDENCE, "last_heard": _LAST_HEARD, "verdicts": _VERDICTS, "shown_often": _SHOWN}
 _TIMES = ("adventure_at", "latest_at", "session_at", "visited_at", "mixes_at")
 _MUTING_FIELDS = frozenset(field.name for field in fields(Muting)) - {"other_fields"}
 _TAG_WISH_FIELDS = frozenset(field.name for field in fields(TagWish)) - {"other_fields"}
@@ -65,11 +67,15 @@ _PROFILE_FIELDS = frozenset(
             "adventure",
             *_TIMES,
         ),
-        *("generation", "events_applied", "plays", "last_track", "offsets", "event_ids", "updated_at"),
+        *("generation", "events_applied", "plays", "last_track", "offsets", "event_ids", "updated_at", "deleted_at"),
         *("opinions", "recent_events"),  # of version 1
         *DERIVED_PROFILE_FIELDS,
     ]
 )
+
+
+class ProfileUnreadable(ValueError):
+    """The document of a profile holds what cannot be read without loss: it is damaged, or a later version wrote it."""
 
 
 def profile_document(profile: Profile) -> dict[str, Any]:
@@ -96,6 +102,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
         "offsets": [{"source": source, "offset": offset} for source, offset in sorted(profile.offsets.items())],
         "event_ids": b"".join(profile.recent_events),
         "updated_at": datetime.now(UTC),
+        **({} if profile.deleted_at is None else {"deleted_at": profile.deleted_at}),
     }
 
 
@@ -106,7 +113,11 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
     profile = Profile(
         user_id=document["_id"],
         evidence=_table(document.get("evidence"), _EVIDENCE),
-        titles={each["track_id"]: each["title"] for each in document.get("titles", ()) if "track_id" in each},
+        titles={
+            each["track_id"]: each["title"][:MOST_TITLE_CHARACTERS]
+            for each in document.get("titles", ())
+            if "track_id" in each and isinstance(each.get("title"), str)
+        },
         heard=_table(document.get("last_heard"), _LAST_HEARD),
         verdicts=_table(document.get("verdicts"), _VERDICTS),
         shown=_table(document.get("shown_often"), _SHOWN),
@@ -119,11 +130,27 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
         last_track=document.get("last_track", ""),
         offsets={each["source"]: each["offset"] for each in document.get("offsets", ())},
         recent_events=tuple(event_ids[start : start + 8] for start in range(0, len(event_ids) - 7, 8)),
+        deleted_at=document.get("deleted_at"),
         other_fields={name: value for name, value in document.items() if name not in _PROFILE_FIELDS},
         **{name: document.get(name, 0.0) for name in _TIMES},
     )
     opinions = document.get("opinions")
     return profile if opinions is None or "evidence" in document else _with_opinions(profile, document)
+
+
+def whole_profile_from(document: Mapping[str, Any]) -> Profile:
+    """As `profile_from`, for who writes it back: raises ProfileUnreadable where something of it would be dropped."""
+    for field, types in _TABLES.items():
+        columns = document.get(field) or {}
+        rows = len(columns.get("ids", "").split("\n")) if columns.get("ids") else 0
+        for name, kind in types.items():
+            wanted_bytes = rows * np.dtype(kind).itemsize
+            if name in columns and len(columns[name]) != wanted_bytes:
+                raise ProfileUnreadable(
+                    f"{field}.{name} has {len(columns[name])} bytes, {rows} tracks need {wanted_bytes}; the document has version "
+                    f"{document.get('version', 1)}, this code writes {PROFILE_VERSION}: update the code, or restore the document"
+                )
+    return profile_from(document)
 
 
 def muting_document(muting: Muting) -> dict[str, Any]:
@@ -147,10 +174,13 @@ def tag_wish_from(document: Mapping[str, Any]) -> TagWish:
 
 
 def counted_event(document: Mapping[str, Any], event_id: str) -> bool:
-    """Whether a profile's document, of any version, has an event among the latest that it counted."""
+    """Whether a profile's document, of any version, has an event among the latest that it counted; False where it is damaged."""
     if "event_ids" not in document:
-        return event_id in document.get("recent_events", ())
-    event_ids, event_hash = bytes(document["event_ids"]), hashed(event_id)
+        recent_events = document.get("recent_events", ())
+        return isinstance(recent_events, Sequence) and event_id in recent_events
+    if not isinstance(document["event_ids"], bytes):
+        return False
+    event_ids, event_hash = document["event_ids"], hashed(event_id)
     return any(event_ids[start : start + 8] == event_hash for start in range(0, len(event_ids) - 7, 8))
 
 

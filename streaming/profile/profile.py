@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,8 @@ REMEMBERED_SHOWN_TRACKS = 500
 NEUTRAL_ADVENTURE = 0.5
 """The adventure at which diversity and exploration are those of the settings."""
 CLOCK_TOLERANCE_S = DAY_S
+MOST_TITLE_CHARACTERS = 200
+"""Of a track's title in profiles and reasons; longer ones are cut."""
 
 AT, SESSION, LASTING, SESSION_PLAYS, LASTING_PLAYS = range(5)
 """Columns of `Profile.evidence`: time of the latest play, complete or skip; decaying sums as of then, of completes and
@@ -97,6 +100,7 @@ class Profile:
     mixes_at : as of when the mixes were made
     offsets : {"cluster id/topic id/partition": last Kafka offset counted}
     recent_events : hashes of the latest event ids, oldest first, to recognise duplicates of producers
+    deleted_at : when the listener's data were last deleted, which nothing here is of before; None: never
     other_fields : as in Muting
     """
 
@@ -120,6 +124,7 @@ class Profile:
     mixes_at: float = 0.0
     offsets: dict[str, int] = field(default_factory=dict)
     recent_events: tuple[bytes, ...] = ()
+    deleted_at: datetime | None = None
     other_fields: dict[str, Any] = field(default_factory=dict)
 
     @property

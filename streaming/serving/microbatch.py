@@ -4,37 +4,53 @@ One call has all events of its listeners. It reads their profiles from MongoDB, 
 and writes the lists, then their copies on the topic, then named lists that are due, then the profiles. After a crash in between,
 a list may be ahead of its profile: if it follows the same events it is kept and sent again, else it gets a successor. Lists and
 profiles are only written over those that were read; an attempt that was given up and writes late raises ConcurrentWrite instead.
+
+A listener for whom alone this fails is set aside with the events (`streaming.serving.set_aside`); the others are served.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bson.errors import BSONError
 
 from batch.mongo import NEW_LISTENERS
 from conf.settings import Kafka
 from streaming.admission.rules import (
     ReceivedEvent,
-    after_deletion,
     clamped_to_arrival,
-    with_known_track,
+    deletion_times,
+    title_by_track_id,
 )
 from streaming.documents import LIST_PROJECTION, StoredList, list_document, stored_list_from
-from streaming.events import SHOWN, BadEvent, parse, received_at
-from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, profile_from
+from streaming.events import SHOWN
+from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, whole_profile_from
 from streaming.profile.profile import Profile
 from streaming.profile.skip_rates import factors_of
 from streaming.ranking.ranker import ListRequest, ranked_lists
 from streaming.ranking.user_vector import user_vector
+from streaming.serving.admitted import admitted_events
 from streaming.serving.clients import database_of, index_of
 from streaming.serving.context import ServingContext
+from streaming.serving.deletion import remove_what_is_of_before, take_back_if_deleted
+from streaming.serving.isolation import concerns_one_listener, served_apart
 from streaming.serving.mixes import DueMixes, with_mixes_at, write_mixes
 from streaming.serving.mutings import muted_rows
+from streaming.serving.set_aside import (
+    add,
+    keep_events,
+    next_events,
+    release,
+    remove_events,
+    users_set_aside,
+    users_to_try,
+)
+from streaming.serving.values import Outcome as Outcome
+from streaming.serving.values import RawValue as RawValue
 from streaming.serving.writes import REVISION_FIELDS, ConcurrentWrite, Write, message, replace_documents, send
 
 if TYPE_CHECKING:
@@ -42,84 +58,109 @@ if TYPE_CHECKING:
 
 PROFILE_PROJECTION = dict.fromkeys(DERIVED_PROFILE_FIELDS, 0)
 ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class RawValue:
-    """A value of the listening topic, its place, and the time of its arrival in milliseconds since 1970."""
-
-    value: bytes | None
-    partition: int
-    offset: int
-    received_ms: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Counts of a micro-batch.
-
-    events : values read
-    applied : events counted in profiles
-    refused : values that are no valid event, or of an unknown track or a deleted listener
-    lists : lists written or kept
-    waits : seconds from arrival in Kafka to the written list, one for each event counted
-    """
-
-    events: int = 0
-    applied: int = 0
-    refused: int = 0
-    lists: int = 0
-    waits: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """The events to serve.
-
-    events_by_user : by user id
-    titles : {track id: title} of their tracks
-    refused : how many values are not among them
-    """
-
-    events_by_user: dict[str, list[ReceivedEvent]]
-    titles: dict[str, str]
-    refused: int
+MOST_TRIED_AGAIN = 20
+"""Listeners who were set aside that are tried again in one call."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     """Serves the listeners of the values, which must include all new events of these listeners.
 
-    Raises ConcurrentWrite where ATTEMPTS attempts met one.
+    Listeners who cannot be served are set aside. Raises what concerns everybody: MongoDB or Kafka is away, or
+    the model cannot be used.
     """
+    index_of(context.model, context.index_state)  # a model that cannot be opened is not one listener's trouble
+    database = database_of(context.mongo)
+    admitted = admitted_events(values, database, context.source)
+    events_by_user = admitted.events_by_user
+    aside = users_set_aside(events_by_user, database)
+
+    def serve_users(users: Sequence[str]) -> Outcome:
+        return _serve({user_id: events_by_user[user_id] for user_id in users}, admitted.titles, context)
+
+    def keep(user_id: str) -> None:
+        events = events_by_user[user_id]
+        keep_events(
+            user_id, events, [admitted.value_by_place[each.partition, each.offset] for each in events], database
+        )
+
+    def set_aside(user_id: str, error: Exception) -> Outcome:
+        add(user_id, error, database)
+        keep(user_id)
+        return Outcome(set_aside=1)
+
+    outcomes = served_apart([user_id for user_id in events_by_user if user_id not in aside], serve_users, set_aside)
+    for user_id in aside:
+        keep(user_id)
+    outcomes += [_try_again(user_id, context) for user_id in aside[:MOST_TRIED_AGAIN]]
+    return sum(outcomes, Outcome(len(values), refused=admitted.refused))
+
+
+def try_again(context: ServingContext, pause_s: float) -> Outcome:
+    """Serves listeners who were set aside, up to MOST_TRIED_AGAIN of those whose last attempt is `pause_s` ago."""
+    tried_before = datetime.now(UTC) - timedelta(seconds=pause_s)
+    users = users_to_try(tried_before, MOST_TRIED_AGAIN, database_of(context.mongo))
+    return sum((_try_again(user_id, context) for user_id in users), Outcome())
+
+
+def _try_again(user_id: str, context: ServingContext) -> Outcome:
+    """Serves a listener who was set aside, with the events that wait; after a failure what is left waits on."""
+    database = database_of(context.mongo)
+    outcome = Outcome()
+    try:
+        while events := next_events(user_id, database):
+            titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id}, database)
+            outcome += _serve({user_id: events}, titles, context)
+            remove_events(user_id, events, database)
+    except Exception as error:
+        if not concerns_one_listener(error):
+            raise
+        add(user_id, error, database)
+        return outcome
+    release(user_id, database)
+    return outcome
+
+
+def _serve(
+    events_by_user: Mapping[str, Sequence[ReceivedEvent]], titles: Mapping[str, str], context: ServingContext
+) -> Outcome:
+    """Serves these listeners together. Raises ConcurrentWrite where ATTEMPTS attempts met one."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return _serve_once(values, context)
+            return _serve_once(events_by_user, titles, context)
         except ConcurrentWrite:
             continue
-    return _serve_once(values, context)
+    return _serve_once(events_by_user, titles, context)
 
 
-def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
+def _serve_once(
+    events_by_user: Mapping[str, Sequence[ReceivedEvent]], titles: Mapping[str, str], context: ServingContext
+) -> Outcome:
     database = database_of(context.mongo)
-    parsed = _parse_values(values, database, context.source)
-    users = list(parsed.events_by_user)
+    users = list(events_by_user)
+    deleted_at = deletion_times(users, database)
+    if deleted_at:
+        remove_what_is_of_before(deleted_at, database)
     profiles: dict[str, Profile] = {}
     profiles_read: dict[str, dict[str, Any]] = {}
     for document in database.profiles.find({"_id": {"$in": users}}, PROFILE_PROJECTION):
-        profiles[document["_id"]] = profile_from(document)
+        profiles[document["_id"]] = whole_profile_from(document)
         profiles_read[document["_id"]] = {name: document.get(name) for name in REVISION_FIELDS}
     lists_read = {
         document["_id"]: document
-        for document in database.recommendations.find({"_id": {"$in": [*users, NEW_LISTENERS]}}, LIST_PROJECTION)
+        for document in database.recommendations.find({"_id": {"$in": users}}, LIST_PROJECTION)
     }
     index = index_of(context.model, context.index_state)
     updates = []
     profile_updates: list[Write] = []
     dues: list[DueMixes] = []
-    applied, arrivals = 0, list[datetime]()
-    for user_id, events in sorted(parsed.events_by_user.items()):
+    applied, dropped, arrivals = 0, 0, list[datetime]()
+    for user_id, all_events in sorted(events_by_user.items()):
+        events = [each for each in all_events if each.received_at > deleted_at.get(user_id, NEVER)]
+        dropped += len(all_events) - len(events)
         old = profiles.get(user_id) or Profile(user_id)
-        new, due = _with_events(old, events, parsed.titles, context)
+        old = replace(old, deleted_at=deleted_at.get(user_id, old.deleted_at))
+        new, due = _with_events(old, events, titles, context)
         if new is old:
             continue
         dues += [due] if due else []
@@ -147,31 +188,15 @@ def _serve_once(values: Sequence[RawValue], context: ServingContext) -> Outcome:
                 requests.append(ListRequest(new, vector, muted_rows(new.muted, context.mongo, index)))
         document = profile_document(new) | vector.profile_fields(new)
         profile_writes.append((profiles_read.get(user_id, {}), document))
-    list_writes = _make_lists(requests, lists_read, context)
+    list_writes = _make_lists(requests, lists_read, new_listeners_list(database), context)
     _write(list_writes, kept_lists, database, context.kafka)
     now = datetime.now(UTC)
     write_mixes(dues, context, index)
     replace_documents(profile_writes, database.profiles)
     replace_documents(profile_updates, database.profiles, keeps_other_fields=True)
+    take_back_if_deleted((document for _, document in profile_writes + profile_updates), database.profiles, database)
     waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
-    return Outcome(len(values), applied, parsed.refused, len(list_writes) + len(kept_lists), waits)
-
-
-def _parse_values(values: Sequence[RawValue], database: Database[dict[str, Any]], source: str) -> _Parsed:
-    """Parses and admits the values."""
-    received = []
-    for value in values:
-        arrived_at = received_at(value.received_ms)
-        try:
-            event = parse(value.value, arrived_at)
-        except BadEvent:
-            continue  # the ledger writes it to rejected_events
-        received.append(ReceivedEvent(event, source, value.partition, value.offset, arrived_at))
-    events, titles = with_known_track(after_deletion(received, database), database)
-    events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
-    for each in events:
-        events_by_user[each.event.user_id].append(each)
-    return _Parsed(events_by_user, titles, len(values) - sum(map(len, events_by_user.values())))
+    return Outcome(0, applied, dropped, len(list_writes) + len(kept_lists), waits)
 
 
 def _with_events(
@@ -181,8 +206,8 @@ def _with_events(
     lists to make)."""
     due: DueMixes | None = None
     factors = factors_of(context.skip_rates, context.taste)
-    for each in sorted(events, key=lambda each: (each.partition, each.offset)):
-        source = f"{context.source}/{each.partition}"
+    for each in sorted(events, key=lambda each: (each.source, each.partition, each.offset)):
+        source = f"{each.source}/{each.partition}"
         track_id = each.event.track_id or ""
         event = clamped_to_arrival(each.event, each.received_at)
         if each.offset > profile.offsets.get(source, -1):
@@ -201,11 +226,22 @@ def _changes_list(events: Sequence[ReceivedEvent], profile: Profile) -> bool:
     )
 
 
+def new_listeners_list(database: Database[dict[str, Any]]) -> StoredList:
+    """The list for new listeners; an empty one where its document cannot be read, which must not hold up everybody."""
+    try:
+        return stored_list_from(database.recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION) or {})
+    except (BSONError, TypeError, ValueError, KeyError, AttributeError) as error:
+        print(f"recommend: the list for new listeners cannot be read ({error}); run batch/publish.py again", flush=True)
+        return StoredList()
+
+
 def _make_lists(
-    requests: Sequence[ListRequest], lists_read: Mapping[str, Mapping[str, Any]], context: ServingContext
+    requests: Sequence[ListRequest],
+    lists_read: Mapping[str, Mapping[str, Any]],
+    new_listeners: StoredList,
+    context: ServingContext,
 ) -> list[Write]:
-    """The requested lists.  lists_read : documents by user id, with the list for new listeners"""
-    new_listeners: StoredList = stored_list_from(lists_read.get(NEW_LISTENERS, {}))
+    """The requested lists.  lists_read : documents by user id"""
     index = index_of(context.model, context.index_state)
     lists = ranked_lists(requests, index, new_listeners.track_ids, context.items, context.taste)
     now = datetime.now(UTC)
@@ -224,6 +260,7 @@ def _write(
     """Writes lists, and sends them and the kept ones to their topic.  kept_lists : user ids"""
     replace_documents(list_writes, database.recommendations)
     documents = [document for _, document in list_writes]
+    take_back_if_deleted(documents, database.recommendations, database)
     if kept_lists:
         documents += database.recommendations.find({"_id": {"$in": kept_lists}})
     send([(document["_id"], message(document)) for document in documents], kafka)

@@ -19,6 +19,7 @@ from streaming.ranking.ranker import ListRequest
 from streaming.ranking.user_vector import UserVector, user_vector
 from streaming.serving.clients import database_of
 from streaming.serving.context import ServingContext
+from streaming.serving.deletion import take_back_if_deleted
 from streaming.serving.mutings import muted_rows
 from streaming.serving.writes import Write, mix_messages, replace_documents, send
 
@@ -74,6 +75,7 @@ def write_mixes(dues: Sequence[DueMixes], context: ServingContext, index: Cached
     documents = _mixes(new, context, index, database)
     writes: list[Write] = [(documents_read.get(document["_id"], {}), document) for document in documents]
     replace_documents(writes, database.mixes)
+    take_back_if_deleted(documents, database.mixes, database)
     documents += database.mixes.find({"_id": {"$in": unchanged_users}}) if unchanged_users else []
     send([(document["_id"], value) for document in documents for value in mix_messages(document)], context.kafka)
 

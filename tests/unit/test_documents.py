@@ -30,7 +30,14 @@ from streaming.documents import (
     stored_mixes_from,
 )
 from streaming.events import Event
-from streaming.profile.documents import PROFILE_VERSION, counted_event, profile_document, profile_from
+from streaming.profile.documents import (
+    PROFILE_VERSION,
+    ProfileUnreadable,
+    counted_event,
+    profile_document,
+    profile_from,
+    whole_profile_from,
+)
 from streaming.profile.profile import Muting, Profile, hashed
 from streaming.profile.track_table import TrackTable
 
@@ -124,7 +131,8 @@ def test_both_versions_tell_which_events_they_have_counted(first_version: dict[s
     written = stored(profile_document(profile_from(first_version)))
     for document in (first_version, written):
         assert counted_event(document, "event-3") and not counted_event(document, "event-99")
-    assert not counted_event({}, "event-3")
+    for damaged in ({}, {"event_ids": "event-3"}, {"event_ids": 7}, {"recent_events": 7}):
+        assert not counted_event(damaged, "event-3")
 
 
 def test_unknown_fields_are_written_back() -> None:
@@ -145,6 +153,12 @@ def test_a_later_version_is_read_as_far_as_its_fields_allow() -> None:
     assert profile.evidence.ids == ("folk00", "new00")
     assert len(profile.verdicts) == 0, "columns that do not fit each other"
     assert profile_from(written | {"verdicts": {"ids": "a", "verdict": b"\x01"}}).verdict("a") == "like"
+    with pytest.raises(
+        ProfileUnreadable, match=r"verdicts\.verdict has 1 bytes, 2 tracks need 2; the document has version 9"
+    ):
+        whole_profile_from(written | {"version": 9})  # the stream would write it back without them
+    written["verdicts"] = {"ids": "a", "verdict": b"\x01", "mood": b"??"}
+    assert whole_profile_from(written | {"version": 9}) == profile_from(written)
     event = Event("ana", "a", "like", NOON, "e1")
     assert profile.after(event, "A", "cluster/topic/0", 0, TASTE).events_applied == profile.events_applied + 1
 
@@ -219,7 +233,7 @@ def test_what_version_1_noted_is_read(stream_documents: dict[str, dict[str, Any]
     deleted_at, refused_at = datetime(2026, 11, 22, 8, tzinfo=UTC), refusal["at"]
     assert deleted_at_from(deletion) == deleted_at
     assert resume_token_from(feed) == {"_data": "8265"}
-    assert {"_id": "bo", **deletion_fields(deleted_at)} == deletion
+    assert {"_id": "bo", **deletion_fields(deleted_at)} == deletion | {"version": 2}
     assert refusal | refusal_fields(refused_at) == refusal
     assert feed | feed_fields({"_data": "8265"}, 1795435440.25) == feed
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from local.processes import free_port
 from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics, serve
 from streaming.operations.supervisor import root_cause
-from streaming.serving.microbatch import Outcome
+from streaming.serving.values import Outcome
 
 
 def offsets(*at: int) -> str:
@@ -39,7 +39,7 @@ def metrics() -> Metrics:
     collected = Metrics()
     collected.progressed("recommend", progress(1, 100, 7))
     collected.progressed("recommend", progress(2, 300, 0))
-    collected.served(Outcome(20, 18, 2, 9, tuple(at / 100 for at in range(1, 101))), "m1", now=1000.0)
+    collected.served(Outcome(20, 18, 2, 9, tuple(at / 100 for at in range(1, 101)), 1), "m1", now=1000.0)
     return collected
 
 
@@ -64,7 +64,7 @@ def test_progress_and_latencies_become_documents(metrics: Metrics) -> None:
     assert (document["_id"], document["running"], document["model_version"]) == ("recommend", True, "m1")
     assert (document["batch_ms"], document["lag_events"], document["events_per_second"]) == (300.0, 0, None)
     assert (document["p50_s"], document["p95_s"]) == (pytest.approx(0.505), pytest.approx(0.9505))
-    assert document["totals"] == {"events": 20, "applied": 18, "refused": 2, "lists": 9}
+    assert document["totals"] == {"events": 20, "applied": 18, "refused": 2, "lists": 9, "set_aside": 1}
 
 
 def test_latencies_are_of_the_last_minutes_only(metrics: Metrics) -> None:
