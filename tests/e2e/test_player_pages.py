@@ -87,6 +87,10 @@ def test_home_has_named_lists_without_what_was_disliked_since(visit: Any, db: An
     (event,) = events(1)
     assert (event["action"], event["track_id"]) == ("play", IDS[3])
     assert (event["source"], event["model_version"]) == ("discover", "m1")
+    shelf.get_by_role("button", name="Play all").click()
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[1])
+    ana.page.click("#queue-toggle")
+    expect(ana.page.locator("#queue-items b")).to_have_text([TITLES[3]])
 
 
 def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: Any) -> None:
