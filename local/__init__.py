@@ -8,6 +8,7 @@ batch                    ▶ extract, train and publish in one driver
 streams                  ▶ both queries, feed and catalogue in one driver
 scripted_listener          one listener for `demo.sh --once`
 simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`
+pictures                 ▶ the pictures of the player in docs/, of a running demo
 startup_cache_workload   ▶ what setup runs to build the Java startup cache
 sample_library           ▶ music made on the user's machine
 """
