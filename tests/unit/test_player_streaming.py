@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +59,9 @@ def client(bucket: fs.S3FileSystem, content: bytes) -> TestClient:
         ("bytes=0-1,5-6", (0, 100, 200)),  # several pieces: all of it is an answer, too
         ("pages=1-2", (0, 100, 200)),
         ("bytes=1-x", (0, 100, 200)),
+        (f"bytes={'9' * 4300}-", None),
+        (f"bytes=0-{'9' * 4301}", None),
+        (f"bytes=-{'9' * 9000}", None),
     ],
 )
 def test_a_range_is_met_by_its_bytes(header: str | None, expected: tuple[int, int, int] | None) -> None:
@@ -93,3 +97,10 @@ def test_a_song_in_a_store_is_analysed(client: TestClient) -> None:
             analyzer.peaks("s3://music/gone.flac")
     finally:
         analyzer.close()
+
+
+@pytest.mark.parametrize("header", [f"bytes={'9' * 4301}-", f"bytes=0-{'1' * 4301}", f"bytes=-{'1' * 4301}"])
+def test_a_position_of_thousands_of_digits_is_not_in_a_file(client: TestClient, tmp_path: Path, header: str) -> None:
+    (tmp_path / "song.flac").write_bytes(b"fLaC")
+    answer = client.get(f"/audio/{tmp_path}/song.flac", headers={"Range": header})
+    assert (answer.status_code, answer.headers["content-range"], answer.content) == (416, "bytes */4", b"")

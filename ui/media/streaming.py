@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -34,6 +35,8 @@ HEADERS = {
 }
 """A file of the library can contain anything: opened as a page, it must not run scripts."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+_IMPOSSIBLE_POSITION = re.compile(r"\d{20}", re.ASCII)
+"""No file has so many bytes that a position in it takes 20 digits; Python refuses to read a number of more than 4,300."""
 
 
 def audio_response(location: str, range_header: str | None, method: str) -> Response:
@@ -43,6 +46,8 @@ def audio_response(location: str, range_header: str | None, method: str) -> Resp
     """
     media_type = MEDIA_TYPES.get(PurePosixPath(location).suffix.lower(), "application/octet-stream")
     if not is_remote(location):
+        if _IMPOSSIBLE_POSITION.search(range_header or ""):
+            return _unsatisfiable(os.stat(location).st_size)
         return FileResponse(location, media_type=media_type, headers=HEADERS)
     try:
         store, name = open_store(location)
@@ -55,7 +60,7 @@ def audio_response(location: str, range_header: str | None, method: str) -> Resp
     requested = byte_range(range_header, size)
     if requested is None:
         file.close()
-        return Response(status_code=416, headers=HEADERS | {"Content-Range": f"bytes */{size}"})
+        return _unsatisfiable(size)
     first, end, status = requested
     headers = HEADERS | {"Content-Length": str(end - first)}
     if status == 206:
@@ -66,11 +71,17 @@ def audio_response(location: str, range_header: str | None, method: str) -> Resp
     return StreamingResponse(_chunks(file, first, end), status, headers, media_type)
 
 
+def _unsatisfiable(size: int) -> Response:
+    return Response(status_code=416, headers=HEADERS | {"Content-Range": f"bytes */{size}"})
+
+
 def byte_range(range_header: str | None, size: int) -> tuple[int, int, int] | None:
     """(first byte, end, HTTP status) of the bytes [first, end) that a Range header asks for; None where none of them exist.
 
     Without a header, or with one that is not understood (as of several ranges), the whole file.
     """
+    if _IMPOSSIBLE_POSITION.search(range_header or ""):
+        return None
     match = _RANGE.fullmatch((range_header or "").strip())
     first, last = match.groups() if match else ("", "")
     if not first and not last:
