@@ -13,12 +13,15 @@ import threading
 import time
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from batch.library.labels import spelling_key
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +43,10 @@ class SearchIndex:
 
     ids : track id of each row;  row_by_id : the inverse
     titles : folded title of each row
-    rows_by_artist, rows_by_genre : rows of each folded name;  artist_names : the folded names, sorted
+    rows_by_artist : rows of each folded name;  artist_names : the folded names, sorted
+    rows_by_genre : rows of each name, without case, blanks and diacritics
     genre_codes : int32 [shape=(n,)], index into genre_names, -1 for none
+    genre_names : the commonest spelling of each genre
     terms : sorted
     posting_offsets : int64 [shape=(len(terms) + 1,)], where the postings of each term begin
     postings : int32, 2 * row, plus 1 where the term stands in the title
@@ -105,7 +110,12 @@ class SearchIndex:
 
     def by_genre(self, name: str) -> list[str]:
         """Ids of a genre's tracks, by title."""
-        return [self.ids[row] for row in self.rows_by_genre.get(_folded(name), ())]
+        return [self.ids[row] for row in self.rows_by_genre.get(spelling_key(name), ())]
+
+    def genre_name(self, name: str) -> str:
+        """The commonest spelling of a genre; the name itself where no track has it."""
+        rows = self.rows_by_genre.get(spelling_key(name))
+        return self.genre_names[self.genre_codes[rows[0]]] if rows else name
 
     def genre_sizes(self) -> list[tuple[str, int]]:
         """Each genre with its number of tracks, largest first."""
@@ -126,7 +136,8 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
     postings_by_term: dict[str, list[int]] = {}
     rows_by_artist: dict[str, list[int]] = {}
     rows_by_genre: dict[str, list[int]] = {}
-    code_by_genre: dict[str, int] = {}
+    code_by_genre: dict[str, int] = {}  # by folded name
+    spellings: list[Counter[str]] = []
     genre_codes = np.full(len(entries), -1, dtype=np.int32)
     map_positions = np.full((len(entries), 2), np.nan, dtype=np.float32)
     for row, (_, _, document) in enumerate(entries):
@@ -141,8 +152,12 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
         if artist := document.get("artist"):
             rows_by_artist.setdefault(_folded(str(artist)), []).append(row)
         if genre := document.get("genre"):
-            rows_by_genre.setdefault(_folded(str(genre)), []).append(row)
-            genre_codes[row] = code_by_genre.setdefault(str(genre), len(code_by_genre))
+            name = spelling_key(str(genre))
+            rows_by_genre.setdefault(name, []).append(row)
+            genre_codes[row] = code_by_genre.setdefault(name, len(code_by_genre))
+            if len(spellings) < len(code_by_genre):
+                spellings.append(Counter())
+            spellings[genre_codes[row]][str(genre)] += 1
         position = document.get("map")
         if (
             isinstance(position, (list, tuple))
@@ -162,7 +177,7 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
         artist_names=sorted(rows_by_artist),
         rows_by_genre=rows_by_genre,
         genre_codes=genre_codes,
-        genre_names=list(code_by_genre),
+        genre_names=[min(counts, key=lambda name: (-counts[name], name)) for counts in spellings],
         terms=terms,
         posting_offsets=offsets,
         postings=np.fromiter(postings, dtype=np.int32, count=int(offsets[-1])),

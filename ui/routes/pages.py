@@ -74,7 +74,8 @@ def get_artist(name: str, services: ServicesDep) -> str:
 
 @router.get("/genre/{name:path}")
 def get_genre(name: str, services: ServicesDep) -> str:
-    track_ids = services.library.search_index().by_genre(name)
+    index = services.library.search_index()
+    track_ids, name = index.by_genre(name), index.genre_name(name)
     tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
     if not tracks:
         raise Refused(404, "This genre is not in the library.")
