@@ -25,7 +25,7 @@ from ui.data.event_queue import QueueFull
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
-from ui.data.playlists import LimitExceeded
+from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.dependencies import Services
 from ui.media.analysis import AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
@@ -56,6 +56,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     BadEvent: lambda error: refusal(422, str(error)),
     AudioUnreadable: lambda error: refusal(422, f"The file {error}"),
     LimitExceeded: lambda error: refusal(409, str(error)),
+    PlaylistChanged: lambda error: refusal(409, str(error)),
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from playwright.sync_api import expect
 
 from conf.settings import Settings
 from ui import app
+from ui.data.playlists import MAX_PLAYLIST_TRACKS, LimitExceeded, Playlist, PlaylistChanged, Playlists
 from ui.dependencies import build_services
 
 PASSWORD = "a long enough one"
@@ -274,3 +276,30 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
     expect(ana.page.locator("#listener")).to_have_text("Choose listener")
     for each in (ana, other):
         each.wrong[:] = [said for said in each.wrong if "422" not in said and "401" not in said]
+
+
+def test_two_tabs_lose_nothing_of_one_playlist(db: Any) -> None:
+    playlists = Playlists(db)
+    made = playlists.create("ana", "Evening", ["t0"]).playlist_id
+    with ThreadPoolExecutor(4) as tabs:
+        added = list(tabs.map(lambda number: playlists.add_track("ana", made, f"t{number % 40}"), range(80)))
+    assert all(added)
+    playlist = playlists.get("ana", made)
+    assert playlist is not None and sorted(playlist.tracks) == sorted(f"t{number}" for number in range(40))
+    assert (playlist.tracks[0], playlist.revision) == ("t0", 80)
+    assert playlists.remove_track("ana", made, "t0") and not playlists.remove_track("bob", made, "t1")
+    with pytest.raises(PlaylistChanged, match="changed meanwhile"):
+        playlists.update("ana", made, None, ["t5"], revision=80)
+    assert playlists.update("ana", made, None, ["t5"], revision=81)
+    full = playlists.create("ana", "Full", [f"t{number}" for number in range(MAX_PLAYLIST_TRACKS)]).playlist_id
+    assert playlists.add_track("ana", full, "t3"), "it is there already"
+    with pytest.raises(LimitExceeded, match="at most 2000 tracks"):
+        playlists.add_track("ana", full, "one too many")
+    assert not playlists.add_track("ana", "none", "t3")
+
+
+def test_a_playlist_of_an_earlier_version_can_be_changed(db: Any) -> None:
+    db.playlists.insert_one({"_id": "old", "user_id": "ana", "name": "Old"})
+    playlists = Playlists(db)
+    assert playlists.update("ana", "old", None, ["a"], revision=0) and playlists.add_track("ana", "old", "b")
+    assert playlists.get("ana", "old") == Playlist("old", "Old", ("a", "b"), 2)

@@ -25,7 +25,7 @@ from ui.data.lake import LakeUnavailable
 from ui.data.library import Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
 from ui.data.mongo import LibraryUnavailable
-from ui.data.playlists import LimitExceeded
+from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.data.recommendation_list import Item, Recommendations
 from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
@@ -487,6 +487,11 @@ def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
         (BadEvent("no such action"), 422, "no such action"),
         (AudioUnreadable("cannot be decoded"), 422, "The file cannot be decoded"),
         (LimitExceeded("200 playlists"), 409, "200 playlists"),
+        (
+            PlaylistChanged(),
+            409,
+            "The playlist has changed meanwhile. Open it again and repeat the change.",
+        ),
         (NoModel("no model"), 409, "no model"),
         (LibraryUnavailable("No server."), 503, "The library is unavailable. No server."),
         (LakeUnavailable("no table"), 503, "The lake cannot be read. no table"),

@@ -1,7 +1,8 @@
 """A listener's playlists, in the collection `playlists`.
 
-`_id` is the playlist's id; fields: user_id, name, tracks (ids in order), made_at, version (of the code that wrote the document;
-absent means 1). Changes set single fields, so fields of a later version are kept; readers give missing ones a default.
+`_id` is the playlist's id; fields: user_id, name, tracks (ids in order), made_at, revision (number of changes so far), version
+(of the code that wrote the document; absent means 1). Changes set single fields, so fields of a later version are kept; readers
+give missing ones a default. Each change is one atomic update, so that of two pages neither undoes what the other has done.
 """
 
 from __future__ import annotations
@@ -25,13 +26,21 @@ class LimitExceeded(ValueError):
     """More playlists or tracks than a listener may have; the message gives the limit."""
 
 
+class PlaylistChanged(ValueError):
+    """The playlist is no longer at the revision that a change was made from."""
+
+    def __init__(self) -> None:
+        super().__init__("The playlist has changed meanwhile. Open it again and repeat the change.")
+
+
 @dataclass(frozen=True)
 class Playlist:
-    """tracks : their ids, in order"""
+    """tracks : their ids, in order;  revision : number of changes so far"""
 
     playlist_id: str
     name: str
     tracks: tuple[str, ...]
+    revision: int = 0
 
 
 class Playlists:
@@ -63,10 +72,13 @@ class Playlists:
             self._playlists.insert_one(playlist_document(playlist, user_id, datetime.now(UTC)))
         return playlist
 
-    def update(self, user_id: str, playlist_id: str, name: str | None, tracks: list[str] | None) -> bool:
+    def update(
+        self, user_id: str, playlist_id: str, name: str | None, tracks: list[str] | None, revision: int | None = None
+    ) -> bool:
         """Changes name, tracks or both, None leaves them; False where the listener has no such playlist.
 
-        Raises LimitExceeded.
+        revision : the change is made only while the playlist is at this revision; None: in any case
+        Raises LimitExceeded, PlaylistChanged.
         """
         if tracks is not None and len(tracks) > MAX_PLAYLIST_TRACKS:
             raise LimitExceeded(f"A playlist can have at most {MAX_PLAYLIST_TRACKS} tracks, not {len(tracks)}.")
@@ -74,16 +86,42 @@ class Playlists:
         fields = {field: value for field, value in changes.items() if value is not None}
         if not fields:
             return True
-        with unavailable_on_error():
-            result = self._playlists.update_one(
-                {"_id": playlist_id, "user_id": user_id}, {"$set": {**fields, "version": PLAYLIST_VERSION}}
-            )
-        return result.matched_count == 1
+        # A document of an earlier version has no revision, which means 0.
+        is_at_revision = (
+            {} if revision is None else {"revision": {"$in": [revision, None] if not revision else [revision]}}
+        )
+        if self._change(user_id, playlist_id, {"$set": fields}, is_at_revision):
+            return True
+        if self.get(user_id, playlist_id) is None:
+            return False
+        raise PlaylistChanged
+
+    def add_track(self, user_id: str, playlist_id: str, track_id: str) -> bool:
+        """Appends a track unless the playlist has it; False where the listener has no such playlist. Raises LimitExceeded."""
+        has_room = {"$or": [{"tracks": track_id}, {f"tracks.{MAX_PLAYLIST_TRACKS - 1}": {"$exists": False}}]}
+        if self._change(user_id, playlist_id, {"$addToSet": {"tracks": track_id}}, has_room):
+            return True
+        if self.get(user_id, playlist_id) is None:
+            return False
+        raise LimitExceeded(f"A playlist can have at most {MAX_PLAYLIST_TRACKS} tracks.")
+
+    def remove_track(self, user_id: str, playlist_id: str, track_id: str) -> bool:
+        """Removes a track, if it is there; False where the listener has no such playlist."""
+        return self._change(user_id, playlist_id, {"$pull": {"tracks": track_id}})
 
     def delete(self, user_id: str, playlist_id: str) -> bool:
         """Whether the listener had such a playlist."""
         with unavailable_on_error():
             return self._playlists.delete_one({"_id": playlist_id, "user_id": user_id}).deleted_count == 1
+
+    def _change(self, user_id: str, playlist_id: str, update: Document, condition: Document | None = None) -> bool:
+        """One atomic change; False where the listener has no such playlist, or it does not meet the condition."""
+        with unavailable_on_error():
+            result = self._playlists.update_one(
+                {"_id": playlist_id, "user_id": user_id, **(condition or {})},
+                {**update, "$set": {**update.get("$set", {}), "version": PLAYLIST_VERSION}, "$inc": {"revision": 1}},
+            )
+        return result.matched_count == 1
 
     def _create_index(self) -> None:
         if not self._has_index:
@@ -99,6 +137,7 @@ def playlist_document(playlist: Playlist, user_id: str, made_at: datetime) -> Do
         "name": playlist.name,
         "tracks": list(playlist.tracks),
         "made_at": made_at,
+        "revision": playlist.revision,
         "version": PLAYLIST_VERSION,
     }
 
@@ -106,4 +145,7 @@ def playlist_document(playlist: Playlist, user_id: str, made_at: datetime) -> Do
 def read_playlist(document: Document) -> Playlist:
     """The playlist in a document of any version."""
     tracks = tuple(str(track_id) for track_id in document.get("tracks") or ())
-    return Playlist(str(document["_id"]), str(document.get("name") or ""), tracks)
+    revision = document.get("revision")
+    return Playlist(
+        str(document["_id"]), str(document.get("name") or ""), tracks, revision if isinstance(revision, int) else 0
+    )

@@ -19,7 +19,12 @@ router = APIRouter(prefix="/playlists")
 @router.get("")
 def get_playlists(user_id: RequiredListener, services: ServicesDep) -> list[dict[str, Any]]:
     return [
-        {"id": playlist.playlist_id, "name": playlist.name, "count": len(playlist.tracks)}
+        {
+            "id": playlist.playlist_id,
+            "name": playlist.name,
+            "count": len(playlist.tracks),
+            "revision": playlist.revision,
+        }
         for playlist in services.listener_data.playlists.of(user_id)
     ]
 
@@ -35,16 +40,19 @@ def change_playlist(
     playlist_id: str, change: PlaylistChange, user_id: RequiredListener, services: ServicesDep
 ) -> dict[str, str]:
     """Renames, replaces, adds, removes, or deletes the playlist."""
-    playlist = services.listener_data.playlists.get(user_id, playlist_id)
+    playlists = services.listener_data.playlists
+    playlist = playlists.get(user_id, playlist_id)
     if playlist is None:
         raise Refused(404, NO_PLAYLIST)
     if change.drop:
-        services.listener_data.playlists.delete(user_id, playlist_id)
+        playlists.delete(user_id, playlist_id)
         return {"id": playlist_id}
-    tracks = change.tracks
+    tracks = None if change.tracks is None else list(dict.fromkeys(change.tracks))
+    is_present = playlists.update(user_id, playlist_id, change.name, tracks, change.revision)
     if change.add is not None:
-        tracks = list(dict.fromkeys([*(playlist.tracks if tracks is None else tracks), change.add]))
+        is_present = is_present and playlists.add_track(user_id, playlist_id, change.add)
     if change.remove is not None:
-        tracks = [track_id for track_id in (playlist.tracks if tracks is None else tracks) if track_id != change.remove]
-    services.listener_data.playlists.update(user_id, playlist_id, change.name, tracks)
+        is_present = is_present and playlists.remove_track(user_id, playlist_id, change.remove)
+    if not is_present:
+        raise Refused(404, NO_PLAYLIST)  # deleted by another page meanwhile
     return {"id": playlist_id, "name": change.name or playlist.name}

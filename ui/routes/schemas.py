@@ -132,12 +132,14 @@ class PlaylistChange(Strict):
     """A change of a playlist; None leaves a part as it is.
 
     tracks : replaces all tracks;  add, remove : one track, after that;  drop : delete the playlist
+    revision : of the playlist from which name and tracks were made; at another one the change is refused with 409
     """
 
     name: Annotated[str | None, Field(min_length=1, max_length=MAX_PLAYLIST_NAME_LENGTH)] = None
     tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_PLAYLIST_TRACKS)] = None
     add: Identifier | None = None
     remove: Identifier | None = None
+    revision: Annotated[int | None, Field(ge=0)] = None
     drop: bool = False
 
 
