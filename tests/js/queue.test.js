@@ -26,6 +26,20 @@ describe("queue", () => {
     queue.add(...tracks("a", "b", "c", "d"));
   });
 
+  test("a track left by “previous” follows next, also with shuffle, and is played once", () => {
+    queue = new Queue(() => {}, () => 0.99);
+    queue.add(...tracks("a", "b", "c", "d"));
+    queue.repeat = "all";
+    const [a, b] = [queue.take(), queue.take()];
+    queue.toggleShuffle();
+    queue.putBack(b);
+    queue.putBack(a); // "previous" twice
+    assert.equal(ids(queue), "abcd");
+    assert.deepEqual(queue.played, []);
+    assert.equal(takeAll(queue, 4), "abdc");
+    assert.equal(queue.played.map(({ id }) => id).join(""), "abdc");
+  });
+
   test("tracks are taken in order, and an empty queue gives null", () => {
     assert.equal(takeAll(queue, 5), "abcd-");
     assert.equal(queue.take(), null);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from streaming.serving import mutings
 from streaming.serving.mutings import MutedTracks
 
 D = 4
+NAMES = Path(__file__).parents[1] / "data" / "names.json"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARTISTS = ["The Beatles", "The  BEATLES", "Beyoncé", "Sigur Rós", None, "Various Artists", "Ólafur", "кино"]
 GENRES = ["Hip-Hop", "hip-hop", "Pop", "POP ", "Électronique", None, "Rock", "rock"]
@@ -84,6 +86,13 @@ def muted(folder: Path) -> MutedTracks:
 )  # fmt: skip
 def test_names_are_spelled_alike(name: str, same: str) -> None:
     assert spelling_key(name) == spelling_key(same)
+
+
+def test_the_page_compares_names_by_the_same_rule() -> None:
+    """tests/js/names.test.js reads the same pairs."""
+    pairs = json.loads(NAMES.read_text())
+    assert [spelling_key(name) == spelling_key(other) for name, other in pairs["same"]] == [True] * 12
+    assert [spelling_key(name) == spelling_key(other) for name, other in pairs["different"]] == [False] * 5
 
 
 @pytest.mark.parametrize(("name", "other"), [("カ", "ガ"), ("the beatles", "beatles"), ("\u0301", "a"), (" ", "  a")])

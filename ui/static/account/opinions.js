@@ -1,6 +1,8 @@
 // The listener's opinions: likes, dislikes, wishes for more or less, muted names, adventure. Each change is sent as an
 // event; the server's answer counts, and until it comes the page shows what was changed here. Pure logic.
 
+import { spellingKey } from "./names.js";
+
 /** @typedef {"like" | "dislike" | "more" | "less"} OpinionWord */
 /** @typedef {{ id: string, title: string }} OpinionTrack */
 
@@ -168,11 +170,8 @@ export const nameOf = (target) => target.slice(target.indexOf(":") + 1);
  */
 const isSameName = (a, b) => folded(a) === folded(b);
 
-/** @param {string} text */
-const folded = (text) => {
-  const letters = text.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "");
-  return letters.replace(/\s+/g, " ").replace(": ", ":").trim();
-};
+/** @param {string} target */
+const folded = (target) => `${target.slice(0, target.indexOf(":"))}:${spellingKey(nameOf(target))}`;
 
 /**
  * @param {string | undefined} words

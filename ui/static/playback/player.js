@@ -7,6 +7,7 @@ import { toast } from "../page/messages.js";
 import { showTitle } from "../page/title.js";
 import { audioStatus, isUnavailable } from "./audio-status.js";
 import { Bar } from "./bar.js";
+import { LeftTracks } from "./left-tracks.js";
 import { wireMediaSession } from "./media-session.js";
 import { PlayReporter } from "./play-reporter.js";
 import { loadVolume, saveVolume } from "./saved-playback.js";
@@ -15,7 +16,6 @@ import { Waveform } from "./waveform.js";
 /** @typedef {import("../track.js").Track} Track */
 
 const RESTART_AFTER_S = 3; // later in a track, "previous" goes to its beginning
-const HISTORY_TRACKS = 200;
 const SAVE_POSITION_MS = 10_000; // the position is sent to the server this often
 const MIN_SAVED_POSITION_MS = 1000;
 const RETRY_MS = 2000; // a server that does not answer is asked again after this long
@@ -35,10 +35,7 @@ const MAX_UNPLAYABLE_TRACKS = 5; // after so many in a row, playback stops
 export class Player {
   /** @type {Track | null} */
   track = null;
-  /** @type {Track[]} tracks that were heard, for "previous" */
-  #history = [];
-  /** @type {string[]} ids of the tracks before this one, heard or not */
-  #startedIds = [];
+  #left = new LeftTracks();
   #unplayableInRow = 0;
   #loads = 0; // counts loadings: an answer for an earlier one is ignored
   #startMs = 0;
@@ -78,7 +75,7 @@ export class Player {
 
   /** Ids of the tracks that were started, the current one last. */
   get startedIds() {
-    return this.track ? [...this.#startedIds, this.track.id] : this.#startedIds;
+    return this.track ? [...this.#left.ids, this.track.id] : this.#left.ids;
   }
 
   /** @param {Track} track started; where it is the current one, paused or resumed */
@@ -101,10 +98,13 @@ export class Player {
     else toast("Nothing to play next.");
   }
 
+  /** Plays the track before this one, which then follows again; later in a track, its beginning. */
   previous() {
-    const track = this.audio.currentTime > RESTART_AFTER_S ? undefined : this.#history.pop();
-    if (track) this.#start(track, { isGoingBack: true });
-    else this.audio.currentTime = 0;
+    const track = this.audio.currentTime > RESTART_AFTER_S ? undefined : this.#left.takeHeard();
+    if (track) {
+      if (this.track) this.queue.putBack(this.track);
+      this.#start(track, { isGoingBack: true });
+    } else this.audio.currentTime = 0;
   }
 
   /** @param {number | null} position in the queue; null: the next track */
@@ -134,8 +134,7 @@ export class Player {
   stopAttributing() {
     this.reporter.stopAttributing();
     this.audio.pause();
-    this.#history = [];
-    this.#startedIds = [];
+    this.#left.clear();
   }
 
   /** The first listener was chosen: what plays is theirs. */
@@ -153,12 +152,7 @@ export class Player {
    */
   #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0 } = {}) {
     this.reporter.leave();
-    if (this.track && !isGoingBack) {
-      if (this.reporter.wasHeard) this.#history.push(this.track);
-      this.#startedIds.push(this.track.id);
-    }
-    if (this.#history.length > HISTORY_TRACKS) this.#history.shift();
-    if (this.#startedIds.length > HISTORY_TRACKS) this.#startedIds.shift();
+    if (this.track && !isGoingBack) this.#left.add(this.track, this.reporter.wasHeard);
     this.track = track;
     this.reporter.start();
     this.#positionSavedAt = Date.now();

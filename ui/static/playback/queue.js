@@ -17,6 +17,8 @@ export class Queue {
   shuffle = false;
   /** @type {Repeat} */
   repeat = "off";
+  /** @type {Set<Track>} left by "previous": they follow first, also with shuffle */
+  #left = new Set();
 
   /**
    * @param {() => void} [onChange] called after every change
@@ -36,6 +38,15 @@ export class Queue {
   /** @param {...Track} tracks before all others */
   addNext(...tracks) {
     this.items.unshift(...tracks.slice(0, this.#room));
+    this.onChange();
+  }
+
+  /** @param {Track} track that "previous" leaves: it follows next */
+  putBack(track) {
+    this.items.unshift(track);
+    this.#left.add(track);
+    const position = this.played.findLastIndex(({ id }) => id === track.id);
+    if (position >= 0) this.played.splice(position, 1);
     this.onChange();
   }
 
@@ -85,9 +96,11 @@ export class Queue {
    */
   take(position = null) {
     if (!this.items.length && this.repeat === "all") [this.items, this.played] = [this.played, []];
-    const next = this.shuffle ? Math.floor(this.random() * this.items.length) : 0;
+    const isFirst = !this.shuffle || (this.items[0] && this.#left.has(this.items[0]));
+    const next = isFirst ? 0 : Math.floor(this.random() * this.items.length);
     const [track] = this.items.splice(position ?? next, 1);
     if (!track) return null;
+    this.#left.delete(track);
     this.played.push(track);
     if (this.played.length > MAX_QUEUED_TRACKS) this.played.shift();
     this.onChange();
