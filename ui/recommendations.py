@@ -2,20 +2,21 @@
 
 --list chooses "For you" or a named list: a mix, "Discover", "Rediscover".
 
-Rows have the same fields in every format; the table is for people, JSON and CSV are for programs.
+Rows have the same fields in every format; the table is for people, JSON and CSV are for programs. JSON and CSV are UTF-8 in any
+locale; the table has "?" for what the terminal's encoding lacks. Exit codes: 0 printed (also where the reader, such as head, has
+seen enough), 1 no list, or it cannot be written, 2 a setting or an argument is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import io
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from batch.job import failed
 from batch.mongo import NEW_LISTENERS
@@ -23,17 +24,16 @@ from conf.settings import Settings, SettingsError, settings
 from streaming.documents import LIST_NAMES
 from streaming.events import identifier_problem
 from ui.data.lake import rows_of
-from ui.data.library import Library, Track
+from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
 from ui.data.recommendation_list import FOR_YOU, Item, Recommendations
+from ui.list_formats import WRITERS, printable, titled_rows
 
 NAME = "recommendations"
 REQUIRED_COLUMNS = ["generation", "rank", "track_id", "score", "generated_at", "model_version"]
 OPTIONAL_COLUMNS = ["reason", "because"]
 """Columns that tables of earlier versions lack."""
 MIX_COLUMNS = ["list", "title", "generated_at", "rank", "track_id", "score", "model_version", "reason", "because"]
-TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
-"""Columns of the table for people, and their widths in characters."""
 NO_OWN_LIST_MESSAGE = "{user_id} has no list yet; this is the list for new listeners (for everyone without events)"
 EMPTY_LIST_MESSAGE = (
     "the list of {user_id} is empty, since every track is muted or disliked; unmute an artist or genre, or take back a "
@@ -43,21 +43,6 @@ EMPTY_LIST_MESSAGE = (
 
 class NoList(LookupError):
     """There is no list to show; the message says what there is, and what to do."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A rank of the list with its track; title, artist, album and genre are empty for a track that was removed."""
-
-    rank: int
-    track_id: str
-    title: str
-    artist: str
-    album: str
-    genre: str
-    score: float | None
-    reason: str
-    because: list[str]
 
 
 def main(settings: Settings, user_id: str, output_format: str, as_of: datetime | None, name: str = FOR_YOU) -> int:
@@ -88,9 +73,9 @@ def main(settings: Settings, user_id: str, output_format: str, as_of: datetime |
         print(f"{NAME}: no titles: {error}", file=sys.stderr)
         track_by_id = {}
     if not recommendations.is_personal and user_id != NEW_LISTENERS:
-        print(f"{NAME}: {NO_OWN_LIST_MESSAGE.format(user_id=_printable(user_id))}", file=sys.stderr)
+        print(f"{NAME}: {NO_OWN_LIST_MESSAGE.format(user_id=printable(user_id))}", file=sys.stderr)
     if recommendations.is_personal and not recommendations.items:
-        print(f"{NAME}: {EMPTY_LIST_MESSAGE.format(user_id=_printable(user_id))}", file=sys.stderr)
+        print(f"{NAME}: {EMPTY_LIST_MESSAGE.format(user_id=printable(user_id))}", file=sys.stderr)
     WRITERS[output_format](recommendations, user_id, titled_rows(recommendations, track_by_id), sys.stdout)
     return 0
 
@@ -183,83 +168,6 @@ def _list_of(rows: list[dict[str, Any]], user_id: str) -> Recommendations:
     )
 
 
-def titled_rows(recommendations: Recommendations, track_by_id: Mapping[str, Track]) -> list[Row]:
-    """The items of the list with title, artist, album and genre of their tracks."""
-    return [_row(item, track_by_id.get(item.track_id) or Track(item.track_id)) for item in recommendations.items]
-
-
-def _row(item: Item, track: Track) -> Row:
-    return Row(
-        rank=item.rank,
-        track_id=item.track_id,
-        title=track.title,
-        artist=track.artist,
-        album=track.album,
-        genre=track.genre,
-        score=item.score,
-        reason=item.reason,
-        because=list(item.because),
-    )
-
-
-def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
-    """One object; `list` says whose list it is: the listener's id, or "*" for the list for new listeners; `name`, which."""
-    generated_at = recommendations.generated_at
-    document = {
-        "user_id": user_id,
-        "list": recommendations.user_id,
-        "name": recommendations.name,
-        "title": recommendations.title,
-        "generation": recommendations.generation,
-        "generated_at": None if generated_at is None else _text(generated_at),
-        "model_version": recommendations.model_version or None,
-        "events_applied": recommendations.events_applied,
-        "items": [asdict(row) for row in rows],
-    }
-    json.dump(document, out, ensure_ascii=False, indent=2)
-    out.write("\n")
-
-
-def write_csv(_: Recommendations, __: str, rows: list[Row], out: TextIO) -> None:
-    """A header and a line for each row; the ids in `because` are separated by blanks."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(Row.__dataclass_fields__)
-    for row in rows:
-        writer.writerow((asdict(row) | {"because": " ".join(row.because)}).values())
-
-
-def write_table(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
-    """A table for people, cut to the width of a terminal."""
-    made = f", made {_text(recommendations.generated_at)}" if recommendations.generated_at else ""
-    personal = f"List {recommendations.generation or '?'} of {user_id}"
-    if recommendations.name != FOR_YOU:
-        personal = f"{recommendations.title} ({recommendations.name} of {user_id})"
-    out.write(f"{_printable(personal if recommendations.is_personal else 'The list for new listeners')}{made}\n")
-    header = "  ".join(name.ljust(width) for name, width in TABLE_WIDTHS.items())
-    out.write(f"{'rank':>4}  {header}".rstrip() + "\n")
-    for row in rows:
-        cells = {"title": row.title or row.track_id, "artist": row.artist, "genre": row.genre, "reason": row.reason}
-        line = "  ".join(_fitted(cells[name], width) for name, width in TABLE_WIDTHS.items())
-        out.write(f"{row.rank:>4}  {line}".rstrip() + "\n")
-
-
-WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
-
-
-def _fitted(text: str, width: int) -> str:
-    text = _printable(text)
-    return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
-
-
-def _printable(text: str) -> str:
-    """The text with blanks for control characters, so that a tag cannot send commands to the terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
@@ -293,16 +201,40 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == "__main__":
+def _query() -> int:
+    """The query of the command line; returns the exit code."""
     arguments = _arguments()
     try:
         chosen_settings = settings()
     except SettingsError as error:
-        sys.exit(failed(NAME, error, 2))
+        return failed(NAME, error, 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if arguments.format == "table":
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return main(chosen_settings, arguments.user, arguments.format, arguments.as_of, arguments.list)
+
+
+def _with_output(work: Callable[[], int]) -> int:
+    """Runs the work, which returns an exit code, and turns the failures of standard output into one."""
+    if sys.stdout is None:
+        return failed(NAME, "standard output is closed", 1)
+    code: int
     try:
-        code = main(chosen_settings, arguments.user, arguments.format, arguments.as_of, arguments.list)
+        try:
+            code = work()
+        except SystemExit as end:  # argparse has printed its help (0), or what is wrong (2)
+            code = end.code if isinstance(end.code, int) else 0
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has closed the pipe
+    except OSError as error:
+        # Python flushes again at its end, and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        if isinstance(error, BrokenPipeError):  # the reader, such as head, has closed the pipe
+            return 0
+        return failed(NAME, f"cannot write to standard output: {error.strerror or error}", 1)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(_with_output(_query))

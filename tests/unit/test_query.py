@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,10 @@ from conf.settings import settings
 from ui import recommendations
 from ui.data.library import Track
 from ui.data.recommendation_list import Item, Recommendations, read_named_lists
-from ui.recommendations import NoList, list_as_of, named_list_as_of, titled_rows, write_csv, write_json, write_table
+from ui.list_formats import titled_rows, write_csv, write_json, write_table
+from ui.recommendations import NoList, list_as_of, named_list_as_of
 
+PROJECT = Path(__file__).parents[2]
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 LISTED = Recommendations("ana", (Item("a", 1, 0.9, ("x", "y"), "near Food"), Item("gone", 2, 0.5)), 4, NINE, "m1", 7)
@@ -286,3 +292,83 @@ def test_the_table_has_a_line_for_each_track_even_one_that_is_gone() -> None:
     assert lines[0] == "List 4 of ana, made 2026-11-23T09:00:00.000Z"
     assert "Fóod, or not" in lines[2] and "near Food" in lines[2]
     assert "gone" in lines[3] and len(lines) == 4
+
+
+FORMULAS = Track("a", '=HYPERLINK("http://evil")', "+44", "-", "@rock")
+
+
+def test_a_tag_is_no_formula_in_a_spreadsheet_and_unchanged_in_json() -> None:
+    rows = titled_rows(Recommendations("ana", (Item("a", 1, -0.5, reason="\tnear"),)), {"a": FORMULAS})
+    as_csv, as_json = io.StringIO(), io.StringIO()
+    write_csv(LISTED, "ana", rows, as_csv)
+    cells = next(iter(csv.DictReader(as_csv.getvalue().splitlines())))
+    assert [cells[name] for name in ("title", "artist", "album", "genre", "reason", "score")] == [
+        """'=HYPERLINK("http://evil")""",
+        "'+44",
+        "'-",
+        "'@rock",
+        "'\tnear",
+        "-0.5",
+    ]
+    write_json(LISTED, "ana", rows, as_json)
+    assert json.loads(as_json.getvalue())["items"][0]["title"] == FORMULAS.title
+
+
+PRINTS_A_LIST = """
+import sys
+from ui import recommendations
+from ui.data.library import Track
+from ui.data.recommendation_list import Item, Recommendations
+
+class Library:
+    def __init__(self, db): ...
+    def recommendations(self, user_id):
+        return Recommendations(user_id, tuple(Item(f"t{rank}", rank, 0.5) for rank in range(1, 2001)), 1)
+    def tracks_of(self, ids):
+        return {track_id: Track(track_id, "M\\xf6rk \\u2665 \\udc80", "Bj\\xf6rk") for track_id in ids}
+
+recommendations.Library = Library
+sys.argv = ["recommendations", "--user", "zoe", "--format", sys.argv[1]]
+sys.exit(recommendations._with_output(recommendations._query))
+"""
+"""The command with a list of 2,000 tracks in place of MongoDB."""
+
+LOCALES = {
+    "c": {"LC_ALL": "C"},
+    "ascii": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+}
+
+
+def printed(
+    output_format: str, output: int | Any = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-P", "-c", PRINTS_A_LIST, output_format]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    environment = inherited | {"PYTHONPATH": str(PROJECT)} | environment
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)  # noqa: S603
+
+
+@pytest.mark.parametrize("output_format", ["table", "json", "csv"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_list_is_printed_in_any_locale(output_format: str, locale: str) -> None:
+    done = printed(output_format, **LOCALES[locale])
+    assert (done.returncode, done.stderr) == (0, b"")
+    if output_format == "table":
+        encoding = {"c": "utf-8"}.get(locale, locale)
+        title = done.stdout.decode(encoding).splitlines()[2][6:40].strip()
+        assert title == {"c": "Mörk ♥", "ascii": "M?rk ?", "latin-1": "Mörk ?"}[locale]
+    else:
+        assert "Mörk ♥ \\udc80" in done.stdout.decode("utf-8"), "programs read UTF-8 in every locale"
+
+
+def test_a_full_disk_is_an_error_and_a_reader_that_has_enough_is_not() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = printed("json", full)
+    message = b"recommendations: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+    reading, writing = os.pipe()
+    os.close(reading)  # as head does once it has its lines
+    done = printed("csv", writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
