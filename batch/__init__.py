@@ -12,6 +12,7 @@ Packages:
 
 library        files, tracks and the tables made of them
 audio          decoding, features and tags of a file
+ear            a music network that hears excerpts
 fma            FMA's archives, metadata and published features
 index          approximate nearest neighbours
 model          what is fitted to the features

@@ -12,7 +12,7 @@ import tomllib
 from importlib.resources import as_file, files
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -55,6 +55,7 @@ class Library(Section):
 
     root: str = ""
     middle_s: float = Field(default=30.0, ge=0)
+    ear: Literal["musicnn", "none"] = "musicnn"
 
     @property
     def analysed_s(self) -> float | None:

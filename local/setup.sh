@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sets up what the commands need, once: .venv from requirements.txt, the jars, and the Java startup cache. Quick when all is there.
+# Sets up what the commands need, once: .venv from requirements.txt, the jars, the trained ear, and the Java startup cache.
+# Quick when all is there.
 # Sourced by demo.sh, test.sh and spark-submit.sh.
 # shellcheck source=local/startup_cache.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/startup_cache.sh"
@@ -39,6 +40,7 @@ overtone_require_java() {
 overtone_setup() {
   overtone_require_java
   overtone_install "$@"
+  overtone_ear "$1"
   overtone_has_startup_cache "$1" || overtone_build_startup_cache "$1"
 }
 
@@ -64,6 +66,22 @@ overtone_install() {
     PYTHONPATH=$project "$venv/bin/python" -P -c 'from batch.audio.features import warm_up; warm_up()'
     echo "$wanted" >"$venv/.overtone-$kind"
     [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
+  fi
+  exec {lock}>&-
+}
+
+# The trained ear's graph, made of the weights that the package musicnn carries. Optional: without it tracks are compared by their
+# MFCCs alone. Tried once for each version of the graph; .venv/bin/python -m batch.ear.graph tries again.
+overtone_ear() {
+  local project=$1 venv=$1/.venv wanted lock
+  wanted=$(cat "$project/batch/ear/graph.py" "$project/batch/ear/wheel.py" | cksum)
+  if grep -qsxF "$wanted" "$venv/ear/tried"; then return; fi
+  mkdir -p "$venv/ear" 2>/dev/null && [ -w "$venv/ear" ] || return 0
+  exec {lock}>"$venv/ear/lock"
+  command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
+  if ! grep -qsxF "$wanted" "$venv/ear/tried"; then
+    (cd "$project" && .venv/bin/python -m batch.ear.graph) || true # it says why not
+    echo "$wanted" >"$venv/ear/tried"
   fi
   exec {lock}>&-
 }

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from batch.audio.decoding import Recording, UnreadableAudio, audible
+from batch.ear.excerpts import Excerpts
+from batch.ear.network import Ear, Heard, NotFinite
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["UnreadableAudio", "clip", "extractor_version", "features", "summary", "track"]
+__all__ = ["TrackFeatures", "UnreadableAudio", "clip", "extractor_version", "features", "summary", "track"]
 
 SAMPLE_RATE = 22_050
 N_MFCC = 20
@@ -47,20 +50,82 @@ MEL_BYTES_IN_MEMORY = 32 << 20
 MEL_FRAMES_PER_READ = 4096
 
 
-def extractor_version(middle_s: float | None = MIDDLE_S) -> str:
-    """The value of the column `extractor_version` for features of the middle `middle_s` seconds; None: of whole tracks."""
-    if middle_s == MIDDLE_S:
-        return EXTRACTOR_VERSION
-    return EXTRACTOR_VERSION + ("+whole" if middle_s is None else f"+{middle_s:g}s")
+@dataclass(frozen=True)
+class TrackFeatures:
+    """What one pass over a file gives.
+
+    vector : float32 [shape=(189,)]
+    duration_s : length of the whole file in seconds
+    embedding, tags : of the trained ear, float32 [shape=(200,)] and [shape=(50,)]; None without one
+    ear_problem : why an ear that was asked for gave nothing; else ""
+    """
+
+    vector: NDArray[np.float32]
+    duration_s: float
+    embedding: NDArray[np.float32] | None = None
+    tags: NDArray[np.float32] | None = None
+    ear_problem: str = ""
 
 
-def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S) -> tuple[NDArray[np.float32], float]:
-    """The features of a file, and the length of the whole file in seconds.
+def extractor_version(middle_s: float | None = MIDDLE_S, ear: str = "") -> str:
+    """The value of the column `extractor_version` for features of the middle `middle_s` seconds; None: of whole tracks.
+
+    ear : the trained ear's version; "": none
+    """
+    part = "" if middle_s == MIDDLE_S else "+whole" if middle_s is None else f"+{middle_s:g}s"
+    return EXTRACTOR_VERSION + part + (f"+{ear}" if ear else "")
+
+
+def split_version(version: str) -> tuple[str, str]:
+    """(the part of an extractor version that says how the vector was made, the trained ear's version or "")"""
+    vector, plus, ear = version.rpartition("+")
+    return (vector, ear) if plus and "/" in ear else (version, "")
+
+
+def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S, ear: Ear | None = None) -> TrackFeatures:
+    """The features of a file, from one pass over it.
 
     middle_s : seconds around the file's middle that are decoded; None: all of it, in blocks
-    Returns float32 [shape=(189,)] and seconds. Raises UnreadableAudio.
+    ear : the trained ear, which hears excerpts of the same part; None: the vector alone
+    Raises UnreadableAudio.
     """
-    return audible(Path(path), middle_s, lambda file: _features_of(_resampled(file)))
+    if ear is None:
+        return TrackFeatures(*audible(Path(path), middle_s, lambda file: _features_of(_resampled(file))))
+
+    def both(file: Recording) -> tuple[NDArray[np.float32], Excerpts]:
+        excerpts = _excerpts(file, middle_s)
+        return _features_of(_collected(_resampled(file), excerpts)), excerpts
+
+    (vector, excerpts), duration_s = audible(Path(path), middle_s, both)
+    try:
+        answer = ear.heard(excerpts.patches())
+    except NotFinite as error:
+        return TrackFeatures(vector, duration_s, ear_problem=str(error))
+    return TrackFeatures(vector, duration_s, answer.embedding, answer.tags)
+
+
+def heard(path: str | os.PathLike[str], middle_s: float | None, ear: Ear) -> Heard:
+    """What the trained ear hears in a file, as `track` has it, without the vector. Raises UnreadableAudio, NotFinite."""
+
+    def excerpts_alone(file: Recording) -> Excerpts:
+        excerpts = _excerpts(file, middle_s)
+        for _ in _collected(_resampled(file), excerpts):
+            pass
+        return excerpts
+
+    return ear.heard(audible(Path(path), middle_s, excerpts_alone)[0].patches())
+
+
+def _excerpts(file: Recording, middle_s: float | None) -> Excerpts:
+    part_s = file.duration_s if middle_s is None else min(file.duration_s, middle_s)
+    return Excerpts(SAMPLE_RATE, int(part_s * SAMPLE_RATE))
+
+
+def _collected(blocks: Iterable[NDArray[np.float32]], excerpts: Excerpts) -> Iterator[NDArray[np.float32]]:
+    """The blocks, which `excerpts` gets as well."""
+    for block in blocks:
+        excerpts.add(block)
+        yield block
 
 
 def clip(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S) -> tuple[NDArray[np.float32], float]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from batch.audio.features import N_MFCC, STATISTICS
 from batch.fma import metadata as fma
@@ -151,7 +152,8 @@ def _update_features(
             "vector": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
             "extractor_version": [PUBLISHED_FEATURES_VERSION] * len(vectors),
         }
-        upsert(spark.createDataFrame(pa.table(columns), FEATURES), location, ["track_id"])
+        schema = StructType([FEATURES[name] for name in columns])
+        upsert(spark.createDataFrame(pa.table(columns), schema), location, ["track_id"])
     return set(changed)
 
 

@@ -32,9 +32,12 @@ FEATURES = StructType(
         StructField("track_id", StringType()),
         StructField("vector", ArrayType(FloatType())),
         StructField("extractor_version", StringType()),
+        StructField("embedding", ArrayType(FloatType())),
+        StructField("tags", ArrayType(FloatType())),
     ]
 )
-"""One row per track. `vector` has the 189 numbers of `batch.audio.features.features`, or FMA's 140 published ones."""
+"""One row per track. `vector` has the 189 numbers of `batch.audio.features.features`, or FMA's 140 published ones; `embedding`
+the trained ear's 200, `tags` its probabilities of the 50 tags in the order of TAG_NAMES, both null where no ear was used."""
 
 FEATURES_OF_CONTENT = StructType([*FEATURES.fields, StructField("sha256", StringType())])
 """FEATURES as extraction writes them, with the hash of the content that they were computed from."""
@@ -154,7 +157,8 @@ def read_file(part: str, path: str, root: str = "", middle_s: float | None = Non
             return hashlib.file_digest(content, "sha256").hexdigest()
     columns: dict[str, Any] = {}
     if part == "track":
-        columns["vector"], columns["duration_s"] = features.track(file, middle_s)
+        track = features.track(file, middle_s)
+        columns |= {"vector": track.vector, "duration_s": track.duration_s}
         if not _is_finite(columns["vector"]):
             raise features.UnreadableAudio("not finite", "its features are not all finite numbers")
     return columns | asdict(file_tags(PurePosixPath(path), PurePosixPath(root), file))

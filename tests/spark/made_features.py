@@ -42,6 +42,6 @@ def made(
         track = Track(f"t{row:02d}", "/music", title, f"{row:064x}", (file,), NOON, artist, genre=genre)
         tracks.append(track if lengths is None else replace(track, duration_s=lengths[row]))
         vector = clusters[row % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[row])
-        features.append((f"t{row:02d}", vector.tolist(), EXTRACTOR_VERSION))
+        features.append((f"t{row:02d}", vector.tolist(), EXTRACTOR_VERSION, None, None))
     for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", features, FEATURES)):
         spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").save(chosen.lake.table(name))

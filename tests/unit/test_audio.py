@@ -74,20 +74,20 @@ def test_a_file_has_the_features_that_librosa_and_scipy_give(
 def test_the_middle_of_a_long_mp3_is_what_librosa_reads_there(tmp_path: Path) -> None:
     path = tmp_path / "music.mp3"
     soundfile.write(path, music(20.0, 44_100, 2), 44_100)
-    vector, seconds = track(path, middle_s=4.0)
+    answer = track(path, middle_s=4.0)
     start = (soundfile.info(path).frames - 4 * 44_100) // 2 / 44_100
     y, _ = librosa.load(path, sr=SAMPLE_RATE, offset=start, duration=4.0)
-    assert seconds == pytest.approx(20.0, abs=0.1)
-    np.testing.assert_allclose(vector, reference(y), rtol=0, atol=1e-3)
+    assert answer.duration_s == pytest.approx(20.0, abs=0.1)
+    np.testing.assert_allclose(answer.vector, reference(y), rtol=0, atol=1e-3)
 
 
 def test_a_whole_track_is_read_by_blocks_and_has_the_features_of_one_piece(tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
     soundfile.write(path, music(150.0, 44_100, 2), 44_100)
-    vector, seconds = track(path, middle_s=None)
+    answer = track(path, middle_s=None)
     whole, _ = librosa.load(path, sr=SAMPLE_RATE, res_type="soxr_hq")
-    assert seconds == pytest.approx(150.0)
-    np.testing.assert_allclose(vector, reference(whole), rtol=0, atol=1e-3)
+    assert answer.duration_s == pytest.approx(150.0)
+    np.testing.assert_allclose(answer.vector, reference(whole), rtol=0, atol=1e-3)
 
 
 def test_features_of_other_parts_of_a_track_have_another_version() -> None:

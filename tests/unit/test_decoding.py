@@ -66,9 +66,9 @@ def test_aac_sounds_as_what_went_in(tmp_path: Path) -> None:
     samples = music(3.0)
     expected = features(samples.mean(axis=1))
     for path in (aac(tmp_path / "a.m4a", samples), by_ffmpeg(tmp_path / "a.aac", samples, "aac", "adts")):
-        vector, seconds = track(path)
-        assert seconds == pytest.approx(3.0, abs=0.1)
-        assert np.corrcoef(vector[:20], expected[:20])[0, 1] > 0.98
+        answer = track(path)
+        assert answer.duration_s == pytest.approx(3.0, abs=0.1)
+        assert np.corrcoef(answer.vector[:20], expected[:20])[0, 1] > 0.98
 
 
 def test_of_a_long_mp4_only_the_middle_is_read(tmp_path: Path) -> None:

@@ -87,8 +87,11 @@ def test_flac_mp3_and_ogg_of_one_song_are_one_recording_and_other_songs_are_not(
     for file in files:
         samples = np.repeat(sound(0, lengths[0]), 2)
         soundfile.write(file, samples, 2 * features.SAMPLE_RATE, compression_level=0.0)
-    encodings, encoded_lengths = zip(*(features.track(file) for file in files), strict=True)
-    index = trained(np.stack([*encodings, *others]), lengths=[*encoded_lengths, *lengths[1:]])
+    encodings = [features.track(file) for file in files]
+    index = trained(
+        np.stack([*(encoding.vector for encoding in encodings), *others]),
+        lengths=[*(encoding.duration_s for encoding in encodings), *lengths[1:]],
+    )
     assert copies(index) == {"t000": ["t001", "t002"]}
 
 

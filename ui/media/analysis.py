@@ -185,7 +185,7 @@ def _features(clip: bytes) -> list[float]:
         file.write(clip)
         file.flush()
         try:
-            return [float(value) for value in features.track(file.name)[0]]
+            return [float(value) for value in features.track(file.name).vector]
         except UnreadableAudio as error:
             raise AudioUnreadable(str(error)) from error
 

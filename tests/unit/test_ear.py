@@ -1,0 +1,242 @@
+"""The trained ear: the checkpoint's format, the graph's answers, excerpts and patches, and a graph that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+import crc32c
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from batch.audio.features import EXTRACTOR_VERSION, extractor_version, heard, split_version, track
+from batch.ear import graph, network, spectrogram, wheel
+from batch.ear.checkpoint import CheckpointDamaged, arrays
+from batch.ear.excerpts import MARGIN_SAMPLES, Excerpts
+from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NotFinite, usable_graph
+from batch.ear.tag_names import TAG_NAMES
+
+REFERENCE = Path(__file__).parents[1] / "data" / "ear-reference.json"
+"""The answers of TensorFlow's network (equal to 1e-5 on real clips) for `made_music(3.1)`, by the float32 graph."""
+
+
+@pytest.fixture(scope="module")
+def ear() -> Ear:
+    return network.loaded(graph.default_place())
+
+
+def made_music(seconds: float, rate: int = spectrogram.EAR_RATE) -> NDArray[np.float32]:
+    """A bass, a chord and a beat; the same at every call."""
+    t = np.arange(round(seconds * rate)) / rate
+    chord = sum(np.sin(2 * np.pi * hertz * t) / (n + 1) for n, hertz in enumerate((110.0, 220.0, 277.2, 329.6, 440.0)))
+    beat = np.sin(2 * np.pi * 1800 * t) * np.exp(-30 * (t % 0.5))
+    return np.asarray(0.15 * chord + 0.3 * beat, dtype=np.float32)
+
+
+def test_the_graph_answers_for_a_made_signal_as_it_did_when_it_was_checked_against_tensorflow(ear: Ear) -> None:
+    expected = json.loads(REFERENCE.read_text())
+    frames = librosa.feature.melspectrogram(
+        y=made_music(3.1), sr=spectrogram.EAR_RATE, n_fft=512, hop_length=256, n_mels=96
+    ).T.astype(np.float16)
+    patch = np.log10(10_000 * frames.astype(np.float32) + 1)[:187]
+    embedding, tags = ear.answers(patch[None])
+    np.testing.assert_allclose(embedding[0], expected["embedding"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(tags[0], expected["tags"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(spectrogram.log_mel(made_music(3.1))[:187], patch, rtol=0, atol=2e-3)
+
+
+def test_the_tags_are_those_of_the_network_in_its_order() -> None:
+    assert len(TAG_NAMES) == len(set(TAG_NAMES)) == 50
+    assert (TAG_NAMES[0], TAG_NAMES[17], TAG_NAMES[23], TAG_NAMES[49]) == ("rock", "Mellow", "instrumental", "happy")
+
+
+def test_a_track_has_an_embedding_and_tags_of_excerpts_over_the_part_that_is_read(tmp_path: Path, ear: Ear) -> None:
+    path = tmp_path / "song.flac"
+    soundfile.write(path, made_music(14.0, 44_100), 44_100)
+    answer = track(path, 12.5, ear)
+    assert answer.embedding is not None and answer.tags is not None
+    assert (answer.embedding.shape, answer.embedding.dtype) == ((200,), np.float32)
+    assert (answer.tags.shape, answer.tags.dtype) == ((50,), np.float32)
+    assert answer.tags.min() >= 0 and answer.tags.max() <= 1
+    np.testing.assert_array_equal(answer.vector, track(path, 12.5).vector)
+    alone = heard(path, 12.5, ear)
+    np.testing.assert_array_equal(answer.embedding, alone.embedding)
+    np.testing.assert_array_equal(answer.tags, alone.tags)
+
+
+def test_excerpts_are_spread_from_the_first_sample_to_the_last(ear: Ear) -> None:
+    rate = spectrogram.EAR_RATE
+    signal = made_music(30.0) * np.linspace(0.2, 1.0, 30 * rate, dtype=np.float32)
+    excerpts = Excerpts(rate, len(signal))
+    for start in range(0, len(signal), 7001):
+        excerpts.add(signal[start : start + 7001])
+    patches = excerpts.patches()
+    last = len(signal) - spectrogram.PATCH_SAMPLES
+    expected = [spectrogram.patch(signal[last * n // 3 :]) for n in range(4)]
+    np.testing.assert_array_equal(patches, np.stack(expected))
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(1.0, 1), (2.9, 1), (3.2, 2), (8.0, 3), (30.0, 4), (3600.0, 4)])
+def test_a_short_track_has_fewer_excerpts(seconds: float, count: int) -> None:
+    assert len(Excerpts(22_050, round(seconds * 22_050))._excerpts) == count
+
+
+def test_a_clip_shorter_than_a_patch_is_repeated_until_it_fills_one() -> None:
+    clip = made_music(1.0)
+    excerpts = Excerpts(spectrogram.EAR_RATE, len(clip))
+    excerpts.add(clip)
+    (patch,) = excerpts.patches()
+    frames = spectrogram.log_mel(clip)
+    assert len(frames) == 63
+    np.testing.assert_array_equal(patch, np.concatenate([frames, frames, frames])[:187])
+
+
+def test_silent_excerpts_are_left_out_where_others_sound() -> None:
+    signal = made_music(30.0)
+    signal[: round(12.2 * spectrogram.EAR_RATE)] = 0  # the second one ends at 12.005 s
+    excerpts = Excerpts(spectrogram.EAR_RATE, len(signal))
+    excerpts.add(signal)
+    assert len(excerpts.patches()) == 2
+    silence = Excerpts(spectrogram.EAR_RATE, len(signal))
+    silence.add(np.zeros_like(signal))
+    assert silence.patches().shape == (4, 187, 96) and not silence.patches().any()
+
+
+def test_a_signal_that_ends_early_has_the_excerpts_before_its_end() -> None:
+    signal = made_music(28.0, 22_050)
+    excerpts = Excerpts(22_050, round(30 * 22_050))
+    excerpts.add(signal)
+    assert len(excerpts.patches()) == 3
+
+
+def test_an_excerpt_cut_out_and_resampled_is_what_the_whole_signal_gives_there() -> None:
+    import soxr
+
+    rate, signal = 22_050, made_music(30.0, 22_050)
+    excerpts = Excerpts(rate, len(signal))
+    excerpts.add(signal)
+    whole = soxr.resample(signal, rate, spectrogram.EAR_RATE, quality="HQ")
+    assert MARGIN_SAMPLES / rate < 0.05
+    for number, patch in enumerate(excerpts.patches()):
+        start = round((len(signal) - 66_327) * number // 3 * spectrogram.EAR_RATE / rate)
+        np.testing.assert_allclose(patch, spectrogram.patch(whole[start:]), rtol=0, atol=0.05)
+
+
+def test_samples_far_beyond_full_scale_give_finite_numbers(ear: Ear) -> None:
+    assert np.isfinite(ear.heard(spectrogram.patch(1e4 * made_music(3.1))[None]).embedding).all()
+
+
+def test_an_answer_that_is_not_finite_leaves_the_vector_and_says_why(tmp_path: Path, ear: Ear) -> None:
+    with pytest.raises(NotFinite, match="not all finite"):
+        ear.heard(np.full((1, 187, 96), np.nan, dtype=np.float32))
+
+    class Broken(Ear):
+        def __init__(self) -> None: ...
+
+        def answers(self, patches: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            return np.full((len(patches), 200), np.nan, np.float32), np.zeros((len(patches), 50), np.float32)
+
+    path = tmp_path / "song.wav"
+    soundfile.write(path, made_music(4.0), spectrogram.EAR_RATE)
+    answer = track(path, 30.0, Broken())
+    assert answer.embedding is None and answer.tags is None
+    assert answer.ear_problem == "the trained ear's answer is not all finite numbers"
+    np.testing.assert_array_equal(answer.vector, track(path, 30.0).vector)
+
+
+def test_a_missing_or_changed_graph_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / graph.FILE_NAME
+    monkeypatch.setattr(network, "default_place", lambda: file)
+    assert usable_graph("none") == (None, "")
+    assert usable_graph("musicnn") == (None, f"no file {file}; .venv/bin/python -m batch.ear.graph makes it")
+    content = bytearray(graph.default_place().read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    place, problem = usable_graph("musicnn")
+    assert place is None and f"expected {graph.SHA256}" in problem
+    with pytest.raises(EarUnusable, match="SHA-256"):
+        Ear(file)
+
+
+def test_a_wheel_of_other_content_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "musicnn-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(wheel.INDEX, b"something else")
+    with pytest.raises(wheel.WeightsUnavailable, match="has the SHA-256"):
+        wheel.of_wheel(file)
+    file.write_bytes(b"no zip")
+    with pytest.raises(wheel.WeightsUnavailable, match="is not the wheel of musicnn==0.1.0"):
+        wheel.of_wheel(file)
+
+
+def varint(number: int) -> bytes:
+    head = bytearray()
+    while number > 127:
+        head.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*head, number])
+
+
+def table(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """A table of LevelDB's format with one data block, keys with shared prefixes."""
+
+    def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
+        content, before = b"", b""
+        for key, value in pairs:
+            shared = len(os.path.commonprefix([key, before]))
+            content += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
+            before = key
+        return content + struct.pack("<II", 0, 1)
+
+    data = block(entries)
+    index = block([(b"\xff", varint(0) + varint(len(data)))])
+    trailer = bytes(5)
+    handles = varint(0) + varint(0) + varint(len(data) + 5) + varint(len(index))
+    return data + trailer + index + trailer + handles.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
+
+
+def entry(dtype: int, shape: tuple[int, ...], offset: int, content: bytes) -> bytes:
+    sizes = b"".join(b"\x12" + varint(len(varint(size)) + 1) + b"\x08" + varint(size) for size in shape)
+    crc = crc32c.crc32c(content)
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return (
+        b"\x08" + varint(dtype) + b"\x12" + varint(len(sizes)) + sizes
+        + b"\x20" + varint(offset) + b"\x28" + varint(len(content)) + b"\x35" + struct.pack("<I", masked)
+    )  # fmt: skip
+
+
+def test_a_checkpoint_is_read_as_arrays_and_a_damaged_one_refused() -> None:
+    kernel, bias = np.arange(300, dtype="<f4").reshape(2, 150), np.array([1.5, -2], dtype="<f4")
+    data = kernel.tobytes() + bias.tobytes()
+    index = table(
+        [
+            (b"", b"\x08\x01"),
+            (b"dense/bias", entry(1, (2,), kernel.nbytes, bias.tobytes())),
+            (b"dense/bias/Adam", entry(1, (2,), kernel.nbytes, bias.tobytes())),
+            (b"dense/kernel", entry(1, (2, 150), 0, kernel.tobytes())),
+            (b"global_step", entry(9, (), 0, b"12345678")),
+        ]
+    )
+    array_by_name = arrays(index, data)
+    assert sorted(array_by_name) == ["dense/bias", "dense/kernel"]
+    np.testing.assert_array_equal(array_by_name["dense/kernel"], kernel)
+    np.testing.assert_array_equal(array_by_name["dense/bias"], bias)
+    with pytest.raises(CheckpointDamaged, match="dense/kernel is not what the index says"):
+        arrays(index, b"\x01" + data[1:])
+    with pytest.raises(CheckpointDamaged, match="no table of LevelDB's format"):
+        arrays(index[:-1], data)
+
+
+def test_the_version_says_which_ear_and_is_taken_apart() -> None:
+    assert extractor_version(30.0, EAR_VERSION) == f"{EXTRACTOR_VERSION}+{EAR_VERSION}"
+    for middle_s in (30.0, 12.5, None):
+        vector = extractor_version(middle_s)
+        assert split_version(vector) == (vector, "")
+        assert split_version(extractor_version(middle_s, EAR_VERSION)) == (vector, EAR_VERSION)
+    assert split_version("fma-mfcc20/1") == ("fma-mfcc20/1", "")
