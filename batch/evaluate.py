@@ -26,8 +26,9 @@ from batch import atomic, job, registry
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit
 from batch.library.labels import spellings, track_labels
-from batch.model import genre_mlp, metric_learning
+from batch.model import genre_mlp
 from batch.model.genre_examples import examples
+from batch.model.metric.choice import learned_metric
 from batch.model.training_set import TrainingSet, library_features, training_set
 from batch.report.measures import (
     LIST_LENGTH,
@@ -37,6 +38,7 @@ from batch.report.measures import (
     index_quality,
     simulated_lists,
 )
+from batch.report.spaces import spaces
 from conf.settings import Settings
 
 
@@ -82,10 +84,10 @@ def evaluate(
         dataset = training_set(tracks, settings)
     finally:
         tracks.unpersist()
-    check_features(dataset, model)
+    dataset = checked(dataset, model)
     library, withdrawn = measured_library(dataset, model)
     lists, positions = served_lists(model, library.index), map_positions(model, library.index)
-    metric = metric_learning.learned_metric(library.standardised, library.labels)
+    metric = learned_metric(library.standardised, library.labels, library.block_lengths)
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -100,6 +102,9 @@ def evaluate(
         "genres": genre_scores(spark, dataset, hyperparameters, parameters.get("genre_chosen_on")),
         "space": {
             "metric": parameters.get("metric", "plain"),
+            "blocks": parameters.get("blocks", {}),
+            "ear": model.manifest.get("ear"),
+            "spaces": spaces(library),
             "judged": [vars(score) for score in metric.scores],
         },
         "lists": simulated_lists(library),
@@ -133,15 +138,23 @@ def headline(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def check_features(dataset: TrainingSet, model: registry.Model) -> None:
-    """Raises FeaturesUnfit where the library's features are not of the kind that the model was trained on."""
+def checked(dataset: TrainingSet, model: registry.Model) -> TrainingSet:
+    """The tracks with features of the kind that the model was trained on: without embeddings for a model without.
+
+    Raises FeaturesUnfit where the library's features are of another kind.
+    """
     trained = (model.value("extractor_version"), model.value("dimensions"))
-    extracted = (dataset.extractor, dataset.vectors.shape[1])
+    extracted = (dataset.extractor, dataset.features.shape[1])
+    if extracted != trained and dataset.embeddings is not None:
+        vectors = dataset.without_embeddings()
+        if (vectors.extractor, vectors.features.shape[1]) == trained:
+            return vectors
     if extracted != trained:
         raise FeaturesUnfit(
             f"the library has {extracted[1]} features a track by {extracted[0]}, model {model.version} was trained on "
             f"{trained[1]} by {trained[0]}; run ./spark-submit.sh batch/train.py"
         )
+    return dataset
 
 
 def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[MeasuredLibrary, int]:
@@ -166,9 +179,10 @@ def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[Measu
     genre_names = [spelling_of[name] for name in sorted(spelling_of)]  # in the order of their codes
     library = MeasuredLibrary(
         index,
-        index.projection.standardised(dataset.vectors[shared]),
+        index.projection.standardised(dataset.features[shared]),
         track_labels(artists, albums, genres),
         genre_names,
+        dataset.block_lengths,
     )
     return library, len(whole) - len(shared)
 
@@ -182,7 +196,7 @@ def genre_scores(
     chosen_on : tracks on which they were tuned; None: they are the default
     `score` is None where there are too few artists to measure.
     """
-    learned = examples(dataset.vectors, dataset.genres, dataset.artists, dataset.splits)
+    learned = examples(dataset.features, dataset.genres, dataset.artists, dataset.splits)
     if learned is None:
         return None
     score = genre_mlp.held_out_score(spark, learned, hyperparameters)

@@ -129,6 +129,7 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         F.coalesce(F.col("genre"), likeliest).alias("genre"),
         (F.col("genre").isNull() & likeliest.isNotNull()).alias("genre_predicted"),
         F.col("vector").alias("features"),
+        "embedding",
         "extractor_version",
         "genre_posterior",
         "similar",

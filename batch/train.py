@@ -27,14 +27,15 @@ from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
-from batch.model import fit_index, genre_mlp, map_layout, metric_learning, similar_tracks, sweep
+from batch.model import blocks, fit_index, genre_mlp, map_layout, similar_tracks, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
 from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
+from batch.model.metric import choice, learning
 from batch.model.training_set import (
     MAX_FEATURE,
     TrainingSet,
+    feature_rows,
     fingerprint,
-    is_usable,
     library_features,
     training_set,
 )
@@ -61,9 +62,10 @@ def summary(model: registry.Model) -> str:
     """The lines that the job prints at its end: quality of the index and of the genre networks, and tracks left out."""
     metrics, manifest = model.value("metrics"), model.manifest
     recall = metrics["recall_at_20"]
+    metric = manifest["parameters"]["metric"] + _block_weights(manifest)
     lines = [
         f"model {model.version}: {manifest['tracks']:,} tracks, recall@20 {recall:.3f} with "
-        f"{100 * metrics['candidate_share']:.1f} % of the tracks as candidates; metric: {manifest['parameters']['metric']}"
+        f"{100 * metrics['candidate_share']:.1f} % of the tracks as candidates; metric: {metric}"
     ]
     if recall < TARGET_CANDIDATE_RECALL:
         advice = "no setting of the sweep does better" if manifest["tuned"] else "--tune tries other settings"
@@ -85,9 +87,21 @@ def summary(model: registry.Model) -> str:
             f"{len(left_out)} tracks left out, their features are not finite numbers below {MAX_FEATURE:g}: "
             f"{', '.join(left_out[:NAMED_TRACKS_IN_MESSAGE])}{rest}"
         )
+    if imputed := manifest.get("imputed"):
+        lines.append(
+            f"{len(imputed):,} tracks have no embedding of the trained ear: the mean of the others stands in its place, so that "
+            f"they are compared by timbre alone: {', '.join(imputed[:NAMED_TRACKS_IN_MESSAGE])}"
+            f"{' …' if len(imputed) > NAMED_TRACKS_IN_MESSAGE else ''}"
+        )
     if copies := manifest["tracks"] - manifest.get("recordings", manifest["tracks"]):
         lines.append(f"{copies:,} tracks are further copies of a recording that another track has")
     return "\n".join(lines)
+
+
+def _block_weights(manifest: dict[str, Any]) -> str:
+    """Weights of the blocks as ", timbre 1 : ear 1"; "" for a model of one block."""
+    weights = manifest["parameters"].get("blocks", {})
+    return ", " + " : ".join(f"{name} {weight:g}" for name, weight in weights.items()) if len(weights) > 1 else ""
 
 
 def train(spark: SparkSession, settings: Settings, tune: bool = False) -> registry.Model:
@@ -100,7 +114,7 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
             return existing
-        return _new_version(spark, settings, tracks.where(is_usable()), dataset, dataset_fingerprint, tune)
+        return _new_version(spark, settings, feature_rows(tracks, dataset), dataset, dataset_fingerprint, tune)
     finally:
         tracks.unpersist()
 
@@ -115,34 +129,37 @@ def defaults(tracks: int) -> dict[str, Any]:
         "target_recall": TARGET_CANDIDATE_RECALL,
         "genre": {**asdict(genre_mlp.Hyperparameters()), "fewest": MIN_GENRE_TRACKS, "seeds": genre_mlp.PAIRS},
         "metric": [
-            metric_learning.ALBUM_SHRINKAGE,
-            metric_learning.ALBUM_POWER,
-            metric_learning.GENRE_SHRINKAGE,
-            metric_learning.GENRE_LENGTH,
+            learning.ALBUM_SHRINKAGE,
+            learning.ALBUM_POWER,
+            learning.GENRE_SHRINKAGE,
+            learning.GENRE_LENGTH,
+            *choice.BLOCK_WEIGHTS,
         ],
         "similar": [STORED_SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS, "one of each recording"],
         "recordings": recordings.defaults(),
-        "seeds": [fit_index.SEED, genre_mlp.SEED, metric_learning.SEED, map_layout.SEED],
+        "seeds": [fit_index.SEED, genre_mlp.SEED, choice.SEED, map_layout.SEED],
     }
 
 
 def _new_version(
     spark: SparkSession,
     settings: Settings,
-    tracks: DataFrame,
+    features: DataFrame,
     dataset: TrainingSet,
     dataset_fingerprint: str,
     tune: bool,
 ) -> registry.Model:
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
-    earlier = last_tuned(root, dataset.vectors.shape)
+    earlier = last_tuned(root, dataset.features.shape)
     with registry.new_version(root, now) as (version, folder):
-        fitted = fit_index.fit(tracks.select("vector"), dataset.vectors, dataset.labels, earlier.hash_parameters)
+        fitted = fit_index.fit(
+            features, dataset.features, dataset.labels, earlier.hash_parameters, dataset.block_lengths
+        )
         if tune:
             fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, folder))
         index = saved_index(spark, dataset, fitted, folder)
         ranked = similar_tracks.rankings(
-            tracks.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS
+            features.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS
         ).cache()
         similar_tracks.save_neighbours(ranked, folder / "index")
         distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
@@ -151,7 +168,7 @@ def _new_version(
         ranked.unpersist()
         similar = spark.read.parquet(registry.uri(folder / "similar"))
         library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
-        networks, chosen_on = saved_genre_networks(spark, dataset, tracks, folder, None if tune else earlier)
+        networks, chosen_on = saved_genre_networks(spark, dataset, features, folder, None if tune else earlier)
         described = {
             "version": version,
             "created_at": now.isoformat(),
@@ -181,12 +198,15 @@ def manifest(
         "tracks": len(dataset.ids),
         "left_out": dataset.left_out,
         "extractor_version": dataset.extractor,
-        "dimensions": int(dataset.vectors.shape[1]),
+        "dimensions": int(dataset.features.shape[1]),
+        "ear": dataset.ear,
+        "imputed": list(dataset.imputed),
         "parameters": {
             **fitted.hash_parameters.document(),
             "bucket_length": quality.bucket_length,
             "seed": fit_index.SEED,
             "metric": fitted.metric.name,
+            "blocks": dict(zip(blocks.BLOCKS, fitted.metric.weights, strict=False)),
             "genre": asdict(networks.hyperparameters) if networks else None,
             "genre_chosen_on": chosen_on,
         },
@@ -212,14 +232,14 @@ def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fit
 
 
 def saved_genre_networks(
-    spark: SparkSession, dataset: TrainingSet, tracks: DataFrame, folder: Path, earlier: Tuned | None
+    spark: SparkSession, dataset: TrainingSet, features: DataFrame, folder: Path, earlier: Tuned | None
 ) -> tuple[genre_mlp.GenreModel | None, str | None]:
     """Trains and saves the genre networks and each track's posterior.
 
     earlier : has the hyperparameters to use; None: they are tuned first, and the table of that is saved
     Returns (networks, tracks on which the hyperparameters were chosen); (None, None) where there is too little to learn from.
     """
-    learned = examples(dataset.vectors, dataset.genres, dataset.artists, dataset.splits)
+    learned = examples(dataset.features, dataset.genres, dataset.artists, dataset.splits)
     if learned is None:
         return None, None
     if earlier is None:
@@ -233,7 +253,7 @@ def saved_genre_networks(
     networks.ensemble.save(folder / "genre.npz")
     for name, model in networks.models.items():
         model.write().save(registry.uri(folder / "mllib" / "genre" / name))
-    genre_mlp.posteriors(tracks, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
+    genre_mlp.posteriors(features, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
     return networks, chosen_on
 
 

@@ -14,10 +14,17 @@ csv.field_size_limit(sys.maxsize)
 
 @dataclass(frozen=True)
 class Songs:
-    """vectors : float32 [shape=(n, d)];  tags : by column, n each, "" where there is none"""
+    """Songs with tags.
+
+    vectors : float32 [shape=(n, d)];  tags : by column, n each, "" where there is none
+    embeddings : of the trained ear, float32 [shape=(n, 200)]; None: not extracted
+    musly : pymusly's models, serialised; None: it is not installed
+    """
 
     vectors: np.ndarray
     tags: dict[str, list[str]]
+    embeddings: np.ndarray | None = None
+    musly: list[bytes] | None = None
 
 
 def songs(folder: Path) -> Songs:

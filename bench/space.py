@@ -33,8 +33,9 @@ from batch.index.hubness import k_occurrences, reachable_share, skewness  # noqa
 from batch.index.projection import to_unit  # noqa: E402
 from batch.index.tuning import default_parameters  # noqa: E402
 from batch.library.labels import TrackLabels, labels, track_labels, without_rare  # noqa: E402
-from batch.model import fit_index, genre_mlp, metric_learning  # noqa: E402
+from batch.model import fit_index, genre_mlp  # noqa: E402
 from batch.model.genre_examples import examples  # noqa: E402
+from batch.model.metric import learning as metric_learning  # noqa: E402
 from batch.model.mlp_inference import NO_FOURIER, Ensemble  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
@@ -165,7 +166,7 @@ def through_the_index(
 ) -> dict[str, object]:
     import pyarrow as pa
 
-    frame = spark.createDataFrame(pa.table({"vector": pa.array(list(vectors), pa.list_(pa.float32()))}))
+    frame = spark.createDataFrame(pa.table({"features": pa.array(list(vectors), pa.list_(pa.float32()))}))
     fitted = fit_index.fit(frame, vectors, tracks, default_parameters(len(vectors)))
     ids = [f"{row:06d}" for row in range(len(vectors))]
     with tempfile.TemporaryDirectory() as folder:

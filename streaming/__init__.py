@@ -10,6 +10,7 @@ replay.py       ▶ stored events once more, with another model or other setting
 What is stored or sent:
 events.py         the listening event on its topic: Event, encode, parse
 event_fields.py   the fields of its JSON, each kind with its reader
+track_message.py  a track's value on the topic `track-features`
 documents.py      MongoDB: lists, mixes, deletions, refusals, feeds, what is set aside
 schemas.py        Delta: listening_events, rejected_events, recommendations, mixes, skip_rates
 

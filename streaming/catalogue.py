@@ -3,8 +3,9 @@
     spark-submit.sh streaming/catalogue.py
 
 The offsets that a model version's index includes are in its folder (`catalogue.json`), so a new version starts at the beginning
-of the topic. A track that the index has with the same features, artist and title is skipped. Which recording an added track is
-of (`batch.index.recordings`) is also written to MongoDB's tracks. Starts no Spark.
+of the topic. A track that the index has with the same features, artist and title is skipped. An index of vectors alone leaves
+embeddings out; a track without an embedding is not added to an index of both. Which recording an added track is of
+(`batch.index.recordings`) is also written to MongoDB's tracks. Starts no Spark.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ from pymongo.errors import PyMongoError
 
 from batch import job, mongo, registry
 from batch.atomic import write_text
+from batch.audio.features import split_version
+from batch.ear.graph import N_EMBEDDING
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit, Rows
 from batch.index.recordings import recording_ids, with_copies
 from batch.index.updates import append, remove
-from batch.library.titles import known_length, title_keys
+from batch.library.titles import title_keys
+from batch.model import blocks
 from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.operations import supervisor
 from streaming.source import topics
+from streaming.track_message import parse_track
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -179,7 +184,10 @@ class IndexUpdater:
         former_copies = self._copies(index, [*new, *removed])
         if new:
             artists = [track.get("artist") for track in new.values()]
-            features = np.stack([track["features"] for track in new.values()])
+            dimensions = len(index.projection.mean)
+            features = np.stack(
+                [blocks.fitting(track["features"], track["embedding"], dimensions) for track in new.values()]
+            )
             titles = [track["title"] for track in new.values()]
             durations = [track["duration_s"] for track in new.values()]
             words = [read_words(track.get("tags")) for track in new.values()]
@@ -238,14 +246,19 @@ class IndexUpdater:
 
         extractor : version of the features that the model was trained on, "" where it does not say
         """
+        (row,) = index.rows_of([track_id]).tolist()
+        dimensions = len(index.projection.mean)
+        if row >= 0 and track["embedding"] is None and dimensions == len(track["features"]) + N_EMBEDDING:
+            self.counts.unchanged += 1  # the training imputed its embedding
+            return False
         try:
-            if extractor and track.get("extractor_version") not in (None, extractor):
-                raise FeaturesUnfit(f"features of {track['extractor_version']}, the model was trained on {extractor}")
-            point = index.projection.points(track["features"][None, :])[0]
+            _check_version(track.get("extractor_version"), extractor)
+            point = index.projection.points(blocks.fitting(track["features"], track["embedding"], dimensions)[None, :])[
+                0
+            ]
         except FeaturesUnfit as error:
             self._report_unfit(track_id, error)
             return False
-        (row,) = index.rows_of([track_id]).tolist()
         is_same = row >= 0 and np.allclose(index.vectors[row], point, atol=SAME_FEATURES_TOLERANCE)
         has_artist_names = len(index.artist_names) > 0  # indexes of format 1 were first written without
         is_same &= not has_artist_names or index.artist_of(row) == (track.get("artist") or "").casefold()
@@ -259,6 +272,19 @@ class IndexUpdater:
         print(f"catalogue: {track_id!r} left out: {error}", flush=True)
 
 
+def _check_version(track_version: str | None, model_version: str) -> None:
+    """Raises FeaturesUnfit where the track's features were made by another extractor or another ear than the model's.
+
+    track_version : None where the message does not say;  model_version : "" where the manifest does not
+    A track without an ear's part is left to `blocks.fitting`, and one with it fits a model without.
+    """
+    if not track_version or not model_version:
+        return
+    (timbre, ear), (model_timbre, model_ear) = split_version(track_version), split_version(model_version)
+    if timbre != model_timbre or (ear and model_ear and ear != model_ear):
+        raise FeaturesUnfit(f"features of {track_version}, the model was trained on {model_version}")
+
+
 def set_recordings(tracks: Collection[dict[str, Any]], index: Index, rows: Rows) -> None:
     """Sets `recording` of these rows' tracks and of their copies where the collection has them."""
     from pymongo import UpdateOne
@@ -268,31 +294,6 @@ def set_recordings(tracks: Collection[dict[str, Any]], index: Index, rows: Rows)
     for chunk in mongo.chunks(recordings, mongo.DOCUMENTS_PER_REQUEST):
         updates = [UpdateOne({"_id": track_id}, {"$set": {"recording": recording}}) for track_id, recording in chunk]
         tracks.bulk_write(updates, ordered=False)
-
-
-def parse_track(value: bytes | None) -> dict[str, Any] | None:
-    """The fields of a message, `features` as float32 [shape=(n,)], `title` and `duration_s` None where they are none.
-
-    None for a removal. Raises ValueError for no track.
-    """
-    if value is None:
-        return None
-    try:
-        fields = json.loads(value)
-        features = np.asarray(fields["features"], dtype=np.float32)
-        if not isinstance(fields.get("artist"), str | None):
-            raise ValueError(f"artist: expected a string, got {type(fields['artist']).__name__}")
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"expected a JSON object with features ({error})") from error
-    if features.ndim != 1 or not len(features):
-        raise ValueError(f"features: expected a list of numbers, got the shape {features.shape}")
-    title = fields.get("title")
-    return {
-        **fields,
-        "features": features,
-        "title": title if isinstance(title, str) else None,
-        "duration_s": known_length(fields.get("duration_s")),
-    }
 
 
 def read_offsets(model: Path, source: str) -> dict[int, int]:

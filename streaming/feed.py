@@ -10,7 +10,6 @@ cannot be sent is set aside with its reason, and stops no other. Starts no Spark
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import threading
 import time
@@ -18,17 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pymongo.errors import OperationFailure, PyMongoError
 
 from batch import job, mongo, registry
-from batch.library.titles import known_length
-from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.documents import FEEDS, SET_ASIDE_TRACKS, feed_fields, resume_token_from, set_aside_track_fields
 from streaming.operations import supervisor
 from streaming.source import topics
 from streaming.source.sending import RecordSender
+from streaming.track_message import track_message
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -41,7 +38,7 @@ SHOWN_REASONS = 10
 """Of the tracks that are set aside at once, so many are printed."""
 TOKEN_INTERVAL_S = 10.0
 """The resume token is stored so often while nothing changes."""
-FIELDS = {"features": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1, "tags": 1}
+FIELDS = {"features": 1, "embedding": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1, "tags": 1}
 IS_OF_RECORDING_ALONE = {
     "$eq": [
         {
@@ -248,29 +245,6 @@ class Feed:
     def _store_token(self, database: Database[dict[str, Any]], source: str, token: Any) -> None:
         if token is not None:
             database[FEEDS].update_one({"_id": source}, {"$set": feed_fields(token, time.time())}, upsert=True)
-
-
-def track_message(document: Mapping[str, Any] | None) -> bytes | None:
-    """A track's value on the topic; None for a removed track or one without features. Raises ValueError for bad features.
-
-    A title or length that is none is null.
-    """
-    if document is None or not document.get("features"):
-        return None
-    try:
-        numbers = np.asarray(document["features"], dtype=np.float32)
-        features = [float(number) for number in numbers.astype(str)]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"features: expected a list of numbers ({error})") from error
-    if not np.isfinite(numbers).all():
-        raise ValueError("features: expected finite numbers")
-    fields = {name: document.get(name) for name in ("artist", "title", "duration_s", "extractor_version")}
-    if not isinstance(fields["title"], str | None):
-        fields["title"] = None
-    fields["duration_s"] = known_length(fields["duration_s"])
-    if words := read_words(document.get("tags")):
-        fields["tags"] = [{"tag": name, "percentile": percentile} for name, percentile in words.items()]
-    return json.dumps({**fields, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _pending(changes: Any) -> Iterator[dict[str, Any]]:

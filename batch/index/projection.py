@@ -3,7 +3,7 @@
 features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components = sketch ─▶ ⌊(r·x + b) / bucket length⌋ ─▶ keys
 
 A hash table ANDs several hashes, each as MLlib's BucketedRandomProjectionLSH computes it, into one key: a polynomial in the
-bucket numbers. The values are fitted elsewhere (`batch.model.metric_learning`, `batch.model.fit_index`) and only applied here.
+bucket numbers. The values are fitted elsewhere (`batch.model.metric`, `batch.model.fit_index`) and only applied here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """MLlib's scaler, PCA and BucketedRandomProjectionLSH, fitted on the features and read out as the arrays of an index.
 
-features ─▶ scaler ─▶ learned metric (`batch.model.metric_learning`), unit length = points ─▶ PCA ─▶ LSH ─▶ index
+features ─▶ scaler ─▶ learned metric (`batch.model.metric`), unit length = points ─▶ PCA ─▶ LSH ─▶ index
 
 MLlib's own lookup ORs single hashes and scans all tracks. We take its hash functions and AND several of them into the key of a
 hash table (`batch.index.hash_tables`). MLlib has no random offset, so a constant column is hashed along with the components: the
@@ -41,7 +41,7 @@ from batch.index.recordings import recording_codes
 from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
 from batch.library.titles import title_keys, track_lengths
-from batch.model.metric_learning import Metric, learned_metric
+from batch.model.metric.choice import Metric, learned_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,27 +80,32 @@ class Fitted:
 
 
 def fit(
-    features: DataFrame, vectors: NDArray[np.float32], tracks: TrackLabels, hash_parameters: HashParameters
+    features: DataFrame,
+    rows: NDArray[np.float32],
+    tracks: TrackLabels,
+    hash_parameters: HashParameters,
+    block_lengths: tuple[int, ...] = (),
 ) -> Fitted:
     """Scaler, metric, PCA and LSH, with the shortest buckets that reach recall@20 of `tuning.TARGET_CANDIDATE_RECALL`.
 
-    features : (vector), on which MLlib fits
-    vectors : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of vectors
+    features : (features), on which MLlib fits
+    rows : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of the rows
+    block_lengths : numbers of each block of a row (`batch.model.blocks`); (): one block
     Raises TooFewTracks with fewer than two.
     """
-    if len(vectors) < 2:
+    if len(rows) < 2:
         raise TooFewTracks(
-            f"{len(vectors)} track with features, a model needs at least 2; run ./spark-submit.sh batch/extract.py first"
+            f"{len(rows)} track with features, a model needs at least 2; run ./spark-submit.sh batch/extract.py first"
         )
     spark = features.sparkSession
     scaler = StandardScaler(withMean=True, withStd=True, inputCol="features", outputCol="standardised").fit(
-        features.select(array_to_vector(F.col("vector")).alias("features"))
+        features.select(array_to_vector(F.col("features")).alias("features"))
     )
     empty = np.empty((0, 0), dtype=np.float32)
     mean, deviation = (array.toArray().astype(np.float32) for array in (scaler.mean, scaler.std))
     projection = Projection(mean, deviation, empty, empty, empty, 1.0, unit_length=True)
-    standardised = projection.standardised(vectors)
-    metric = learned_metric(standardised, tracks)
+    standardised = projection.standardised(rows)
+    metric = learned_metric(standardised, tracks, block_lengths)
     points = to_unit(standardised if metric.matrix is None else standardised @ metric.matrix)
     fitted = _hashed(spark, points, replace(projection, metric=metric.matrix), hash_parameters)
     return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)

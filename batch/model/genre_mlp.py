@@ -182,7 +182,7 @@ def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hype
 
 
 def posteriors(features: DataFrame, file: Path) -> DataFrame:
-    """POSTERIORS of all tracks.  features : (track_id, vector);  file : of the ensemble, which every worker opens"""
+    """POSTERIORS of all tracks.  features : (track_id, features);  file : of the ensemble, which every worker opens"""
     ensemble_path = str(file)
 
     def most_likely(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -191,7 +191,7 @@ def posteriors(features: DataFrame, file: Path) -> DataFrame:
         ensemble = Ensemble.open(Path(ensemble_path))
         for batch in batches:
             probabilities = (
-                ensemble.probabilities(np.vstack(batch["vector"]))
+                ensemble.probabilities(np.vstack(batch["features"]))
                 if len(batch)
                 else np.empty((0, len(ensemble.genres)))
             )
@@ -202,7 +202,7 @@ def posteriors(features: DataFrame, file: Path) -> DataFrame:
             ]
             yield pd.DataFrame({"track_id": batch["track_id"], "genre_posterior": posterior_lists})
 
-    return features.select("track_id", "vector").mapInPandas(most_likely, POSTERIORS)
+    return features.select("track_id", "features").mapInPandas(most_likely, POSTERIORS)
 
 
 def _predicted(ensemble: Ensemble, dataset: Examples, rows: NDArray[np.int64]) -> Labels:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,21 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch import registry
+from batch.audio.features import split_version
+from batch.ear.graph import N_EMBEDDING, N_TAGS
 from batch.index.projection import Floats
 from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
 from batch.library.labels import TrackLabels, track_labels
 from batch.library.tracks import TRACKS
+from batch.model import blocks
 from conf.settings import Lake, Settings
 
 MAX_FEATURE = 1e18
 """Features must be below; the square of larger ones would overflow float32."""
+MIN_EMBEDDED_SHARE = 0.99
+"""Share of the tracks that must have an embedding before a model is trained on embeddings; those of the others are imputed."""
 _EXTRACT = "run ./spark-submit.sh batch/extract.py"
 
 
@@ -38,9 +45,12 @@ class TrainingSet:
 
     vectors : float32 [shape=(n, d)]
     splits : the library's own; None where no track has one
-    extractor : version that made all of the vectors
+    extractor : version that made all of the features that are here
     left_out : ids of tracks whose features cannot be used
     titles, durations_s : from which recordings are told apart; a duration is None where it is unknown
+    embeddings : float32 [shape=(n, 200)], by one trained ear; None where fewer than `MIN_EMBEDDED_SHARE` of the tracks have one
+    tags : probabilities of the ear's tags, float32 [shape=(n, 50)], rows of 0 where a track has none; None without embeddings
+    imputed : ids of tracks without an embedding, which have the mean of the others
     """
 
     ids: list[str]
@@ -53,6 +63,28 @@ class TrainingSet:
     left_out: list[str]
     titles: list[str | None]
     durations_s: list[float | None]
+    embeddings: Floats | None = None
+    tags: Floats | None = None
+    imputed: tuple[str, ...] = ()
+
+    @cached_property
+    def features(self) -> Floats:
+        """Rows [vector | embedding], float32 [shape=(n, d + 200)]; the vectors alone without embeddings."""
+        return blocks.joined(self.vectors, self.embeddings)
+
+    @property
+    def block_lengths(self) -> tuple[int, ...]:
+        """Numbers of each block of a row of `features`."""
+        return blocks.lengths(self.vectors, self.embeddings)
+
+    @property
+    def ear(self) -> str | None:
+        """Version of the trained ear that made the embeddings."""
+        return split_version(self.extractor)[1] or None
+
+    def without_embeddings(self) -> TrainingSet:
+        """The same tracks with their vectors alone."""
+        return replace(self, embeddings=None, tags=None, imputed=(), extractor=split_version(self.extractor)[0])
 
     @property
     def labels(self) -> TrackLabels:
@@ -60,7 +92,7 @@ class TrainingSet:
 
 
 def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame:
-    """Present tracks with features: (track_id, vector, extractor_version, artist, album, genre, split, title, duration_s).
+    """Present tracks with features: FEATURES and (artist, album, genre, split, title, duration_s).
 
     library : root of one library; "": all of them
     split : null in a library that brings none
@@ -73,12 +105,28 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
         tracks = tracks.withColumn("split", F.lit(None).cast("string"))
     features = table(spark, lake.table("features"), FEATURES)
     return tracks.join(features, on="track_id", how="inner").select(
-        "track_id", "vector", "extractor_version", "artist", "album", "genre", "split", "title", "duration_s"
+        *FEATURES.names, "artist", "album", "genre", "split", "title", "duration_s"
     )
 
 
+def feature_rows(tracks: DataFrame, dataset: TrainingSet) -> DataFrame:
+    """(track_id, features) of the tracks that the training set has, as its `features`.
+
+    tracks : as `library_features`
+    """
+    usable = tracks.where(is_usable())
+    if dataset.embeddings is None:
+        return usable.select("track_id", F.col("vector").alias("features"))
+    embedding = F.col("embedding")
+    if dataset.imputed:
+        row = int(np.searchsorted(dataset.ids, dataset.imputed[0]))
+        mean = F.array(*[F.lit(float(number)) for number in dataset.embeddings[row]]).cast("array<float>")
+        embedding = F.when(F.col("track_id").isin(list(dataset.imputed)), mean).otherwise(embedding)
+    return usable.select("track_id", F.concat("vector", embedding).alias("features"))
+
+
 def is_usable() -> Column:
-    """Whether a track has features, all of them finite and below MAX_FEATURE in absolute value."""
+    """Whether a track has a vector, all of it finite and below MAX_FEATURE in absolute value."""
     return F.coalesce(
         F.forall(
             "vector", lambda number: F.coalesce(F.abs(number) < F.lit(MAX_FEATURE), F.lit(False)) & ~F.isnan(number)
@@ -96,7 +144,8 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
     of_library = f" of {settings.library.root}" if settings.library.root else ""
     if not arrow.num_rows:
         raise NoFeatures(f"no features{of_library} in {settings.lake.root}; {_EXTRACT} first")
-    extractor = _single_extractor(arrow["extractor_version"].unique().to_pylist())
+    versions = arrow["extractor_version"].to_pylist()
+    extractor = _single_extractor(sorted({split_version(version)[0] for version in versions}))
     lengths = _lengths(arrow["vector"])
     if len(lengths) > 1:
         raise NoFeatures(
@@ -113,6 +162,8 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
     left_out = [ids[row] for row in np.flatnonzero(~usable)]
     columns = arrow.filter(usable)
     splits = columns["split"].to_pylist()
+    ear, embeddings, tags = _heard(columns)
+    is_imputed = np.zeros(len(columns), dtype=bool) if embeddings is None else np.isnan(embeddings[:, 0])
     return TrainingSet(
         ids=columns["track_id"].to_pylist(),
         vectors=vectors,
@@ -120,10 +171,13 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
         albums=columns["album"].to_pylist(),
         genres=columns["genre"].to_pylist(),
         splits=splits if any(splits) else None,
-        extractor=extractor,
+        extractor=f"{extractor}+{ear}" if ear else extractor,
         left_out=left_out,
         titles=columns["title"].to_pylist(),
         durations_s=columns["duration_s"].to_pylist(),
+        embeddings=None if embeddings is None else blocks.imputed(embeddings),
+        tags=tags,
+        imputed=tuple(columns.filter(is_imputed)["track_id"].to_pylist()),
     )
 
 
@@ -145,7 +199,7 @@ def fingerprint(dataset: TrainingSet, defaults: Mapping[str, Any]) -> str:
     ):
         digest.update("\x00".join(value or "" for value in values).encode())
         digest.update(b"\x01")
-    digest.update(np.ascontiguousarray(dataset.vectors).tobytes())
+    digest.update(np.ascontiguousarray(dataset.features).tobytes())
     digest.update(json.dumps({"format": registry.FORMAT, **defaults}, sort_keys=True).encode())
     return digest.hexdigest()
 
@@ -158,6 +212,36 @@ def _matrix(vectors: Any) -> tuple[Floats, NDArray[np.bool_]]:
     is_finite = (np.abs(matrix) < MAX_FEATURE).all(axis=1)  # false for nan
     usable[usable] = is_finite
     return matrix[is_finite], usable
+
+
+def _heard(columns: Any) -> tuple[str | None, Floats | None, Floats | None]:
+    """(version of the trained ear, embeddings, tags); rows of nan and of 0 where a track has none of that ear.
+
+    None thrice where fewer than MIN_EMBEDDED_SHARE of the tracks have one.
+    columns : of usable tracks
+    """
+    versions = [split_version(version)[1] for version in columns["extractor_version"].to_pylist()]
+    counts = Counter(version for version in versions if version)
+    if not counts:
+        return None, None, None
+    ear = min(counts, key=lambda version: (-counts[version], version))
+    is_by_ear = np.array([version == ear for version in versions])
+    embeddings = _rows(columns["embedding"], is_by_ear, N_EMBEDDING)
+    if np.isfinite(embeddings[:, 0]).mean() < MIN_EMBEDDED_SHARE:
+        return None, None, None
+    tags = _rows(columns["tags"], np.isfinite(embeddings[:, 0]), N_TAGS)
+    return ear, embeddings, np.nan_to_num(tags)
+
+
+def _rows(arrays: Any, is_wanted: NDArray[np.bool_], length: int) -> Floats:
+    """float32 [shape=(n, length)]: a column of arrays, rows of nan where one is not wanted, not of that length or not finite."""
+    rows = np.full((len(arrays), length), np.nan, dtype=np.float32)
+    has_length = pc.fill_null(pc.equal(pc.list_value_length(arrays), length), False)
+    fits = has_length.to_numpy(zero_copy_only=False) & is_wanted
+    if fits.any():
+        rows[fits] = np.vstack(arrays.filter(fits).to_numpy())
+    rows[~(np.abs(rows) < MAX_FEATURE).all(axis=1)] = np.nan
+    return rows
 
 
 def _lengths(vectors: Any) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,6 +32,7 @@ def page(report: dict[str, Any], figures: Mapping[str, str]) -> str:
         hubness_rows=_hubness_rows(report["hubness"]),
         genre_rows=_genre_rows(report["genres"]),
         metric_rows=_metric_rows(report["space"]),
+        space_rows=_space_rows(report["space"]["spaces"]),
         list_rows=_list_rows(report["lists"]),
     )
 
@@ -81,7 +82,7 @@ def _genre_rows(genres: dict[str, Any] | None) -> list[Row]:
 def _metric_rows(space: dict[str, Any]) -> list[Row]:
     return [
         [
-            score["name"],
+            score["name"] + _weights(score["weights"]),
             _number(score["normalised_precision"]),
             _gain(score),
             f"{score['skew']:.2f}",
@@ -89,6 +90,25 @@ def _metric_rows(space: dict[str, Any]) -> list[Row]:
         ]
         for score in space["judged"]
     ]
+
+
+def _space_rows(spaces: list[dict[str, Any]]) -> list[Row]:
+    return [
+        [
+            space["space"],
+            _number(space["precision"]),
+            _number(space["artist_filtered"]),
+            f"{space['skew']:.2f}",
+            _percent(space["in_no_list"]),
+            _percent(space["reachable"]),
+        ]
+        for space in spaces
+    ]
+
+
+def _weights(weights: Sequence[float]) -> str:
+    """Weights of the blocks behind a metric's name, as in "album, 2 : 1"; "" for one block."""
+    return f", {' : '.join(f'{weight:g}' for weight in weights)}" if len(weights) > 1 else ""
 
 
 def _list_rows(lists: dict[str, Any]) -> list[Row]:
@@ -104,7 +124,7 @@ def _list_rows(lists: dict[str, Any]) -> list[Row]:
 
 
 def _gain(score: dict[str, Any]) -> str:
-    if score["gain"] is None or score["name"] == "plain":
+    if score["gain"] is None or not score["error"]:  # the baseline has a gain of 0, without error
         return _NONE
     return f"{score['gain']:+.3f} ± {score['error']:.3f}"
 

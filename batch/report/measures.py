@@ -44,12 +44,14 @@ class MeasuredLibrary:
 
     standardised : the features before anything was learned, float32 [shape=(n, d)]
     genres : names by code
+    block_lengths : numbers of each block of the features (`batch.model.blocks`); (): one block
     """
 
     index: Index
     standardised: Floats
     labels: TrackLabels
     genres: list[str]
+    block_lengths: tuple[int, ...] = ()
 
 
 def index_quality(index: Index) -> dict[str, Any]:
@@ -156,19 +158,17 @@ def hubness(library: MeasuredLibrary, served: NDArray[np.int64]) -> dict[str, An
     `before` and `after` are of lists among the same tracks: with more than MAX_TRACKS_COMPARED, `after` is the last exact step.
     """
     n = len(library.index)
-    rows = np.arange(n)
-    if n > MAX_TRACKS_COMPARED:
-        rows = np.sort(np.random.default_rng(SEED).permutation(n)[:MAX_TRACKS_COMPARED])
+    rows = compared_rows(n)
     k = min(LIST_LENGTH, len(rows) - 1)
     plain, learned = np.asarray(library.standardised[rows]), np.asarray(library.index.vectors[rows])
     ways = {
-        "plain Euclidean": (rows, _nearest(squared_distances(plain), k)),
-        "learned metric": (rows, _nearest(squared_distances(learned), k)),
-        "learned metric, local scaling": (rows, _nearest(locally_scaled_distances(learned), k)),
+        "plain Euclidean": (rows, nearest(squared_distances(plain), k)),
+        "learned metric": (rows, nearest(squared_distances(learned), k)),
+        "learned metric, local scaling": (rows, nearest(locally_scaled_distances(learned), k)),
         "as served": (np.arange(n), served),
     }
     figures = [
-        {"way": way, "tracks": len(among), **_occurrence_figures(lists, len(among))}
+        {"way": way, "tracks": len(among), **occurrence_figures(lists, len(among))}
         for way, (among, lists) in ways.items()
     ]
     # Lists as served are chosen among all tracks; only lists among the same tracks can be compared.
@@ -242,7 +242,14 @@ def _simulated_list(index: Index, likes: Rows, labels: TrackLabels, items: int) 
     return np.array(chosen, dtype=np.int64)
 
 
-def _occurrence_figures(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
+def compared_rows(n: int) -> Rows:
+    """Rows of up to MAX_TRACKS_COMPARED tracks, sorted."""
+    if n <= MAX_TRACKS_COMPARED:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(SEED).permutation(n)[:MAX_TRACKS_COMPARED])
+
+
+def occurrence_figures(lists: NDArray[np.int64], n: int) -> dict[str, Any]:
     counts = k_occurrences(lists[lists >= 0], n)
     return {
         "skew": skewness(counts),
@@ -257,7 +264,7 @@ def _histogram(lists: NDArray[np.int64], n: int) -> list[int]:
     return [int(count) for count in np.bincount(k_occurrences(lists[lists >= 0], n))]
 
 
-def _nearest(distance: Floats, k: int) -> NDArray[np.int64]:
+def nearest(distance: Floats, k: int) -> NDArray[np.int64]:
     """The k nearest columns of each row but itself [shape=(n, k)].  distance : [shape=(n, n)]"""
     np.fill_diagonal(distance, np.inf)
     return np.argsort(distance, axis=1, kind="stable")[:, :k]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from pyspark.sql import SparkSession
 
-from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES
+from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, extractor_version
+from batch.ear.network import EAR_VERSION
 from batch.library.extraction import FEATURES
 from batch.library.files import AudioFile
 from batch.library.tracks import TRACKS, Track
@@ -29,8 +30,12 @@ def made(
     genres: Sequence[str | None] | None = None,
     titles: Sequence[str] | None = None,
     lengths: Sequence[float] | None = None,
+    embeddings: Sequence[Sequence[float] | None] | None = None,
 ) -> None:
-    """Tracks t00, t01, …: Folk and Techno in turn, each in a cluster of its own, by six artists; or as given."""
+    """Tracks t00, t01, …: Folk and Techno in turn, each in a cluster of its own, by six artists; or as given.
+
+    embeddings : of the trained ear EAR_VERSION, None for a track without; tags are 0.02 for each
+    """
     rng = np.random.default_rng(7)
     clusters = rng.normal(0, 3, (2, N_FEATURES))
     tracks, features = [], []
@@ -42,6 +47,9 @@ def made(
         track = Track(f"t{row:02d}", "/music", title, f"{row:064x}", (file,), NOON, artist, genre=genre)
         tracks.append(track if lengths is None else replace(track, duration_s=lengths[row]))
         vector = clusters[row % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[row])
-        features.append((f"t{row:02d}", vector.tolist(), EXTRACTOR_VERSION, None, None))
+        embedding = None if embeddings is None else embeddings[row]
+        version = EXTRACTOR_VERSION if embedding is None else extractor_version(ear=EAR_VERSION)
+        tags = None if embedding is None else [0.02] * 50
+        features.append((f"t{row:02d}", vector.tolist(), version, embedding, tags))
     for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", features, FEATURES)):
         spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").save(chosen.lake.table(name))

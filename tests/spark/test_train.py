@@ -125,6 +125,42 @@ def test_recordings_are_found_stored_and_published(spark: SparkSession, chosen: 
     assert without["recording"] is None
 
 
+def test_a_library_that_is_heard_has_a_model_on_both_blocks(spark: SparkSession, chosen: Settings) -> None:
+    rng = np.random.default_rng(8)
+    vectors = rng.normal(0, 1, (120, N_FEATURES))
+    embeddings = rng.normal(0, 1, (2, 200))[np.arange(120) % 2] * 3 + rng.normal(0, 1, (120, 200))
+    heard: list[list[float] | None] = np.float32(embeddings).tolist()
+    heard[7] = None  # one in 120 failed
+    made(spark, chosen, 120, vectors=vectors, embeddings=heard)
+    model = train(spark, chosen)
+    manifest = model.manifest
+    assert manifest["extractor_version"] == "mfcc20-contrast7/1+musicnn-msd/1"
+    assert (manifest["ear"], manifest["dimensions"], manifest["imputed"]) == ("musicnn-msd/1", 389, ["t07"])
+    assert manifest["parameters"]["blocks"].keys() == {"timbre", "ear"} and manifest["parameters"]["blocks"]["ear"] > 0
+    assert "1 tracks have no embedding" in summary(model) and "timbre" in summary(model)
+    index = model.index
+    present = [row for row in range(120) if row != 7]
+    mean = np.float32(embeddings)[present].mean(axis=0)
+    assert index.projection.mean[N_FEATURES:] == pytest.approx(mean, abs=1e-5), "imputed rows leave the mean as it is"
+    rows = np.hstack([vectors, np.where((np.arange(120) == 7)[:, None], mean, embeddings)]).astype(np.float32)
+    ids = [f"t{row:02d}" for row in range(120)]
+    np.testing.assert_allclose(index.vectors[index.rows_of(ids)], index.projection.points(rows), atol=1e-5)
+    ((neighbours, _),) = index.similar(index.rows_of(["t00"]), 5)
+    assert {int(str(index.ids[row])[1:]) % 2 for row in neighbours} == {0}, "the vectors say nothing, the embeddings do"
+    document = documents(spark, chosen, model).where("track_id = 't00'").collect()[0]
+    assert document["embedding"] == pytest.approx(np.float32(embeddings[0]).tolist())
+    assert Ensemble.open(model.folder / "genre.npz").inputs.mean.shape == (389,)
+    assert train(spark, chosen) == model
+
+
+def test_while_embeddings_are_missing_the_model_is_of_the_vectors(spark: SparkSession, chosen: Settings) -> None:
+    half = [[0.5 * row] * 200 if row % 2 else None for row in range(24)]
+    made(spark, chosen, 24, embeddings=half)
+    manifest = train(spark, chosen).manifest
+    assert (manifest["extractor_version"], manifest["ear"]) == ("mfcc20-contrast7/1", None)
+    assert (manifest["dimensions"], manifest["imputed"]) == (N_FEATURES, [])
+
+
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
     made(spark, chosen, 1)
     with pytest.raises(TooFewTracks, match="1 track with features, a model needs at least 2"):

@@ -15,8 +15,8 @@ from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
 from conf.settings import Settings, settings
-from streaming.catalogue import Counts, IndexUpdater, parse_track
-from streaming.feed import track_message
+from streaming.catalogue import Counts, IndexUpdater
+from streaming.track_message import parse_track, track_message
 
 D = 8
 VECTORS = np.random.default_rng(1).normal(0, 1, (200, D)).astype(np.float32)
@@ -44,24 +44,29 @@ def chosen(tmp_path: Path) -> Settings:
     return settings(home=tmp_path, models={"root": str(tmp_path / "models")})
 
 
-@pytest.fixture
-def model(chosen: Settings) -> registry.Model:
+def version(chosen: Settings, vectors: np.ndarray, manifest: dict[str, Any]) -> registry.Model:
     """A version with tracks t000 to t199."""
+    d = vectors.shape[1]
     draw = np.random.default_rng(2)
     projection = Projection(
-        mean=np.zeros(D, dtype=np.float32),
-        deviation=np.ones(D, dtype=np.float32),
-        components=np.eye(D, dtype=np.float32),
-        directions=draw.normal(0, 0.3, (16, 3, D)).astype(np.float32),
+        mean=np.zeros(d, dtype=np.float32),
+        deviation=np.ones(d, dtype=np.float32),
+        components=np.eye(d, dtype=np.float32),
+        directions=draw.normal(0, 0.3, (16, 3, d)).astype(np.float32),
         offsets=draw.uniform(0, 2, (16, 3)).astype(np.float32),
         bucket_length=2.0,
     )
     folder = Path(chosen.models.root) / "20260101T000000.000000Z"
     ids = [f"t{row:03d}" for row in range(200)]
-    with_local_scales(build_index(ids, VECTORS, ["Ana"] * 200, projection)).save(folder / "index")
-    registry.write_manifest(folder, {})
+    with_local_scales(build_index(ids, vectors, ["Ana"] * 200, projection)).save(folder / "index")
+    registry.write_manifest(folder, manifest)
     registry.make_latest(chosen.models.root, folder.name)
     return registry.latest(chosen.models.root)
+
+
+@pytest.fixture
+def model(chosen: Settings) -> registry.Model:
+    return version(chosen, VECTORS, {})
 
 
 @pytest.fixture
@@ -87,7 +92,20 @@ def test_a_message_has_artist_title_and_length() -> None:
     value = track_message(document)
     assert value is not None
     assert json.loads(value) == document
-    assert parse_track(value) == {**document, "features": pytest.approx([1.5, 2])}
+    assert parse_track(value) == {**document, "features": pytest.approx([1.5, 2]), "embedding": None}
+
+
+def test_a_message_has_the_embedding_of_a_track_that_has_one() -> None:
+    embedding = [number / 7 for number in range(200)]
+    value = track_message({"features": [1.5, 2], "embedding": embedding})
+    assert value is not None
+    track = parse_track(value)
+    assert track is not None and track["embedding"].tolist() == np.float32(embedding).tolist()
+    for wrong, reason in ((embedding[:199], "200 numbers"), (["a"] * 200, "embedding"), ([embedding], "200 numbers")):
+        with pytest.raises(ValueError, match=reason):
+            parse_track(json.dumps({"features": [1.0], "embedding": wrong}).encode())
+    with pytest.raises(ValueError, match="embedding: expected finite numbers"):
+        track_message({"features": [1.0], "embedding": [float("nan")] * 200})
 
 
 def test_what_is_no_title_or_length_is_none_and_earlier_messages_have_neither() -> None:
@@ -166,3 +184,41 @@ def test_without_mongodb_tracks_are_added_and_their_recordings_written_at_the_ne
     assert Index.open(model.folder / "index").rows_of(["copy"]).tolist() == [200]
     updater._publish_appended(model)
     assert database.tracks.recordings == {"t005": "t005", "copy": "t005"}
+
+
+HEARD = "mfcc20-contrast7/1+musicnn-msd/1"
+UNHEARD = "mfcc20-contrast7/1"
+
+
+def test_an_index_of_both_blocks_takes_tracks_with_an_embedding_and_refuses_those_without(
+    chosen: Settings, database: FakeDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embeddings = np.random.default_rng(3).normal(0, 1, (200, 200)).astype(np.float32)
+    model = version(chosen, np.hstack([VECTORS, embeddings]), {"extractor_version": HEARD})
+    heard = message("heard", VECTORS[3] + 1, embedding=(-embeddings[3]).tolist(), extractor_version=HEARD)
+    same = message("t004", VECTORS[4], embedding=embeddings[4].tolist(), extractor_version=HEARD)
+    imputed = message("t005", VECTORS[5] + 1, extractor_version=UNHEARD)
+    unheard = message("unheard", VECTORS[6], extractor_version=UNHEARD)
+    other_ear = message(
+        "other", VECTORS[6], embedding=embeddings[6].tolist(), extractor_version=UNHEARD + "+musicnn-x/2"
+    )
+    updater = IndexUpdater(chosen)
+    updater._update(model, [heard, same, imputed, unheard, other_ear])
+    assert updater.counts == Counts(added=1, unchanged=2, unfit=2)
+    output = capsys.readouterr().out
+    assert "'unheard' left out: features without the trained ear's embedding" in output
+    assert f"'other' left out: features of {UNHEARD}+musicnn-x/2, the model was trained on {HEARD}" in output
+    index = Index.open(model.folder / "index")
+    (row,) = index.rows_of(["heard"]).tolist()
+    assert index.vectors[row].tolist() == pytest.approx([*(VECTORS[3] + 1), *-embeddings[3]])
+    assert index.rows_of(["unheard", "other"]).tolist() == [-1, -1]
+
+
+def test_an_index_of_vectors_alone_leaves_embeddings_out(chosen: Settings, database: FakeDatabase) -> None:
+    model = version(chosen, VECTORS, {"extractor_version": UNHEARD})
+    heard = message("heard", VECTORS[3] + 1, embedding=[0.5] * 200, extractor_version=HEARD)
+    updater = IndexUpdater(chosen)
+    updater._update(model, [heard])
+    assert updater.counts == Counts(added=1)
+    index = Index.open(model.folder / "index")
+    assert index.vectors[index.rows_of(["heard"])[0]].tolist() == pytest.approx((VECTORS[3] + 1).tolist())

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from batch import registry, train
-from batch.evaluate import check_features, headline, main, measured_library
+from batch.evaluate import checked, headline, main, measured_library
 from batch.index.building import build_index, with_local_scales
 from batch.index.projection import FeaturesUnfit
 from batch.index.tuning import HashParameters, default_parameters, random_projection
@@ -36,6 +37,7 @@ from batch.report.measures import (
     index_quality,
     simulated_lists,
 )
+from batch.report.spaces import spaces
 
 D = 6
 
@@ -76,7 +78,7 @@ def report(measured: MeasuredLibrary, **replaced: Any) -> dict[str, Any]:
         "precision": genre_precision(measured),
         "hubness": hubness(measured, lists_of(measured)),
         "genres": None,
-        "space": {"metric": "plain", "judged": []},
+        "space": {"metric": "plain", "judged": [], "blocks": {}, "ear": None, "spaces": spaces(measured)},
         "lists": simulated_lists(measured, listeners=10),
         "seconds": 1.0,
         **replaced,
@@ -166,10 +168,42 @@ def test_only_tracks_that_are_in_library_and_model_are_measured(tmp_path: Path) 
 
 def test_features_of_another_kind_than_the_models_are_refused() -> None:
     model = Model("v", Path(), {"extractor_version": "mfcc/1", "dimensions": 6})
-    check_features(dataset(["a"], np.zeros((1, 6))), model)
+    assert checked(dataset(["a"], np.zeros((1, 6))), model).extractor == "mfcc/1"
     for other in (dataset(["a"], np.zeros((1, 7))), dataset(["a"], np.zeros((1, 6)), "mfcc/2")):
         with pytest.raises(FeaturesUnfit, match=r"model v was trained on 6 by mfcc/1; run .*train\.py"):
-            check_features(other, model)
+            checked(other, model)
+
+
+def test_a_model_on_vectors_alone_is_measured_without_the_embeddings_that_came_since(tmp_path: Path) -> None:
+    heard = replace(
+        dataset(["a"], np.ones((1, 6)), "mfcc/1+musicnn-msd/1"), embeddings=np.zeros((1, 200), dtype=np.float32)
+    )
+    manifest = {"extractor_version": "mfcc/1", "dimensions": 6}
+    measured = checked(heard, registry.Model("v", tmp_path, manifest))
+    assert (measured.extractor, measured.features.tolist(), measured.ear) == ("mfcc/1", [[1.0] * 6], None)
+    both = {"extractor_version": "mfcc/1+musicnn-msd/1", "dimensions": 206}
+    assert checked(heard, registry.Model("v", tmp_path, both)) is heard
+    with pytest.raises(FeaturesUnfit, match="the library has 6 features a track by mfcc/1, model v was trained on 206"):
+        checked(dataset(["a"], np.zeros((1, 6))), registry.Model("v", tmp_path, both))
+
+
+def test_each_block_both_and_the_learned_metric_stand_side_by_side() -> None:
+    measured = library(n=60)
+    genre = measured.labels.genre
+    rng = np.random.default_rng(4)
+    telling = np.stack([np.cos(genre * 1.5), np.sin(genre * 1.5)], axis=1) + rng.normal(0, 0.05, (60, 2))
+    two_blocks = replace(
+        measured,
+        standardised=np.hstack([rng.normal(0, 1, (60, 6)), telling]).astype(np.float32),
+        block_lengths=(6, 2),
+    )
+    timbre, ear, both, learned = spaces(two_blocks)
+    names = [row["space"] for row in (timbre, ear, both, learned)]
+    assert names == ["MFCC and contrast alone", "trained ear alone", "both at equal length", "as learned"]
+    assert ear["precision"] > 0.9 and both["precision"] > timbre["precision"] + 0.3
+    assert all(row["tracks"] == 60 and 0 <= row["in_no_list"] < 1 for row in (timbre, ear, both, learned))
+    one_block = spaces(measured)
+    assert [row["space"] for row in one_block] == ["MFCC and contrast alone", "as learned"]
 
 
 def test_a_damaged_manifest_is_work_that_cannot_be_done_not_a_wrong_argument(

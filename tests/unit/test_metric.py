@@ -9,7 +9,7 @@ from batch.index import hubness
 from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
 from batch.index.projection import to_unit
 from batch.library.labels import TrackLabels, track_labels
-from batch.model.metric_learning import learned_metric
+from batch.model.metric.choice import BLOCK_WEIGHTS, learned_metric
 
 D = 20
 
@@ -129,3 +129,34 @@ def test_hubs_orphans_and_reach() -> None:
     assert hubness.skewness(np.array([2, 2, 2])) == 0.0
     assert hubness.skewness(np.array([0, 0, 0, 0, 10])) > 1 > 0 > hubness.skewness(np.array([0, 10, 10, 10, 10]))
     assert hubness.reachable_share(lists, 4) == 0.75
+
+
+def two_blocks(telling_first: bool, genres: int = 4) -> tuple[np.ndarray, TrackLabels]:
+    """One block of the library's features, which tell the genre, and one of noise that is thirty times as long."""
+    points, tracks = library(genres)
+    noise = np.random.default_rng(5).normal(0, 30, (len(points), 30)).astype(np.float32)
+    return np.hstack([points, noise] if telling_first else [noise, points]), tracks
+
+
+@pytest.mark.parametrize(("telling_first", "weights"), [(True, (1.0, 0.0)), (False, (0.0, 1.0))])
+def test_a_block_that_tells_nothing_is_left_out(telling_first: bool, weights: tuple[float, ...]) -> None:
+    points, tracks = two_blocks(telling_first)
+    lengths = (D, 30) if telling_first else (30, D)
+    metric = learned_metric(points, tracks, lengths)
+    assert metric.weights == weights and metric.matrix is not None
+    noise_rows = slice(D, None) if telling_first else slice(0, 30)
+    assert np.abs(metric.matrix[noise_rows]).max() == 0
+    scored = {score.weights for score in metric.scores}
+    assert scored == set(BLOCK_WEIGHTS), "all weights are in the manifest"
+
+
+def test_without_genres_both_blocks_have_one_length_whatever_their_scale() -> None:
+    points, tracks = two_blocks(telling_first=True, genres=0)
+    metric = learned_metric(points, tracks, (D, 30))
+    assert (metric.name, metric.weights) == ("album", (1.0, 1.0)) and metric.matrix is not None
+    first, second = np.split(points @ metric.matrix, [D], axis=1)
+    assert [float(np.square(block).sum(axis=1).mean()) for block in (first, second)] == pytest.approx([1, 1], rel=1e-3)
+    no_labels = track_labels([None] * 240, [None] * 240, [None] * 240)
+    plain = learned_metric(points, no_labels, (D, 30))
+    assert (plain.name, plain.weights, plain.scores) == ("plain", (1.0, 1.0), ())
+    assert plain.matrix is not None and np.count_nonzero(plain.matrix) == D + 30, "a factor for each feature"
