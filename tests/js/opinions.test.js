@@ -63,6 +63,40 @@ test("a track is rejected that is disliked, or by a muted artist or of a muted g
   assert.equal(opinions.rejects({ id: "t2", artistToMute: "Polka", genreToMute: "sigur ros" }), false);
 });
 
+describe("a wish for a word", () => {
+  test("is sent, shown at once, announced, and undone", () => {
+    opinions.wish("tag:mellow", "more");
+    assert.deepEqual(events, [{ action: "more", target: "tag:mellow" }]);
+    assert.deepEqual(opinions.wishes, { "tag:mellow": "more" });
+    assert.equal(messages[0].message, "More mellow in your recommendations.");
+    undo();
+    assert.deepEqual([sent(), opinions.wishes], [["more", "neutral"], {}]);
+  });
+
+  test("set again is taken back, and one replaces the other", () => {
+    opinions.wish("tag:mellow", "more");
+    opinions.wish("tag:sad", "less");
+    opinions.wish("tag:mellow", "less");
+    assert.deepEqual(opinions.wishes, { "tag:sad": "less", "tag:mellow": "less" });
+    undo();
+    assert.equal(opinions.wishes["tag:mellow"], "more");
+    opinions.wish("tag:sad", "less");
+    assert.deepEqual(opinions.wishes, { "tag:mellow": "more" });
+    assert.deepEqual(sent(), ["more", "less", "less", "more", "neutral"]);
+    assert.equal(messages.length, 3);
+  });
+
+  test("is that of the server's answer, and gone with the listener", () => {
+    opinions.update({ opinions: {}, wishes: { "tag:sad": "less" } });
+    assert.deepEqual(opinions.wishes, { "tag:sad": "less" });
+    opinions.update({ opinions: {} });
+    assert.deepEqual(opinions.wishes, {});
+    opinions.wish("tag:sad", "less");
+    opinions.clear();
+    assert.deepEqual(opinions.wishes, {});
+  });
+});
+
 describe("an opinion of a track", () => {
   test("is sent with its context, shown at once, and announced", () => {
     assert.equal(toggle("like", { position_ms: 900, source: "for-you" }), true);

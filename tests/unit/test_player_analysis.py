@@ -62,7 +62,9 @@ def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swel
 
 
 @pytest.mark.parametrize("content", [b"this is text", b"RIFF\x00\x00", bytes(5000)])
-def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(analyzer: AudioAnalyzer, swell: Path, content: bytes) -> None:
+def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(
+    analyzer: AudioAnalyzer, swell: Path, content: bytes
+) -> None:
     with pytest.raises(AudioUnreadable):
         analyzer.features(content)
     assert len(analyzer.peaks(str(swell))) == PEAK_COUNT

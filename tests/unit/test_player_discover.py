@@ -169,6 +169,7 @@ def test_home_shows_named_lists_with_their_reasons() -> None:
         "position_track": None,
         "recent": [],
         "recently_added": [],
+        "moods": [],
         "genres": [],
     }
     html = render("home", named_lists=shelves, **nothing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from pymongo.database import Database
@@ -17,10 +17,12 @@ from pymongo.errors import OperationFailure
 from batch.library.files import library_name
 from batch.library.object_store import is_remote
 from batch.mongo import NEW_LISTENERS
+from batch.words.tag_percentiles import read_words
 from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
-from ui.data.search import SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
+from ui.data.search import INDEXED_FIELDS, SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
+from ui.data.words import WordQuery, ids_with, word_query
 
 TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
 """Without `features`, which are larger than everything that a page shows."""
@@ -57,11 +59,22 @@ class Details:
 
     posterior : (genre, probability), most probable first
     similar : (track id, similarity), most similar first
+    words : percentile by name of the words said of its sound
     """
 
     posterior: tuple[tuple[str, float], ...] = ()
     similar: tuple[tuple[str, float], ...] = ()
     model_version: str = ""
+    words: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SoundMatches:
+    """The result of a search by words. count : number of matches, of which `tracks` are the first"""
+
+    query: WordQuery
+    tracks: list[Track]
+    count: int
 
 
 class Library:
@@ -88,6 +101,14 @@ class Library:
         """The result of `search`, and the number of matches without the limit."""
         ids, count = self.search_index().search_counted(text, limit)
         return self.in_order(ids), count
+
+    def search_by_sound(self, text: str, limit: int = 40) -> SoundMatches | None:
+        """The tracks of which the words in a text are said and in which the rest of it is found; None where it names none."""
+        query = word_query(text)
+        if not query.words:
+            return None
+        ids = ids_with(self.search_index(), query)
+        return SoundMatches(query, self.in_order(ids[:limit]), len(ids))
 
     def in_order(self, track_ids: Iterable[str]) -> list[Track]:
         """The library's tracks among these ids, in their order, each once."""
@@ -121,11 +142,12 @@ class Library:
 
     def details(self, track_id: str) -> Details:
         """What the model says of a track; empty before a model has been published."""
-        document = self._document(track_id, {"genre_posterior": 1, "similar": 1, "model_version": 1})
+        document = self._document(track_id, {"genre_posterior": 1, "similar": 1, "model_version": 1, "tags": 1})
         return Details(
             tuple((str(each["genre"]), float(each["probability"])) for each in document.get("genre_posterior") or ()),
             tuple((str(each["track_id"]), float(each.get("score") or 0)) for each in document.get("similar") or ()),
             str(document.get("model_version") or ""),
+            read_words(document.get("tags")),
         )
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
@@ -178,7 +200,7 @@ class Library:
             return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
 
     def _read_search_index(self) -> SearchIndex:
-        fields = dict.fromkeys((*SEARCHED_FIELDS, "map"), 1)
+        fields = dict.fromkeys(INDEXED_FIELDS, 1)
         with unavailable_on_error():
             return build_index(self._db.tracks.find(self._scope, fields).batch_size(5000))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pymongo.database import Database
 
@@ -16,7 +16,10 @@ COLLECTIONS_BY_ID = ("places", "profiles", "recommendations", "mixes", "set_asid
 """Collections with one document a listener, whose `_id` is the user id."""
 COLUMNS_OF_PROFILE = {"evidence": "evidence", "last_heard": "heard", "verdicts": "verdicts", "shown_often": "shown"}
 """Fields of a profile's document that are stored as columns, with the attribute of `Profile` that each is read to."""
-PROFILE_FIELDS_OF_TASTE = ("centres", "rejected", "heard", "muted", "mutings", "adventure", *PROFILE_FIELDS_OF_HISTORY)
+PROFILE_FIELDS_OF_TASTE = (
+    *("centres", "rejected", "heard", "muted", "mutings", "tag_wishes", "adventure"),
+    *PROFILE_FIELDS_OF_HISTORY,
+)
 MAX_PATH_TRACKS = 300
 HEARD_LATELY = 30
 """Tracks that radio and song path leave out because they were just heard."""
@@ -29,7 +32,8 @@ class TasteSummary:
     interests : each (weight, ids of the tracks nearest to its medoid)
     rejected : ids of tracks whose region lists avoid
     heard : ids of the tracks heard last, as of the last list, latest first
-    muted : "artist:NAME" and "genre:NAME"
+    muted : "artist:NAME", "genre:NAME" and "tag:NAME"
+    wishes : "more" or "less" by "tag:NAME"
     adventure : 0 (familiar) to 1 (adventurous); None where not set
     path : ids of the latest tracks listened to, oldest first
     """
@@ -38,6 +42,7 @@ class TasteSummary:
     rejected: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
     muted: tuple[str, ...] = ()
+    wishes: dict[str, str] = field(default_factory=dict)
     adventure: float | None = None
     path: tuple[str, ...] = ()
 
@@ -112,6 +117,7 @@ def read_taste(profile: Document) -> TasteSummary:
         rejected=tuple(str(track_id) for track_id in profile.get("rejected") or ()),
         heard=tuple(str(track_id) for track_id in profile.get("heard") or ()),
         muted=tuple(str(target) for target in muted or ()),
+        wishes={str(each.target): str(each.wish) for each in stored_profile(profile).tag_wishes if each.wish},
         adventure=float(adventure) if isinstance(adventure, (int, float)) else None,
         path=tuple(entry.track_id for entry in entries),
     )
@@ -120,12 +126,12 @@ def read_taste(profile: Document) -> TasteSummary:
 def readable_profile(document: Document) -> Document:
     """A profile's document with a row for each track in place of columns; what cannot be read stays as it is."""
     profile, readable = stored_profile(document), dict(document)
-    for field, attribute in COLUMNS_OF_PROFILE.items():
+    for name, attribute in COLUMNS_OF_PROFILE.items():
         table = getattr(profile, attribute)
-        names = [name for name in document.get(field) or () if name != "ids"]
-        if len(table) and len(names) == table.values.shape[1]:
-            readable[field] = [
-                {"track_id": track_id, **dict(zip(names, numbers, strict=True))}
+        columns = [column for column in document.get(name) or () if column != "ids"]
+        if len(table) and len(columns) == table.values.shape[1]:
+            readable[name] = [
+                {"track_id": track_id, **dict(zip(columns, numbers, strict=True))}
                 for track_id, numbers in zip(table.ids, table.values.tolist(), strict=True)
             ]
     return readable

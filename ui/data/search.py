@@ -22,10 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.library.labels import spelling_key
+from batch.words.tag_percentiles import read_words
+from batch.words.vocabulary import WORDS
 
 log = logging.getLogger(__name__)
 
 SEARCHED_FIELDS = ("title", "artist", "album", "genre", "composer")
+INDEXED_FIELDS = (*SEARCHED_FIELDS, "map", "tags")
+"""Fields of a track's document that the index is made of."""
+COLUMN_BY_WORD = {word.name: column for column, word in enumerate(WORDS)}
 MAX_QUERY_TERMS = 8
 MAX_QUERY_LENGTH = 200
 LAST_SUFFIX = "\U0010ffff"
@@ -51,6 +56,8 @@ class SearchIndex:
     posting_offsets : int64 [shape=(len(terms) + 1,)], where the postings of each term begin
     postings : int32, 2 * row, plus 1 where the term stands in the title
     map_positions : float32 [shape=(n, 2)], NaN where a track has no position
+    word_percentiles : uint8 [shape=(n, words)], by COLUMN_BY_WORD: how high a track stands in the library for the words that are
+        said of it, 0 for others
     """
 
     ids: list[str]
@@ -65,6 +72,7 @@ class SearchIndex:
     posting_offsets: NDArray[np.int64]
     postings: NDArray[np.int32]
     map_positions: NDArray[np.float32]
+    word_percentiles: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,19 +85,9 @@ class SearchIndex:
 
     def search_counted(self, text: str, limit: int) -> tuple[list[str], int]:
         """The result of `search`, and the number of matches without the limit."""
-        terms = query_terms(text)
-        if not terms or not len(self):
+        if not query_terms(text) or not len(self):
             return [], 0
-        has_all = np.ones(len(self), dtype=bool)
-        has_all_in_title = np.ones(len(self), dtype=bool)
-        for term in terms:
-            first, last = _prefix_range(self.terms, term)
-            postings = self.postings[self.posting_offsets[first] : self.posting_offsets[last]]
-            has_term, has_term_in_title = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
-            has_term[postings >> 1] = True
-            has_term_in_title[postings[(postings & 1) == 1] >> 1] = True
-            has_all &= has_term
-            has_all_in_title &= has_term_in_title
+        has_all, has_all_in_title = self.matching(text)
         rows = np.flatnonzero(has_all)
         prefix = _folded(" ".join(text[:MAX_QUERY_LENGTH].split()))
         first_artist, last_artist = _prefix_range(self.artist_names, prefix)
@@ -103,6 +101,20 @@ class SearchIndex:
         rank = tier * len(self) + rows
         best = np.argpartition(rank, limit)[:limit] if len(rank) > limit else np.arange(len(rank))
         return [self.ids[row] for row in rows[best[np.argsort(rank[best])]]], len(rows)
+
+    def matching(self, text: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(whether every typed term begins a word of a track, whether all of them do of its title); all [shape=(n,)]."""
+        has_all = np.ones(len(self), dtype=bool)
+        has_all_in_title = np.ones(len(self), dtype=bool)
+        for term in query_terms(text):
+            first, last = _prefix_range(self.terms, term)
+            postings = self.postings[self.posting_offsets[first] : self.posting_offsets[last]]
+            has_term, has_term_in_title = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
+            has_term[postings >> 1] = True
+            has_term_in_title[postings[(postings & 1) == 1] >> 1] = True
+            has_all &= has_term
+            has_all_in_title &= has_term_in_title
+        return has_all, has_all_in_title
 
     def by_artist(self, name: str) -> list[str]:
         """Ids of an artist's tracks, by title."""
@@ -130,7 +142,7 @@ def query_terms(text: str) -> list[str]:
 
 
 def build_index(documents: Iterable[Document]) -> SearchIndex:
-    """The index of these documents of `tracks`; only SEARCHED_FIELDS, `_id` and `map` are read."""
+    """The index of these documents of `tracks`; only INDEXED_FIELDS and `_id` are read."""
     entries = [(_folded(str(each.get("title") or "")), str(each["_id"]), each) for each in documents]
     entries.sort(key=lambda entry: entry[:2])
     postings_by_term: dict[str, list[int]] = {}
@@ -140,6 +152,7 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
     spellings: list[Counter[str]] = []
     genre_codes = np.full(len(entries), -1, dtype=np.int32)
     map_positions = np.full((len(entries), 2), np.nan, dtype=np.float32)
+    word_percentiles = np.zeros((len(entries), len(WORDS)), dtype=np.uint8)
     for row, (_, _, document) in enumerate(entries):
         title_terms = set(_terms(str(document.get("title") or "")))
         other_terms = {
@@ -165,6 +178,9 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
             and all(isinstance(x, (int, float)) for x in position)
         ):
             map_positions[row] = position
+        for name, percentile in read_words(document.get("tags")).items():
+            if (column := COLUMN_BY_WORD.get(name)) is not None:
+                word_percentiles[row, column] = percentile
     terms = sorted(postings_by_term)
     sizes = np.fromiter((len(postings_by_term[term]) for term in terms), dtype=np.int64, count=len(terms))
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -182,6 +198,7 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
         posting_offsets=offsets,
         postings=np.fromiter(postings, dtype=np.int32, count=int(offsets[-1])),
         map_positions=map_positions,
+        word_percentiles=word_percentiles,
     )
 
 

@@ -74,7 +74,7 @@ def build(
     def search(text: str) -> str:
         text = text[:MAX_QUERY_LENGTH]  # the field's limit holds in the browser only
         try:
-            return cards.results(text, *library.search_counted(text))
+            return cards.results(text, *library.search_counted(text), library.search_by_sound(text))
         except LibraryUnavailable:
             return cards.unavailable("Search", UNAVAILABLE_MESSAGE)
 
@@ -91,8 +91,8 @@ def build(
             _html(BRAND + NAV, "brand")
             query = gr.Textbox(
                 elem_id="search",
-                label="Search title, artist, album, genre",
-                placeholder="Search title, artist, album, genre",
+                label="Search title, artist, album, genre, mood",
+                placeholder="Search title, artist, album, genre, mood",
                 show_label=False,
                 container=False,
                 max_lines=1,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from ui.data.library import Library, Track
+from ui.data.words import ids_with, word_query
 from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
@@ -17,6 +18,8 @@ from ui.routes.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
 
 MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40
+RADIO_WORD_TRACKS = 120
+"""Tracks that a radio of words draws from."""
 RADIO_ARTIST_SEEDS = 9
 """Further tracks of an artist, besides the first, that a radio starts from."""
 MAX_ARTIST_IN_A_ROW = 2
@@ -41,9 +44,16 @@ def get_card(track_id: str, services: ServicesDep) -> dict[str, str]:
 
 
 @router.get("/radio")
-def start_radio(user_id: CurrentListener, services: ServicesDep, track: str = "", artist: str = "") -> dict[str, str]:
-    """Tracks to play on from a track or an artist: what sounds similar, few in a row by one artist, nothing of
+def start_radio(
+    user_id: CurrentListener, services: ServicesDep, track: str = "", artist: str = "", words: str = ""
+) -> dict[str, str]:
+    """Tracks to play on from a track, an artist or words: what sounds similar, few in a row by one artist, nothing of
     `tracks_left_out`."""
+    if words:
+        tracks = _radio_of_words(services.library, words, tracks_left_out(services, user_id))
+        if not tracks:
+            raise Refused(404, "No tracks sound like this.")
+        return {"html": cards.cards(tracks, "radio")}
     seeds = [track] if track else services.library.search_index().by_artist(artist)
     if not seeds or services.library.track(seeds[0]) is None:
         raise Refused(404, NO_TRACK if track else "This artist is not in the library.")
@@ -121,6 +131,20 @@ def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]
         if track.track_id == first_seed or not is_passed_over:
             candidates.append(track)
             recordings |= {track.recording} - {""}
+    return _spread(candidates)
+
+
+def _radio_of_words(library: Library, text: str, left_out: LeftOut) -> list[Track]:
+    """Tracks of which all words in the text are said, drawn from those that stand highest for them."""
+    ids = ids_with(library.search_index(), word_query(text))
+    highest = [track for track in library.in_order(ids[:RADIO_WORD_TRACKS]) if not left_out.has(track)]
+    by_recording = {track.recording or track.track_id: track for track in highest}
+    return _spread(random.sample(list(by_recording.values()), len(by_recording)))
+
+
+def _spread(tracks: list[Track]) -> list[Track]:
+    """Up to RADIO_TRACKS of the tracks in their order, but at most two in a row by one artist."""
+    candidates = list(tracks)
     radio: list[Track] = []
     while candidates and len(radio) < RADIO_TRACKS:
         last_artists = [track.artist for track in radio[-MAX_ARTIST_IN_A_ROW:]]

@@ -87,6 +87,7 @@ def get_news(
                 news |= {
                     "opinions": services.listener_data.history.opinions(user_id),
                     "muted": taste.muted,
+                    "wishes": taste.wishes,
                     "adventure": taste.adventure,
                 }
     except LibraryUnavailable as error:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batch.library.labels import spelling_key
+from streaming.events import TAG_KIND
 from ui.data.library import Track
+from ui.data.words import ids_with_word
 from ui.dependencies import Services
 
 STORED_SIMILAR_TRACKS = 50
@@ -35,6 +37,9 @@ def tracks_left_out(services: Services, user_id: str | None, heard: bool = True)
         for kind, _, name in (target.partition(":") for target in listener_data.taste(user_id).muted)
     }
     index = library.search_index()
+    for kind, name in muted:
+        if kind == TAG_KIND:
+            track_ids.update(ids_with_word(index, name))
     for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)) if muted else ():
         for name, rows in rows_by_name.items():
             if (kind, spelling_key(name)) in muted:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from batch.words.vocabulary import WORD_BY_NAME, Word, word_of
 from ui.auth.session import is_guest
 from ui.data.history import HistoryEntry
 from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item, Recommendations
+from ui.data.words import ids_with_word, listed_words, mood_sizes, words_heard
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.page.cards import track_count
 from ui.page.rendering import render
@@ -22,6 +25,9 @@ from ui.routes.playlists import NO_PLAYLIST
 
 SHELF_TRACKS = 14
 HOME_GENRES = 4
+HOME_MOODS = 4
+FEWEST_MOOD_TRACKS = 6
+"""A mood of fewer tracks has no shelf."""
 HOME_HISTORY = 60
 PAGE_HISTORY = 100
 PAGE_TRACKS = 300
@@ -45,6 +51,7 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         recent=recent[:SHELF_TRACKS],
         named_lists=_named_lists(services, user_id) if user_id else [],
         recently_added=library.in_order(newest)[:SHELF_TRACKS],
+        moods=_mood_shelves(services, history, user_id),
         genres=_genre_shelves(library, history),
     )
 
@@ -60,6 +67,7 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
         similar_tracks=similar_tracks(services, user_id, track_id),
         has_similar=bool(details.similar),
         reasons={similar_id: f"Similarity {score:.2f}" for similar_id, score in details.similar},
+        words=listed_words(details.words),
     )
 
 
@@ -82,6 +90,18 @@ def get_genre(name: str, services: ServicesDep) -> str:
     return _track_list(name, tracks, "genre", len(track_ids), genre=name)
 
 
+@router.get("/tag/{name:path}")
+def get_tag(name: str, services: ServicesDep) -> str:
+    """The tracks of which a word is said, those that stand highest for it first."""
+    word = word_of(name)
+    track_ids = [] if word is None else ids_with_word(services.library.search_index(), word.name)
+    tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
+    if word is None or not tracks:
+        raise Refused(404, "No tracks sound like this.")
+    title = f"{word.label[0].upper()}{word.label[1:]}"
+    return _track_list(title, tracks, "tag", len(track_ids), tag=word.name)
+
+
 @router.get("/playlist/{playlist_id:path}")
 def get_playlist(playlist_id: str, user_id: RequiredListener, services: ServicesDep) -> str:
     playlist = services.listener_data.playlists.get(user_id, playlist_id)
@@ -96,6 +116,7 @@ def get_your_music(user_id: RequiredListener, services: ServicesDep) -> str:
     library, listener_data = services.library, services.listener_data
     history = listener_data.history.entries(user_id, PAGE_HISTORY)
     track_by_id = library.tracks_of(entry.track_id for entry in history)
+    taste = listener_data.taste(user_id)
     opinions = listener_data.history.opinions(user_id)
     liked_ids, disliked_ids = (
         [track_id for track_id, opinion in opinions.items() if verdict in opinion.split()]
@@ -108,7 +129,8 @@ def get_your_music(user_id: RequiredListener, services: ServicesDep) -> str:
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
         dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
         playlists=listener_data.playlists.of(user_id),
-        muted=listener_data.taste(user_id).muted,
+        muted=taste.muted,
+        wishes=taste.wishes,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],
     )
 
@@ -161,7 +183,7 @@ def _track(library: Library, track_id: str) -> Track:
 
 def _track_list(title: str, tracks: list[Track], source: str, count: int = 0, **values: str) -> str:
     """A page of tracks. count : tracks in all, where the page shows the first of them only"""
-    defaults = {"artist": "", "genre": "", "playlist_id": ""}
+    defaults = {"artist": "", "genre": "", "tag": "", "playlist_id": ""}
     note = track_count(len(tracks), count)
     return render("tracks", title=title, note=note, tracks=tracks, source=source, **(defaults | values))
 
@@ -190,6 +212,28 @@ def _genre_shelves(library: Library, history: list[HistoryEntry]) -> list[tuple[
         start = (day * SHELF_TRACKS) % len(track_ids)
         shown = (track_ids + track_ids)[start : start + min(SHELF_TRACKS, len(track_ids))]
         shelves.append((genre, size_by_genre[genre], library.in_order(shown)))
+    return shelves
+
+
+def _mood_shelves(
+    services: Services, history: list[HistoryEntry], user_id: str | None
+) -> list[tuple[Word, int, list[Track]]]:
+    """(mood, number of its tracks, some of them) for a few moods: most heard first. The tracks change daily; none is of
+    `tracks_left_out`."""
+    index = services.library.search_index()
+    size_by_mood = mood_sizes(index, FEWEST_MOOD_TRACKS)
+    if not size_by_mood:
+        return []
+    left_out = tracks_left_out(services, user_id)
+    heard = words_heard(index, [entry.track_id for entry in history])
+    day = int(time.time() // S_PER_DAY)
+    shelves: list[tuple[Word, int, list[Track]]] = []
+    for mood in sorted(size_by_mood, key=lambda mood: -heard[mood]):
+        highest = [track_id for track_id in ids_with_word(index, mood) if track_id not in left_out.track_ids]
+        shown = random.Random(f"{day} {mood}").sample(highest, min(len(highest), 2 * SHELF_TRACKS))  # noqa: S311 - no secret
+        tracks = [track for track in services.library.in_order(shown) if not left_out.has(track)][:SHELF_TRACKS]
+        if len(tracks) >= FEWEST_MOOD_TRACKS and len(shelves) < HOME_MOODS:
+            shelves.append((WORD_BY_NAME[mood], size_by_mood[mood], tracks))
     return shelves
 
 

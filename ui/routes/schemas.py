@@ -14,6 +14,7 @@ from streaming.events import (
     MAX_TARGET_LENGTH,
     SHOWN,
     VISIT,
+    WISH_ACTIONS,
     identifier_problem,
 )
 from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH
@@ -21,7 +22,8 @@ from ui.data.playlists import MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS
 
 OBJECT_FIELDS = ("track_id", "target", "tracks")
 OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "target", SHOWN: "tracks", VISIT: None}
-"""The one of OBJECT_FIELDS that an action takes; of actions that are not listed it is track_id."""
+"""The one of OBJECT_FIELDS that an action takes; of actions that are not listed it is track_id, of WISH_ACTIONS without it
+target."""
 
 Source = Literal[
     "search",
@@ -40,6 +42,7 @@ Source = Literal[
     "sound",
     "artist",
     "track",
+    "tag",
 ]
 
 
@@ -98,6 +101,8 @@ class ListeningAction(Strict):
     @model_validator(mode="after")
     def _check_object(self) -> ListeningAction:
         needed = OBJECT_FIELD_BY_ACTION.get(self.action, "track_id")
+        if self.action in WISH_ACTIONS and self.track_id is None and self.target is not None:
+            needed = "target"
         present = [name for name in OBJECT_FIELDS if getattr(self, name) is not None]
         if present != [name for name in OBJECT_FIELDS if name == needed]:
             raise ValueError(f"{self.action} takes {needed or 'none'} of {', '.join(OBJECT_FIELDS)}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ui.data.listener_data import TasteSummary
 from ui.data.search import SearchIndex
+from ui.data.words import map_words
 from ui.dependencies import CurrentListener, ServicesDep
 from ui.media.similarity import centroid
 
@@ -20,6 +21,8 @@ MAX_TRACKS_ON_MAP = 20_000
 MAP_UNITS = 1000
 GENRE_COLOURS = 20
 """Number of genres with a colour of their own, as in the map's script in ui/static."""
+LEAST_GENRE_SHARE = 0.1
+"""Where a smaller share of the tracks has a genre, colours are those of words for the sound."""
 MAX_PATH_TRACKS_ON_MAP = 60
 
 router = APIRouter()
@@ -27,7 +30,8 @@ router = APIRouter()
 
 @router.get("/map.json")
 def get_map(user_id: CurrentListener, services: ServicesDep) -> Response:
-    """Coordinates of the tracks from 0 to MAP_UNITS, genre codes, and the listener's interests, rejections and path."""
+    """Coordinates of the tracks from 0 to MAP_UNITS, codes of genres or of words for the sound, and the listener's interests,
+    rejections and path."""
     index = services.library.search_index()
     scaled = _scaled(index.map_positions)
     if scaled is None:
@@ -53,15 +57,20 @@ def _tracks(index: SearchIndex, scaled: NDArray[np.float32]) -> dict[str, Any]:
     if len(rows) > MAX_TRACKS_ON_MAP:
         rows = np.sort(np.random.default_rng(0).choice(rows, MAX_TRACKS_ON_MAP, replace=False))
     points = scaled[rows].round().astype(int)
-    colour_by_genre = {genre: colour for colour, (genre, _) in enumerate(index.genre_sizes()[:GENRE_COLOURS])}
-    # The last entry is for tracks without a genre, whose code is -1.
-    colours = np.array([colour_by_genre.get(genre, -1) for genre in index.genre_names] + [-1])
+    is_by_sound = (index.genre_codes >= 0).mean() < LEAST_GENRE_SHARE and bool(index.word_percentiles.any())
+    codes, names = map_words(index) if is_by_sound else (index.genre_codes, index.genre_names)
+    size_by_name = dict(zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True))
+    largest = sorted((name for name in names if size_by_name[name]), key=lambda name: (-size_by_name[name], name))
+    colour_by_name = {name: colour for colour, name in enumerate(largest[:GENRE_COLOURS])}
+    # The last entry is for tracks without a name, whose code is -1.
+    colours = np.array([colour_by_name.get(name, -1) for name in names] + [-1])
     return {
         "tracks": [index.ids[row] for row in rows],
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
-        "genre": colours[index.genre_codes[rows]].tolist(),
-        "genres": list(colour_by_genre),
+        "genre": colours[codes[rows]].tolist(),
+        "genres": list(colour_by_name),
+        "by_sound": is_by_sound,
     }
 
 

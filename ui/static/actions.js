@@ -52,6 +52,7 @@ export class Actions {
       "play-all": (button) => player.playAll(this.#withoutDisliked(tracksIn(button.closest("section, article")))),
       "play-path": () => player.playAll(tracksIn(find("#path-found"))),
       "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
+      wish: ({ dataset }) => requireListener() && opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
       "new-playlist": () => openPlaylistDialog([]),
       "drop-playlist": ({ dataset }) => confirmDeletePlaylist(dataset.playlist ?? "", dataset.name ?? ""),
@@ -134,8 +135,8 @@ export class Actions {
   }
 
   /**
-   * @param {string} seed "track" or "artist"
-   * @param {string} value the track's id or the artist's name
+   * @param {string} seed "track", "artist" or "words"
+   * @param {string} value the track's id, the artist's name, or words for the sound
    */
   async #startRadio(seed, value) {
     /** @type {HtmlAnswer} */

@@ -145,7 +145,7 @@ function start() {
       wireSoundSearch(mark);
       wireSongPath(mark);
     }
-    mark();
+    showOpinions();
   });
 
   onListenerChange((name, before) => {

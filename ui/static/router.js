@@ -10,7 +10,7 @@ import { showTitle } from "./page/title.js";
 
 const RETRY_MS = 3000;
 const SERVICE_REFRESH_MS = 5000;
-const KINDS = ["track", "artist", "genre", "playlist", "you", "map", "sound", "status"];
+const KINDS = ["track", "artist", "genre", "tag", "playlist", "you", "map", "sound", "status"];
 
 let shownPath = "";
 let pageTimer = 0;

@@ -1,4 +1,4 @@
-// The listener's opinions: likes, dislikes, wishes for more or less, muted names, adventure. Each change is sent as an
+// The listener's opinions: likes, dislikes, wishes for more or less, also of words, muted names, adventure. Each change is sent as an
 // event; the server's answer counts, and until it comes the page shows what was changed here. Pure logic.
 
 import { spellingKey } from "./names.js";
@@ -10,7 +10,8 @@ import { spellingKey } from "./names.js";
  * What the server knows. Opinions stand by track id, as words with a blank between them: "like more".
  * @typedef {object} ServerOpinions
  * @property {Record<string, string>} [opinions] missing: unchanged since the last answer
- * @property {string[] | null} [muted] "artist:Bach", "genre:Polka"
+ * @property {string[] | null} [muted] "artist:Bach", "genre:Polka", "tag:sad"
+ * @property {Record<string, string> | null} [wishes] "more" or "less" by "tag:mellow"
  * @property {number | null} [adventure] from 0, familiar, to 1, adventurous; null where it was never set
  */
 
@@ -33,6 +34,8 @@ export class Opinions {
   #pending = new Map();
   /** @type {string[]} */
   muted = [];
+  /** @type {Record<string, string>} "more" or "less" by "tag:mellow" */
+  wishes = {};
   adventure = BALANCED;
 
   /** @param {OpinionsOptions} options */
@@ -63,13 +66,14 @@ export class Opinions {
   }
 
   /** @param {ServerOpinions} answer */
-  update({ opinions, muted, adventure }) {
+  update({ opinions, muted, wishes, adventure }) {
     if (opinions === undefined) return;
     this.#confirmed = opinions;
     for (const [trackId, words] of this.#pending) {
       if (isSameSet(split(opinions[trackId]), words)) this.#pending.delete(trackId);
     }
     this.muted = muted ?? [];
+    this.wishes = wishes ?? {};
     this.adventure = adventure ?? BALANCED;
     this.onChange();
   }
@@ -79,6 +83,7 @@ export class Opinions {
     this.#confirmed = {};
     this.#pending.clear();
     this.muted = [];
+    this.wishes = {};
     this.adventure = BALANCED;
     this.onChange();
   }
@@ -114,6 +119,29 @@ export class Opinions {
     this.muted = isToMute ? [...this.muted, target] : this.muted.filter((other) => !targets.includes(other));
     this.onChange();
     this.announce(`${nameOf(target)} ${isToMute ? "muted" : "unmuted"}.`, () => this.mute(target, !isToMute));
+  }
+
+  /**
+   * Sets the wish for a word; one that is set already is taken back.
+   * @param {string} target "tag:mellow"
+   * @param {string} word "more" or "less"
+   */
+  wish(target, word) {
+    const before = this.wishes[target];
+    const isSet = before !== word;
+    this.#setWish(target, isSet ? word : undefined);
+    if (isSet) this.announce(`${wishName(target, word)} in your recommendations.`, () => this.#setWish(target, before));
+  }
+
+  /**
+   * @param {string} target
+   * @param {string | undefined} word undefined: none
+   */
+  #setWish(target, word) {
+    const others = Object.entries(this.wishes).filter(([other]) => other !== target);
+    this.wishes = Object.fromEntries(word === undefined ? others : [...others, [target, word]]);
+    this.send({ action: word ?? "neutral", target });
+    this.onChange();
   }
 
   /** @param {number} value from 0, familiar, to 1, adventurous */
@@ -162,6 +190,13 @@ export function actionsBetween(before, after) {
 
 /** @param {string} target "Bach" for "artist:Bach" */
 export const nameOf = (target) => target.slice(target.indexOf(":") + 1);
+
+/**
+ * "More mellow" for "tag:mellow" and "more".
+ * @param {string} target
+ * @param {string} word
+ */
+export const wishName = (target, word) => `${word === "more" ? "More" : "Less"} ${nameOf(target)}`;
 
 /**
  * Whether two targets are the same, but for case, blanks and diacritics.

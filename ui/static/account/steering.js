@@ -1,7 +1,7 @@
-// The controls over "For you": the slider from familiar to adventurous, and a chip for each muted name.
+// The controls over "For you": the slider from familiar to adventurous, and a chip for each wish for a word and each muted name.
 
 import { create, findAll, required, requiredInput } from "../page/dom.js";
-import { nameOf } from "./opinions.js";
+import { nameOf, wishName } from "./opinions.js";
 
 /** @typedef {import("./opinions.js").Opinions} Opinions */
 
@@ -36,20 +36,31 @@ export function showSteering(opinions) {
   tint(slider);
   const level = LEVELS.find(([most]) => opinions.adventure <= most);
   slider.setAttribute("aria-valuetext", level?.[1] ?? "");
-  showMuted(opinions);
+  showChips(opinions);
+  for (const button of findAll("[data-action=wish][aria-pressed]")) {
+    const isPressed = opinions.wishes[button.dataset.target ?? ""] === button.dataset.wish;
+    button.setAttribute("aria-pressed", String(isPressed));
+  }
 }
 
 /** @param {Opinions} opinions */
-function showMuted(opinions) {
-  const shown = findAll("#muted-chips .chip").map((chip) => chip.dataset.target);
-  if (shown.join("\n") === opinions.muted.join("\n")) return; // a chip that has the focus keeps it
-  const chips = opinions.muted.map((target) => {
-    const label = `Unmute ${nameOf(target)}`;
-    const names = { className: "chip", title: "Unmute", "aria-label": label, "data-target": target };
-    const onclick = () => opinions.mute(target, false);
-    return create("button", { type: "button", ...names, onclick }, `${nameOf(target)} ×`);
+function showChips(opinions) {
+  const wishes = Object.entries(opinions.wishes).sort();
+  const keys = [...wishes.map(([target, word]) => `${word} ${target}`), ...opinions.muted];
+  const shown = findAll("#muted-chips .chip").map((chip) => chip.dataset.key);
+  if (shown.join("\n") === keys.join("\n")) return; // a chip that has the focus keeps it
+  const chip = (/** @type {string} */ text, /** @type {object} */ names, /** @type {() => void} */ onclick) =>
+    create("button", { type: "button", ...names, onclick }, `${text} ×`);
+  const wished = wishes.map(([target, word]) => {
+    const text = wishName(target, word);
+    const names = { className: "chip wish", title: "Take back", "aria-label": `Take back ${text}`, "data-key": `${word} ${target}` };
+    return chip(text, names, () => opinions.wish(target, word));
   });
-  required("#muted-chips").replaceChildren(...chips);
+  const muted = opinions.muted.map((target) => {
+    const names = { className: "chip", title: "Unmute", "aria-label": `Unmute ${nameOf(target)}`, "data-key": target };
+    return chip(nameOf(target), names, () => opinions.mute(target, false));
+  });
+  required("#muted-chips").replaceChildren(...wished, ...muted);
 }
 
 /** @param {number} adventure */

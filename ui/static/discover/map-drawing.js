@@ -9,7 +9,8 @@ import { create } from "../page/dom.js";
  * @property {number[]} x by track
  * @property {number[]} y by track
  * @property {number[]} genre by track: a number of `genres`, -1 for all others
- * @property {string[]} genres
+ * @property {string[]} genres or words for the sound
+ * @property {boolean} [by_sound] whether these are words for the sound
  * @property {{ x: number, y: number, weight: number }[]} [centres] the listener's interests
  * @property {[number, number][]} [rejected] tracks that the listener's list keeps away from
  * @property {[number, number][]} [path] the tracks played last, the latest at the end

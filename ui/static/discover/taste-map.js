@@ -35,6 +35,7 @@ export async function showTasteMap(play) {
   required("#map-frame").hidden = required("#map-legend").hidden = !hasTracks;
   if (!hasTracks) return;
   required("#map-legend").replaceChildren(...legendItems(answer));
+  required("#map-by-sound").hidden = !answer.by_sound;
   shownMap = new TasteMap(canvas, answer, play);
 }
 
