@@ -26,6 +26,7 @@ ICONS = {
 TOGGLE = ' aria-pressed="false"'
 OPENS_MENU = ' aria-haspopup="menu" aria-expanded="false"'
 MAX_QUERY_SHOWN = 80
+GUESS = "the computer's guess from their sound"
 NOTHING_LEFT = "Every track is muted or disliked."
 UNDO_SOME = (
     '<p class="hint">Unmute an artist or genre, or take back a dislike, to get recommendations again. '
@@ -110,7 +111,7 @@ def results(query: str, tracks: list[Track], count: int = 0, by_sound: SoundMatc
 
 def _by_sound(matches: SoundMatches) -> str:
     query = matches.query
-    note = f"{track_count(len(matches.tracks), matches.count)}, the computer's guess from their sound"
+    note = f"{track_count(len(matches.tracks), matches.count)}, {GUESS}"
     about = f" and “{query.rest}”" if query.rest else ""
     words = escape(" ".join(word.name for word in query.words) + (f" {query.rest}" if query.rest else ""))
     buttons = (

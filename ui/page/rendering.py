@@ -62,7 +62,7 @@ def _item_reasons(recommendations: Recommendations) -> dict[str, str]:
     return {item.track_id: item.reason for item in recommendations.items}
 
 
-_templates.globals.update(cards=_cards)
+_templates.globals.update(cards=_cards, guess=cards.GUESS)
 _templates.filters.update(
     item_reasons=_item_reasons,
     licence=licence,

@@ -16,6 +16,7 @@ from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item, Recommendations
 from ui.data.words import ids_with_word, listed_words, mood_sizes, words_heard
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
+from ui.page import cards
 from ui.page.cards import track_count
 from ui.page.rendering import render
 from ui.responses import Refused
@@ -184,7 +185,7 @@ def _track(library: Library, track_id: str) -> Track:
 def _track_list(title: str, tracks: list[Track], source: str, count: int = 0, **values: str) -> str:
     """A page of tracks. count : tracks in all, where the page shows the first of them only"""
     defaults = {"artist": "", "genre": "", "tag": "", "playlist_id": ""}
-    note = track_count(len(tracks), count)
+    note = track_count(len(tracks), count) + (f", {cards.GUESS}" if values.get("tag") else "")
     return render("tracks", title=title, note=note, tracks=tracks, source=source, **(defaults | values))
 
 
