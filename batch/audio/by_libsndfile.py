@@ -125,12 +125,17 @@ def _move(file: Any, frame: int, position: int = 0) -> None:
 
 
 def _check_end(file: Any, position: int = 0) -> None:
-    """Raises UnreadableAudio where no sample can be decoded at 90 % of the declared length."""
+    """Raises UnreadableAudio where no sample can be decoded at 90 % of the declared length.
+
+    position : up to which the file was decoded; beyond the 90 % it may be at the end, which some MP3s declare too late
+    """
     import soundfile
 
     end = int(MIN_DECODED_SHARE * file.frames)
+    if position >= end:
+        return
     try:
-        _move(file, max(end, position), position)
+        _move(file, end, position)
         is_reached = len(file.read(64)) > 0
     except (soundfile.LibsndfileError, RuntimeError):
         is_reached = False

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import lameenc
+import mutagen.id3
 import numpy as np
 import pytest
 import soundfile
@@ -105,6 +107,24 @@ def test_a_few_last_bytes_may_be_missing(tmp_path: Path) -> None:
     for kind in ("wav", "mp3", "m4a"):
         path = (aac if kind == "m4a" else by_libsndfile)(tmp_path / f"a.{kind}", music(4.0))
         assert len(clip(cut(path, 0.97))[0]) > 3.5 * RATE
+
+
+def test_an_mp3_whose_length_is_estimated_and_a_little_long_is_whole(tmp_path: Path) -> None:
+    """Without a Xing header the length follows from the file's size, tags included."""
+    encoder = lameenc.Encoder()
+    encoder.set_bit_rate(128)
+    encoder.set_in_sample_rate(48_000)
+    encoder.set_channels(2)
+    samples = (20_000 * music(30.02, 48_000)).astype("<i2")
+    path = tmp_path / "whole.mp3"
+    path.write_bytes(bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush()))
+    tags = mutagen.id3.ID3()
+    tags.add(mutagen.id3.COMM(text="x" * 2000))
+    tags.save(path)
+    declared = soundfile.info(path).frames
+    with soundfile.SoundFile(path) as file:
+        assert len(file.read()) < declared, "it promises more than it has"
+    assert track(path, middle_s=30.0).duration_s == pytest.approx(30.1, abs=0.5)
 
 
 def test_an_ogg_without_its_end_mark_is_whole_and_so_is_one_with_something_behind_it(tmp_path: Path) -> None:
