@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from PIL import Image
 
 from batch import registry
 from batch.audio.features import track
+from batch.ear import network
+from batch.ear.graph import default_place
+from batch.ear.network import loaded
 from batch.index.building import build_index
 from batch.index.lsh import Index
 from batch.index.projection import Projection
-from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable
+from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable, analyze
 from ui.media.pictures import PICTURE_WIDTH
 from ui.media.similarity import NoModel, SimilaritySearch, centroid
 
@@ -59,6 +63,18 @@ def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
     np.testing.assert_allclose(analyzer.features(swell.read_bytes()), track(swell).vector, rtol=1e-5)
+    heard = track(swell, ear=loaded(default_place()))
+    both = analyzer.features(swell.read_bytes(), with_embedding=True)
+    assert heard.embedding is not None
+    np.testing.assert_allclose(both, [*heard.vector, *heard.embedding], rtol=1e-4, atol=1e-4)
+
+
+def test_without_the_ear_that_the_library_was_heard_by_a_clip_cannot_be_compared(
+    monkeypatch: pytest.MonkeyPatch, swell: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(network, "default_place", lambda: tmp_path / "none.onnx")
+    with pytest.raises(AudioUnreadable, match=r"its trained ear is missing here \(no file .*none\.onnx"):
+        analyze("features and embedding", swell.read_bytes())
 
 
 @pytest.mark.parametrize("content", [b"this is text", b"RIFF\x00\x00", bytes(5000)])
@@ -125,6 +141,22 @@ def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None
         smaller.save(folder / "index")
         registry.write_manifest(folder, {})
     assert [track_id for track_id, _ in line.nearest([0, 0, 0, 0], 1)] == ["x"]
+
+
+def test_an_index_says_whether_it_has_embeddings(line: SimilaritySearch, tmp_path: Path) -> None:
+    assert not line.has_embeddings
+    projection = replace(
+        line.index.projection,
+        mean=np.zeros(389, dtype=np.float32),
+        deviation=np.ones(389, dtype=np.float32),
+        components=np.eye(389, 2, dtype=np.float32),
+    )
+    rows = np.arange(389 * 3, dtype=np.float32).reshape(3, 389) % 7
+    both = build_index(["x", "y", "z"], rows, [None] * 3, projection)
+    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
+        both.save(folder / "index")
+        registry.write_manifest(folder, {})
+    assert line.has_embeddings and line.nearest(rows[1].tolist(), 1)[0][0] == "y"
 
 
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.library.object_store import LocalCopy, is_remote
+
+if TYPE_CHECKING:
+    from batch.ear.network import Ear
 
 PEAK_COUNT = 240
 MAX_CACHED_RESULTS = 300
@@ -63,15 +66,16 @@ class AudioAnalyzer:
         png: bytes = self._cached("pictures", track)[kind]
         return png
 
-    def features(self, clip: bytes) -> list[float]:
+    def features(self, clip: bytes, with_embedding: bool = False) -> list[float]:
         """The features of a clip (the content of an audio file), as extract computes them.
 
+        with_embedding : the trained ear's embedding stands behind the vector
         Raises AudioUnreadable or AnalyzerBusy.
         """
         if not self._clip_slots.acquire(blocking=False):
             raise AnalyzerBusy(BUSY_MESSAGE)
         try:
-            return self._result(self._submit("features", clip))
+            return self._result(self._submit("features and embedding" if with_embedding else "features", clip))
         finally:
             self._clip_slots.release()
 
@@ -116,11 +120,16 @@ class AudioAnalyzer:
 
 
 def analyze(analysis: str, audio: str | bytes) -> Any:
-    """The child process's entry point: the `peaks` or `pictures` of a track, or the `features` of a clip.
+    """The child process's entry point: the `peaks` or `pictures` of a track, the `features` of a clip, or these `and embedding`.
 
     Raises AudioUnreadable.
     """
-    analyses: dict[str, Callable[[Any], Any]] = {"peaks": _peaks, "pictures": _pictures, "features": _features}
+    analyses: dict[str, Callable[[Any], Any]] = {
+        "peaks": _peaks,
+        "pictures": _pictures,
+        "features": _features,
+        "features and embedding": lambda clip: _features(clip, with_embedding=True),
+    }
     return analyses[analysis](audio)
 
 
@@ -176,18 +185,34 @@ def _pictures(track: str) -> dict[str, bytes]:
     }
 
 
-def _features(clip: bytes) -> list[float]:
+def _features(clip: bytes, with_embedding: bool = False) -> list[float]:
     from batch.audio import features
     from batch.audio.decoding import UnreadableAudio
 
+    ear = _ear() if with_embedding else None
     # The sender's file name is never used.
     with NamedTemporaryFile(suffix=".clip") as file:
         file.write(clip)
         file.flush()
         try:
-            return [float(value) for value in features.track(file.name).vector]
+            clip_features = features.track(file.name, ear=ear)
         except UnreadableAudio as error:
             raise AudioUnreadable(str(error)) from error
+    if ear is None:
+        return clip_features.vector.tolist()
+    if clip_features.embedding is None:
+        raise AudioUnreadable(f"cannot be compared with the library: {clip_features.ear_problem}")
+    return [*clip_features.vector.tolist(), *clip_features.embedding.tolist()]
+
+
+def _ear() -> Ear:
+    """The trained ear, loaded once. Raises AudioUnreadable where this machine has none."""
+    from batch.ear import network
+
+    graph, problem = network.usable_graph("musicnn")
+    if graph is None:
+        raise AudioUnreadable(f"cannot be compared with the library: its trained ear is missing here ({problem})")
+    return network.loaded(graph)
 
 
 def _clip(path: Path) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batch import registry
+from batch.audio.features import N_FEATURES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,9 +52,15 @@ class SimilaritySearch:
         except (OSError, ValueError) as error:
             raise NoModel("There is no model yet. Train one with ./spark-submit.sh batch/train.py first.") from error
 
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether the index is of vectors with the trained ear's embedding behind them. Raises NoModel."""
+        return len(self.index.projection.mean) > N_FEATURES
+
     def nearest(self, features: list[float], limit: int = 24) -> list[tuple[str, float]]:
         """(track id, Euclidean distance) of the tracks nearest to features as extract computes them, one of each recording.
 
+        features : with an embedding where the index `has_embeddings`
         Raises NoModel.
         """
         from batch.index.recordings import first_of_each_recording

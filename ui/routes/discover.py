@@ -89,9 +89,9 @@ async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, st
 
 
 def _similar_to_clip(services: Services, clip: bytes) -> dict[str, str | int]:
-    services.similarity.index  # noqa: B018 - raises NoModel before the clip is analysed for nothing
+    with_embedding = services.similarity.has_embeddings  # raises NoModel before the clip is analysed for nothing
     try:
-        features = services.analyzer.features(clip)
+        features = services.analyzer.features(clip, with_embedding)
     except AudioUnreadable as error:
         raise Refused(422, f"The clip {error}") from error
     distance_by_id = dict(services.similarity.nearest(features))
