@@ -11,7 +11,8 @@ publish        tables and model → MongoDB
 Packages:
 
 library        files, tracks and the tables made of them
-audio          decoding, features and tags of a file
+audio          decoding and features of a file
+tags           title, artist, album … of a file
 ear            a music network that hears excerpts
 fma            FMA's archives, metadata and published features
 index          approximate nearest neighbours

@@ -21,17 +21,19 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch import job
+from batch.audio.decoding import DECODER_VERSION
 from batch.audio.features import extractor_version
 from batch.fma import metadata as fma
 from batch.fma import published_features
 from batch.lake import table, upsert
-from batch.library.extraction import FEATURES_OF_CONTENT, features, outcomes
+from batch.library.extraction import FEATURES_OF_CONTENT, FILES_TO_READ, features, outcomes
 from batch.library.files import AudioFile, UnusablePath
-from batch.library.identity import FileContent, TrackIdentities
+from batch.library.identity import FileContent, FileToRead, TrackIdentities
 from batch.library.listing import library_files
 from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
-from batch.library.tracks import FILE, FILE_TAGS, TRACKS, ExtractionSummary, Track
+from batch.library.tracks import FILE_TAGS, TRACKS, ExtractionSummary, Track
 from batch.progress import FileProgress
+from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
 
 FILES_PER_COMMIT = 2000
@@ -124,7 +126,7 @@ class _Extraction:
             if row.still_applies(file_by_path.get(path), self._version)
         }
         rejected_files = {path: row.file for path, row in still_rejected.items()}
-        unread = self._identities.files_to_read(self._current_ids, rejected_files)
+        unread = self._identities.files_to_read(self._current_ids, rejected_files, TAG_READER_VERSION)
         rejected = dict(still_rejected)
         with FileProgress(len(unread), lambda: (self._files_done.value, self._files_rejected.value)):
             for start in range(0, len(unread), FILES_PER_COMMIT):
@@ -165,13 +167,13 @@ class _Extraction:
         identities = TrackIdentities(library, tracks, self._scan.files, other_libraries)
         return identities, sha256_by_id.keys() - stale
 
-    def _read_chunk(self, files: Sequence[AudioFile]) -> list[RejectedTrack]:
+    def _read_chunk(self, files: Sequence[FileToRead]) -> list[RejectedTrack]:
         """Reads files on the cluster and commits the results: features, then tracks, then rejected files, which it returns.
 
         A file counts as read once it is in `tracks` or `rejected_tracks`, so a run that was ended before is simply repeated.
         """
         spark, identities = self._spark, self._identities
-        rows = spark.createDataFrame([asdict(file) for file in files], FILE)
+        rows = spark.createDataFrame([asdict(each.file) | {"sha256": each.sha256} for each in files], FILES_TO_READ)
         tasks = rows.repartition(-(-len(files) // FILES_PER_TASK))
         contents = spark.sparkContext.broadcast(identities.known_contents(self._current_ids))
         results = outcomes(
@@ -179,7 +181,7 @@ class _Extraction:
         ).persist()
         try:
             row_by_path = {row.path: row for row in results.drop("vector").collect()}
-            ordered = [row_by_path[file.path] for file in files]
+            ordered = [row_by_path[each.file.path] for each in files]
             now = datetime.now(UTC)
             assigned = identities.assign([self._content(row) for row in ordered if row.reason is None], now)
             if assigned:
@@ -193,8 +195,11 @@ class _Extraction:
             results.unpersist()
             contents.destroy()
         rejected = [
-            RejectedTrack(
-                identities.library, row.path, row.reason, row.detail, now, self._version, row.size, row.mtime_ns
+            replace(
+                self._rejected(row.path, row.reason, row.detail, now),
+                size=row.size,
+                mtime_ns=row.mtime_ns,
+                ctime_ns=row.ctime_ns,
             )
             for row in ordered
             if row.reason is not None
@@ -205,11 +210,21 @@ class _Extraction:
     def _content(self, row: Row) -> FileContent:
         """row : OUTCOMES"""
         return FileContent(
-            file=AudioFile(row.path, row.size, row.mtime_ns),
+            file=AudioFile(row.path, row.size, row.mtime_ns, row.ctime_ns),
             sha256=row.sha256,
             duration_s=row.duration_s,
-            tags={name: row[name] for name in FILE_TAGS.names} | self._metadata_of(row.path),
+            tags=self._tags(row) | self._metadata_of(row.path),
             track_id=self._scan.metadata.id_and_tags(row.path)[0] if self._scan.metadata else None,
+        )
+
+    def _tags(self, row: Row) -> dict[str, object]:
+        """row : OUTCOMES.  Returns columns of TRACKS"""
+        lists = {name: tuple(row[name]) for name in ("artists", "genre_tags") if row[name] is not None}
+        return {name: row[name] for name in FILE_TAGS.names} | lists | {"tag_reader": TAG_READER_VERSION}
+
+    def _rejected(self, path: str, reason: str, detail: str, now: datetime) -> RejectedTrack:
+        return RejectedTrack(
+            self._scan.library, path, reason, detail, now, self._version, decoder_version=DECODER_VERSION
         )
 
     def _metadata_of(self, path: str) -> dict[str, object]:
@@ -221,7 +236,7 @@ class _Extraction:
         now = datetime.now(UTC)
         rows = []
         for entry in self._scan.unusable:
-            row = RejectedTrack(self._scan.library, entry.path, entry.reason, entry.detail, now, self._version)
+            row = self._rejected(entry.path, entry.reason, entry.detail, now)
             stored = self._rejected_before.get(entry.path)
             is_stored = stored is not None and replace(stored, rejected_at=now) == row
             rows.append(stored if stored is not None and is_stored else row)

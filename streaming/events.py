@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from batch.audio.tags import MAX_TAG_LENGTH
 from batch.mongo import NEW_LISTENERS
+from batch.tags.text import MAX_TAG_LENGTH
 from streaming.event_fields import (
     EARLIEST,
     MAX_DEPTH,
@@ -87,7 +87,7 @@ MAX_SHOWN_TRACKS = 100
 
 _NUMBER = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""What no tag holds (`batch.audio.tags.cleaned`). Those from U+0080 to U+009F stand in names that were Windows-1252."""
+"""What no tag holds (`batch.tags.text.cleaned`). Those from U+0080 to U+009F stand in names that were Windows-1252."""
 
 
 @dataclass(frozen=True)

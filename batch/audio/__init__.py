@@ -7,6 +7,5 @@ recording       what both give: a part of a file, its mono signal, its limits
 containers      what a file is, told by its bytes
 mpeg_frames     the real length of an MP3
 features        samples → 189 features (librosa)
-tags            title, artist, album … of a file (mutagen)
 worker          call a function in a subprocess with time and memory limits
 """

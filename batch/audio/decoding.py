@@ -18,7 +18,10 @@ from batch.audio.by_libsndfile import OtherDecoderNeeded, by_libsndfile
 from batch.audio.containers import container
 from batch.audio.recording import BLOCK_SAMPLES, Part, Recording, UnreadableAudio
 
-__all__ = ["BLOCK_SAMPLES", "Part", "Recording", "UnreadableAudio", "audible", "recording"]
+__all__ = ["BLOCK_SAMPLES", "DECODER_VERSION", "Part", "Recording", "UnreadableAudio", "audible", "recording"]
+
+DECODER_VERSION = 2
+"""To be changed whenever files that were rejected can be read: `extract` then tries those again."""
 
 Result = TypeVar("Result")
 

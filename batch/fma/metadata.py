@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batch.audio.tags import cleaned, year
+from batch.tags.text import cleaned
+from batch.tags.values import year
 
 COLUMNS = {
     "title": ("track", "title"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -42,10 +42,12 @@ the trained ear's 200, `tags` its probabilities of the 50 tags in the order of T
 FEATURES_OF_CONTENT = StructType([*FEATURES.fields, StructField("sha256", StringType())])
 """FEATURES as extraction writes them, with the hash of the content that they were computed from."""
 
+FILES_TO_READ = StructType([*FILE.fields, StructField("sha256", StringType())])
+"""One row per file to be read; `sha256` is null where the content is to be hashed."""
+
 OUTCOMES = StructType(
     [
-        *FILE.fields,
-        StructField("sha256", StringType()),
+        *FILES_TO_READ.fields,
         *FILE_TAGS.fields,
         StructField("duration_s", DoubleType()),
         StructField("vector", ArrayType(FloatType())),
@@ -54,6 +56,15 @@ OUTCOMES = StructType(
     ]
 )
 """One row per file: tags and vector, or the reason of its rejection. Content that was known before has no vector."""
+
+_NULLABLE_TYPES = {
+    "ctime_ns": "Int64",
+    "track_number": "Int32",
+    "year": "Int32",
+    "disc_number": "Int32",
+    "compilation": "boolean",
+}
+"""pandas' types of columns that it would otherwise turn into floats and objects where a value is missing."""
 
 BASE_TIMEOUT_S = 60.0
 """Seconds in which a file must be read; its size divided by SLOWEST_DISK_BYTES_PER_S is added."""
@@ -68,7 +79,7 @@ def outcomes(
     files_done: Accumulator[int],
     files_rejected: Accumulator[int],
 ) -> DataFrame:
-    """The result of reading each file: FILE in, OUTCOMES out.
+    """The result of reading each file: FILES_TO_READ in, OUTCOMES out.
 
     known_contents : sha256 of contents that need no decoding
     middle_s : seconds around a file's middle that are decoded; None: all of it
@@ -80,13 +91,11 @@ def outcomes(
         import pandas as pd
 
         for batch in batches:
-            rows = [
-                outcome(path, size, mtime_ns, root, known_contents.value, middle_s, timeout_s)
-                for path, size, mtime_ns in zip(batch["path"], batch["size"], batch["mtime_ns"], strict=True)
-            ]
+            files = batch.astype(object).where(batch.notna(), None).to_dict("records")
+            rows = [outcome(file, root, known_contents.value, middle_s, timeout_s) for file in files]
             files_done.add(len(rows))
             files_rejected.add(sum(row["reason"] is not None for row in rows))
-            yield pd.DataFrame(rows, columns=OUTCOMES.names).astype({"track_number": "Int32", "year": "Int32"})
+            yield pd.DataFrame(rows, columns=OUTCOMES.names).astype(_NULLABLE_TYPES)
 
     return files.mapInPandas(read_batches, OUTCOMES)
 
@@ -106,25 +115,24 @@ def features(outcomes: DataFrame, ids: DataFrame, extractor_version: str) -> Dat
 
 
 def outcome(
-    path: str,
-    size: int,
-    mtime_ns: int,
+    file: Mapping[str, Any],
     root: str,
     known_contents: frozenset[str],
     middle_s: float | None,
     timeout_s: float = BASE_TIMEOUT_S,
 ) -> dict[str, Any]:
-    """A row of OUTCOMES for one file.
+    """A row of OUTCOMES for one file.  file : a row of FILES_TO_READ
 
     Whatever is wrong with the file becomes a reason and a detail. Raises WorkerNotStarted.
     """
     from batch.audio.decoding import UnreadableAudio
 
     row: dict[str, Any] = dict.fromkeys(OUTCOMES.names)
-    row |= {"path": path, "size": size, "mtime_ns": mtime_ns}
-    worker, limit_s = _worker(), timeout_s + size / SLOWEST_DISK_BYTES_PER_S
+    row |= file
+    path = file["path"]
+    worker, limit_s = _worker(), timeout_s + file["size"] / SLOWEST_DISK_BYTES_PER_S
     try:
-        row["sha256"] = worker("hash", path, limit_s=limit_s)
+        row["sha256"] = row["sha256"] or worker("hash", path, limit_s=limit_s)
         part = "tags" if row["sha256"] in known_contents else "track"
         row |= worker(part, path, root, middle_s, limit_s=limit_s)
     except (UnreadableAudio, WorkerTerminated) as error:
@@ -149,7 +157,7 @@ def read_file(part: str, path: str, root: str = "", middle_s: float | None = Non
     Raises UnreadableAudio, OSError.
     """
     from batch.audio import features
-    from batch.audio.tags import file_tags
+    from batch.tags.file_tags import file_tags
 
     file = _local_copy().fetch(path)
     if part == "hash":

@@ -11,6 +11,15 @@ from urllib.parse import unquote, urlsplit
 
 SUFFIXES = frozenset({".mp3", ".ogg", ".oga", ".flac", ".wav", ".opus", ".aif", ".aiff", ".m4a", ".m4b", ".aac"})
 
+SYSTEM_NAMES = frozenset(
+    {
+        "#recycle", "@recycle", "$recycle.bin", "recycler",
+        "@eadir", "__macosx", "system volume information", "lost+found",
+    }
+)  # fmt: skip
+"""Folders of file servers and systems, in small letters: what was deleted, thumbnails, what a repair left behind."""
+_INT64 = 2**63 - 1
+
 
 class LibraryNotFound(FileNotFoundError):
     """The library's folder does not exist, is no folder, or cannot be listed."""
@@ -22,11 +31,24 @@ class EmptyLibrary(ValueError):
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A file with an audio suffix: absolute path (or URI), size in bytes, time of last change in nanoseconds."""
+    """A file with an audio suffix.
+
+    path : absolute, or a URI
+    size : in bytes
+    mtime_ns : when its content was last changed, as far as programs tell; in nanoseconds, cut to 64 bits
+    ctime_ns : when the file system last changed anything about it, which no program can set; None where that is unknown
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
+
+    def is_unchanged(self, before: AudioFile | None) -> bool:
+        """Whether it is the file that was read before. Older tables, and object stores, do not know `ctime_ns`."""
+        if before is None or (self.path, self.size, self.mtime_ns) != (before.path, before.size, before.mtime_ns):
+            return False
+        return self.ctime_ns == before.ctime_ns or self.ctime_ns is None or before.ctime_ns is None
 
 
 @dataclass(frozen=True)
@@ -106,12 +128,22 @@ def _walk(root: Path) -> Iterator[AudioFile | UnusablePath]:
             yield UnusablePath(_printable(folder), "unreadable", error.strerror or str(error))
             continue
         for entry in entries:
-            if entry.name.startswith("."):
-                continue  # hidden: trash folders, macOS resource forks, unfinished files of other programs
+            if is_passed_over(entry.name):
+                continue
             if _is_folder(entry):
                 pending.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES or _is_dangling(entry):
                 yield _audio_file(entry)
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder is no part of the library: hidden, or put there by a system.
+
+    Hidden is what begins with one dot and a letter or mark (macOS resource forks, trash folders, unfinished files of other
+    programs); `...And Then` and `.38 Special` are names.
+    """
+    is_hidden = name.startswith(".") and not (name[1:2] == "." or name[1:2].isdigit())
+    return is_hidden or name.casefold() in SYSTEM_NAMES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -137,7 +169,14 @@ def _audio_file(entry: os.DirEntry[str]) -> AudioFile | UnusablePath:
         return UnusablePath(entry.path, "unreadable", error.strerror or str(error))
     if not stat.S_ISREG(status.st_mode):
         return UnusablePath(entry.path, "unreadable", "a pipe, socket or device, expected a file")
-    return AudioFile(entry.path, status.st_size, status.st_mtime_ns)
+    return AudioFile(
+        entry.path, status.st_size, *(_in_64_bits(time) for time in (status.st_mtime_ns, status.st_ctime_ns))
+    )
+
+
+def _in_64_bits(time_ns: int) -> int:
+    """The time, or the nearest that a table can hold: 1677 to 2262."""
+    return max(-_INT64, min(_INT64, time_ns))
 
 
 def _printable(path: str) -> str:

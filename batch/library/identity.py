@@ -31,6 +31,17 @@ class FileContent:
     track_id: str | None = None
 
 
+@dataclass(frozen=True)
+class FileToRead:
+    """A file of which something is to be read.
+
+    sha256 : of its content, where the file has not changed since it was hashed; None: unknown
+    """
+
+    file: AudioFile
+    sha256: str | None = None
+
+
 class TrackIdentities:
     """The tracks of a library, brought in line with the files that exist now.
 
@@ -65,25 +76,31 @@ class TrackIdentities:
         tracks = self._track_by_id.values()
         return frozenset(track.sha256 for track in tracks if track.track_id in current_ids and track.sha256)
 
-    def files_to_read(self, current_ids: set[str], rejected: Mapping[str, AudioFile]) -> list[AudioFile]:
-        """New and changed files, in the order in which to assign them ids.
+    def files_to_read(
+        self, current_ids: set[str], rejected: Mapping[str, AudioFile], tag_reader: int | None = None
+    ) -> list[FileToRead]:
+        """New and changed files, and those of which tags or features are out of date, in the order in which to assign them ids.
 
         current_ids : tracks with features of this extractor version
         rejected : by path, files that were rejected before and need no second try, as they were then
+        tag_reader : version of the reader of tags; None: tags are never out of date
         New files come before changed ones: content that has moved then keeps its id.
         """
-        read_by_path = {
-            file.path: file
+        track_and_file_by_path = {
+            file.path: (track, file)
             for track in self._track_by_id.values()
-            if track.track_id in current_ids and track.gone_at is None
+            if track.gone_at is None
             for file in track.files
         }
-        unread = [
-            file
-            for path, file in self._file_by_path.items()
-            if read_by_path.get(path) != file and rejected.get(path) != file
-        ]
-        return sorted(unread, key=lambda file: (file.path in self._id_by_path, file.path))
+        unread = []
+        for path, file in self._file_by_path.items():
+            track, before = track_and_file_by_path.get(path, (None, None))
+            is_unchanged = file.is_unchanged(before)
+            has_current_tags = track is not None and tag_reader in (None, track.tag_reader)
+            is_current = is_unchanged and has_current_tags and track is not None and track.track_id in current_ids
+            if not is_current and not file.is_unchanged(rejected.get(path)):
+                unread.append(FileToRead(file, track.sha256 if track is not None and is_unchanged else None))
+        return sorted(unread, key=lambda unread: (unread.file.path in self._id_by_path, unread.file.path))
 
     def assign(self, contents: Iterable[FileContent], now: datetime) -> list[tuple[str, Track]]:
         """(path, its track) of each file read, in order; the tracks are as they are after all of them."""
@@ -102,9 +119,7 @@ class TrackIdentities:
             files = tuple(
                 file
                 for file in track.files
-                if self._file_by_path.get(file.path) == file
-                or file.path in unusable
-                or file.path.startswith(unusable_folders)
+                if self._is_as_it_was(file) or file.path in unusable or file.path.startswith(unusable_folders)
             )
             if track.gone_at is None and files != track.files:
                 after = replace(track, files=files) if files else replace(track, gone_at=now)
@@ -163,13 +178,19 @@ class TrackIdentities:
             has_other_files = any(file.path != path for file in self._existing_files(self._track_by_id[id_by_path]))
             if not has_other_files and id_by_path not in self._other_ids:
                 return id_by_path
-        taken = self._track_by_id.keys() | self._other_ids
-        if content.track_id is not None and content.track_id not in taken:
+        if content.track_id is not None and not self._is_taken(content.track_id):
             return content.track_id
         # the first 16 digits are taken where they are those of an earlier content of a changed file
         digits = content.sha256
-        return next(digits[i : i + 16] for i in range(0, len(digits) - 15) if digits[i : i + 16] not in taken)
+        return next(digits[i : i + 16] for i in range(0, len(digits) - 15) if not self._is_taken(digits[i : i + 16]))
 
     def _existing_files(self, track: Track) -> tuple[AudioFile, ...]:
         """The track's files that exist unchanged."""
-        return tuple(file for file in track.files if self._file_by_path.get(file.path) == file)
+        return tuple(file for file in track.files if self._is_as_it_was(file))
+
+    def _is_as_it_was(self, file: AudioFile) -> bool:
+        current = self._file_by_path.get(file.path)
+        return current is not None and current.is_unchanged(file)
+
+    def _is_taken(self, track_id: str) -> bool:
+        return track_id in self._track_by_id or track_id in self._other_ids

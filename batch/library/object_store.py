@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from batch.library.files import SUFFIXES, AudioFile, EmptyLibrary, LibraryNotFound
+from batch.library.files import SUFFIXES, AudioFile, EmptyLibrary, LibraryNotFound, is_passed_over
 
 _COPY_PREFIX = "overtone-copy-"
 
@@ -110,7 +110,7 @@ def _downloaded(uri: str) -> Path:
 
 
 def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(path).parts)
+    return any(is_passed_over(part) for part in PurePosixPath(path).parts)
 
 
 def _without_password(uri: str) -> str:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
+from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType, TimestampType
 
+from batch.audio.decoding import DECODER_VERSION
 from batch.lake import remove, table, upsert
 from batch.library.files import AudioFile
 
@@ -23,6 +24,8 @@ REJECTED_TRACKS = StructType(
         StructField("mtime_ns", LongType()),
         StructField("extractor_version", StringType()),
         StructField("rejected_at", TimestampType()),
+        StructField("ctime_ns", LongType()),
+        StructField("decoder_version", IntegerType()),
     ]
 )
 """One row per file that could not be used. `reason` is one of a few fixed words, `detail` a sentence."""
@@ -43,15 +46,19 @@ class RejectedTrack:
     extractor_version: str
     size: int = 0
     mtime_ns: int = 0
+    ctime_ns: int | None = None
+    decoder_version: int | None = None
 
     @property
     def file(self) -> AudioFile:
         """The file as it was when it was rejected."""
-        return AudioFile(self.path, self.size, self.mtime_ns)
+        return AudioFile(self.path, self.size, self.mtime_ns, self.ctime_ns)
 
     def still_applies(self, file: AudioFile | None, extractor_version: str) -> bool:
-        """Whether this extractor version would reject the file again without reading it: it has not changed since."""
-        return file == self.file and self.reason not in RETRIED_REASONS and self.extractor_version == extractor_version
+        """Whether the file would be rejected again: neither it nor what reads it has changed since."""
+        versions = (self.extractor_version, self.decoder_version)
+        is_unchanged = file is not None and file.is_unchanged(self.file)
+        return is_unchanged and self.reason not in RETRIED_REASONS and versions == (extractor_version, DECODER_VERSION)
 
 
 def rejected_by_path(spark: SparkSession, location: str, library: str) -> dict[str, RejectedTrack]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyspark.sql.types import (
     ArrayType,
+    BooleanType,
     DoubleType,
     IntegerType,
     LongType,
@@ -18,11 +19,16 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from batch.audio.tags import FileTags
 from batch.library.files import AudioFile
+from batch.tags.file_tags import FileTags
 
 FILE = StructType(
-    [StructField("path", StringType()), StructField("size", LongType()), StructField("mtime_ns", LongType())]
+    [
+        StructField("path", StringType()),
+        StructField("size", LongType()),
+        StructField("mtime_ns", LongType()),
+        StructField("ctime_ns", LongType()),
+    ]
 )
 """The fields of AudioFile."""
 
@@ -40,6 +46,11 @@ TRACKS = StructType(
         StructField("track_number", IntegerType()),
         StructField("year", IntegerType()),
         StructField("licence", StringType()),
+        StructField("artists", ArrayType(StringType())),
+        StructField("genre_tags", ArrayType(StringType())),
+        StructField("album_artist", StringType()),
+        StructField("disc_number", IntegerType()),
+        StructField("compilation", BooleanType()),
         StructField("genres", ArrayType(StringType())),
         StructField("split", StringType()),
         StructField("subset", StringType()),
@@ -49,10 +60,12 @@ TRACKS = StructType(
         StructField("files", ArrayType(FILE)),
         StructField("found_at", TimestampType()),
         StructField("gone_at", TimestampType()),
+        StructField("tag_reader", IntegerType()),
     ]
 )
-"""One row per track and library. `path` is the first of its files by name, `files` has size and time of change of each when it
-was last read; `gone_at` is set once none of them exists. `genres`, `split`, `subset` and `listens` are FMA's metadata."""
+"""One row per track and library. `path` is the first of its files by name, `files` has size and times of change of each when it
+was last read; `gone_at` is set once none of them exists. `artists` and `genre_tags` are the several names of `artist` and
+`genre`; `genres`, `split`, `subset` and `listens` are FMA's metadata. `tag_reader` is the version that read the tags."""
 
 FILE_TAGS = StructType([TRACKS[field.name] for field in fields(FileTags)])
 """The columns that come from a file's tags."""
@@ -75,12 +88,18 @@ class Track:
     track_number: int | None = None
     year: int | None = None
     licence: str | None = None
+    artists: tuple[str, ...] | None = None
+    genre_tags: tuple[str, ...] | None = None
+    album_artist: str | None = None
+    disc_number: int | None = None
+    compilation: bool | None = None
     genres: tuple[str, ...] | None = None
     split: str | None = None
     subset: str | None = None
     listens: int | None = None
     duration_s: float | None = None
     gone_at: datetime | None = None
+    tag_reader: int | None = None
 
     @property
     def path(self) -> str | None:
@@ -99,11 +118,14 @@ class Track:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Track:
-        """The track of a row of TRACKS."""
-        files = tuple(AudioFile(f["path"], f["size"], f["mtime_ns"]) for f in row["files"])
-        genres = tuple(row["genres"]) if row["genres"] is not None else None
-        values = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("files", "genres")}
-        return cls(**values, files=files, genres=genres)
+        """The track of a row of TRACKS; columns that an older table lacks are None."""
+        files = tuple(
+            AudioFile(file["path"], file["size"], file["mtime_ns"], file.get("ctime_ns")) for file in row["files"]
+        )
+        values: dict[str, Any] = {name: row.get(name) for name in cls.__dataclass_fields__ if name != "files"}
+        for name in ("artists", "genre_tags", "genres"):
+            values[name] = tuple(values[name]) if values[name] is not None else None
+        return cls(**values, files=files)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, UnusablePath, library_name, library_root, scan
@@ -31,7 +32,7 @@ def test_audio_files_are_found_in_all_folders_sorted_with_size_and_time(tmp_path
     os.utime(deep, ns=(5, 7))
     files, unusable = scan(tmp_path)
     assert [file.path for file in files] == [str(tmp_path / "a.mp3"), str(deep)]
-    assert files[1] == AudioFile(str(deep), 5, 7)
+    assert files[1] == AudioFile(str(deep), 5, 7, deep.stat().st_ctime_ns)
     assert unusable == []
 
 
@@ -40,6 +41,51 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     put(tmp_path / "._a.mp3")
     put(tmp_path / ".Trash" / "b.mp3")
     assert names(tmp_path) == ["a.mp3"]
+
+
+def test_names_that_begin_with_dots_may_be_names(tmp_path: Path) -> None:
+    music = ("...Trail of Ants/march.mp3", "Ira/...And Then/swell.mp3", "Ira/...Again.mp3", ".38 Special/one.mp3")
+    for name in music:
+        put(tmp_path / name)
+    for name in ("._march.mp3", ".DS_Store", ".stversions/old.mp3", ".@__thumb/x.mp3", ".AppleDouble/x.mp3", ".a.mp3"):
+        put(tmp_path / "Ira" / name)
+    assert names(tmp_path) == sorted(music)
+
+
+def test_what_systems_leave_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp3")
+    for folder in ("#recycle", "@Recycle", "$RECYCLE.BIN", "@eaDir", "__MACOSX", "lost+found"):
+        put(tmp_path / "Ira" / folder / "deleted.mp3")
+    assert names(tmp_path) == ["a.mp3"]
+
+
+@pytest.mark.parametrize(
+    "seconds, mtime_ns",
+    [
+        (10_413_792_000, 2**63 - 1),  # 2300: more nanoseconds than 64 bits hold
+        (-252_288_000, -252_288_000 * 10**9),
+        (4_039_372_800, 4_039_372_800 * 10**9),
+        (0, 0),
+    ],
+)
+def test_times_of_any_year_fit_into_a_table(seconds: int, mtime_ns: int, tmp_path: Path) -> None:
+    os.utime(put(tmp_path / "a.mp3"), (seconds, seconds))
+    ((file,), _) = scan(tmp_path)
+    assert file.mtime_ns == mtime_ns
+    assert pa.array([file.mtime_ns, file.ctime_ns], pa.int64()).to_pylist() == [file.mtime_ns, file.ctime_ns]
+
+
+def test_a_path_beyond_what_the_system_opens_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a.mp3")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):
+        name = "x" * 250
+        os.mkdir(name)
+        os.chdir(name)
+    Path("deep.mp3").write_bytes(b"x")
+    files, unusable = scan(tmp_path)
+    assert [file.path for file in files] == [str(tmp_path / "a.mp3")]
+    assert [(entry.reason, entry.detail) for entry in unusable] == [("unreadable", "File name too long")]
 
 
 def test_links_that_run_in_a_loop_end(tmp_path: Path) -> None:

@@ -9,13 +9,22 @@ import mutagen
 import pytest
 from mutagen.id3 import ID3, TALB, TCOM, TCON, TDRC, TIT2, TPE1, TRCK, WCOP, WOAR
 
-from batch.audio.tags import FileTags, file_tags
+from batch.tags.file_tags import FileTags, file_tags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutated_files import whole_file  # noqa: E402
 
 EXPECTED = FileTags(
-    "Food", "AWOL", "A Way Of Life", "Hip-Hop", "Nobody", 3, 2008, "https://creativecommons.org/licenses/by/4.0/"
+    title="Food",
+    artist="AWOL",
+    album="A Way Of Life",
+    genre="Hip-Hop",
+    composer="Nobody",
+    track_number=3,
+    year=2008,
+    licence="https://creativecommons.org/licenses/by/4.0/",
+    artists=("AWOL",),
+    genre_tags=("Hip-Hop",),
 )
 FRAMES = [
     TIT2(text="Food"),
@@ -75,9 +84,9 @@ def test_without_tags_the_names_tell(tmp_path: Path) -> None:
     root = PurePosixPath("/music")
     file = whole_file(tmp_path / "a.flac", 1)
     assert file_tags(root / "Ana" / "First\nalbum" / "01 Song.flac", root, file) == FileTags(
-        "01 Song", "Ana", "First album"
+        "01 Song", "Ana", "First album", artists=("Ana",)
     )
-    assert file_tags(root / "Ana" / "Song.flac", root, file) == FileTags("Song", "Ana")
+    assert file_tags(root / "Ana" / "Song.flac", root, file) == FileTags("Song", "Ana", artists=("Ana",))
     assert file_tags(root / "Song.flac", root, file) == FileTags("Song")
     assert file_tags(root / "\n.flac", root, file) == FileTags("Untitled")
 

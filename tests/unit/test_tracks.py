@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from batch.library.files import AudioFile
-from batch.library.identity import FileContent, TrackIdentities
+from batch.library.identity import FileContent, FileToRead, TrackIdentities
 from batch.library.tracks import TRACKS, Track
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -37,7 +38,7 @@ class Visit:
         tracks = list(tracks)
         pairs = [(track_id, digest) for digest, track_id in (other_libraries or {}).items()]
         identities = TrackIdentities(ROOT, tracks, files(content_by_name), pairs)
-        waiting = identities.files_to_read({track.track_id for track in tracks}, {})
+        waiting = [each.file for each in identities.files_to_read({track.track_id for track in tracks}, {})]
         self.read = [file.path.removeprefix(f"{ROOT}/") for file in waiting]
         contents = [content_by_name[name] for name in self.read]
         shas = [content if len(content) == 64 else sha(content) for content in contents]
@@ -74,14 +75,43 @@ def test_an_unchanged_file_is_not_read_again() -> None:
 def test_a_track_without_current_features_is_read_again() -> None:
     first = Visit([], {"a.mp3": "one"}, MONDAY)
     existing = files({"a.mp3": "one"})
-    assert TrackIdentities(ROOT, first.tracks, existing).files_to_read(set(), {}) == existing
+    unread = TrackIdentities(ROOT, first.tracks, existing).files_to_read(set(), {})
+    assert unread == [FileToRead(existing[0], sha("one"))]  # its hash is known
+
+
+def test_a_file_whose_times_were_set_back_is_read_again() -> None:
+    """A retag that keeps size and time of change: the file system's own time tells."""
+    (before,) = files({"a.mp3": "one"})
+    track = Track("1", ROOT, "One", sha("one"), (replace(before, ctime_ns=5),), MONDAY)
+    for ctime_ns, expected in ((5, []), (6, [FileToRead(replace(before, ctime_ns=6))])):
+        identities = TrackIdentities(ROOT, [track], [replace(before, ctime_ns=ctime_ns)])
+        assert identities.files_to_read({"1"}, {}) == expected
+
+
+def test_tables_and_stores_without_that_time_go_by_size_and_time_of_change() -> None:
+    (file,) = files({"a.mp3": "one"})
+    for before, after in ((None, 6), (6, None), (None, None)):
+        track = Track("1", ROOT, "One", sha("one"), (replace(file, ctime_ns=before),), MONDAY)
+        identities = TrackIdentities(ROOT, [track], [replace(file, ctime_ns=after)])
+        assert identities.files_to_read({"1"}, {}) == [] and identities.remove_missing_files(TUESDAY) == []
+
+
+def test_a_newer_reader_of_tags_reads_files_again_whose_content_is_known() -> None:
+    (file,) = files({"a.mp3": "one"})
+    track = Track("1", ROOT, "One", sha("one"), (file,), MONDAY, tag_reader=1)
+    identities = TrackIdentities(ROOT, [track], [file])
+    assert identities.files_to_read({"1"}, {}, tag_reader=1) == []
+    assert identities.files_to_read({"1"}, {}, tag_reader=2) == [FileToRead(file, sha("one"))]
+    assert sha("one") in identities.known_contents({"1"})
+    (assigned,) = identities.assign([FileContent(file, sha("one"), None, {"title": "Une", "tag_reader": 2})], TUESDAY)
+    assert assigned[1] == replace(track, title="Une", tag_reader=2)
 
 
 def test_a_refused_file_gets_no_second_try_until_it_changes() -> None:
     before, after = files({"a.mp3": "text"}), files({"a.mp3": "other text"})
     refused = {before[0].path: before[0]}
     assert TrackIdentities(ROOT, [], before).files_to_read(set(), refused) == []
-    assert TrackIdentities(ROOT, [], after).files_to_read(set(), refused) == after
+    assert TrackIdentities(ROOT, [], after).files_to_read(set(), refused) == [FileToRead(after[0])]
 
 
 def test_a_moved_file_keeps_its_id() -> None:
@@ -175,6 +205,16 @@ def test_a_track_comes_back_from_its_row() -> None:
     track = Visit([], {"a.mp3": "one", "b.mp3": "one"}, MONDAY).tracks[0]
     assert list(track.row()) == TRACKS.names
     assert Track.from_row(track.row()) == track
+
+
+def test_a_row_of_an_older_table_is_a_track() -> None:
+    track = Visit([], {"a.mp3": "one"}, MONDAY).tracks[0]
+    row = track.row()
+    for name in ("artists", "genre_tags", "album_artist", "disc_number", "compilation", "tag_reader"):
+        del row[name]
+    for file in row["files"]:
+        del file["ctime_ns"]
+    assert Track.from_row(row) == track
 
 
 def test_what_is_out_of_reach_is_not_gone() -> None:

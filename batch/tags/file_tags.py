@@ -1,0 +1,109 @@
+"""Tags of an audio file: title, artist, album, genre … from the best of its tags, else from the names of file and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from batch.tags.folders import artist_album_disc
+from batch.tags.sources import Tags, tag_sources
+from batch.tags.text import cleaned, code_page, reread
+from batch.tags.values import disc_and_track, genres, number, single_genres, truth, year
+
+TAG_READER_VERSION = 2
+"""To be changed whenever the same file would give other tags: `extract` then reads all tags again, and nothing else."""
+ARTIST_SEPARATOR = "/"
+"""Between several artists in the text of `artist`, as ID3v2.3 writes them."""
+MAX_VALUES = 50
+"""Artists or genres of one track; the rest is left out."""
+_DATES = ("date", "year", "releasedate", "originaldate")
+
+
+@dataclass(frozen=True)
+class FileTags:
+    """A file's tags; None where unknown. `title` is never empty.
+
+    artist : the text; of several artists, joined by ARTIST_SEPARATOR
+    artists : each of them, in order
+    genre : the first
+    genre_tags : each of them, in order
+    """
+
+    title: str
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    composer: str | None = None
+    track_number: int | None = None
+    year: int | None = None
+    licence: str | None = None
+    artists: tuple[str, ...] | None = None
+    genre_tags: tuple[str, ...] | None = None
+    album_artist: str | None = None
+    disc_number: int | None = None
+    compilation: bool | None = None
+
+
+def file_tags(path: PurePath, root: PurePath, file: Path | None = None) -> FileTags:
+    """The tags of a file. A missing title is the file's name; a missing artist and album are its folders' names below `root`.
+
+    file : local copy to read the tags from; None: `path` itself
+    Unreadable tags do not raise; the names then stand in for all of them.
+    """
+    try:
+        sources = tag_sources(file or Path(path))
+    except OSError:
+        sources = []
+    page = code_page(text for tags in sources for texts in tags.values() for text in texts)
+    tags = _FirstTags(sources, page)
+    folder_artist, folder_album, folder_disc = artist_album_disc(path, root)
+    artist, artists = _artists(tags, folder_artist)
+    named_genres = genres(tags.all("genre"))
+    disc, track = disc_and_track(tags.first("tracknumber"))
+    return FileTags(
+        title=tags.first("title") or cleaned(path.stem) or "Untitled",
+        artist=artist,
+        album=tags.first("album") or folder_album,
+        genre=named_genres[0] if named_genres else None,
+        composer=tags.first("composer"),
+        track_number=track,
+        year=next(filter(None, (year(text) for name in _DATES for text in tags.all(name))), None),
+        licence=tags.first("license") or tags.first("copyright"),
+        artists=artists,
+        genre_tags=tuple(single_genres(named_genres)[:MAX_VALUES]) or None,
+        album_artist=tags.first("albumartist"),
+        disc_number=number(tags.first("discnumber")) or disc or folder_disc,
+        compilation=truth(tags.first("compilation")),
+    )
+
+
+class _FirstTags:
+    """The values of each name in the first of several tags that has it.
+
+    page : code page that Latin-1 texts were written in
+    """
+
+    def __init__(self, sources: Sequence[Tags], page: str | None) -> None:
+        self._sources, self._page = sources, page
+
+    def all(self, name: str) -> list[str]:
+        """The cleaned values, each once and in order."""
+        for tags in self._sources:
+            values = (cleaned(reread(text, self._page)) for text in tags.get(name, ()))
+            if present := list(dict.fromkeys(value for value in values if value)):
+                return present
+        return []
+
+    def first(self, name: str) -> str | None:
+        return next(iter(self.all(name)), None)
+
+
+def _artists(tags: _FirstTags, folder_artist: str | None) -> tuple[str | None, tuple[str, ...] | None]:
+    """(the artist's text, each artist)"""
+    names = tags.all("artist")
+    if not names:
+        names = tags.all("artists") or tags.all("albumartist")[:1] or ([folder_artist] if folder_artist else [])
+    text = cleaned(ARTIST_SEPARATOR.join(names))
+    each = tags.all("artists") if tags.all("artist") else names
+    return text, tuple((each or names)[:MAX_VALUES]) or None

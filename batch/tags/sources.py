@@ -1,0 +1,182 @@
+"""The tags that a file has, best first, each as {name: texts}.
+
+Names are those of Vorbis comments in small letters, whatever the format calls them. A tag that cannot be read counts as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from batch.audio.containers import container
+from batch.tags.chunks import id3_and_info
+
+Tags = dict[str, list[str]]
+
+_ID3_FRAMES = {
+    "TIT2": "title",
+    "TPE1": "artist",
+    "TPE2": "albumartist",
+    "TALB": "album",
+    "TCON": "genre",
+    "TCOM": "composer",
+    "TRCK": "tracknumber",
+    "TPOS": "discnumber",
+    "TDRC": "date",
+    "TDRL": "releasedate",
+    "TDOR": "originaldate",
+    "WCOP": "license",
+    "TCOP": "copyright",
+    "TCMP": "compilation",
+}
+_MP4_ATOMS = {
+    "\xa9nam": "title",
+    "\xa9ART": "artist",
+    "aART": "albumartist",
+    "\xa9alb": "album",
+    "\xa9gen": "genre",
+    "\xa9wrt": "composer",
+    "trkn": "tracknumber",
+    "disk": "discnumber",
+    "\xa9day": "date",
+    "cprt": "copyright",
+    "cpil": "compilation",
+}
+_OTHER_NAMES = {
+    "album artist": "albumartist",
+    "album_artist": "albumartist",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "disk": "discnumber",
+    "part of a compilation": "compilation",
+    "originalyear": "originaldate",
+    "record date": "date",
+}
+"""Names of comments, APEv2 items and ID3's own fields, where they are other ones."""
+_NAMING = frozenset({"title", "artist", "artists", "album", "albumartist"})
+
+
+def tag_sources(path: Path) -> list[Tags]:
+    """The file's tags, best first.  Raises OSError where it cannot be opened."""
+    kind = container(path)
+    if kind == "mp4":
+        return _read(path, _mp4)
+    if kind == "ogg":
+        return _read(path, _ogg)
+    if kind in ("wav", "aiff"):
+        return _read(path, _riff_id3, _riff_info, _id3)
+    own = [_flac] if kind == "flac" else []
+    sources = _read(path, *own, _id3, _ape)
+    is_named = any(name in _NAMING for tags in sources for name in tags)
+    return sources if is_named else [*sources, *_read(path, _id3v1)]  # it cuts names and has a genre by default
+
+
+def _read(path: Path, *readers: Callable[[Path], Tags]) -> list[Tags]:
+    """The tags that the readers find."""
+    sources = []
+    for reader in readers:
+        try:
+            tags = reader(path)
+        except Exception:  # noqa: BLE001 - mutagen raises any exception on damaged headers
+            continue
+        if tags:
+            sources.append(tags)
+    return sources
+
+
+def _flac(path: Path) -> Tags:
+    from mutagen.flac import FLAC
+
+    tags: Any = FLAC(path).tags
+    return _comments(tags or [])
+
+
+def _ogg(path: Path) -> Tags:
+    from mutagen import File
+    from mutagen.oggflac import OggFLAC
+    from mutagen.oggopus import OggOpus
+    from mutagen.oggspeex import OggSpeex
+    from mutagen.oggtheora import OggTheora
+    from mutagen.oggvorbis import OggVorbis
+
+    file = File(path, options=[OggVorbis, OggOpus, OggFLAC, OggSpeex, OggTheora])
+    return _comments(file.tags if file is not None and file.tags is not None else [])
+
+
+def _comments(pairs: Iterable[tuple[str, str]]) -> Tags:
+    tags: Tags = {}
+    for name, text in pairs:
+        tags.setdefault(_name(name), []).append(text)
+    return tags
+
+
+def _mp4(path: Path) -> Tags:
+    from mutagen.mp4 import MP4
+
+    tags: Tags = {}
+    atoms: Any = MP4(path).tags
+    for atom, values in (atoms or {}).items():
+        name = _MP4_ATOMS.get(atom) or _name(atom.rpartition(":")[2])
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, tuple):  # number and total
+                value = "/".join(str(number) for number in value if number)
+            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+            tags.setdefault(name, []).append(text)
+    return tags
+
+
+def _id3(path: Path) -> Tags:
+    from mutagen.id3 import ID3
+
+    return _texts(ID3(path, load_v1=False).values())
+
+
+def _id3v1(path: Path) -> Tags:
+    from mutagen.id3 import ParseID3v1
+
+    with open(path, "rb") as file:
+        file.seek(-128, 2)
+        frames = ParseID3v1(file.read(128)) or {}
+    return _texts(frames.values())
+
+
+def _ape(path: Path) -> Tags:
+    from mutagen.apev2 import APETextValue, APEv2
+
+    tags: Tags = {}
+    for name, value in APEv2(path).items():
+        if isinstance(value, APETextValue):
+            tags.setdefault(_name(name), []).extend(value)
+    return tags
+
+
+def _riff_id3(path: Path) -> Tags:
+    from mutagen.id3 import ID3
+
+    content = id3_and_info(path)[0]
+    return _texts(ID3(BytesIO(content)).values()) if content else {}
+
+
+def _riff_info(path: Path) -> Tags:
+    return id3_and_info(path)[1]
+
+
+def _texts(frames: Iterable[Any]) -> Tags:
+    """The texts of ID3 frames."""
+    tags: Tags = {}
+    for frame in frames:
+        name = _ID3_FRAMES.get(frame.FrameID)
+        if name is None and frame.FrameID == "TXXX":
+            name = _name(frame.desc)
+        if name is None:
+            continue
+        texts = frame.genres if frame.FrameID == "TCON" else getattr(frame, "text", None) or [getattr(frame, "url", "")]
+        tags.setdefault(name, []).extend(str(text) for text in texts)
+    return tags
+
+
+def _name(name: str) -> str:
+    name = name.strip().lower()
+    return _OTHER_NAMES.get(name, name)
