@@ -9,7 +9,8 @@ responses        errors with an HTTP status and a message
 
 auth/    who is listening, and who may: sessions, accounts, security middleware
 routes/  the HTTP routes, one module a purpose
-data/    what is read and stored: library, search, listeners' data, event queue, lake
+data/    what is read and stored: library, search, listeners' data, lake
+events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
 page/    the page as HTML: layout, cards, covers, templates
 static/  the page's scripts and styles

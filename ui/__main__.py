@@ -36,10 +36,11 @@ def main(settings: Settings) -> int:
     from ui.auth.secret import SecretUnusable
     from ui.data.mongo import LibraryUnusable
     from ui.dependencies import build_services
+    from ui.events.journal import JournalUnusable
 
     try:
         services = build_services(settings)
-    except SecretUnusable as error:
+    except (SecretUnusable, JournalUnusable) as error:
         return failed(NAME, error, 1)
     except LibraryUnusable as error:
         return failed(NAME, error, 2)

@@ -21,12 +21,13 @@ from starlette.staticfiles import StaticFiles
 
 from streaming.events import BadEvent
 from ui.auth.security import SecurityMiddleware
-from ui.data.event_queue import QueueFull
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
 from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.dependencies import Services
+from ui.events.event_queue import QueueFull
+from ui.events.journal import JournalUnwritable
 from ui.media.analysis import AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
@@ -60,7 +61,8 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
-    QueueFull: lambda error: refusal(503, str(error)),
+    QueueFull: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
+    JournalUnwritable: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     AnalyzerBusy: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
 }
 """The response to each exception that a route or a dependency may raise."""

@@ -17,11 +17,11 @@ from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
 from ui.auth.session import Sessions
 from ui.auth.throttle import Throttle
-from ui.data.event_queue import EventQueue, connect
 from ui.data.library import Library
 from ui.data.listener_data import ListenerData
 from ui.data.mongo import Document, database
 from ui.data.recently_added import RecentlyAdded
+from ui.events.event_queue import EventQueue, connect
 from ui.media.analysis import AudioAnalyzer
 from ui.media.similarity import SimilaritySearch
 from ui.responses import Refused
@@ -72,7 +72,10 @@ class Services:
 
 
 def build_services(settings: Settings) -> Services:
-    """The services by these settings; MongoDB and Kafka may be away. Raises SecretUnusable or LibraryUnusable."""
+    """The services by these settings; MongoDB and Kafka may be away.
+
+    Raises SecretUnusable, JournalUnusable or LibraryUnusable.
+    """
     secret = session_secret(settings.home)
     db = database(settings.mongo)
     return Services(

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streaming.events import BadEvent, Event
-from ui.data import event_queue as module
-from ui.data.event_queue import EventQueue, QueueFull
+from streaming.events import BadEvent, Event, encode
+from ui.events import event_queue as module
+from ui.events.event_queue import EventQueue, QueueFull
+from ui.events.journal import Journal, JournalUnwritable, StoredEvent
+
+PROJECT = Path(__file__).parents[2]
 
 
 class Sent:
@@ -56,6 +66,11 @@ class Topic:
     @property
     def tracks(self) -> list[str]:
         return [event["track_id"] for _, event in self.records]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "player" / "waiting.jsonl"
 
 
 def listen(user: str, track: str) -> Event:
@@ -115,25 +130,146 @@ def test_what_cannot_be_kept_is_refused_not_forgotten(topic: Topic) -> None:
     assert queue.close(0.1) == 2
 
 
-def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, tmp_path: Path) -> None:
-    file = tmp_path / "player" / "waiting.jsonl"
+def test_what_is_left_at_the_end_is_sent_at_the_next_start(topic: Topic, journal: Path) -> None:
     topic.is_away = True
-    first = EventQueue(topic.connect, "listens", file=file)
+    first = EventQueue(topic.connect, "listens", file=journal)
     for number in range(3):
         first.publish(listen("ana", str(number)))
-    assert first.close(0.1) == 3 and file.stat().st_mode & 0o077 == 0
+    assert first.close(0.1) == 3 and journal.stat().st_mode & 0o077 == 0
     topic.is_away = False
-    second = EventQueue(topic.connect, "listens", file=file)
+    second = EventQueue(topic.connect, "listens", file=journal)
     second.publish(listen("ana", "3"))
     assert second.flush(2) and topic.tracks == ["0", "1", "2", "3"]
-    assert second.close() == 0 and not file.exists()
+    assert second.close() == 0 and not journal.exists()
 
 
-def test_a_damaged_file_of_an_earlier_run_is_said_and_kept(topic: Topic, tmp_path: Path, caplog: Any) -> None:
-    file = tmp_path / "waiting.jsonl"
-    file.write_text("no JSON\n")
-    EventQueue(topic.connect, "listens", file=file).close()
-    assert "cannot be read" in caplog.text and file.read_text() == "no JSON\n"
+def test_what_was_accepted_outlives_a_kill_and_a_cut_line(topic: Topic, journal: Path, caplog: Any) -> None:
+    script = """
+import os, sys, signal
+from datetime import UTC, datetime
+from pathlib import Path
+from streaming.events import Event
+from ui.events.event_queue import EventQueue
+def away():
+    raise ConnectionError("no broker")
+queue = EventQueue(away, "listens", file=Path(sys.argv[1]))
+for number in range(3):
+    queue.publish(Event(user_id="ana", track_id=str(number), action="play", occurred_at=datetime.now(UTC)))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-c", script, str(journal)], env={"PYTHONPATH": str(PROJECT)}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with journal.open("ab") as file:
+        file.write(b'{"id": 4, "key": "YW5h", "val')  # as far as a power cut let it be written
+    queue = EventQueue(topic.connect, "listens", file=journal)
+    assert queue.flush(2) and topic.tracks == ["0", "1", "2"] and journal.read_bytes() == b""
+    queue.close()
+    assert "1 lines" in caplog.text and journal.with_suffix(".damaged").read_bytes().startswith(b'{"id": 4')
+
+
+def test_an_event_is_on_the_disk_before_it_is_accepted_and_off_it_once_kafka_has_it(
+    topic: Topic, journal: Path
+) -> None:
+    topic.is_away = True
+    queue = EventQueue(topic.connect, "listens", file=journal)
+    queue.publish(listen("ana", "0"))
+    queue.publish(listen("bob", "1"))
+    assert [base64.b64decode(json.loads(line)["key"]) for line in journal.read_text().splitlines()] == [b"ana", b"bob"]
+    assert queue.discard("ana") == 1
+    assert json.loads(journal.read_text().splitlines()[-1]) == {"done": [1]}
+    topic.is_away = False
+    assert queue.flush(2) and topic.tracks == ["1"] and journal.read_bytes() == b""
+    queue.close()
+
+
+def test_a_discarded_event_does_not_come_back(topic: Topic, journal: Path) -> None:
+    topic.is_away = True
+    first = EventQueue(topic.connect, "listens", file=journal)
+    first.publish(listen("ana", "0"))
+    first.publish(listen("bob", "1"))
+    first.discard("ana")
+    first.close(0.1)
+    topic.is_away = False
+    second = EventQueue(topic.connect, "listens", file=journal)
+    assert second.flush(2) and topic.tracks == ["1"]
+    second.close()
+
+
+def test_players_of_one_home_have_a_journal_each_and_the_next_one_sends_all(topic: Topic, journal: Path) -> None:
+    topic.is_away = True
+    queues = [EventQueue(topic.connect, "listens", file=journal) for _ in range(2)]
+    for number, queue in enumerate(queues):
+        queue.publish(listen("ana", str(number)))
+        queue.publish(listen("bob", f"b{number}"))
+    assert sorted(file.name for file in journal.parent.glob("*.jsonl")) == ["waiting-2.jsonl", "waiting.jsonl"]
+    for queue in queues:
+        queue.close(0.1)
+    topic.is_away = False
+    third = EventQueue(topic.connect, "listens", file=journal)
+    assert third.flush(2) and sorted(topic.tracks) == ["0", "1", "b0", "b1"]
+    third.close()
+    assert not list(journal.parent.glob("*.jsonl"))
+
+
+def test_events_of_the_previous_version_are_sent(topic: Topic, journal: Path) -> None:
+    journal.parent.mkdir()
+    value = base64.b64encode(encode(listen("ana", "0"))).decode()
+    journal.write_text(json.dumps({"key": base64.b64encode(b"ana").decode(), "value": value}) + "\n")
+    queue = EventQueue(topic.connect, "listens", file=journal)
+    assert queue.flush(2) and topic.tracks == ["0"]
+    queue.close()
+
+
+def test_an_event_that_cannot_be_written_is_refused_and_the_journal_stays_whole(
+    topic: Topic, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic.is_away = True
+    queue = EventQueue(topic.connect, "listens", file=journal, capacity=2)
+    queue.publish(listen("ana", "0"))
+    before, write = journal.read_bytes(), os.write
+
+    def half(descriptor: int, line: bytes) -> int:
+        write(descriptor, line[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ui.events.journal.os.write", half)
+        with pytest.raises(JournalUnwritable, match="No space left on device"):
+            queue.publish(listen("ana", "1"))
+    assert journal.read_bytes() == before and queue.state.waiting == 1
+    queue.publish(listen("ana", "2"))
+    with pytest.raises(QueueFull, match="2 events wait"):
+        queue.publish(listen("ana", "3"))
+    topic.is_away = False
+    assert queue.flush(2) and topic.tracks == ["0", "2"]
+    queue.close()
+
+
+def test_a_long_journal_is_written_again_with_what_waits(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.events.journal.COMPACT_BYTES", 10_000)
+    kept = Journal(journal)
+    for number in range(1, 201):
+        kept.append(StoredEvent(number, b"ana", b"x" * 50))
+        if number > 3:
+            kept.remove([number])
+    assert journal.stat().st_size < 11_000
+    kept.append(StoredEvent(201, b"ana", b"last"))
+    kept.close()
+    again = Journal(journal)
+    assert [event.value for event in again.left] == [b"x" * 50] * 3 + [b"last"]
+    again.close()
+
+
+def test_many_threads_share_a_flush_and_all_are_stored(journal: Path) -> None:
+    kept = Journal(journal)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: kept.append(StoredEvent(number, b"ana", str(number).encode())), range(1, 101)))
+    kept.close()
+    again = Journal(journal)
+    assert sorted(int(event.value) for event in again.left) == list(range(1, 101))
+    again.close()
 
 
 def test_a_bad_event_is_refused_at_once(queue: EventQueue) -> None:

@@ -19,7 +19,6 @@ from ui import app
 from ui.auth.accounts import Accounts
 from ui.auth.revocations import Revocations
 from ui.auth.secret import SecretUnusable, session_secret
-from ui.data.event_queue import EventQueue, QueueFull, QueueState
 from ui.data.history import History
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Library, Track
@@ -29,6 +28,8 @@ from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.data.recommendation_list import Item, Recommendations
 from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
+from ui.events.event_queue import EventQueue, QueueFull, QueueState
+from ui.events.journal import JournalUnwritable
 from ui.media.analysis import AnalyzerBusy, AudioAnalyzer, AudioUnreadable
 from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
@@ -496,11 +497,12 @@ def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
         (LibraryUnavailable("No server."), 503, "The library is unavailable. No server."),
         (LakeUnavailable("no table"), 503, "The lake cannot be read. no table"),
         (QueueFull("20,000 events"), 503, "20,000 events"),
+        (JournalUnwritable("disk full"), 503, "disk full"),
         (AnalyzerBusy("wait"), 503, "wait"),
     ],
 )
 def test_each_error_of_a_route_has_its_status_and_message(error: Exception, status: int, message: str) -> None:
     response = app.RESPONSES[type(error)](error)
     assert (response.status_code, json.loads(bytes(response.body))) == (status, {"error": message})
-    waits = isinstance(error, (Refused, AnalyzerBusy))
+    waits = isinstance(error, (Refused, QueueFull, JournalUnwritable, AnalyzerBusy))
     assert ("retry-after" in response.headers) is waits

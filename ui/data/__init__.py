@@ -8,7 +8,6 @@ words                tracks by words for their sound: word search, moods, colour
 listener_data        everything stored about a listener, for display, export and deletion
 history              opinions, listening history, playback position
 playlists            playlists
-event_queue          listening events to Kafka, queued while it is unavailable
 lake                 Delta tables by delta-rs
 recently_added       the newest tracks, cached
 status               reports of the streaming queries, and the model, for the operator

@@ -1,14 +1,13 @@
 """Listening events on their way to Kafka, queued while it is unavailable.
 
-`publish` only queues the event; one thread sends the queue in order and keeps what it could not send. So no page waits for a
-broker, and no event is lost while the queue has room. What is left when the player ends is written to a file and sent at
-the next start.
+`publish` writes the event to the journal (`journal`) and queues it; one thread sends the queue in order and keeps what it
+could not send. So no page waits for a broker, and no event that was accepted is lost: what the journal holds when the player
+ends, or is killed, is sent at the next start.
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import itertools
 import logging
 import threading
 import time
@@ -18,20 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from batch.atomic import replacing
 from conf.settings import Kafka
 from streaming.events import Event, encode
+from ui.events.journal import Journal, StoredEvent
 
 log = logging.getLogger(__name__)
 
 MAX_QUEUED_EVENTS = 20_000
 """Some 10 MB."""
+MAX_QUEUED_BYTES = 64_000_000
 RETRY_INTERVAL_S = 1.0
 STUCK_AFTER_S = 3.0
 """An event queued for longer means that Kafka is unavailable, before its delivery has timed out."""
 DELIVERY_TIMEOUT_S = 10.0
 MAX_BATCH_EVENTS = 500
 UNUSABLE_PRODUCER_CLOSE_TIMEOUT_S = 0.2
+LAST_BATCH_TIMEOUT_S = 0.2
 
 
 class QueueFull(BufferError):
@@ -86,7 +87,8 @@ class EventQueue:
 
     connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
     capacity : events that the queue holds at most
-    file : where events that are left at the end wait for the next start; None: they are lost
+    file : the journal of events that Kafka does not have yet; None: they are lost with the process
+    Raises JournalUnusable.
     """
 
     def __init__(
@@ -100,14 +102,16 @@ class EventQueue:
         self._topic = topic
         self._capacity = capacity
         self._queue: OrderedDict[int, Record] = OrderedDict()
-        self._last_number = 0
+        self._numbers = itertools.count(1)
+        self._bytes_by_number: dict[int, int] = {}  # of queued events, and of those on their way to the journal
+        self._total_bytes = 0
         self._connected = True
         self._producer: Producer | None = None
         self._changed = threading.Condition()
         self._closing = False
-        self._file = file
-        for key, value in _read(file):
-            self._append(Record(key, value, time.monotonic()))
+        self._journal = None if file is None else Journal(file)
+        for event in self._journal.left if self._journal else ():
+            self._append(self._admit(len(event.value)), Record(event.key, event.value, time.monotonic()))
         self._thread = threading.Thread(target=self._send_all, name="event-queue", daemon=True)
         self._thread.start()
 
@@ -119,12 +123,23 @@ class EventQueue:
             return QueueState(connected=self._connected and not is_stuck, waiting=len(self._queue))
 
     def publish(self, event: Event) -> None:
-        """Queues an event and returns at once. Raises BadEvent or QueueFull."""
+        """Queues an event; it is on the disk when this returns. Raises BadEvent, QueueFull or JournalUnwritable."""
         record = Record(event.user_id.encode(), encode(event), time.monotonic())
         with self._changed:
-            if len(self._queue) >= self._capacity:
-                raise QueueFull(f"{self._capacity} events wait for Kafka already; start Kafka and try again")
-            self._append(record)
+            if len(self._bytes_by_number) >= self._capacity or self._total_bytes + len(record.value) > MAX_QUEUED_BYTES:
+                raise QueueFull(
+                    f"{len(self._bytes_by_number)} events wait for Kafka already; start Kafka and try again"
+                )
+            number = self._admit(len(record.value))
+        try:
+            if self._journal is not None:
+                self._journal.append(StoredEvent(number, record.key, record.value))
+        except OSError:
+            with self._changed:
+                self._drop(number)
+            raise
+        with self._changed:
+            self._append(number, record)
             self._changed.notify_all()
 
     def discard(self, user_id: str) -> int:
@@ -133,8 +148,10 @@ class EventQueue:
         with self._changed:
             numbers = [number for number, record in self._queue.items() if record.key == key]
             for number in numbers:
-                del self._queue[number]
+                self._drop(number)
             self._changed.notify_all()
+        if self._journal is not None:
+            self._journal.remove(numbers, durable=True)
         return len(numbers)
 
     def flush(self, timeout_s: float) -> bool:
@@ -149,18 +166,29 @@ class EventQueue:
                 self._changed.wait_for(lambda: not self._queue or not self._connected, timeout_s)
             self._closing = True
             self._changed.notify_all()
-            unsent = list(self._queue.values())
-        if _write(self._file, unsent):
-            log.warning(
-                "Kafka is unavailable: %d listening events wait in %s for the next start", len(unsent), self._file
-            )
+            unsent = len(self._queue)
+        if unsent and self._journal is not None:
+            log.warning("Kafka is unavailable: %d listening events wait in %s", unsent, self._journal.file)
         elif unsent:
-            log.warning("Kafka is unavailable: %d listening events are lost", len(unsent))
-        return len(unsent)
+            log.warning("Kafka is unavailable: %d listening events are lost", unsent)
+        if self._journal is not None:
+            self._thread.join(LAST_BATCH_TIMEOUT_S)
+            self._journal.close()
+        return unsent
 
-    def _append(self, record: Record) -> None:
-        self._last_number += 1
-        self._queue[self._last_number] = record
+    def _admit(self, size: int) -> int:
+        """A number for an event of so many bytes, which counts from now on."""
+        number = next(self._numbers)
+        self._bytes_by_number[number] = size
+        self._total_bytes += size
+        return number
+
+    def _append(self, number: int, record: Record) -> None:
+        self._queue[number] = record
+
+    def _drop(self, number: int) -> None:
+        self._queue.pop(number, None)
+        self._total_bytes -= self._bytes_by_number.pop(number, 0)
 
     def _send_all(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -216,9 +244,14 @@ class EventQueue:
         return delivered
 
     def _settle(self, delivered: list[int], failure: Exception | None) -> None:
+        if self._journal is not None:
+            try:
+                self._journal.remove(delivered)
+            except OSError as error:  # they are sent again after a restart, and known by their ids
+                log.warning("%s cannot be written: %s", self._journal.file, error)
         with self._changed:
             for number in delivered:
-                self._queue.pop(number, None)
+                self._drop(number)
             if failure is not None and self._connected:
                 log.warning("Kafka is unavailable, events are queued: %s", failure)
             if failure is None and not self._connected:
@@ -233,36 +266,3 @@ class EventQueue:
             except Exception as error:  # noqa: BLE001 - whatever it is, the producer is not used again
                 log.debug("closing the producer: %s", error)
             self._producer = None
-
-
-def _read(file: Path | None) -> list[tuple[bytes, bytes]]:
-    """(key, value) of the events that an earlier run has left. Removes the file: another start must not send them again."""
-    if file is None or not file.exists():
-        return []
-    try:
-        lines = [json.loads(line) for line in file.read_text().splitlines() if line]
-        records = [(base64.b64decode(line["key"]), base64.b64decode(line["value"])) for line in lines]
-        file.unlink()
-        return records
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s holds events of an earlier run and cannot be read: %s", file, error)
-        return []
-
-
-def _write(file: Path | None, records: list[Record]) -> bool:
-    """Whether the records are in the file now. One that reached Kafka after all is a duplicate, known by its event id."""
-    if file is None or not records:
-        return False
-    lines = [
-        json.dumps({"key": base64.b64encode(each.key).decode(), "value": base64.b64encode(each.value).decode()})
-        for each in records
-    ]
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as part:
-            part.touch(mode=0o600)
-            part.write_text("\n".join(lines) + "\n")
-    except OSError as error:
-        log.warning("%s cannot be written: %s", file, error)
-        return False
-    return True
