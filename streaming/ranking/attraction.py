@@ -17,6 +17,7 @@ FEWEST_NEAR_TRACKS = 3
 NEAREST_SHARE = 0.1
 """A track is near what is liked where it is among the nearest tenth of all tracks."""
 WISHED_FROM_PERCENTILE = 70.0
+LEAST_ATTRACTION = 1e-12
 ROUNDING = 1e-4
 """Relative: products of matrices of other shapes round differently, so a track that is in the sample as well could count as
 less than itself in one micro-batch and not in another."""
@@ -65,7 +66,7 @@ class Scale:
     def percentiles(self, group: int, attraction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Share of all tracks that the group attracts less than each value, 0 to 100 [shape=(values,)]."""
         sample = self.sorted_by_group[group]
-        return 100.0 * np.searchsorted(sample, attraction) / max(1, len(sample))
+        return 100.0 * np.searchsorted(sample, attraction * (1 - ROUNDING)) / max(1, len(sample))
 
 
 def attraction(vector: UserVector, rows: Rows, points: Points, index: CachedIndex, rejection: float) -> Attraction:
@@ -122,8 +123,10 @@ def _by_group(by_track: Floats, vector: UserVector) -> Floats:
 
 
 def _upper(ordered: Floats, fewest: int = 1) -> Floats:
-    """The least of the upper NEAREST_SHARE of each sorted row, or of its `fewest` largest [shape=(rows,)]."""
-    if not ordered.shape[1]:
-        return np.zeros(len(ordered), dtype=np.float32)
-    at = min(ordered.shape[1] - 1, int(np.ceil((1 - NEAREST_SHARE) * ordered.shape[1])))
-    return (1 - ROUNDING) * ordered[:, max(0, min(at, ordered.shape[1] - fewest))]
+    """What exceeds all of each sorted row but the upper NEAREST_SHARE, or the `fewest` largest, by more than rounding; above 0
+    [shape=(rows,)]."""
+    n = ordered.shape[1]
+    below = min(int(np.ceil((1 - NEAREST_SHARE) * n)), n - fewest)
+    if below <= 0:
+        return np.full(len(ordered), LEAST_ATTRACTION, dtype=np.float32)
+    return np.maximum(ordered[:, below - 1] / (1 - ROUNDING), LEAST_ATTRACTION)

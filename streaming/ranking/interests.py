@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from streaming.ranking.neighbour_cache import Points, scaled_distances
 
-COUNTED_LISTENING_TRACKS = 5
-"""So many heard tracks around a point count towards shares: more are what the lists brought, not a larger wish for them."""
-
 
 @dataclass(frozen=True)
 class Interest:
@@ -31,53 +28,40 @@ class Interest:
     medoid: int
 
 
-def interests(
-    points: Points, weights: NDArray[np.float64], stated: NDArray[np.float64], most: int, reach: float
-) -> list[Interest]:
+def interests(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Interest]:
     """The interests of a listener, those with the largest share first.
 
     points : of the liked tracks
     weights : of the liked tracks, positive [shape=(points,)]
-    stated : the part of the weights that verdicts and wishes give [shape=(points,)]
     most : clusters at most
-    reach : largest mean distance between merged clusters, in local scales
+    reach : largest Ward distance between merged clusters, in local scales
     """
     if not len(points):
         return []
     distances = np.sqrt(scaled_distances(points, points).astype(np.float64))
     np.fill_diagonal(distances, 0.0)
-    counted = stated + _counted_listening(weights - stated, distances, reach)
     clusters = []
     for members in _clusters(distances, most, reach):
         member_weights = weights[members]
         medoid = members[int(np.argmin(np.square(distances[np.ix_(members, members)]) @ member_weights))]
         heaviest_first = members[np.lexsort((members, -member_weights))]
-        clusters.append((float(counted[members].sum()), heaviest_first.tolist(), int(medoid)))
-    total = sum(due for due, _, _ in clusters)
-    unsorted = [Interest(due / total, tuple(members), medoid) for due, members, medoid in clusters]
+        clusters.append((float(member_weights.sum()), heaviest_first.tolist(), int(medoid)))
+    total = sum(weight for weight, _, _ in clusters)
+    unsorted = [Interest(weight / total, tuple(members), medoid) for weight, members, medoid in clusters]
     return sorted(unsorted, key=lambda interest: (-interest.share, interest.members))
 
 
-def _counted_listening(
-    listening: NDArray[np.float64], distances: NDArray[np.float64], reach: float
-) -> NDArray[np.float64]:
-    """The part of each listening weight that counts towards shares: where tracks crowd, as much as COUNTED_LISTENING_TRACKS.
-
-    Crowding is counted around each track, not by cluster, so that a kind of music in two clusters has no double share.
-    """
-    nearness = np.exp2(-np.square(distances / max(reach, 1e-12)))
-    crowd = nearness @ (listening > 0)
-    return listening * np.minimum(1.0, COUNTED_LISTENING_TRACKS / np.maximum(crowd, 1e-12))
-
-
 def _clusters(distances: NDArray[np.float64], most: int, reach: float) -> list[NDArray[np.int64]]:
-    """Positions of each cluster's members, by average linkage.  distances : [shape=(points, points)]"""
+    """Positions of each cluster's members, by Ward's linkage: average linkage leaves one large cluster and single tracks.
+
+    distances : [shape=(points, points)]
+    """
     if len(distances) == 1:
         return [np.array([0])]
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    tree = linkage(squareform(distances, checks=False), method="average")
+    tree = linkage(squareform(distances, checks=False), method="ward")
     # Cut here rather than by scipy's fcluster, which takes longer to validate the tree than linkage to build it. Rows are merges,
     # nearest first; row m makes cluster n + m.
     merges = max(int(np.searchsorted(tree[:, 2], reach, side="right")), len(distances) - most)

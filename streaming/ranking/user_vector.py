@@ -14,12 +14,20 @@ from streaming.profile.profile import HEARD_AT, Profile
 from streaming.profile.track_table import Floats64
 from streaming.profile.weights import Weights, track_weights
 from streaming.ranking.interests import Interest, interests
-from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
+from streaming.ranking.neighbour_cache import CachedIndex, Points, scaled_distances, similarity, sorted_unique
 
 if TYPE_CHECKING:
     from conf.settings import Taste
 
 MOST_LIKED_TRACKS = 64
+MOST_JUDGED_TRACKS = 40
+"""Of the liked tracks: those that have a verdict or a wish."""
+MOST_LISTENED_TRACKS = 160
+"""The latest of the tracks that were only listened to; others say nothing more of the taste."""
+LISTENED_PER_CROWD = 3
+CROWD_RADIUS = 0.5
+"""Of tracks that were only listened to, the latest LISTENED_PER_CROWD within this share of the median distance count: more are
+what the lists brought, not a larger wish for them."""
 MOST_REJECTED_TRACKS = 40
 MOST_SESSION_TRACKS = 12
 MOST_ATTENDED_TRACKS = 40
@@ -89,7 +97,7 @@ def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVecto
     points = index.points(rows)
     attended = _attended(weights, _tracks_since(weights, of_all_tracks), points, profile.latest_at, taste)
     by_weight = np.lexsort((rows, -weights.touched_at, -np.abs(attended)))
-    liked = _representatives(by_weight[attended[by_weight] > 0])
+    liked = _representatives(by_weight[attended[by_weight] > 0], weights, points, CROWD_RADIUS * index.median_distance)
     rejected = by_weight[attended[by_weight] < 0][:MOST_REJECTED_TRACKS]
     liked_points = points.take(liked)
     in_session = np.flatnonzero(weights.touched_at[liked] >= profile.session_at) if profile.session_at else liked[:0]
@@ -106,7 +114,6 @@ def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVecto
         interests(
             liked_points,
             attended[liked],
-            np.minimum(weights.stated[liked], attended[liked]),
             taste.centres,
             taste.centre_reach * index.median_distance,
         ),
@@ -134,15 +141,27 @@ def _of_recordings(weights: Weights, index: CachedIndex) -> tuple[Weights, Rows]
     return merged, rows[strongest]
 
 
-def _representatives(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Up to MOST_LIKED_TRACKS of the liked tracks: half the first ones, half evenly from the rest, so that no interest is
-    forgotten.
+def _representatives(liked: NDArray[np.int64], weights: Weights, points: Points, radius: float) -> NDArray[np.int64]:
+    """Up to MOST_LIKED_TRACKS of the liked tracks, heaviest first: judged ones, and of those only listened to the latest around
+    each place.
 
-    positions : heaviest first
+    liked : positions, heaviest first
+    points : of all tracks with weights
+    radius : of a crowd, in local scales
     """
-    first, rest = positions[: MOST_LIKED_TRACKS // 2], positions[MOST_LIKED_TRACKS // 2 :]
-    most = MOST_LIKED_TRACKS - len(first)
-    return np.concatenate([first, rest if len(rest) <= most else rest[np.linspace(0, len(rest) - 1, most).astype(int)]])
+    is_judged = weights.stated[liked] > 0
+    judged, listened = liked[is_judged], liked[~is_judged]
+    if len(judged) > MOST_JUDGED_TRACKS:  # half the heaviest, half evenly from the rest, so that no interest is forgotten
+        half = MOST_JUDGED_TRACKS // 2
+        evenly = np.linspace(half, len(judged) - 1, MOST_JUDGED_TRACKS - half).astype(int)
+        judged = np.concatenate([judged[:half], judged[evenly]])
+    latest_first = listened[np.argsort(-weights.touched_at[listened], kind="stable")][:MOST_LISTENED_TRACKS]
+    listened_points = points.take(latest_first)
+    is_in_crowd = scaled_distances(listened_points, listened_points) <= radius * radius
+    later_in_crowd = np.tril(is_in_crowd, -1).sum(axis=1)
+    listened = latest_first[later_in_crowd < LISTENED_PER_CROWD][: MOST_LIKED_TRACKS - len(judged)]
+    is_chosen = np.isin(liked, np.concatenate([judged, listened]))
+    return liked[is_chosen]
 
 
 def _tracks_since(weights: Weights, of_all_tracks: Weights) -> NDArray[np.int64]:
