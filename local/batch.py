@@ -2,7 +2,8 @@
 
     spark-submit.sh local/batch.py
 
-The library is the setting library.root. Each step says what it did on a line of its own.
+The library is the setting library.root. Each step says what it did on a line of its own. A library of one track has no model:
+it is published without one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from batch.extract import LibraryScan, extract
 from batch.library.listing import library_files
+from batch.model.fit_index import TooFewTracks
 from batch.publish import publish
 from batch.train import train
 from conf.settings import settings
@@ -27,8 +29,14 @@ def main() -> int:
     try:
         summary = extract(spark, library, chosen)
         _say(f"extract: {summary} (see {chosen.lake.table('rejected_tracks')})", started)
-        model = train(spark, chosen)
-        _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)
+        try:
+            model = train(spark, chosen)
+            _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)
+        except TooFewTracks:
+            _say(
+                "train: no model: with one track there is nothing to compare; it plays, without lists of your own",
+                started,
+            )
         published, removed = publish(spark, chosen)
         _say(f"publish: {published:,} tracks, {removed:,} removed", started)
     except ValueError as error:

@@ -265,6 +265,11 @@ class Demo:
         from local.scripted_listener import listen
 
         try:
+            registry.latest(chosen.models.root)
+        except registry.ModelNotFound:
+            self._say("no model, and so no list to wait for: a library of one track plays as it is")
+            return 0
+        try:
             listen(chosen, ONCE_LISTENER, self._say, self.started)
         except (PyMongoError, KafkaError) as error:
             raise StepFailed(f"listening failed: {type(error).__name__}: {error}\n{self.streams.tail()}") from error

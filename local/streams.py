@@ -2,7 +2,8 @@
 
     spark-submit.sh local/streams.py READY_FILE
 
-READY_FILE appears when both queries have finished a first batch, or have nothing to do.
+READY_FILE appears when both queries have finished a first batch, or have nothing to do. Without a model (a library of one track)
+there is nothing to recommend: only the durable lane runs, and Kafka keeps the events for a later fast lane.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from conf.settings import settings
+from batch import registry
+from conf.settings import Settings, settings
 from streaming import catalogue, feed, ledger, recommend
 from streaming.operations import metrics, supervisor
 
@@ -25,7 +27,7 @@ def main() -> int:
     chosen = settings()
     spark = SparkSession.builder.appName("overtone").getOrCreate()
     metrics.start(spark, chosen)
-    queries = supervisor.Supervisor(spark, chosen, {"recommend": recommend.start, "ledger": ledger.start})
+    queries = supervisor.Supervisor(spark, chosen, start_by_name(chosen))
     queries.start()
     while len(queries.queries) < len(queries.start_by_name) or not all(map(is_ready, queries.queries.values())):
         queries.check()
@@ -36,6 +38,15 @@ def main() -> int:
     ready.touch()
     queries.run()
     return 0
+
+
+def start_by_name(settings: Settings) -> dict[str, supervisor.StartQuery]:
+    """The functions that start the queries that can run."""
+    try:
+        registry.latest(settings.models.root)
+    except registry.ModelNotFound:
+        return {"ledger": ledger.start}
+    return {"recommend": recommend.start, "ledger": ledger.start}
 
 
 def is_ready(query: StreamingQuery) -> bool:
