@@ -46,12 +46,13 @@ def mutated_files(folder: Path, count: int, seed: int = 20) -> list[Path]:
     paths = []
     for number in range(count):
         path = whole_file(folder / f"{number:03}.{KINDS[number % len(KINDS)]}", number)
-        path.write_bytes(_spoiled(path.read_bytes(), random))
+        path.write_bytes(spoiled(path.read_bytes(), random))
         paths.append(path)
     return paths
 
 
-def _spoiled(content: bytes, random: np.random.Generator) -> bytes:
+def spoiled(content: bytes, random: np.random.Generator) -> bytes:
+    """The bytes, one to three places of them changed."""
     data = bytearray(content)
     for _ in range(int(random.integers(1, 4))):
         near = min(len(data) - 1, 4096 if random.random() < 0.7 else len(data) - 1)
