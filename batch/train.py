@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 from batch import job, registry
 from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.projection import MAX_FEATURE
 from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
 from batch.model import blocks, fit_index, genre_mlp, map_layout, similar_tracks, sweep
@@ -32,7 +33,6 @@ from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
 from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
 from batch.model.metric import choice, learning
 from batch.model.training_set import (
-    MAX_FEATURE,
     TrainingSet,
     feature_rows,
     fingerprint,

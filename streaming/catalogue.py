@@ -30,10 +30,12 @@ from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit, Rows
 from batch.index.recordings import recording_ids, with_copies
 from batch.index.updates import append, remove
+from batch.library.labels import artist_key
 from batch.library.titles import title_keys
 from batch.model import blocks
 from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
+from streaming.events import MAX_ID_LENGTH, identifier_problem
 from streaming.operations import supervisor
 from streaming.source import topics
 from streaming.track_message import parse_track
@@ -236,6 +238,8 @@ class IndexUpdater:
         for key, value in messages:
             track_id = (key or b"").decode("utf-8", "replace")
             try:
+                if (problem := identifier_problem(track_id)) is not None:
+                    raise ValueError(f"the key {problem}")
                 latest[track_id] = parse_track(value)
             except ValueError as error:
                 self._report_unfit(track_id, error)
@@ -253,15 +257,14 @@ class IndexUpdater:
             return False
         try:
             _check_version(track.get("extractor_version"), extractor)
-            point = index.projection.points(blocks.fitting(track["features"], track["embedding"], dimensions)[None, :])[
-                0
-            ]
+            features = blocks.fitting(track["features"], track["embedding"], dimensions)
+            point = index.projection.points_of_new(features[None, :])[0]
         except FeaturesUnfit as error:
             self._report_unfit(track_id, error)
             return False
         is_same = row >= 0 and np.allclose(index.vectors[row], point, atol=SAME_FEATURES_TOLERANCE)
         has_artist_names = len(index.artist_names) > 0  # indexes of format 1 were first written without
-        is_same &= not has_artist_names or index.artist_of(row) == (track.get("artist") or "").casefold()
+        is_same &= not has_artist_names or index.artist_of(row) == artist_key(track.get("artist"))
         if is_same and track["title"] and index.title_keys is not None:
             is_same = index.title_keys[row] == title_keys([track.get("artist")], [track["title"]])[0]
         self.counts.unchanged += bool(is_same)
@@ -269,7 +272,7 @@ class IndexUpdater:
 
     def _report_unfit(self, track_id: str, error: ValueError) -> None:
         self.counts.unfit += 1
-        print(f"catalogue: {track_id!r} left out: {error}", flush=True)
+        print(f"catalogue: {track_id[:MAX_ID_LENGTH]!r} left out: {error}", flush=True)
 
 
 def _check_version(track_version: str | None, model_version: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
@@ -31,7 +32,7 @@ from batch import registry
 from batch.index.lsh import Index
 from conf.settings import Settings
 from streaming.admission import rules
-from streaming.events import MAX_BYTES, MUTED_KINDS, BadEvent, parse, received_at
+from streaming.events import MAX_BYTES, BadEvent, parse, received_at
 from streaming.operations import query_job
 from streaming.operations.metrics import DRIVER_METRICS
 from streaming.profile.skip_rates import LatestRates
@@ -40,6 +41,7 @@ from streaming.serving.clients import database_of
 from streaming.serving.context import ServingContext
 from streaming.serving.deletion import remove_what_is_of_before
 from streaming.serving.microbatch import serve, try_again
+from streaming.serving.mutings import FIELDS_BY_KIND
 from streaming.serving.values import Outcome, RawValue
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
@@ -87,7 +89,7 @@ def start(
     """Starts the query; see `streaming.operations.supervisor.StartQuery`."""
     topic = settings.kafka.listening_topic
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", SCHEDULER_POOL)
-    for field in MUTED_KINDS:  # the tracks of muted artists and genres are looked up by name
+    for field in chain(*FIELDS_BY_KIND.values()):  # the tracks of muted artists and genres are looked up by name
         database_of(settings.mongo).tracks.create_index(field)
     topics.report_producer_clocks(settings.kafka)
     rules.create_indexes(database_of(settings.mongo), topics.kept_s(settings.kafka))

@@ -12,6 +12,7 @@ from batch.index.exact import LOCAL_SCALE_NEIGHBOUR, rankings, recall, squared_d
 from batch.index.hash_tables import HashTables
 from batch.index.lsh import Index
 from batch.index.projection import Floats, Projection
+from batch.library.labels import artist_key
 
 LOCAL_SCALE_BLOCK_ROWS = 256
 
@@ -41,8 +42,8 @@ def build_index(
 
 
 def artist_codes(artists: Sequence[str | None]) -> tuple[NDArray[np.str_], NDArray[np.int32]]:
-    """(the artists' casefolded names, sorted; the code of each track's artist, its position among them, -1 for none)."""
-    folded = np.array([(artist or "").casefold() for artist in artists], dtype=np.str_)
+    """(the artists' names by `artist_key`, sorted; the code of each track's artist, its position among them, -1 for none)."""
+    folded = np.array([artist_key(artist) for artist in artists], dtype=np.str_)
     names = np.unique(folded[folded != ""])
     return names, np.where(folded == "", -1, np.searchsorted(names, folded)).astype(np.int32)
 

@@ -34,6 +34,8 @@ SHORTLIST_PER_NEIGHBOUR = 12
 """Candidates ranked exactly for each neighbour asked for, at least."""
 SHORTLIST_ONE_IN = 12
 """One candidate in so many is ranked exactly, at least."""
+BYTES_PER_CHARACTER = 4
+"""Of numpy's strings."""
 STORED_NEIGHBOURS = 60
 """First places of each track's ranking that are stored beside the index: the stream's candidates."""
 
@@ -47,7 +49,7 @@ class Index:
     vectors : the points, float32 [shape=(n, m)]
     scales : local scales, float32 [shape=(n,)], see `similarity`
     artists : codes, int32 [shape=(n,)], -1 for none
-    artist_names : casefolded, by code; empty in format 1 as first written
+    artist_names : see `batch.library.labels.artist_key`, by code; empty in format 1 as first written
     tables : hash tables of the tracks of the training
     segment_tables : hash tables of the tracks appended since; None: there are none
     sketches : [shape=(n, components)], see `Projection.stored_sketch`; None: every candidate is ranked exactly
@@ -91,7 +93,11 @@ class Index:
         """Row of each track id; -1 for one that the index lacks."""
         if not len(self) or not len(ids):
             return np.full(len(ids), -1, dtype=np.int64)
-        wanted_ids = np.array(ids, dtype=np.str_)
+        longest = self.ids.dtype.itemsize // BYTES_PER_CHARACTER
+        if isinstance(self.ids, Stacked):
+            longest = max(longest, self.ids.second.dtype.itemsize // BYTES_PER_CHARACTER)
+        # An array of strings is as wide as its longest one; of an id that is longer than all, nothing need be compared.
+        wanted_ids = np.array([track_id if len(track_id) <= longest else "" for track_id in ids], dtype=np.str_)
         if not isinstance(self.ids, Stacked):
             rows = _positions(self.ids, wanted_ids)
         else:
@@ -100,7 +106,7 @@ class Index:
         return rows if self.tombstoned_rows is None else np.where(np.isin(rows, self.tombstoned_rows), -1, rows)
 
     def artist_of(self, row: int) -> str:
-        """The artist's name, casefolded; "" for none."""
+        """The artist's name, as `batch.library.labels.artist_key` has it; "" for none."""
         code = int(self.artists[row])
         return str(self.artist_names[code]) if 0 <= code < len(self.artist_names) else ""
 
@@ -227,6 +233,13 @@ class Index:
             tags=None,
             segment_tables=None,
             tombstoned_rows=None,
+        )
+
+    def without(self, rows: Rows) -> Index:
+        """The index with further tombstones, held in memory only.  rows : sorted"""
+        return replace(
+            self,
+            tombstoned_rows=rows if self.tombstoned_rows is None else np.union1d(self.tombstoned_rows, rows),
         )
 
     def with_segment(self, segment: Segment) -> Index:

@@ -18,6 +18,7 @@ from batch.index import recordings, segments
 from batch.index.exact import LOCAL_SCALE_NEIGHBOUR
 from batch.index.lsh import Index
 from batch.index.segments import Segment, Stacked
+from batch.library.labels import artist_key
 from batch.library.titles import title_keys, track_lengths
 from batch.words.tag_percentiles import rows_of_words
 
@@ -50,14 +51,14 @@ def append(
     words = [{}] * len(ids) if words is None else words
     with segments.write_lock(folder):
         trained = Index.open(folder, as_trained=True)
-        points = trained.projection.points(np.asarray(features))
+        points = trained.projection.points_of_new(np.asarray(features))
         dimensions = points.shape[1]
         added = replace(
             segments.empty(dimensions),
             ids=np.array(ids, dtype=np.str_),
             points=points,
             scales=np.ones(len(ids), dtype=np.float32),
-            artists=np.array([(artist or "").casefold() for artist in artists], dtype=np.str_),
+            artists=np.array([artist_key(artist) for artist in artists], dtype=np.str_),
             recordings=np.zeros(len(ids), dtype=np.str_),
             title_keys=title_keys(artists, titles),
             durations=track_lengths(durations_s),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
 """An integer code for each track, equal where the name is the same; -1 where there is none. [shape=(n,)]"""
+
+MAX_ARTIST_CHARACTERS = 128
+"""Of an artist's name in an index."""
 
 _PLACEHOLDERS = frozenset(
     [
@@ -94,6 +98,18 @@ def normalised(name: str | None) -> str:
     """The name casefolded, with blanks collapsed; "" for placeholders such as "Unknown artist"."""
     folded = " ".join((name or "").casefold().split())
     return "" if folded in _PLACEHOLDERS else folded
+
+
+def artist_key(name: str | None) -> str:
+    """The name as an index stores it: casefolded, "" for none; a long one is cut, and ends in a hash of all of it.
+
+    An index has names in an array of equally long strings, where one of 20,000 characters would make all of them as long.
+    """
+    folded = (name or "").casefold()
+    if len(folded) <= MAX_ARTIST_CHARACTERS:
+        return folded
+    digest = hashlib.blake2b(folded.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return f"{folded[: MAX_ARTIST_CHARACTERS - len(digest) - 1]}…{digest}"
 
 
 def spelling_key(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,14 +43,14 @@ def examples(
 
     features : float32 [shape=(n, d)];  genres, artists, splits : of the same n tracks, names as in the tags
     """
-    names = np.array([normalised(genre) for genre in genres], dtype=np.str_)
-    unique_names, sizes = np.unique(names[names != ""], return_counts=True)
-    learned_names = unique_names[sizes >= MIN_GENRE_TRACKS]
+    names = [normalised(genre) for genre in genres]
+    learned_names = sorted(name for name, count in Counter(names).items() if name and count >= MIN_GENRE_TRACKS)
     if len(learned_names) < 2:
         return None
-    rows = np.flatnonzero(np.isin(names, learned_names)).tolist()
+    code_by_name = {name: code for code, name in enumerate(learned_names)}
+    rows = [row for row, name in enumerate(names) if name in code_by_name]
     artist = labels([normalised(artists[row]) for row in rows])
     split = own_split([splits[row] for row in rows]) if splits is not None else None
-    genre = np.searchsorted(learned_names, names[rows]).astype(np.int32)
+    genre = np.array([code_by_name[names[row]] for row in rows], dtype=np.int32)
     spelling_of = spellings(genres)
-    return Examples(features[rows], genre, artist, tuple(spelling_of[str(name)] for name in learned_names), split)
+    return Examples(features[rows], genre, artist, tuple(spelling_of[name] for name in learned_names), split)

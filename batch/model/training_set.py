@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from batch import registry
 from batch.audio.features import split_version
 from batch.ear.graph import N_EMBEDDING, N_TAGS
-from batch.index.projection import Floats
+from batch.index.projection import MAX_FEATURE, Floats
 from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
@@ -28,8 +28,6 @@ from batch.library.tracks import TRACKS
 from batch.model import blocks
 from conf.settings import Lake, Settings
 
-MAX_FEATURE = 1e18
-"""Features must be below; the square of larger ones would overflow float32."""
 MIN_EMBEDDED_SHARE = 0.99
 """Share of the tracks that must have an embedding before a model is trained on embeddings; those of the others are imputed."""
 _EXTRACT = "run ./spark-submit.sh batch/extract.py"

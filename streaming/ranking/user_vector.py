@@ -151,7 +151,9 @@ def _representatives(liked: NDArray[np.int64], weights: Weights, points: Points,
     """
     is_judged = weights.stated[liked] > 0
     judged, listened = liked[is_judged], liked[~is_judged]
-    if len(judged) > MOST_JUDGED_TRACKS:  # half the heaviest, half evenly from the rest, so that no interest is forgotten
+    if (
+        len(judged) > MOST_JUDGED_TRACKS
+    ):  # half the heaviest, half evenly from the rest, so that no interest is forgotten
         half = MOST_JUDGED_TRACKS // 2
         evenly = np.linspace(half, len(judged) - 1, MOST_JUDGED_TRACKS - half).astype(int)
         judged = np.concatenate([judged[:half], judged[evenly]])

@@ -31,10 +31,11 @@ from streaming.events import SHOWN
 from streaming.profile.documents import DERIVED_PROFILE_FIELDS, profile_document, whole_profile_from
 from streaming.profile.profile import Profile
 from streaming.profile.skip_rates import factors_of
+from streaming.ranking.neighbour_cache import CachedIndex
 from streaming.ranking.ranker import ListRequest, ranked_lists
 from streaming.ranking.user_vector import user_vector
 from streaming.serving.admitted import admitted_events
-from streaming.serving.clients import database_of, index_of
+from streaming.serving.clients import database_of, offered_index
 from streaming.serving.context import ServingContext
 from streaming.serving.deletion import remove_what_is_of_before, take_back_if_deleted
 from streaming.serving.isolation import concerns_one_listener, served_apart
@@ -69,7 +70,7 @@ def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     Listeners who cannot be served are set aside. Raises what concerns everybody: MongoDB or Kafka is away, or
     the model cannot be used.
     """
-    index_of(context.model, context.index_state)  # a model that cannot be opened is not one listener's trouble
+    _index(context)  # a model that cannot be opened is not one listener's trouble
     database = database_of(context.mongo)
     admitted = admitted_events(values, database, context.source)
     events_by_user = admitted.events_by_user
@@ -150,7 +151,7 @@ def _serve_once(
         document["_id"]: document
         for document in database.recommendations.find({"_id": {"$in": users}}, LIST_PROJECTION)
     }
-    index = index_of(context.model, context.index_state)
+    index = _index(context)
     updates = []
     profile_updates: list[Write] = []
     dues: list[DueMixes] = []
@@ -188,7 +189,7 @@ def _serve_once(
                 requests.append(ListRequest(new, vector, muted_rows(new.muted, context.mongo, index)))
         document = profile_document(new) | vector.profile_fields(new)
         profile_writes.append((profiles_read.get(user_id, {}), document))
-    list_writes = _make_lists(requests, lists_read, new_listeners_list(database), context)
+    list_writes = _make_lists(requests, lists_read, new_listeners_list(database), index, context)
     _write(list_writes, kept_lists, database, context.kafka)
     now = datetime.now(UTC)
     write_mixes(dues, context, index)
@@ -197,6 +198,10 @@ def _serve_once(
     take_back_if_deleted((document for _, document in profile_writes + profile_updates), database.profiles, database)
     waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
     return Outcome(0, applied, dropped, len(list_writes) + len(kept_lists), waits)
+
+
+def _index(context: ServingContext) -> CachedIndex:
+    return offered_index(context.model, context.index_state, context.mongo)
 
 
 def _with_events(
@@ -239,10 +244,10 @@ def _make_lists(
     requests: Sequence[ListRequest],
     lists_read: Mapping[str, Mapping[str, Any]],
     new_listeners: StoredList,
+    index: CachedIndex,
     context: ServingContext,
 ) -> list[Write]:
     """The requested lists.  lists_read : documents by user id"""
-    index = index_of(context.model, context.index_state)
     lists = ranked_lists(requests, index, new_listeners.track_ids, context.items, context.taste)
     now = datetime.now(UTC)
     return [

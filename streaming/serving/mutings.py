@@ -15,19 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pymongo.errors import OperationFailure
 
 from batch.index.lsh import Rows
 from batch.library.labels import spelling_key
 from batch.words.vocabulary import tag_key
 from conf.settings import Mongo
-from streaming.events import TAG_KIND
+from streaming.events import MAX_TARGET_LENGTH, TAG_KIND
 from streaming.ranking.neighbour_cache import CachedIndex, sorted_unique
 from streaming.serving.clients import database_of
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
+FIELDS_BY_KIND = {"artist": ("artist", "artists"), "genre": ("genre", "genre_tags")}
+"""Fields of MongoDB's tracks that name a track's artists and genres: a text, or a list of several."""
 CACHED_TARGETS = 1000
+MOST_CACHED_ROWS = 8_000_000
+"""32 MB a process."""
+TOO_MANY_DISTINCT_CODE = 17217
+"""MongoDB's error for distinct values of more than 16 MB."""
 TARGET_CACHE_S = 60.0
 """The tracks of a muted artist or genre, and the genres, are looked up again after this long."""
 
@@ -45,66 +52,97 @@ def _parted(targets: Sequence[str]) -> list[tuple[str, str, str]]:
 
 
 class MutedTracks:
-    """The tracks of artists and genres in one index, cached for TARGET_CACHE_S."""
+    """The tracks of artists and genres in one index, cached for TARGET_CACHE_S.
+
+    The cache has one entry for all spellings of a genre, and MOST_CACHED_ROWS in all, whatever listeners mute.
+    """
 
     def __init__(self, index: CachedIndex, mongo: Mongo) -> None:
         self._index = index.index
         self._mongo = mongo
         self._artist_rows = _ArtistRows(index)
         self._rows_by_target: OrderedDict[str, tuple[float, NDArray[np.int32]]] = OrderedDict()
-        """(when looked up, rows), the earliest first"""
+        """(when looked up, rows) by "artist:NAME" and "genre:KEY", the earliest first"""
         self._genres: tuple[float, dict[str, list[str]]] | None = None
         """(when looked up, spellings by `spelling_key`)"""
 
     def rows(self, targets: Iterable[str]) -> Rows:
         """Rows of the tracks of the targets, sorted, each once."""
         now = time.monotonic()
-        rows_by_target = {
-            target: self._rows_by_target[target][1]
-            for target in targets
-            if target in self._rows_by_target and now - self._rows_by_target[target][0] < TARGET_CACHE_S
-        }
-        missing = [target for target in targets if target not in rows_by_target]
-        if missing:
-            rows_by_target |= self._look_up(missing, now)
-            for target in missing:
-                self._rows_by_target[target] = (now, rows_by_target[target])
-                self._rows_by_target.move_to_end(target)
-            while len(self._rows_by_target) > CACHED_TARGETS:
-                self._rows_by_target.popitem(last=False)
-        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *rows_by_target.values()]))
+        while self._rows_by_target and now - next(iter(self._rows_by_target.values()))[0] >= TARGET_CACHE_S:
+            self._rows_by_target.popitem(last=False)
+        keys = list(dict.fromkeys(_cache_key(target) for target in targets))
+        rows_by_key = {key: self._rows_by_target[key][1] for key in keys if key in self._rows_by_target}
+        if missing := [key for key in keys if key not in rows_by_key]:
+            found_rows = self._look_up(missing, now)
+            rows_by_key |= found_rows
+            self._rows_by_target |= {key: (now, rows) for key, rows in found_rows.items()}
+            cached_rows = sum(len(rows) for _, rows in self._rows_by_target.values())
+            while len(self._rows_by_target) > CACHED_TARGETS or cached_rows > MOST_CACHED_ROWS:
+                cached_rows -= len(self._rows_by_target.popitem(last=False)[1][1])
+        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *rows_by_key.values()]))
 
-    def _look_up(self, targets: Sequence[str], now: float) -> dict[str, NDArray[np.int32]]:
-        """{target: rows}, by one query for artists and one for genres."""
+    def _look_up(self, keys: Sequence[str], now: float) -> dict[str, NDArray[np.int32]]:
+        """{key: rows}, by one query for each field of MongoDB's tracks."""
         database = database_of(self._mongo)
-        targets_by_name: dict[str, dict[str, list[str]]] = {"artist": defaultdict(list), "genre": defaultdict(list)}
-        rows_by_target: dict[str, Rows] = {}
-        for target in targets:
-            kind, _, name = target.partition(":")
-            rows_by_target[target] = self._artist_rows.of(name) if kind == "artist" else np.empty(0, dtype=np.int64)
-            alike = self._spellings_of_genre(name, database, now) if kind == "genre" else []
-            for spelling in {name, *alike}:
-                targets_by_name[kind][spelling].append(target)
-        for kind, targets_of_kind in targets_by_name.items():
-            ids_by_target: dict[str, list[str]] = defaultdict(list)
-            if targets_of_kind:
-                for document in database.tracks.find({kind: {"$in": sorted(targets_of_kind)}}, {kind: 1}):
-                    for target in targets_of_kind[document[kind]]:
-                        ids_by_target[target].append(document["_id"])
-            for target, ids in ids_by_target.items():
-                rows = self._index.rows_of(ids)
-                rows_by_target[target] = np.union1d(rows_by_target[target], rows[rows >= 0])
-        return {target: rows.astype(np.int32) for target, rows in rows_by_target.items()}
+        keys_by_name: dict[str, dict[str, list[str]]] = {kind: defaultdict(list) for kind in FIELDS_BY_KIND}
+        parts_by_key: dict[str, list[Rows]] = {key: [] for key in keys}
+        for key in keys:
+            kind, _, name = key.partition(":")
+            if kind == "artist":
+                parts_by_key[key].append(self._artist_rows.of(name))
+                keys_by_name[kind][name].append(key)
+            elif kind == "genre":
+                for spelling in self._spellings_of_genre(name, database, now):
+                    keys_by_name[kind][spelling].append(key)
+        for kind, keys_of_kind in keys_by_name.items():
+            for field in FIELDS_BY_KIND[kind] if keys_of_kind else ():
+                ids_by_key: dict[str, list[str]] = defaultdict(list)
+                for document in database.tracks.find({field: {"$in": sorted(keys_of_kind)}}, {field: 1}):
+                    for name in _names(document.get(field)):
+                        for key in keys_of_kind.get(name, ()):
+                            ids_by_key[key].append(document["_id"])
+                for key, ids in ids_by_key.items():
+                    rows = self._index.rows_of(ids)
+                    parts_by_key[key].append(rows[rows >= 0])
+        return {
+            key: np.unique(np.concatenate([np.empty(0, dtype=np.int64), *parts])).astype(np.int32)
+            for key, parts in parts_by_key.items()
+        }
 
-    def _spellings_of_genre(self, name: str, database: Database[dict[str, Any]], now: float) -> list[str]:
-        """The genres of MongoDB's tracks that are spelled alike."""
+    def _spellings_of_genre(self, key: str, database: Database[dict[str, Any]], now: float) -> list[str]:
+        """The genres of MongoDB's tracks with a `spelling_key`."""
         if self._genres is None or now - self._genres[0] >= TARGET_CACHE_S:
-            spellings: dict[str, list[str]] = defaultdict(list)
-            for genre in database.tracks.distinct("genre"):
-                if isinstance(genre, str):
-                    spellings[spelling_key(genre)].append(genre)
-            self._genres = (now, dict(spellings))
-        return self._genres[1].get(spelling_key(name), [])
+            spellings: dict[str, set[str]] = defaultdict(set)
+            for field in FIELDS_BY_KIND["genre"]:
+                for genre in _distinct(field, database):
+                    for name in _names(genre):
+                        spellings[spelling_key(name)].add(name)
+            self._genres = (now, {each: sorted(names) for each, names in spellings.items()})
+        return self._genres[1].get(key, [])
+
+
+def _cache_key(target: str) -> str:
+    """What targets have in common that are looked up alike: "genre:KEY" for all spellings of a genre, else the target."""
+    kind, _, name = target.partition(":")
+    return f"{kind}:{spelling_key(name)}" if kind == "genre" else target
+
+
+def _names(value: Any) -> list[str]:
+    """The texts of a field that a track may have: one, or a list of some; names longer than a target can be are left out."""
+    values = value if isinstance(value, list) else [value]
+    return [name for name in values if isinstance(name, str) and len(name) <= MAX_TARGET_LENGTH]
+
+
+def _distinct(field: str, database: Database[dict[str, Any]]) -> list[Any]:
+    """The distinct values of a field of MongoDB's tracks; of an array, its elements."""
+    try:
+        return database.tracks.distinct(field)
+    except OperationFailure as error:
+        if error.code != TOO_MANY_DISTINCT_CODE:
+            raise
+    pipeline: list[dict[str, Any]] = [{"$unwind": f"${field}"}, {"$group": {"_id": f"${field}"}}]
+    return [document["_id"] for document in database.tracks.aggregate(pipeline)]
 
 
 class _ArtistRows:
@@ -113,7 +151,8 @@ class _ArtistRows:
     def __init__(self, index: CachedIndex) -> None:
         self._codes_by_key: dict[str, list[int]] = defaultdict(list)
         for code, name in enumerate(index.index.artist_names.tolist()):
-            self._codes_by_key[spelling_key(name)].append(code)
+            if len(name) <= MAX_TARGET_LENGTH:
+                self._codes_by_key[spelling_key(name)].append(code)
         self._rows = index.present
         codes = index.artists(self._rows)
         self._order = np.argsort(codes, kind="stable")

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from harness import World, make_world  # noqa: E402
 
 SOURCE = "cluster/topic"
+HUGE_TITLE = "x" * 600_000
 DAMAGED_PROFILES: dict[str, dict[str, Any]] = {
     "columns of a later version": {"version": 8, "evidence": {"ids": "a\nb", "at": b"\0" * 8}},
     "other types": {"version": 9, "offsets": {"cluster/topic/0": 3}, "events_applied": "many"},
@@ -146,6 +147,49 @@ def test_many_waiting_events_are_counted_in_their_order(
     assert try_again(context, 0.0).applied == 40
     profile = profile_from(world.database.profiles.find_one({"_id": "jo"}))
     assert profile.offsets == {f"{SOURCE}/0": values[39].offset} and len(profile.disliked) == 20
+
+
+def test_titles_genres_and_artists_of_any_kind_hold_up_nobody(
+    world: World, context: ServingContext, sender: Sender
+) -> None:
+    """Two titles of 600 kB would make a list larger than Kafka takes; arrays and numbers are no names."""
+    odd: list[tuple[str, dict[str, Any]]] = [
+        (track(30), {"title": HUGE_TITLE, "artist": "y" * 20_000}),
+        (track(31), {"title": HUGE_TITLE}),
+        (track(32), {"title": ["a", "b"], "genre": ["Folk", "Metal"], "artist": 7}),
+        (track(33), {"title": {"en": "x"}, "genre": {"name": "Metal"}, "artist": ["A", "B"]}),
+    ]
+    for track_id, fields in odd:
+        world.database.tracks.update_one({"_id": track_id}, {"$set": fields})
+    values = [sender.value("kim", track_id) for track_id, _ in odd]
+    values += [sender.value("kim", None, "mute", target) for target in ("genre:metal", "genre:Folk", "artist:A")]
+    values += [sender.value("lea", track(2)), sender.value("kim", None, "visit")]
+    outcome = serve(values, context)
+    assert (outcome.applied, outcome.set_aside) == (9, 0)
+    titles = {each["track_id"]: each["title"] for each in world.database.profiles.find_one({"_id": "kim"})["titles"]}
+    assert titles == {track(30): "x" * 200, track(31): "x" * 200}
+    listed = {item["track_id"] for item in world.database.recommendations.find_one({"_id": "kim"})["items"]}
+    assert track(32) not in listed and track(33) not in listed
+
+
+def test_tracks_that_mongodb_lacks_take_no_places(world: World, context: ServingContext, sender: Sender) -> None:
+    likes = [sender.value("rae", track(number)) for number in range(6)]
+    assert serve(likes, context).lists == 1
+    tracks, lists = world.database.tracks, world.database.recommendations
+    listed = [item["track_id"] for item in lists.find_one({"_id": "rae"})["items"]]
+    gone = list(tracks.find({"_id": {"$in": [*listed[:12], track(0)]}}))
+    tracks.delete_many({"_id": {"$in": [each["_id"] for each in gone]}})
+    try:
+        serve([sender.value("rae", None, "visit")], context)
+        items = lists.find_one({"_id": "rae"})["items"]
+        assert len(items) == 30 and not {item["track_id"] for item in items} & {each["_id"] for each in gone}
+        named = [item for each in world.database.mixes.find_one({"_id": "rae"})["lists"] for item in each["items"]]
+        assert named and not {item["track_id"] for item in named} & {each["_id"] for each in gone}
+    finally:
+        tracks.insert_many(gone)
+    serve([sender.value("rae", None, "visit")], context)
+    items = lists.find_one({"_id": "rae"})["items"]
+    assert len({item["track_id"] for item in items} & {each["_id"] for each in gone}) > 6, "they are back"
 
 
 def test_a_list_for_new_listeners_that_cannot_be_read_holds_up_nobody(

@@ -136,6 +136,31 @@ def test_an_added_track_has_its_recording_in_index_and_mongodb(
     assert index.recordings[rows].tolist() == [5, 5, 200, 200]
 
 
+@pytest.mark.parametrize(
+    ("key", "feature", "reason"),
+    [
+        (b"absurd", 3e38, "not finite numbers below 1e+18"),
+        (b"far", 1e5, "1e+05 standard deviations from the mean"),
+        (b"x" * 300, 0.0, "the key has 300 characters"),
+        (b"a\nb", 0.0, "the key holds control characters"),
+    ],
+)
+def test_a_track_that_would_spoil_the_index_is_left_out_and_others_are_added(
+    chosen: Settings,
+    model: registry.Model,
+    database: FakeDatabase,
+    capsys: pytest.CaptureFixture[str],
+    key: bytes,
+    feature: float,
+    reason: str,
+) -> None:
+    spoiled = json.dumps({"features": [feature, *[0.5] * (D - 1)]}).encode()
+    updater = IndexUpdater(chosen)
+    updater._update(model, [(key, spoiled), message("new", -VECTORS[9])])
+    assert updater.counts == Counts(added=1, unfit=1) and reason in capsys.readouterr().out
+    assert Index.open(model.folder / "index").rows_of([key.decode(), "new"]).tolist() == [-1, 200]
+
+
 def test_another_title_is_a_change_and_a_message_without_one_is_not(
     chosen: Settings, model: registry.Model, database: FakeDatabase
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,38 @@ def test_features_that_do_not_fit_are_refused_and_nothing_is_written(folder: Pat
     with pytest.raises(ValueError, match="given twice"):
         append(folder, ["a", "a"], np.zeros((2, D)), [None, None])
     assert Index.state(folder) == "" and len(Index.open(folder)) == 200
+
+
+@pytest.mark.parametrize("feature", [1e18, -3e38, np.inf, np.nan, 1e6, -2_000.0])
+def test_a_track_as_no_library_can_have_one_is_refused(folder: Path, feature: float) -> None:
+    features = np.zeros((2, D), dtype=np.float32)
+    features[1, 3] = feature
+    with pytest.raises(FeaturesUnfit, match="not finite numbers below 1e.18|standard deviations from the mean, at most 1000"):
+        append(folder, ["x", "y"], features, [None, None])
+    assert Index.open(folder).rows_of(["x", "y"]).tolist() == [-1, -1]
+    features[1, 3] = 900.0
+    append(folder, ["x", "y"], features, [None, None])
+    assert np.isfinite(Index.open(folder).vectors[:]).all()
+
+
+def test_one_very_long_name_or_id_does_not_make_all_others_as_long(folder: Path) -> None:
+    """An array of strings is as wide as its longest one: 4 bytes a character and string."""
+    rng = np.random.default_rng(8)
+    long = ["X" * 20_000, "X" * 20_000 + "y"]
+    names = [*(f"artist {number}" for number in range(498)), *long]
+    append(folder, [f"n{number}" for number in range(500)], rng.normal(0, 1, (500, D)), names)
+    index = Index.open(folder)
+    assert index.artist_names.nbytes < 4 * 130 * 1_000
+    assert segments.read(folder, D).artists.nbytes < 4 * 130 * 501
+    rows = index.rows_of(["n497", "n498", "n499"])
+    assert len(set(index.artists[rows].tolist())) == 3, "names that only differ after the cut are two artists"
+    assert index.artist_of(rows[1]).startswith("xxx") and len(index.artist_of(rows[1])) == 128
+    tracemalloc.start()
+    try:
+        assert index.rows_of([*(f"n{number}" for number in range(500)), "z" * 1_000_000]).tolist()[-1] == -1
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_state_changes_with_every_append_and_remove(folder: Path) -> None:

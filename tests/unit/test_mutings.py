@@ -40,13 +40,20 @@ class Tracks:
         self.queries: list[str] = []
 
     def find(self, query: dict[str, Any], projection: dict[str, int]) -> list[dict[str, Any]]:
-        (kind, condition), _ = *query.items(), projection
-        self.queries.append(kind)
-        return [document for document in self.documents if document[kind] in condition["$in"]]
+        (field, condition), _ = *query.items(), projection
+        self.queries.append(field)
+        wanted = set(condition["$in"])
+        return [document for document in self.documents if wanted & set(self.values(document, field))]
+
+    @staticmethod
+    def values(document: dict[str, Any], field: str) -> list[Any]:
+        """As MongoDB looks at a field: a value, or each of an array."""
+        value = document.get(field)
+        return [each for each in (value if isinstance(value, list) else [value]) if not isinstance(each, dict)]
 
     def distinct(self, kind: str) -> list[Any]:
         self.queries.append(f"all of {kind}")
-        return list({document[kind] for document in self.documents})
+        return list({value for document in self.documents for value in self.values(document, kind)})
 
 
 @pytest.fixture
@@ -122,7 +129,9 @@ def test_several_are_muted_at_once_and_looked_up_once(folder: Path, tracks: Trac
     muted_tracks = muted(folder)
     for _ in range(3):
         assert muted_tracks.rows(["artist:the beatles", "genre:ROCK", "genre:hip-hop"]).tolist() == [0, 1, 6, 7]
-    assert sorted(tracks.queries) == ["all of genre", "artist", "genre"]
+    assert sorted(tracks.queries) == [
+        *("all of genre", "all of genre_tags", "artist", "artists", "genre", "genre_tags"),
+    ]
 
 
 def test_an_artist_who_was_renamed_since_the_training_is_muted_by_the_new_name(folder: Path, tracks: Tracks) -> None:
@@ -151,10 +160,37 @@ def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
         now[0] += 61
         assert muted_tracks.rows(["genre:rock"]).tolist() == [5, 6, 7]
         assert muted_tracks.rows([f"artist:{minute}", "artist:Beyoncé"]).tolist() == [2]
-    assert len(muted_tracks._rows_by_target) == 3
+        assert list(muted_tracks._rows_by_target) == ["genre:rock", f"artist:{minute}", "artist:Beyoncé"]
     assert muted_tracks.rows([f"genre:{name}" for name in ("rock", "pop", "hip-hop", "polka")]).tolist() == [
         0, 1, 2, 3, 5, 6, 7,
     ]  # fmt: skip
+
+
+def test_several_artists_and_genres_of_a_track_are_known_each(folder: Path, tracks: Tracks) -> None:
+    tracks.documents[5] |= {"artist": "Ana; Bo", "artists": ["Ana", "Bo"], "genre_tags": ["Folk", "Metal"]}
+    tracks.documents[6] |= {"genre": ["Drone", 7, {"name": "Noise"}], "artist": 3, "artists": "Bo"}
+    muted_tracks = muted(folder)
+    assert muted_tracks.rows(["artist:Bo"]).tolist() == [5, 6] and muted_tracks.rows(["artist:Ana; Bo"]).tolist() == [5]
+    assert muted_tracks.rows(["genre:METAL"]).tolist() == [5] and muted_tracks.rows(["genre:drone"]).tolist() == [6]
+    assert muted_tracks.rows(["genre:noise", "genre:7", "artist:3"]).tolist() == []
+
+
+def test_spellings_share_what_is_cached_and_all_of_it_is_bounded(
+    folder: Path, tracks: Tracks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutings, "MOST_CACHED_ROWS", 5)
+    muted_tracks = muted(folder)
+    for number in range(300):
+        assert muted_tracks.rows([f"genre:{' ' * number}Hip-HOP"]).tolist() == [0, 1]
+    assert list(muted_tracks._rows_by_target) == ["genre:hip-hop"]
+    for target, rows in (("genre:rock", [6, 7]), ("artist:the beatles", [0, 1]), ("artist:THE beatles", [0, 1])):
+        assert muted_tracks.rows([target]).tolist() == rows
+    assert list(muted_tracks._rows_by_target) == ["artist:the beatles", "artist:THE beatles"], "the latest of 5 rows"
+
+
+def test_a_name_longer_than_any_target_is_passed_over(folder: Path, tracks: Tracks) -> None:
+    tracks.documents[5]["genre"] = "x" * 20_000
+    assert muted(folder).rows(["genre:rock"]).tolist() == [6, 7]
 
 
 def test_a_muted_word_hides_the_tracks_of_which_it_is_said_and_asks_mongodb_nothing(

@@ -137,8 +137,8 @@ class Library:
 
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
         """The tracks most similar to a track, most similar first; none before a model has been published."""
-        document = self._document(track_id, {"similar": {"$slice": limit}, "_id": 1, "title": 1})
-        return self.in_order(each["track_id"] for each in document.get("similar") or [] if "track_id" in each)
+        document = self._document(track_id, {"similar": 1, "_id": 1, "title": 1})
+        return self.in_order(each["track_id"] for each in document.get("similar") or [] if "track_id" in each)[:limit]
 
     def details(self, track_id: str) -> Details:
         """What the model says of a track; empty before a model has been published."""
