@@ -15,7 +15,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -28,7 +28,7 @@ from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.dependencies import Services
 from ui.events.event_queue import QueueFull
 from ui.events.journal import JournalUnwritable
-from ui.media.analysis import AnalyzerBusy, AudioUnreadable
+from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
 from ui.responses import Refused, refusal
@@ -63,7 +63,8 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
     QueueFull: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     JournalUnwritable: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
-    AnalyzerBusy: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
+    AnalysisPending: lambda _: JSONResponse({"pending": True}, 202, {"Retry-After": "2"}),
+    AnalyzerBusy: lambda error: refusal(503, str(error), {"Retry-After": "2"}),
 }
 """The response to each exception that a route or a dependency may raise."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +24,15 @@ from batch.ear.network import loaded
 from batch.index.building import build_index
 from batch.index.lsh import Index
 from batch.index.projection import Projection
-from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable, analyze
+from ui.media.analysis import (
+    MAX_WAITING_TRACKS,
+    PEAK_COUNT,
+    AnalysisPending,
+    AnalyzerBusy,
+    AudioAnalyzer,
+    AudioUnreadable,
+    analyze,
+)
 from ui.media.pictures import PICTURE_WIDTH
 from ui.media.similarity import NoModel, SimilaritySearch, centroid
 
@@ -46,25 +56,25 @@ def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_peaks_follow_the_loudness(analyzer: AudioAnalyzer, swell: Path) -> None:
-    peaks = analyzer.peaks(str(swell))
+    peaks = asyncio.run(analyzer.peaks(str(swell)))
     assert len(peaks) == PEAK_COUNT and peaks[-1] == 100 and peaks[0] <= 1
     assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
 
 
 def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path) -> None:
-    mel = np.asarray(Image.open(io.BytesIO(analyzer.picture(str(swell), "mel"))).convert("L"), dtype=float)
+    mel = np.asarray(Image.open(io.BytesIO(asyncio.run(analyzer.picture(str(swell), "mel")))).convert("L"), dtype=float)
     assert mel.shape[1] == PICTURE_WIDTH
     loudest = int(mel[:, -100:].mean(axis=1).argmax()) / len(mel)
     assert 0.8 < loudest < 0.95, "440 Hz lies near the bottom"
     assert mel[:, -50:].mean() > mel[:, :50].mean(), "and grows"
     for which in ("waveform", "mfcc"):
-        assert Image.open(io.BytesIO(analyzer.picture(str(swell), which))).width == PICTURE_WIDTH
+        assert Image.open(io.BytesIO(asyncio.run(analyzer.picture(str(swell), which)))).width == PICTURE_WIDTH
 
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
-    np.testing.assert_allclose(analyzer.features(swell.read_bytes()), track(swell).vector, rtol=1e-5)
+    np.testing.assert_allclose(asyncio.run(analyzer.features(swell.read_bytes())), track(swell).vector, rtol=1e-5)
     heard = track(swell, ear=loaded(default_place()))
-    both = analyzer.features(swell.read_bytes(), with_embedding=True)
+    both = asyncio.run(analyzer.features(swell.read_bytes(), with_embedding=True))
     assert heard.embedding is not None
     np.testing.assert_allclose(both, [*heard.vector, *heard.embedding], rtol=1e-4, atol=1e-4)
 
@@ -82,8 +92,8 @@ def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(
     analyzer: AudioAnalyzer, swell: Path, content: bytes
 ) -> None:
     with pytest.raises(AudioUnreadable):
-        analyzer.features(content)
-    assert len(analyzer.peaks(str(swell))) == PEAK_COUNT
+        asyncio.run(analyzer.features(content))
+    assert len(asyncio.run(analyzer.peaks(str(swell)))) == PEAK_COUNT
 
 
 def test_a_decoder_that_hangs_is_ended_and_the_next_file_is_analysed(tmp_path: Path, swell: Path) -> None:
@@ -91,8 +101,55 @@ def test_a_decoder_that_hangs_is_ended_and_the_next_file_is_analysed(tmp_path: P
     os.mkfifo(hanging)  # nobody ever writes to it
     analyzer = AudioAnalyzer(timeout_s=3)
     with pytest.raises(AudioUnreadable, match="not done after 3 s"):
-        analyzer.peaks(str(hanging))
-    assert analyzer.peaks(str(swell))[-1] == 100
+        asyncio.run(analyzer.peaks(str(hanging)))
+    assert asyncio.run(analyzer.peaks(str(swell)))[-1] == 100
+    analyzer.close()
+
+
+def test_a_file_that_failed_is_not_tried_again_until_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "track.wav"
+    file.write_bytes(b"no audio")
+    calls: list[str] = []
+    analyzer = AudioAnalyzer()
+    worker = analyzer._worker
+
+    def counting(analysis: str, audio: str, limit_s: float) -> object:
+        calls.append(analysis)
+        return worker(analysis, audio, limit_s=limit_s)
+
+    analyzer._worker = counting  # type: ignore[assignment]
+    for _ in range(3):
+        with pytest.raises(AudioUnreadable, match="cannot be decoded"):
+            asyncio.run(analyzer.peaks(str(file)))
+    assert calls == ["peaks"]
+    soundfile.write(file, np.ones(RATE, dtype="float32") / 2, RATE)
+    assert asyncio.run(analyzer.peaks(str(file)))[-1] == 100 and calls == ["peaks"] * 2
+    worker.close()
+
+
+def test_pages_do_not_wait_for_analyses_and_few_of_them_wait(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.wav" for number in range(MAX_WAITING_TRACKS + 1)]
+    for file in files:
+        file.touch()
+    released = threading.Event()
+
+    def slow(analysis: str, audio: str, limit_s: float) -> list[int]:
+        released.wait(20)
+        return [len(audio)]
+
+    analyzer = AudioAnalyzer()
+    analyzer._worker, child = slow, analyzer._worker  # type: ignore[assignment]
+
+    async def all_at_once() -> list[object]:
+        each = (analyzer.peaks(str(file), wait_s=0.05) for file in files)
+        return await asyncio.gather(*each, return_exceptions=True)
+
+    first = asyncio.run(all_at_once())
+    assert [type(answer) for answer in first] == [AnalysisPending] * MAX_WAITING_TRACKS + [AnalyzerBusy]
+    released.set()
+    later = [asyncio.run(analyzer.peaks(str(file))) for file in files]
+    assert later == [[len(str(file))] for file in files], "also the one that found no place before"
+    analyzer._worker = child
     analyzer.close()
 
 

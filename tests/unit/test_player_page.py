@@ -30,7 +30,7 @@ from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
 from ui.events.event_queue import EventQueue, QueueFull, QueueState
 from ui.events.journal import JournalUnwritable
-from ui.media.analysis import AnalyzerBusy, AudioAnalyzer, AudioUnreadable
+from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioAnalyzer, AudioUnreadable
 from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
 from ui.page.covers import cover
@@ -205,6 +205,24 @@ def test_a_reason_is_made_of_the_heard_titles_where_the_list_gives_none() -> Non
     assert "Because you listened to Toggle" in cards.for_you(
         listed, {"a": Track("a", "Food"), "b": Track("b", "Toggle")}
     )
+
+
+def test_a_picture_that_is_not_drawn_yet_is_asked_for_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Exception] = [AnalysisPending(), AnalyzerBusy("wait"), AudioUnreadable("cannot be decoded")]
+
+    async def drawn(self: AudioAnalyzer, track: str, kind: str, wait_s: float) -> bytes:
+        if answers:
+            raise answers.pop(0)
+        return b"PNG"
+
+    monkeypatch.setattr(AudioAnalyzer, "picture", drawn)
+    got = [client.get("/picture/a/mel") for _ in range(4)]
+    assert [answer.status_code for answer in got] == [202, 503, 422, 200]
+    assert ["retry-after" in answer.headers for answer in got] == [True, True, False, False]
+    assert got[3].content == b"PNG" and "max-age" in got[3].headers["cache-control"]
+    assert got[0].headers["cache-control"] == "no-cache"
 
 
 def test_events_without_a_listener_are_refused(client: TestClient, queue: EventQueueDouble) -> None:

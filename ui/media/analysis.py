@@ -6,9 +6,11 @@ only the child.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -29,6 +31,11 @@ PEAK_COUNT = 240
 MAX_CACHED_RESULTS = 300
 """A track's pictures take some 60 kB."""
 MAX_WAITING_CLIPS = 4
+MAX_WAITING_TRACKS = 12
+"""Analyses of tracks that wait or run: some ten seconds of work. Pages ask again for more."""
+FAILURE_CACHE_S = 600.0
+REMOTE_FAILURE_CACHE_S = 30.0
+"""A store that did not answer may answer soon."""
 ANALYSIS_TIMEOUT_S = 60.0
 ANALYSIS_MEMORY_BYTES = 1 << 30
 """Includes librosa, which is loaded for the first analysis that needs it."""
@@ -46,38 +53,57 @@ class AnalyzerBusy(RuntimeError):
     """Too many analyses wait already."""
 
 
+class AnalysisPending(RuntimeError):
+    """The analysis waits or runs, and its result will be there later."""
+
+
 class AudioAnalyzer:
-    """Runs analyses in a child process, one at a time; deduplicates and caches them. A track is a path or a URI."""
+    """Runs analyses in a child process, one at a time; deduplicates and caches them. A track is a path or a URI.
+
+    Its coroutines hold no thread while an analysis waits or runs. Failures are cached as results are: a file that takes a minute
+    to fail is not tried again by every page.
+    """
 
     def __init__(self, timeout_s: float = ANALYSIS_TIMEOUT_S) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._timeout_s = timeout_s
         self._worker = Worker("ui.media.analysis:analyze", memory=ANALYSIS_MEMORY_BYTES)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="analysis")
-        self._clip_slots = threading.BoundedSemaphore(MAX_WAITING_CLIPS)
+        self._waiting_clips = 0
         self._futures: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
+        self._failed_at: dict[tuple[str, str], float] = {}
 
-    def peaks(self, track: str) -> list[int]:
-        """Loudness along a track: PEAK_COUNT numbers from 0 to 100. Raises AudioUnreadable or AnalyzerBusy."""
-        return self._cached("peaks", track)
+    async def peaks(self, track: str, wait_s: float = REQUEST_TIMEOUT_S) -> list[int]:
+        """Loudness along a track: PEAK_COUNT numbers from 0 to 100.
 
-    def picture(self, track: str, kind: str) -> bytes:
-        """A PNG of the analysed part of a track. kind : one of PICTURES. Raises AudioUnreadable or AnalyzerBusy."""
-        png: bytes = self._cached("pictures", track)[kind]
+        Raises AudioUnreadable, AnalyzerBusy, or AnalysisPending where they are not there within `wait_s`.
+        """
+        peaks: list[int] = await self._result(await asyncio.to_thread(self._cached, "peaks", track), wait_s)
+        return peaks
+
+    async def picture(self, track: str, kind: str, wait_s: float = REQUEST_TIMEOUT_S) -> bytes:
+        """A PNG of the analysed part of a track. kind : one of PICTURES. Raises as `peaks` does."""
+        pictures = await self._result(await asyncio.to_thread(self._cached, "pictures", track), wait_s)
+        png: bytes = pictures[kind]
         return png
 
-    def features(self, clip: bytes, with_embedding: bool = False) -> list[float]:
+    async def features(self, clip: bytes, with_embedding: bool = False) -> list[float]:
         """The features of a clip (the content of an audio file), as extract computes them.
 
         with_embedding : the trained ear's embedding stands behind the vector
         Raises AudioUnreadable or AnalyzerBusy.
         """
-        if not self._clip_slots.acquire(blocking=False):
+        if self._waiting_clips >= MAX_WAITING_CLIPS:
             raise AnalyzerBusy(BUSY_MESSAGE)
+        self._waiting_clips += 1
         try:
-            return self._result(self._submit("features and embedding" if with_embedding else "features", clip))
+            future = self._submit("features and embedding" if with_embedding else "features", clip)
+            features: list[float] = await self._result(future, REQUEST_TIMEOUT_S)
+            return features
+        except AnalysisPending as error:
+            raise AnalyzerBusy(BUSY_MESSAGE) from error
         finally:
-            self._clip_slots.release()
+            self._waiting_clips -= 1
 
     def close(self) -> None:
         """Ends the child process; waiting analyses fail with AudioUnreadable."""
@@ -87,30 +113,47 @@ class AudioAnalyzer:
     def _submit(self, analysis: str, audio: str | bytes) -> Future[Any]:
         return self._executor.submit(self._worker, analysis, audio, limit_s=self._timeout_s)
 
-    def _cached(self, analysis: str, track: str) -> Any:
-        version = track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}"
+    def _cached(self, analysis: str, track: str) -> Future[Any]:
+        """The analysis of a track, begun if it is not there yet. Raises AnalyzerBusy, AudioUnreadable."""
+        try:
+            version = track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}"
+        except OSError as error:
+            raise AudioUnreadable(f"cannot be read: {error.strerror or error}") from error
         key = (analysis, version)
         with self._lock:
+            retry_s = REMOTE_FAILURE_CACHE_S if is_remote(track) else FAILURE_CACHE_S
+            if time.monotonic() - self._failed_at.get(key, float("inf")) > retry_s:
+                self._forget(key)
             future = self._futures.get(key)
             if future is None:
+                if sum(not other.done() for other in self._futures.values()) >= MAX_WAITING_TRACKS:
+                    raise AnalyzerBusy(BUSY_MESSAGE)
                 future = self._futures[key] = self._submit(analysis, track)
+                future.add_done_callback(functools.partial(self._note_failure, key))
             self._futures.move_to_end(key)
             while len(self._futures) > MAX_CACHED_RESULTS:
-                self._futures.popitem(last=False)
-        try:
-            return self._result(future)
-        except AnalyzerBusy:
-            raise
-        except Exception:
-            with self._lock:
-                self._futures.pop(key, None)
-            raise
+                self._forget(next(iter(self._futures)))
+        return future
 
-    def _result(self, future: Future[Any]) -> Any:
+    def _note_failure(self, key: tuple[str, str], future: Future[Any]) -> None:
+        with self._lock:
+            if future.cancelled() or isinstance(future.exception(), WorkerNotStarted):
+                self._forget(key)  # not the file's fault
+            elif future.exception() is not None:
+                self._failed_at[key] = time.monotonic()
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        self._futures.pop(key, None)
+        self._failed_at.pop(key, None)
+
+    async def _result(self, future: Future[Any], wait_s: float) -> Any:
+        ended = asyncio.wrap_future(future)
+        ended.add_done_callback(lambda future: future.cancelled() or future.exception())  # or asyncio logs it
+        await asyncio.wait([ended], timeout=wait_s)
+        if not future.done():
+            raise AnalysisPending
         try:
-            return future.result(REQUEST_TIMEOUT_S)
-        except TimeoutError as error:
-            raise AnalyzerBusy(BUSY_MESSAGE) from error
+            return future.result()
         except MemoryError as error:
             raise AudioUnreadable("needs too much memory to be analysed") from error
         except CancelledError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from ui.data.library import Library
@@ -13,6 +14,8 @@ from ui.page.covers import cover
 from ui.responses import Refused
 
 NO_TRACK = "This track is not in the library."
+ANALYSIS_WAIT_S = 1.0
+"""An answer waits for an analysis no longer: a browser has six connections, and music needs one. The page asks again."""
 PRIVATE_FOR_A_DAY = {"Cache-Control": "private, max-age=86400"}
 COVER_FOR_A_DAY = {"Cache-Control": "max-age=86400"}
 
@@ -26,21 +29,23 @@ def get_audio(track_id: str, request: Request, services: ServicesDep) -> Respons
 
 
 @router.get("/waveform/{track_id:path}")
-def get_waveform(track_id: str, services: ServicesDep) -> Response:
-    """Loudness along the track, for the seek bar."""
+async def get_waveform(track_id: str, services: ServicesDep) -> Response:
+    """Loudness along the track, for the seek bar; 202 while it is being computed, 503 where too much waits."""
+    location = await run_in_threadpool(_location, services.library, track_id)
     try:
-        peaks = services.analyzer.peaks(_location(services.library, track_id))
+        peaks = await services.analyzer.peaks(location, ANALYSIS_WAIT_S)
     except AudioUnreadable:
         return JSONResponse({"peaks": []})  # the browser may still play what libsndfile cannot decode
     return JSONResponse({"peaks": peaks}, headers=PRIVATE_FOR_A_DAY)
 
 
 @router.get("/picture/{track_id}/{kind}")
-def get_picture(track_id: str, kind: str, services: ServicesDep) -> Response:
-    """A PNG of the waveform, mel spectrogram or MFCCs."""
+async def get_picture(track_id: str, kind: str, services: ServicesDep) -> Response:
+    """A PNG of the waveform, mel spectrogram or MFCCs; 202 while it is being drawn, 503 where too much waits."""
     if kind not in PICTURES:
         raise Refused(404, f"Expected one of {', '.join(PICTURES)}.")
-    picture = services.analyzer.picture(_location(services.library, track_id), kind)
+    location = await run_in_threadpool(_location, services.library, track_id)
+    picture = await services.analyzer.picture(location, kind, ANALYSIS_WAIT_S)
     return Response(picture, media_type="image/png", headers=PRIVATE_FOR_A_DAY)
 
 

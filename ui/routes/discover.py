@@ -85,15 +85,16 @@ async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, st
             raise Refused(413, f"The clip is larger than {services.player.clip_megabytes:g} MB.")
     if not clip:
         raise Refused(422, "The clip is empty.")
-    return await run_in_threadpool(_similar_to_clip, services, bytes(clip))
-
-
-def _similar_to_clip(services: Services, clip: bytes) -> dict[str, str | int]:
-    with_embedding = services.similarity.has_embeddings  # raises NoModel before the clip is analysed for nothing
+    # Raises NoModel before the clip is analysed for nothing.
+    with_embedding = await run_in_threadpool(lambda: services.similarity.has_embeddings)
     try:
-        features = services.analyzer.features(clip, with_embedding)
+        features = await services.analyzer.features(bytes(clip), with_embedding)
     except AudioUnreadable as error:
         raise Refused(422, f"The clip {error}") from error
+    return await run_in_threadpool(_nearest, services, features)
+
+
+def _nearest(services: Services, features: list[float]) -> dict[str, str | int]:
     distance_by_id = dict(services.similarity.nearest(features))
     tracks = services.library.in_order(distance_by_id)
     reasons = {track_id: f"Distance {distance:.1f}" for track_id, distance in distance_by_id.items()}

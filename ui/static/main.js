@@ -29,6 +29,7 @@ import { find, findAll, required } from "./page/dom.js";
 import { wireKeyboard } from "./page/keyboard.js";
 import { wireMenu } from "./page/menu.js";
 import { createToast, toast } from "./page/messages.js";
+import { loadPictures } from "./page/pictures.js";
 import { restoreTheme } from "./page/theme.js";
 import { Player } from "./playback/player.js";
 import { QueuePanel } from "./playback/queue-panel.js";
@@ -140,6 +141,7 @@ function start() {
   }
 
   onPageShown((kind) => {
+    if (kind === "track") loadPictures();
     if (kind === "map") showTasteMap((card) => actions.playCard(card));
     if (kind === "sound") {
       wireSoundSearch(mark);

@@ -7,6 +7,9 @@ const BAR_WIDTH_PX = 2;
 const BAR_STEP_PX = 3;
 const MIN_BAR_HEIGHT_PX = 2;
 const MAX_PEAK = 100;
+const BUSY = 503;
+const RETRY_MS = 2000;
+const MAX_ATTEMPTS = 60;
 
 export class Waveform {
   /** @type {number[]} from 0 to MAX_PEAK */
@@ -25,9 +28,14 @@ export class Waveform {
   async load(trackId) {
     this.#trackId = trackId;
     this.#show([]);
-    /** @type {import("../api.js").Answer<{ peaks: number[] }>} */
-    const answer = await get(pathTo("waveform", trackId));
-    if (this.#trackId === trackId) this.#show(answer.ok ? answer.peaks : []);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS && this.#trackId === trackId; attempt += 1) {
+      /** @type {import("../api.js").Answer<{ peaks?: number[] }>} without them while they are computed */
+      const answer = await get(pathTo("waveform", trackId));
+      if (this.#trackId !== trackId) return;
+      if (answer.ok && answer.peaks) return this.#show(answer.peaks);
+      if (!answer.ok && answer.status !== BUSY) return;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 
   /**
