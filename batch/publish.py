@@ -12,15 +12,18 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pymongo.errors import ConfigurationError, PyMongoError
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType
+from pyspark.sql.types import ArrayType, BooleanType, IntegerType, StringType, StructField, StructType
 
 from batch import job, mongo, registry
+from batch.audio.features import split_version
+from batch.ear.tag_names import TAG_NAMES
 from batch.index.lsh import Index
 from batch.index.recordings import recording_ids
 from batch.lake import table
@@ -30,9 +33,22 @@ from batch.library.labels import normalised
 from batch.library.tracks import TRACKS
 from batch.model.cold_start import list_for_new_listeners
 from batch.model.similar_tracks import SIMILAR_SCHEMA
+from batch.words.tag_percentiles import Calibration, said_words
 from conf.settings import Mongo, Settings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 IDS_PER_DELETE = 10_000
+TRACK_WORDS = StructType(
+    [
+        StructField("track_id", StringType()),
+        StructField(
+            "words", ArrayType(StructType([StructField("tag", StringType()), StructField("percentile", IntegerType())]))
+        ),
+    ]
+)
+"""One row a track: the words said of its sound, the highest percentile first."""
 
 
 class NothingToPublish(ValueError):
@@ -117,6 +133,12 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         rows = rows.join(positions, on="track_id", how="left")
     else:
         rows = rows.withColumn("map", F.lit(None))
+    calibration = None if model is None else Calibration.open(model.folder / "index")
+    if model is not None and calibration is not None:
+        ear = str(model.manifest.get("ear") or "")
+        rows = rows.join(words(features, calibration, ear), on="track_id", how="left")
+    else:
+        rows = rows.withColumn("words", F.lit(None))
     if model is not None:
         rows = rows.join(
             spark.createDataFrame(recordings(Index.open(model.folder / "index"))), on="track_id", how="left"
@@ -134,6 +156,7 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         "genre_posterior",
         "similar",
         "map",
+        F.col("words").alias("tags"),
         "recording",
         F.when(F.col("similar").isNotNull(), F.lit(model.version if model else None)).alias("model_version"),
     )
@@ -144,6 +167,26 @@ def recordings(index: Index) -> pa.Table:
     rows = index.present if index.recordings is not None else index.present[:0]
     columns = {"track_id": index.ids[rows].tolist(), "recording": recording_ids(index, rows)}
     return pa.table({name: pa.array(ids, pa.string()) for name, ids in columns.items()})
+
+
+def words(features: DataFrame, calibration: Calibration, ear: str) -> DataFrame:
+    """TRACK_WORDS of the tracks that the ear heard.
+
+    features : rows of FEATURES
+    ear : version of the trained ear that the calibration is of
+    """
+
+    def said(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        for batch in batches:
+            batch = batch[[split_version(version)[1] == ear for version in batch["extractor_version"]]]
+            tags = np.vstack(batch["tags"]) if len(batch) else np.empty((0, len(TAG_NAMES)))
+            listed = said_words(calibration.percentiles(tags, TAG_NAMES), calibration.names)
+            yield pd.DataFrame({"track_id": batch["track_id"].tolist(), "words": listed})
+
+    has_tags = F.size(F.coalesce("tags", F.array())) == len(TAG_NAMES)
+    return features.where(has_tags).select("track_id", "extractor_version", "tags").mapInPandas(said, TRACK_WORDS)
 
 
 def _write(rows: DataFrame, settings: Mongo) -> None:

@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch import job, registry
+from batch.ear.tag_names import TAG_NAMES
 from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.projection import MAX_FEATURE
@@ -39,6 +40,7 @@ from batch.model.training_set import (
     library_features,
     training_set,
 )
+from batch.words import tag_percentiles
 from conf.settings import Settings
 
 STORED_SIMILAR_TRACKS = 50
@@ -109,7 +111,8 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
         dataset = training_set(tracks, settings)
-        dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)))
+        words = {} if dataset.tags is None else {"words": tag_percentiles.defaults()}
+        dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)) | words)
         existing = registry.intact(settings.models.root, dataset_fingerprint)
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
@@ -162,6 +165,8 @@ def _new_version(
             features.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS
         ).cache()
         similar_tracks.save_neighbours(ranked, folder / "index")
+        if dataset.tags is not None:
+            tag_percentiles.save(dataset.tags, TAG_NAMES, folder / "index")
         distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
         similar = similar_tracks.similar_lists(ranked, str(folder / "index"), STORED_SIMILAR_TRACKS)
         similar.write.parquet(registry.uri(folder / "similar"))

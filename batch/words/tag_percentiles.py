@@ -60,11 +60,12 @@ class Calibration:
         """Share of the library's tracks in percent that are less likely to be called so, 0 where the word is unlikely
         [shape=(n, words)]."""
         summed = _by_word(probabilities, tag_names, self.names).astype(np.float32)
-        columns = [
-            np.minimum(np.searchsorted(self.quantiles[:, column], summed[:, column], side="left"), 100)
-            for column in range(len(self.names))
-        ]
-        percentiles = np.stack(columns, axis=1) if columns else np.zeros(summed.shape)
+        percentiles = np.zeros(summed.shape, dtype=np.int64)
+        for column, quantiles in enumerate(self.quantiles.T):
+            values = summed[:, column]
+            below = np.searchsorted(quantiles, values, side="left")
+            is_quantile = quantiles[np.minimum(below, POINTS - 1)] == values
+            percentiles[:, column] = np.maximum(0, below - ~is_quantile)
         unlikely_below = np.array([WORD_BY_NAME[name].unlikely_below for name in self.names], dtype=np.float32)
         return np.where(summed < unlikely_below, 0, percentiles).astype(np.uint8)
 
@@ -85,6 +86,24 @@ class Calibration:
             raise ValueError(f"{QUANTILES_FILE} has shape {quantiles.shape}, expected {(POINTS, len(names))}")
         is_known = np.array([str(name) in WORD_BY_NAME for name in names], dtype=bool)
         return cls(tuple(names[is_known].tolist()), quantiles[:, is_known])
+
+
+def save(probabilities: Probabilities, tag_names: Sequence[str], folder: Path) -> None:
+    """Calibrates the words on a library and saves them with its index.
+
+    probabilities : of the network's tags by the rows of the index, rows of 0 where a track has none [shape=(n, tags)]
+    tag_names : the tags, by column
+    folder : of the index
+    """
+    is_heard = probabilities.any(axis=1)
+    if is_heard.any():
+        calibration = Calibration.of(probabilities[is_heard], tag_names)
+        calibration.save(folder, calibration.percentiles(probabilities, tag_names))
+
+
+def defaults() -> list[list[Any]]:
+    """What percentiles are made with, as JSON has it: another vocabulary means another training."""
+    return [[word.name, *word.tags, word.unlikely_below] for word in WORDS]
 
 
 def said(percentiles: Percentiles) -> NDArray[np.bool_]:

@@ -31,10 +31,12 @@ def made(
     titles: Sequence[str] | None = None,
     lengths: Sequence[float] | None = None,
     embeddings: Sequence[Sequence[float] | None] | None = None,
+    tags: Sequence[Sequence[float]] | None = None,
 ) -> None:
     """Tracks t00, t01, …: Folk and Techno in turn, each in a cluster of its own, by six artists; or as given.
 
-    embeddings : of the trained ear EAR_VERSION, None for a track without; tags are 0.02 for each
+    embeddings : of the trained ear EAR_VERSION, None for a track without
+    tags : probabilities of the ear's tags; None: 0.02 for each
     """
     rng = np.random.default_rng(7)
     clusters = rng.normal(0, 3, (2, N_FEATURES))
@@ -49,7 +51,7 @@ def made(
         vector = clusters[row % 2] + rng.normal(0, 1, N_FEATURES) if vectors is None else np.asarray(vectors[row])
         embedding = None if embeddings is None else embeddings[row]
         version = EXTRACTOR_VERSION if embedding is None else extractor_version(ear=EAR_VERSION)
-        tags = None if embedding is None else [0.02] * 50
-        features.append((f"t{row:02d}", vector.tolist(), version, embedding, tags))
+        heard_tags = None if embedding is None else [0.02] * 50 if tags is None else list(tags[row])
+        features.append((f"t{row:02d}", vector.tolist(), version, embedding, heard_tags))
     for name, rows, schema in (("tracks", [track.row() for track in tracks], TRACKS), ("features", features, FEATURES)):
         spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").save(chosen.lake.table(name))

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from batch import registry
 from batch.audio.features import N_FEATURES
+from batch.ear.tag_names import TAG_NAMES
 from batch.index.building import local_scales, positive_scales
 from batch.index.tuning import HashParameters, default_parameters
 from batch.model import fit_index, genre_mlp, sweep
@@ -23,7 +24,7 @@ from batch.model.mlp_inference import Ensemble
 from batch.model.training_set import NoFeatures, _single_extractor
 from batch.publish import documents
 from batch.train import Tuned, last_tuned, summary, train
-from conf.settings import Settings, settings
+from conf.settings import Lake, Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_features import GENRES, made  # noqa: E402
@@ -151,6 +152,30 @@ def test_a_library_that_is_heard_has_a_model_on_both_blocks(spark: SparkSession,
     assert document["embedding"] == pytest.approx(np.float32(embeddings[0]).tolist())
     assert Ensemble.open(model.folder / "genre.npz").inputs.mean.shape == (389,)
     assert train(spark, chosen) == model
+
+
+def test_words_are_stored_with_the_model_and_published_for_tracks_added_since_too(
+    spark: SparkSession, chosen: Settings
+) -> None:
+    n = 44
+    tags = np.full((n, 50), 0.001)
+    tags[:, TAG_NAMES.index("Mellow")] = np.linspace(0, 0.3, n)
+    tags[:, TAG_NAMES.index("female vocalist")] = np.linspace(0.3, 0, n)
+    embeddings = np.random.default_rng(5).normal(0, 1, (n, 200)).tolist()
+    library, larger = chosen.model_copy(update={"lake": Lake(root=f"{chosen.lake.root}-40")}), chosen
+    made(spark, library, 40, embeddings=embeddings, tags=tags.tolist())
+    made(spark, larger, n, embeddings=embeddings, tags=tags.tolist())
+    model = train(spark, library)
+    mellow = model.index.tags[:, model.index.tag_names.tolist().index("mellow")]
+    assert mellow[:3].tolist() == [0, 0, 5] and mellow[-3:].tolist() == [94, 97, 100]
+    words = {
+        row.track_id: [(each.tag, each.percentile) for each in row.tags or ()]
+        for row in documents(spark, larger, model).collect()
+    }
+    assert words["t39"] == [("mellow", 100)] and words["t20"] == [] and words["t00"] == [("female vocalists", 100)]
+    assert words["t43"] == [("mellow", 100)], "it came after the training"
+    assert train(spark, library).version == model.version
+    assert documents(spark, larger, None).where("tags IS NOT NULL").count() == 0
 
 
 def test_while_embeddings_are_missing_the_model_is_of_the_vectors(spark: SparkSession, chosen: Settings) -> None:

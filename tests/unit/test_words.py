@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from batch.ear.tag_names import TAG_NAMES
 from batch.growth import append, remove
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
@@ -15,14 +16,7 @@ from batch.index.projection import Projection
 from batch.words.tag_percentiles import Calibration, read_words, rows_of_words, said, said_words
 from batch.words.vocabulary import MOOD, WORD_BY_NAME, WORDS, listed, tag_key, word_of, words_in
 
-TAGS = [
-    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock", "jazz"),
-    *("beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow", "electronica"),
-    *("80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient", "acoustic"),
-    *("experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening", "sexy"),
-    *("catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy"),
-]  # fmt: skip
-"""The tags of the network, as its configuration has them."""
+TAGS = list(TAG_NAMES)
 
 
 def probabilities(n: int, **by_tag: list[float]) -> np.ndarray:
@@ -89,7 +83,17 @@ def test_a_percentile_is_the_share_of_the_library_below() -> None:
 def test_an_added_track_is_compared_with_the_library() -> None:
     calibration = Calibration.of(probabilities(101, mellow=np.linspace(0.02, 0.12, 101).tolist()), TAGS)
     added = calibration.percentiles(probabilities(3, mellow=[0.5, 0.0705, 0.011]), TAGS)
-    assert added[:, column(calibration, "mellow")].tolist() == [100, 51, 0]
+    assert added[:, column(calibration, "mellow")].tolist() == [100, 50, 0]
+
+
+def test_tracks_of_one_probability_stand_above_nobody() -> None:
+    """A library that sounds the same throughout has no words."""
+    values = probabilities(20, mellow=[0.2] * 20, jazz=[0.1] * 19 + [0.3])
+    calibration = Calibration.of(values, TAGS)
+    assert said_words(calibration.percentiles(values, TAGS), calibration.names)[0] == []
+    assert [each["tag"] for each in said_words(calibration.percentiles(values, TAGS), calibration.names)[19]] == [
+        "jazz"
+    ]
 
 
 def test_synonyms_count_together() -> None:
