@@ -108,6 +108,28 @@ class Metrics:
                 batch_ms_p95=float(np.quantile(durations, 0.95)),
                 durations_ms={key: int(value) for key, value in dict(progress.durationMs).items()},
                 lag_events=max(0, latest - end),
+                idle=False,
+                triggered_at=datetime.now(UTC),
+                at=datetime.now(UTC),
+            )
+
+    def started(self, name: str) -> None:
+        """Marks a query as running, before its first micro-batch."""
+        with self._lock:
+            self._queries.setdefault(name, {"_id": name}).update(
+                running=True, error=None, idle=True, triggered_at=datetime.now(UTC), at=datetime.now(UTC)
+            )
+
+    def idled(self, name: str) -> None:
+        """Marks a query as idle: a trigger found nothing to read."""
+        with self._lock:
+            self._queries.setdefault(name, {"_id": name}).update(
+                running=True,
+                error=None,
+                idle=True,
+                events_per_second=0.0,
+                lag_events=0,
+                triggered_at=datetime.now(UTC),
                 at=datetime.now(UTC),
             )
 
@@ -115,7 +137,7 @@ class Metrics:
         """Marks a query as not running.  error : None where it was stopped"""
         with self._lock:
             self._queries.setdefault(name, {"_id": name}).update(
-                running=False, error=error, lag_events=None, at=datetime.now(UTC)
+                running=False, error=error, idle=None, lag_events=None, at=datetime.now(UTC)
             )
 
     def sized(self, values: dict[str, int]) -> None:
@@ -198,13 +220,14 @@ class _Listener(StreamingQueryListener):
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:
         self._names[str(event.id)] = event.name or str(event.id)
+        DRIVER_METRICS.started(self._names[str(event.id)])
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:
         progress = event.progress
         DRIVER_METRICS.progressed(progress.name or str(progress.id), progress)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:
-        pass
+        DRIVER_METRICS.idled(self._names.get(str(event.id), str(event.id)))
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
         error = root_cause(event.exception) if event.exception else None

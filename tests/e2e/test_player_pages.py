@@ -341,6 +341,7 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
             {"_id": "ledger", "at": now - timedelta(minutes=5), "rows": 12},
         ]
     )
+    db.set_aside.insert_one({"_id": EVIL, "reason": "ValueError: columns differ", "since": now, "events": 7})
     import pyarrow as pa
 
     row = {"topic": "t", "topic_id": "c/t", "partition": 0, "raw": b"x", "bytes": 1, "sha256": "", "received_at": now}
@@ -352,6 +353,8 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     expect(ana.page.locator(".headlines dd")).to_have_text(
         [re.compile(text) for text in (r"^0\.42 s · 0\.90 s", "^51.2", "^3", "^1,200 from 4,000 events", "^12")]
     )
+    expect(ana.page.locator("#view")).to_contain_text("Listeners who cannot be served")
+    expect(ana.page.locator("#view tr", has_text="columns differ")).to_contain_text(re.compile(r"7\s*$"))
     details = ana.page.locator("details[data-keep=recommend]")
     expect(details.locator("dl")).to_be_hidden()
     details.locator("summary").click()

@@ -227,3 +227,7 @@ def test_the_figures_are_there_to_watch(running: Running) -> None:
     assert status["recommend"]["model_version"] == registry.latest(running.world.settings.models.root).version
     assert status["recommend"]["p95_s"] >= status["recommend"]["p50_s"] > 0
     assert {"lag_events", "batch_ms", "at"} <= status["ledger"].keys()
+    while not (report := running.world.database.status.find_one({"_id": "recommend"})).get("idle"):
+        assert time.monotonic() < deadline, report
+        time.sleep(0.5)
+    assert (report["running"], report["lag_events"], report["events_per_second"]) == (True, 0, 0.0)

@@ -90,6 +90,23 @@ def test_a_query_that_ended_says_why(metrics: Metrics) -> None:
     assert documents["ledger"]["error"] is None and documents["ledger"]["lag_events"] == 2
 
 
+def test_a_query_without_events_is_idle_and_reports_its_triggers() -> None:
+    collected = Metrics()
+    collected.started("ledger")
+    (document,) = collected.documents()
+    assert (document["running"], document["idle"]) == (True, True) and document["triggered_at"] <= document["at"]
+    collected.progressed("ledger", progress(1, 100, 7))
+    (document,) = collected.documents()
+    assert (document["idle"], document["lag_events"]) == (False, 7)
+    collected.idled("ledger")
+    (later,) = collected.documents()
+    assert (later["idle"], later["lag_events"], later["events_per_second"], later["batch_ms"]) == (True, 0, 0.0, 100.0)
+    assert later["triggered_at"] >= document["triggered_at"]
+    collected.ended("ledger", "lost its disk")
+    (document,) = collected.documents()
+    assert (document["running"], document["idle"]) == (False, None)
+
+
 def test_the_lag_is_of_all_partitions_and_rows_that_are_read_twice_count_once() -> None:
     collected = Metrics()
     collected.progressed("recommend", progress(1, 100, 7, read_twice=True))

@@ -11,27 +11,43 @@ from typing import Any
 from pymongo.database import Database
 
 from batch import registry
+from streaming.documents import SET_ASIDE
 from ui.data.mongo import Document, unavailable_on_error
 
 STALE_AFTER_S = 60.0
 """A query without a report for this long counts as stopped."""
+SILENT_AFTER_S = 180.0
+"""A running query whose last trigger was so long ago hangs; one without events still has triggers."""
 MAX_FIGURE_LENGTH = 200
+MAX_SET_ASIDE_LISTENERS = 20
+"""Listeners who cannot be served that the page lists."""
 
 
 @dataclass(frozen=True)
 class QueryStatus:
     """The last report of a streaming query.
 
-    updated_at : None before the first micro-batch
+    state : in words, followed on the page by `since`
+    since : time of the report, of the last trigger, or of the end; None before the first report
+    is_stale : whether the operator should look: it has stopped, hangs, or does not report
     figures : (name, value) as shown; the names of nested documents are joined by blanks
     report : the figures as the query wrote them
     """
 
     name: str
-    updated_at: datetime | None
+    state: str
+    since: datetime | None
     is_stale: bool
     figures: tuple[tuple[str, str], ...]
     report: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """count : listeners who cannot be served;  latest : listener, reason, since and events_waiting of some"""
+
+    count: int
+    latest: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,23 @@ def headlines(queries: list[QueryStatus], model: ModelCard | None, queued_events
     ]
 
 
+def set_aside_listeners(db: Database[Document]) -> SetAside:
+    """Listeners who cannot be served, those first who were set aside last. Raises LibraryUnavailable."""
+    with unavailable_on_error():
+        count = db[SET_ASIDE].count_documents({})
+        documents = list(db[SET_ASIDE].find().sort("since", -1).limit(MAX_SET_ASIDE_LISTENERS)) if count else []
+    rows = tuple(
+        {
+            "listener": str(document["_id"]),
+            "reason": str(document.get("reason") or ""),
+            "since": _time(document.get("since")),
+            "events_waiting": document.get("events"),
+        }
+        for document in documents
+    )
+    return SetAside(count, rows)
+
+
 def model_card(root: str) -> ModelCard | None:
     """The latest model under `root`; None before there is one."""
     try:
@@ -124,14 +157,26 @@ def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]
 
 
 def _read_status(document: Document, now: datetime) -> QueryStatus:
-    updated_at = document.get("at")
-    if not isinstance(updated_at, datetime):
-        updated_at = None
-    elif updated_at.tzinfo is None:
-        updated_at = updated_at.replace(tzinfo=UTC)
-    report = {name: value for name, value in document.items() if name not in ("_id", "at")}
-    is_stale = updated_at is None or (now - updated_at).total_seconds() > STALE_AFTER_S
-    return QueryStatus(str(document["_id"]), updated_at, is_stale, tuple(flattened(report)), report)
+    updated_at, triggered_at = _time(document.get("at")), _time(document.get("triggered_at"))
+    report = {name: value for name, value in document.items() if name not in ("_id", "at", "triggered_at")}
+    state, since, is_stale = "running, updated", updated_at, False
+    if updated_at is None:
+        state, is_stale = "no report yet", True
+    elif report.get("running") is False:
+        state, is_stale = "stopped", True
+    elif (now - updated_at).total_seconds() > STALE_AFTER_S:
+        state, is_stale = "no update since", True
+    elif triggered_at is not None and (now - triggered_at).total_seconds() > SILENT_AFTER_S:
+        state, since, is_stale = "no trigger since", triggered_at, True
+    elif report.get("idle"):
+        state = "idle, updated"
+    return QueryStatus(str(document["_id"]), state, since, is_stale, tuple(flattened(report)), report)
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _seconds(value: Any) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from ui.data import lake
-from ui.data.status import flattened, headlines, model_card, query_statuses
+from ui.data.status import flattened, headlines, model_card, query_statuses, set_aside_listeners
 from ui.dependencies import ServicesDep, require_operator
 from ui.page.rendering import render
 from ui.responses import Refused
@@ -40,6 +40,7 @@ def get_service_page(services: ServicesDep) -> str:
         headlines=headlines(statuses, model, queue.waiting),
         queue=queue,
         queries=statuses,
+        set_aside=set_aside_listeners(services.db),
         model=model,
         results=flattened(model.results)[:MAX_REPORT_FIGURES] if model else [],
         rejected_tracks=rejected_tracks,
