@@ -1,7 +1,7 @@
 """Model versions on disk: one folder each; the file `latest` names the version in use.
 
 models/<version>/manifest.json   training data, parameters and scores
-models/<version>/index/          arrays of the LSH index (batch.index.storage)
+models/<version>/index/          arrays of the LSH index (batch.index.storage), percentiles of words (batch.words.tag_percentiles)
 models/<version>/similar, map    Parquet, one row a track
 models/<version>/genre.npz, genre_posterior   weights of the genre networks, Parquet; only where tracks have genres
 models/<version>/mllib/          scaler, pca, lsh, genre/…: MLlib's own format
