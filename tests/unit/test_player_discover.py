@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from ui.data.recommendation_list import Item, Recommendations
 from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
 from ui.page.rendering import render
+from ui.routes import taste_map
 from ui.routes.discover import _radio
 from ui.routes.left_out import LeftOut, similar_tracks, tracks_left_out
 from ui.routes.pages import _named_lists
@@ -180,3 +182,16 @@ def test_home_shows_named_lists_with_their_reasons() -> None:
     assert re.findall(r'class="reason">(.*?)<', html) == [
         f"why &lt;{track_id}&gt;" for track_id in ["a0", "b0", "e1", "d0", "d1", "c1"]
     ]
+
+
+def test_the_maps_data_are_json_where_tracks_have_genres() -> None:
+    index = build_index({"_id": name, "genre": "Folk", "map": [x, 0.5]} for name, x in (("a", 0.0), ("b", 1.0)))
+    scaled = taste_map._scaled(index.map_positions)
+    assert scaled is not None
+    answer = json.loads(json.dumps(taste_map._tracks(index, scaled)))
+    assert (answer["tracks"], answer["x"], answer["genres"], answer["by_sound"]) == (
+        ["a", "b"],
+        [0, 1000],
+        ["Folk"],
+        False,
+    )

@@ -57,7 +57,7 @@ def _tracks(index: SearchIndex, scaled: NDArray[np.float32]) -> dict[str, Any]:
     if len(rows) > MAX_TRACKS_ON_MAP:
         rows = np.sort(np.random.default_rng(0).choice(rows, MAX_TRACKS_ON_MAP, replace=False))
     points = scaled[rows].round().astype(int)
-    is_by_sound = (index.genre_codes >= 0).mean() < LEAST_GENRE_SHARE and bool(index.word_percentiles.any())
+    is_by_sound = bool((index.genre_codes >= 0).mean() < LEAST_GENRE_SHARE and index.word_percentiles.any())
     codes, names = map_words(index) if is_by_sound else (index.genre_codes, index.genre_names)
     size_by_name = dict(zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True))
     largest = sorted((name for name in names if size_by_name[name]), key=lambda name: (-size_by_name[name], name))
