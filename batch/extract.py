@@ -17,19 +17,21 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch import job
 from batch.audio.decoding import DECODER_VERSION
 from batch.audio.features import extractor_version
+from batch.ear.network import EAR_VERSION, usable_graph
 from batch.fma import metadata as fma
 from batch.fma import published_features
 from batch.lake import table, upsert
-from batch.library.extraction import FEATURES_OF_CONTENT, FILES_TO_READ, features, outcomes
+from batch.library.extraction import FEATURES_OF_CONTENT, FILES_TO_READ, features, outcomes, what_the_ear_heard
 from batch.library.files import AudioFile, UnusablePath
 from batch.library.identity import FileContent, FileToRead, TrackIdentities
 from batch.library.listing import library_files
+from batch.library.parts import VECTOR, Readers
 from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
 from batch.library.tracks import FILE_TAGS, TRACKS, ExtractionSummary, Track
 from batch.progress import FileProgress
@@ -111,8 +113,10 @@ class _Extraction:
         self._features_table = settings.lake.table("features")
         self._rejected_table = settings.lake.table("rejected_tracks")
         self._middle_s = settings.library.analysed_s
-        self._version = extractor_version(self._middle_s)
-        self._identities, self._current_ids = self._known_tracks()
+        ear_graph, self._ear_problem = usable_graph(settings.library.ear)
+        self._readers = Readers(extractor_version(self._middle_s), EAR_VERSION if ear_graph else "")
+        self._identities, self._parts_by_id = self._known_tracks()
+        self._heard_later, self._unheard = 0, 0
         self._rejected_before = rejected_by_path(spark, self._rejected_table, scan.library)
         self._files_done = spark.sparkContext.accumulator(0)
         self._files_rejected = spark.sparkContext.accumulator(0)
@@ -123,10 +127,10 @@ class _Extraction:
         still_rejected = {
             path: row
             for path, row in self._rejected_before.items()
-            if row.still_applies(file_by_path.get(path), self._version)
+            if row.still_applies(file_by_path.get(path), self._readers.vector)
         }
         rejected_files = {path: row.file for path, row in still_rejected.items()}
-        unread = self._identities.files_to_read(self._current_ids, rejected_files, TAG_READER_VERSION)
+        unread = self._identities.files_to_read(self._current_ids(), rejected_files, TAG_READER_VERSION)
         rejected = dict(still_rejected)
         with FileProgress(len(unread), lambda: (self._files_done.value, self._files_rejected.value)):
             for start in range(0, len(unread), FILES_PER_COMMIT):
@@ -145,27 +149,36 @@ class _Extraction:
         obsolete = [row for path, row in self._rejected_before.items() if path not in rejected]
         remove_rejected(self._spark, self._rejected_table, obsolete)
         return ExtractionSummary(
-            extracted=len(unread) - rejected_in_run,
-            unchanged=len(files) - len(unread) - len(still_rejected),
+            extracted=len(unread) - rejected_in_run - self._heard_later,
+            unchanged=len(files) - len(unread) - len(still_rejected) + self._heard_later,
             rejected=len(rejected),
             gone=sum(track.gone_at is not None for track in shrunk),
+            heard_later=self._heard_later,
+            unheard=self._unheard,
+            ear_problem=self._ear_problem,
         )
 
-    def _known_tracks(self) -> tuple[TrackIdentities, set[str]]:
-        """The library's tracks in the tables, and the ids of those with features of this extractor version."""
+    def _current_ids(self) -> set[str]:
+        """Tracks all of whose parts are up to date."""
+        return {track_id for track_id, parts in self._parts_by_id.items() if parts >= self._readers.parts}
+
+    def _known_tracks(self) -> tuple[TrackIdentities, dict[str, frozenset[str]]]:
+        """The library's tracks in the tables, and by track id the parts of features that are up to date."""
         library = self._scan.library
         stored = table(self._spark, self._tracks_table, TRACKS)
         is_ours = F.col("library") == library
         tracks = [Track.from_row(row.asDict(recursive=True)) for row in stored.where(is_ours).collect()]
         others = stored.where(~is_ours).select("track_id", "sha256").collect()
-        is_current = F.col("extractor_version") == self._version
-        vectors = table(self._spark, self._features_table, FEATURES_OF_CONTENT).where(is_current)
-        sha256_by_id = {row.track_id: row.sha256 for row in vectors.select("track_id", "sha256").collect()}
+        versions = table(self._spark, self._features_table, FEATURES_OF_CONTENT)
+        rows = versions.select("track_id", "sha256", "extractor_version").collect()
+        sha256_by_id = {row.track_id: row.sha256 for row in rows}
         # A killed run may have written features of a content that its track does not have.
         stale = {track.track_id for track in tracks if sha256_by_id.get(track.track_id) not in (None, track.sha256)}
+        current = {row.track_id: self._readers.current_parts(row.extractor_version) for row in rows}
         other_libraries = [(row.track_id, row.sha256) for row in others]
         identities = TrackIdentities(library, tracks, self._scan.files, other_libraries)
-        return identities, sha256_by_id.keys() - stale
+        # without the vector, the row is of another version, and is written anew
+        return identities, {i: parts for i, parts in current.items() if i not in stale and VECTOR in parts}
 
     def _read_chunk(self, files: Sequence[FileToRead]) -> list[RejectedTrack]:
         """Reads files on the cluster and commits the results: features, then tracks, then rejected files, which it returns.
@@ -175,22 +188,24 @@ class _Extraction:
         spark, identities = self._spark, self._identities
         rows = spark.createDataFrame([asdict(each.file) | {"sha256": each.sha256} for each in files], FILES_TO_READ)
         tasks = rows.repartition(-(-len(files) // FILES_PER_TASK))
-        contents = spark.sparkContext.broadcast(identities.known_contents(self._current_ids))
+        contents = spark.sparkContext.broadcast(identities.parts_by_content(self._parts_by_id))
         results = outcomes(
-            tasks, identities.library, contents, self._middle_s, self._files_done, self._files_rejected
+            tasks, identities.library, contents, self._middle_s, self._readers, self._files_done, self._files_rejected
         ).persist()
         try:
-            row_by_path = {row.path: row for row in results.drop("vector").collect()}
+            has_vector = F.col("vector").isNotNull()
+            read = results.withColumn("has_vector", has_vector).drop("vector", "embedding", "tags").collect()
+            row_by_path = {row.path: row for row in read}
             ordered = [row_by_path[each.file.path] for each in files]
             now = datetime.now(UTC)
             assigned = identities.assign([self._content(row) for row in ordered if row.reason is None], now)
             if assigned:
                 pairs = [(path, track.track_id) for path, track in assigned]
                 ids = spark.createDataFrame(pairs, "path string, track_id string")
-                upsert(features(results, ids, self._version), self._features_table, ["track_id"])
+                self._upsert_features(results, ids, ordered)
                 track_by_id = {track.track_id: track for _, track in assigned}
                 self._upsert_tracks(track_by_id.values())
-                self._current_ids |= track_by_id.keys()
+                self._parts_by_id |= dict.fromkeys(track_by_id, self._readers.parts)
         finally:
             results.unpersist()
             contents.destroy()
@@ -206,6 +221,21 @@ class _Extraction:
         ]
         upsert_rejected(spark, self._rejected_table, rejected)
         return rejected
+
+    def _upsert_features(self, results: DataFrame, ids: DataFrame, rows: Sequence[Row]) -> None:
+        """Writes the parts that the files got, and counts what the trained ear did.
+
+        results : OUTCOMES;  rows : these on the driver, with `has_vector` in place of the numbers
+        """
+        heard_later = sum(row.ear is not None and not row.has_vector for row in rows)
+        problems = [row.ear_problem for row in rows if row.ear_problem is not None and row.reason is None]
+        self._heard_later += heard_later
+        self._unheard += len(problems)
+        self._ear_problem = self._ear_problem or next(iter(problems), "")
+        if any(row.has_vector for row in rows):
+            upsert(features(results, ids, self._readers), self._features_table, ["track_id"])
+        if heard_later:
+            upsert(what_the_ear_heard(results, ids, self._readers), self._features_table, ["track_id"])
 
     def _content(self, row: Row) -> FileContent:
         """row : OUTCOMES"""
@@ -224,7 +254,7 @@ class _Extraction:
 
     def _rejected(self, path: str, reason: str, detail: str, now: datetime) -> RejectedTrack:
         return RejectedTrack(
-            self._scan.library, path, reason, detail, now, self._version, decoder_version=DECODER_VERSION
+            self._scan.library, path, reason, detail, now, self._readers.vector, decoder_version=DECODER_VERSION
         )
 
     def _metadata_of(self, path: str) -> dict[str, object]:

@@ -244,7 +244,7 @@ def memory_main(path: str, middle_s: str) -> int:
     from batch.library.extraction import outcome
 
     started = time.monotonic()
-    row = outcome(path, os.path.getsize(path), 0, "/", frozenset(), float(middle_s) or None)
+    row = outcome(path, os.path.getsize(path), 0, "/", {}, float(middle_s) or None)
     seconds = time.monotonic() - started
     if row["reason"]:
         raise SystemExit(f"{row['reason']}: {row['detail']}")

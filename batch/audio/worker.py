@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -47,13 +48,16 @@ class Worker:
 
     target : "package.module:function"; arguments and result must be picklable
     warm_up : "package.module:function", called once in each subprocess before it serves calls
+    warm_up_arguments : strings that it is called with
     memory : bytes that a call may take beyond what the subprocess uses once it is warmed up
 
     One call at a time; `close` may be called from another thread.
     """
 
-    def __init__(self, target: str, warm_up: str = "", memory: int = CALL_MEMORY_BYTES) -> None:
-        self._configuration = (target, warm_up, str(memory))
+    def __init__(
+        self, target: str, warm_up: str = "", memory: int = CALL_MEMORY_BYTES, warm_up_arguments: Sequence[str] = ()
+    ) -> None:
+        self._configuration = (target, warm_up, str(memory), *warm_up_arguments)
         self._child: _Child | None = None
         self._lock = threading.Lock()
         self._is_closed = False
@@ -146,7 +150,7 @@ class _Child:
         return " ".join(line.strip() for line in lines[-4:]).strip() or "no output"
 
 
-def serve(requests_fd: str, responses_fd: str, target: str, warm_up: str, memory: str) -> None:
+def serve(requests_fd: str, responses_fd: str, target: str, warm_up: str, memory: str, *warm_up_arguments: str) -> None:
     """Main function of the subprocess: answers calls until the caller closes the pipe.
 
     SIGALRM enforces the time limit: it also ends C code that never returns, and works without a waiting caller.
@@ -157,7 +161,7 @@ def serve(requests_fd: str, responses_fd: str, target: str, warm_up: str, memory
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     function = _imported(target)
     if warm_up:
-        _imported(warm_up)()
+        _imported(warm_up)(*warm_up_arguments)
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + int(memory), resource.RLIM_INFINITY))

@@ -71,17 +71,17 @@ class TrackIdentities:
         """The tracks that have a file."""
         return [track for track in self._track_by_id.values() if track.gone_at is None]
 
-    def known_contents(self, current_ids: set[str]) -> frozenset[str]:
-        """sha256 of the contents that need no decoding.  current_ids : tracks with features of this extractor version"""
-        tracks = self._track_by_id.values()
-        return frozenset(track.sha256 for track in tracks if track.track_id in current_ids and track.sha256)
+    def parts_by_content(self, parts_by_id: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        """By sha256, the parts of a content that need not be made again.  parts_by_id : by track id, likewise"""
+        tracks = [track for track in self._track_by_id.values() if track.sha256]
+        return {track.sha256 or "": parts_by_id[track.track_id] for track in tracks if track.track_id in parts_by_id}
 
     def files_to_read(
         self, current_ids: set[str], rejected: Mapping[str, AudioFile], tag_reader: int | None = None
     ) -> list[FileToRead]:
         """New and changed files, and those of which tags or features are out of date, in the order in which to assign them ids.
 
-        current_ids : tracks with features of this extractor version
+        current_ids : tracks all of whose parts are up to date
         rejected : by path, files that were rejected before and need no second try, as they were then
         tag_reader : version of the reader of tags; None: tags are never out of date
         New files come before changed ones: content that has moved then keeps its id.

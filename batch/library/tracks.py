@@ -135,13 +135,24 @@ class ExtractionSummary:
     extracted, unchanged : files read in this run, files read in an earlier one
     rejected : files that could not be used, in this run or an earlier one
     gone : tracks whose last file was deleted since the last run
+    heard_later : files read in an earlier run, to which this one added what the trained ear hears
+    unheard : files read in this run, of which the trained ear gave nothing
+    ear_problem : why it gave nothing, or why it was not used at all; "" where there is nothing to say
     """
 
     extracted: int
     unchanged: int
     rejected: int
     gone: int
+    heard_later: int = 0
+    unheard: int = 0
+    ear_problem: str = ""
 
     def __str__(self) -> str:
-        gone = f", {self.gone:,} gone" if self.gone else ""
-        return f"{self.extracted:,} extracted, {self.unchanged:,} unchanged, {self.rejected:,} rejected{gone}"
+        parts = [f"{self.extracted:,} extracted, {self.unchanged:,} unchanged, {self.rejected:,} rejected"]
+        parts += [f"{self.gone:,} gone"] * bool(self.gone)
+        parts += [f"{self.heard_later:,} heard by the trained ear besides"] * bool(self.heard_later)
+        text = ", ".join(parts)
+        if self.unheard:
+            return f"{text}; {self.unheard:,} without the trained ear: {self.ear_problem}"
+        return f"{text}; no trained ear, MFCCs alone: {self.ear_problem}" if self.ear_problem else text

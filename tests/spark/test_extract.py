@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, clip, features
+from batch.ear.network import EAR_VERSION
 from batch.extract import ExtractionSummary, LibraryScan, extract
 from batch.lake import version
 from batch.library.listing import library_files
@@ -74,7 +75,8 @@ def test_tables_follow_the_library(spark: SparkSession, music: Path, tmp_path: P
     assert first["one"]["duration_s"] == pytest.approx(SECONDS)
     vectors = {row["track_id"]: row for row in rows("features")}
     assert vectors.keys() == {track["track_id"] for track in first.values()}
-    assert {row["extractor_version"] for row in vectors.values()} == {EXTRACTOR_VERSION}
+    assert {row["extractor_version"] for row in vectors.values()} == {f"{EXTRACTOR_VERSION}+{EAR_VERSION}"}
+    assert {len(row["embedding"]) for row in vectors.values()} == {200}
     vector = vectors[first["one"]["track_id"]]["vector"]
     assert len(vector) == N_FEATURES
     np.testing.assert_allclose(vector, features(clip(first["one"]["path"])[0]), rtol=1e-4, atol=1e-4)

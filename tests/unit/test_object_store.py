@@ -40,11 +40,11 @@ def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_
         assert files[0].size == len(song(tmp_path)) and files[0].mtime_ns > 0 and unusable == []
 
     file = library_files("s3://music")[1][0]
-    row = outcome(asdict(file) | {"sha256": None}, "s3://music", frozenset(), 30.0)
+    row = outcome(asdict(file) | {"sha256": None}, "s3://music", {}, 30.0)
     assert (row["title"], row["artist"], row["album"], row["reason"]) == ("Ein Lied ü", "Ana", "First", None)
     assert row["duration_s"] == pytest.approx(2.0) and len(row["vector"]) == 189
     gone = {"path": "s3://music/gone.flac", "size": 1, "mtime_ns": 1, "ctime_ns": None, "sha256": None}
-    missing = outcome(gone, "s3://music", frozenset(), 30.0)
+    missing = outcome(gone, "s3://music", {}, 30.0)
     assert missing["reason"] == "unreadable"
 
 
