@@ -53,7 +53,12 @@ case $master in
       java_options+=("-XX:SharedArchiveFile=\"$archive\"" "-Xlog:cds*=off") # one that no longer fits is ignored
     fi
     ;;
-  *) options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')") ;;
+  *)
+    options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')")
+    # The executors need the trained ear; --files among the caller's options takes the place of this one.
+    ear=$project/.venv/ear/musicnn-msd-1.onnx
+    [ ! -e "$ear" ] || options+=(--files "$ear")
+    ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
 [ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")

@@ -23,6 +23,7 @@ from batch import registry
 from batch.atomic import write_text
 from batch.library.files import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
+from local.batch_run import BatchRun
 from local.home import exclusive, exported, signals_ignored, usable_home
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
@@ -80,7 +81,7 @@ class Demo:
         self.started = time.monotonic()
         self.mongo, self.kafka = MongoServer(home), KafkaServer(home)
         self.streams, self.player = Process("streams", home), Process("player", home)
-        self.listeners, self.batch = Process("listeners", home), Process("batch", home)
+        self.listeners, self.batch = Process("listeners", home), BatchRun(home, self._say)
         self.restarts: list[float] = []
         self.ready_file = home / "run" / "streams.ready"
         self.run_env = home / "run.env"
@@ -97,9 +98,12 @@ class Demo:
             root = self._prepared(folder)
             chosen = self._settings(root, port)
             environment = self._environment(chosen)
-            self._batch(root, chosen, environment)
+            is_due_later = self._batch(root, chosen, environment)
             self._serve(chosen, environment)
             self.environment = environment
+            if is_due_later and not self.options.once:
+                self._say("this version of Overtone makes more of it; that is added while you listen …")
+                self.batch.start(environment, is_patient=True)
             return self._once(chosen) if self.options.once else self._watch(chosen)
         finally:
             self.run_env.unlink(missing_ok=True)
@@ -145,26 +149,24 @@ class Demo:
         player = {f"{PREFIX}PLAYER__HOST": chosen.player.host, f"{PREFIX}PLAYER__PORT": str(chosen.player.port)}
         return {**inherited, **exported(chosen), **player}
 
-    def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> None:
-        from local.up_to_date import is_up_to_date
+    def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> bool:
+        """Runs the batch jobs where they are due; returns whether they are, but need not be waited for."""
+        from local.up_to_date import Due, due
 
         files, unusable = scan(root)
-        if is_up_to_date(root, files, unusable, chosen):
+        what_is_due = due(root, files, unusable, chosen)
+        if what_is_due is not Due.FIRST:
             self._say(f"library: {len(files):,} files, nothing has changed since the last run")
-            return
+            return what_is_due is Due.LATER
         self._say_if_other_library(root, chosen)
         self._say(f"library: {len(files):,} files in {root}; extract, train, publish …")
-        self.batch.start([PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"], environment)
-        shown = 0
-        while self.batch.returncode is None:
-            shown = self._show_batch(shown)
+        self.batch.start(environment)
+        while self.batch.is_running:
+            self.batch.show_progress()
             time.sleep(0.2)
-        self._show_batch(shown)
-        if self.batch.returncode != 0:
-            reasons = [line for line in self._batch_lines() if line.startswith("failed: ")]
-            why = reasons[-1].removeprefix("failed: ") if reasons else f"it ended with code {self.batch.returncode}"
-            raise StepFailed(f"batch failed: {why}\n{self.batch.tail()}")
-        self.batch.stop()
+        if failure := self.batch.failure():
+            raise StepFailed(f"batch failed: {failure}\n{self.batch.process.tail()}")
+        return False
 
     def _say_if_other_library(self, root: Path, chosen: Settings) -> None:
         try:
@@ -175,20 +177,6 @@ class Demo:
             self._say(
                 f"another library than last time ({last}): that one keeps its tables, player and stream offer this one"
             )
-
-    def _batch_lines(self) -> list[str]:
-        return self.batch.log.read_text(errors="replace").splitlines()
-
-    def _show_batch(self, shown: int) -> int:
-        lines = [
-            line
-            for line in self._batch_lines()
-            if line.startswith(("extract: ", "train: ", "publish: ", "  ")) and "\tat" not in line
-        ]
-        lines = [line for line in lines if line[:2] != "  " or " files, " in line]
-        for line in lines[shown:]:
-            self._say(line.strip())
-        return len(lines)
 
     def _serve(self, chosen: Settings, environment: dict[str, str]) -> None:
         """Starts queries and player, and writes run.env when both are ready."""
@@ -256,6 +244,7 @@ class Demo:
             webbrowser.open(address)
         while True:
             self._restart_ended()
+            self.batch.follow()
             time.sleep(0.5)
 
     def _once(self, chosen: Settings) -> int:

@@ -14,6 +14,8 @@ VECTOR = "vector"
 """The 189 features."""
 EAR = "ear"
 """Embedding and tags of the trained ear."""
+MIN_EMBEDDED_SHARE = 0.99
+"""Share of a library's tracks that must have an embedding before a model is trained on embeddings; the others' are imputed."""
 
 
 @dataclass(frozen=True)

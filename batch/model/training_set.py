@@ -24,12 +24,11 @@ from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
 from batch.library.labels import TrackLabels, track_labels
+from batch.library.parts import MIN_EMBEDDED_SHARE
 from batch.library.tracks import TRACKS
 from batch.model import blocks
 from conf.settings import Lake, Settings
 
-MIN_EMBEDDED_SHARE = 0.99
-"""Share of the tracks that must have an embedding before a model is trained on embeddings; those of the others are imputed."""
 _EXTRACT = "run ./spark-submit.sh batch/extract.py"
 
 
@@ -160,7 +159,7 @@ def training_set(tracks: DataFrame, settings: Settings) -> TrainingSet:
     left_out = [ids[row] for row in np.flatnonzero(~usable)]
     columns = arrow.filter(usable)
     splits = columns["split"].to_pylist()
-    ear, embeddings, tags = _heard(columns)
+    ear, embeddings, tags = _heard(columns) if settings.library.ear != "none" else (None, None, None)
     is_imputed = np.zeros(len(columns), dtype=bool) if embeddings is None else np.isnan(embeddings[:, 0])
     return TrainingSet(
         ids=columns["track_id"].to_pylist(),
