@@ -118,7 +118,9 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         is_present &= F.col("library") == library_name(settings.library.root)
     is_named = F.udf(lambda genre: bool(normalised(genre)), BooleanType())(F.col("genre"))
     tracks = table(spark, lake.table("tracks"), TRACKS).where(is_present).dropDuplicates(["track_id"])
-    tracks = tracks.withColumn("genre", F.when(is_named, F.col("genre")))
+    tracks = tracks.withColumns(
+        {"genre_tags": F.when(is_named, F.col("genre_tags")), "genre": F.when(is_named, F.col("genre"))}
+    )
     features = table(spark, lake.table("features"), FEATURES)
     similar = spark.read.parquet(model.parquet("similar")) if model else spark.createDataFrame([], SIMILAR_SCHEMA)
     rows = tracks.join(features, on="track_id", how="left").join(similar, on="track_id", how="left")
@@ -148,6 +150,7 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
     return rows.select(
         "track_id",
         *["title", "artist", "album", "composer", "track_number", "year", "duration_s", "path", "licence", "library"],
+        *["artists", "genre_tags", "album_artist", "disc_number", "compilation"],
         F.coalesce(F.col("genre"), likeliest).alias("genre"),
         (F.col("genre").isNull() & likeliest.isNotNull()).alias("genre_predicted"),
         F.col("vector").alias("features"),

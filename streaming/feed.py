@@ -38,7 +38,9 @@ SHOWN_REASONS = 10
 """Of the tracks that are set aside at once, so many are printed."""
 TOKEN_INTERVAL_S = 10.0
 """The resume token is stored so often while nothing changes."""
-FIELDS = {"features": 1, "embedding": 1, "artist": 1, "extractor_version": 1, "title": 1, "duration_s": 1, "tags": 1}
+FIELDS = dict.fromkeys(
+    ("features", "embedding", "artist", "artists", "extractor_version", "title", "duration_s", "tags"), 1
+)
 IS_OF_RECORDING_ALONE = {
     "$eq": [
         {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.ear.graph import N_EMBEDDING
+from batch.library.labels import joined_artists
 from batch.library.titles import known_length
 from batch.words.tag_percentiles import read_words
 
@@ -28,9 +29,15 @@ def track_message(document: Mapping[str, Any] | None) -> bytes | None:
     if not isinstance(fields["title"], str | None):
         fields["title"] = None
     fields["duration_s"] = known_length(fields["duration_s"])
+    if len(artists := _artists(document.get("artists"))) > 1:
+        fields["artists"] = artists
     if words := read_words(document.get("tags")):
         fields["tags"] = [{"tag": name, "percentile": percentile} for name, percentile in words.items()]
     return json.dumps({**fields, **numbers}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _artists(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, (list, tuple)) else []
 
 
 def _numbers(values: Any, name: str) -> list[float]:
@@ -47,7 +54,7 @@ def _numbers(values: Any, name: str) -> list[float]:
 
 def parse_track(value: bytes | None) -> dict[str, Any] | None:
     """The fields of a message, `features` as float32 [shape=(n,)], `embedding` likewise or None, `title` and `duration_s` None
-    where they are none.
+    where they are none, and in `artist` each of several artists (`batch.library.labels.joined_artists`).
 
     None for a removal. Raises ValueError for no track.
     """
@@ -65,6 +72,7 @@ def parse_track(value: bytes | None) -> dict[str, Any] | None:
     title = fields.get("title")
     return {
         **fields,
+        "artist": joined_artists(fields.get("artist"), _artists(fields.get("artists"))),
         "features": features,
         "embedding": _embedding(fields.get("embedding")),
         "title": title if isinstance(title, str) else None,

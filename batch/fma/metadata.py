@@ -122,7 +122,10 @@ def _tags(cells: Mapping[str, str], genres: Mapping[int, str]) -> dict[str, Any]
     tags["year"] = year(cells["recorded"]) or year(cells["released"])
     numbers = (int(number) for number in re.findall(r"\d+", cells["genres"]))
     tags["genres"] = tuple(genres[number] for number in numbers if number in genres) or None
-    return {name: value for name, value in tags.items() if value is not None}
+    known = {name: value for name, value in tags.items() if value is not None}
+    # what the file's own tags list must not stand beside other names
+    known |= {"artists": (known["artist"],)} if "artist" in known else {}
+    return known | ({"genre_tags": (known["genre"],)} if "genre" in known else {})
 
 
 def _count(text: str) -> int | None:

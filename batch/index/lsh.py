@@ -27,6 +27,7 @@ from batch.index.projection import Floats, Projection, to_unit
 from batch.index.projection import Rows as Rows
 from batch.index.segments import Segment, Stacked
 from batch.index.storage import IndexUnreadable as IndexUnreadable
+from batch.library.labels import artist_parts
 
 SHORTLIST_MIN_ROWS = 512
 """Candidates of a query that are ranked exactly, at least; of more, those nearest by their sketch are."""
@@ -109,6 +110,15 @@ class Index:
         """The artist's name, as `batch.library.labels.artist_key` has it; "" for none."""
         code = int(self.artists[row])
         return str(self.artist_names[code]) if 0 <= code < len(self.artist_names) else ""
+
+    @cached_property
+    def _artist_parts(self) -> NDArray[np.int32]:
+        return artist_parts(self.artist_names)
+
+    def artists_of_each(self, rows: Rows) -> NDArray[np.int32]:
+        """Codes of each artist of each row, -1 for none and for placeholders [shape=(rows, 1 or more)]."""
+        codes = np.asarray(self.artists.take(rows))
+        return self._artist_parts[codes] if len(self.artist_names) else codes[:, None]
 
     def candidates(self, points: Floats, min_candidates: int = 0) -> list[Rows]:
         """The rows that collide with each point in enough hash tables, sorted.

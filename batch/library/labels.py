@@ -14,6 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+UNIT_SEPARATOR = "\x1f"
+"""Between the names of several artists where they are one text: no name has it."""
+MAX_ARTISTS = 4
+"""Artists of one track that count for the artist cap."""
+
 Labels = NDArray[np.int32]
 """An integer code for each track, equal where the name is the same; -1 where there is none. [shape=(n,)]"""
 
@@ -79,13 +84,43 @@ def track_labels(
     artists: Sequence[str | None], albums: Sequence[str | None], genres: Sequence[str | None]
 ) -> TrackLabels:
     """TrackLabels of names as they stand in the tags; placeholders count as missing."""
-    artist_names, album_names = [normalised(name) for name in artists], [normalised(name) for name in albums]
+    artist_names = [normalised(next(iter(artists_in(name)), None)) for name in artists]  # of several the first
+    album_names = [normalised(name) for name in albums]
     artist_albums = [
         f"{artist}\x00{album}" if artist or album else ""
         for artist, album in zip(artist_names, album_names, strict=True)
     ]
     genre_names = [normalised(name) for name in genres]
     return TrackLabels(labels(artist_names), labels(artist_albums), labels(genre_names), labels(album_names))
+
+
+def joined_artists(artist: str | None, artists: Sequence[str] | None) -> str | None:
+    """A track's first MAX_ARTISTS artists as one text from which `artists_in` tells each; the artist as it is shown of one."""
+    several = [name for name in artists or () if name][:MAX_ARTISTS]
+    return UNIT_SEPARATOR.join(several) if len(several) > 1 else artist
+
+
+def artists_in(joined: str | None) -> list[str]:
+    """The artists of such a text; none where there is no artist."""
+    return [name for name in (joined or "").split(UNIT_SEPARATOR) if name]
+
+
+def artist_parts(names: NDArray[np.str_]) -> NDArray[np.int32]:
+    """Codes of each artist of each name, -1 for none and for placeholders [shape=(names + 1, at most MAX_ARTISTS)].
+
+    names : of artists, or of several as `joined_artists` has them; the code of one that stands there alone is its position
+    The last row is -1, so that the code -1 of a track without artist leads to it.
+    """
+    code_by_name = {name: code for code, name in enumerate(names.tolist())}
+    parts = []
+    for name in list(code_by_name):
+        several = [part for part in artists_in(name) if normalised(part)][:MAX_ARTISTS]
+        parts.append([code_by_name.setdefault(part, len(code_by_name)) for part in several])
+    width = max([1, *map(len, parts)])
+    codes = np.full((len(parts) + 1, width), -1, dtype=np.int32)
+    for row, artist_codes in enumerate(parts):
+        codes[row, : len(artist_codes)] = artist_codes
+    return codes
 
 
 def labels(names: Sequence[str]) -> Labels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,22 +24,20 @@ def capped_ranking(
 ) -> NDArray[np.int64]:
     """Positions of the k tracks to show, in the order to show them: int64 [shape=(at most k,)].
 
-    artists : codes of the ranked tracks' artists, best track first; -1 for none, which is never capped [shape=(n,)]
+    artists : codes of the ranked tracks' artists, best track first; -1 for none, which is never capped [shape=(n,) or, where
+        tracks have several, (n, artists)]
     scores : of the ranked tracks, 0 to 1 [shape=(n,)]
     window : places, at least 2
     Greedy: takes the best remaining track whose artist has fewer than `max_per_artist` of the `window` - 1 places before; where
     all are capped, or that one scores below MIN_SCORE_RATIO of the best, takes the best remaining track.
     """
-    artist_codes, similarity = artists.tolist(), scores.tolist()
-    remaining, chosen = list(range(len(artist_codes))), list[int]()
+    artists_of = [{code for code in codes if code >= 0} for codes in np.atleast_2d(artists.T).T.tolist()]
+    similarity = scores.tolist()
+    remaining, chosen = list(range(len(similarity))), list[int]()
     while remaining and len(chosen) < k:
-        recent = [artist_codes[position] for position in chosen[1 - window :]]
+        recent = Counter(code for position in chosen[1 - window :] for code in artists_of[position])
         uncapped = next(
-            (
-                position
-                for position in remaining
-                if artist_codes[position] < 0 or recent.count(artist_codes[position]) < max_per_artist
-            ),
+            (position for position in remaining if all(recent[code] < max_per_artist for code in artists_of[position])),
             remaining[0],
         )
         is_comparable = similarity[uncapped] >= MIN_SCORE_RATIO * similarity[remaining[0]]

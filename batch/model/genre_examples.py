@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.projection import Floats
-from batch.library.labels import Labels, labels, normalised, spellings
+from batch.library.labels import Labels, artists_in, labels, normalised, spellings
 from batch.model.artist_split import own_split
 
 MIN_GENRE_TRACKS = 3
@@ -49,7 +49,7 @@ def examples(
         return None
     code_by_name = {name: code for code, name in enumerate(learned_names)}
     rows = [row for row, name in enumerate(names) if name in code_by_name]
-    artist = labels([normalised(artists[row]) for row in rows])
+    artist = labels([normalised(next(iter(artists_in(artists[row])), None)) for row in rows])
     split = own_split([splits[row] for row in rows]) if splits is not None else None
     genre = np.array([code_by_name[names[row]] for row in rows], dtype=np.int32)
     spelling_of = spellings(genres)

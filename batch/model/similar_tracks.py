@@ -85,7 +85,7 @@ def similar_lists(ranked: DataFrame, folder: str, k: int) -> DataFrame:
                 if whole.recordings is not None:
                     firsts = first_of_each_recording(whole.recordings[neighbours], int(whole.recordings[row]))
                     neighbours, scores = neighbours[firsts], scores[firsts]
-                capped = capped_ranking(whole.artists[neighbours], scores, k)
+                capped = capped_ranking(whole.artists_of_each(neighbours), scores, k)
                 lists.append(
                     [
                         {"track_id": str(whole.ids[similar_row]), "score": float(score)}

@@ -23,7 +23,7 @@ from batch.index.projection import MAX_FEATURE, Floats
 from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
-from batch.library.labels import TrackLabels, track_labels
+from batch.library.labels import MAX_ARTISTS, UNIT_SEPARATOR, TrackLabels, track_labels
 from batch.library.parts import MIN_EMBEDDED_SHARE
 from batch.library.tracks import TRACKS
 from batch.model import blocks
@@ -92,6 +92,7 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
     """Present tracks with features: FEATURES and (artist, album, genre, split, title, duration_s).
 
     library : root of one library; "": all of them
+    artist : of several, as `batch.library.labels.joined_artists` joins them
     split : null in a library that brings none
     """
     is_present = F.col("gone_at").isNull()
@@ -101,8 +102,14 @@ def library_features(spark: SparkSession, lake: Lake, library: str) -> DataFrame
     if "split" not in tracks.columns:
         tracks = tracks.withColumn("split", F.lit(None).cast("string"))
     features = table(spark, lake.table("features"), FEATURES)
+    has_several = F.size("artists") > 1
+    artist = (
+        F.when(has_several, F.array_join(F.slice("artists", 1, MAX_ARTISTS), UNIT_SEPARATOR))
+        .otherwise(F.col("artist"))
+        .alias("artist")
+    )
     return tracks.join(features, on="track_id", how="inner").select(
-        *FEATURES.names, "artist", "album", "genre", "split", "title", "duration_s"
+        *FEATURES.names, artist, "album", "genre", "split", "title", "duration_s"
     )
 
 

@@ -121,7 +121,7 @@ def genre_precision(library: MeasuredLibrary) -> dict[str, Any] | None:
     all_rows = np.arange(len(index))
     similar = index.similar(queries, depth)
     rankings: dict[str, list[Rows]] = {
-        "as served": [rows[capped_ranking(index.artists[rows], scores, depth)] for rows, scores in similar],
+        "as served": [rows[capped_ranking(index.artists_of_each(rows), scores, depth)] for rows, scores in similar],
         "index without artist cap": [rows for rows, _ in similar],
         "exact search, learned metric": _without_query(exact_neighbours(vectors, vectors[queries], depth + 1), queries),
         "exact search, plain Euclidean": euclidean,

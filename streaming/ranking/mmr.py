@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,9 @@ class Candidates:
     points : n
     values : tier, and place within it, for each group of the listener's taste [shape=(groups, n)]
     diversity : weight of similarity to earlier items, 0 to 1
-    artists : codes, -1 for none [shape=(n,)]
+    artists : codes, -1 for none [shape=(n,) or, where tracks have several, (n, artists)]
     order : the group that each place belongs to
-    earlier_artists : of the tracks heard last, latest last
+    earlier_artists : of the tracks heard last, latest last, likewise
     earlier_similarity : the largest similarity to a track heard just before [shape=(n,)]
     """
 
@@ -46,7 +47,7 @@ class Candidates:
     diversity: float
     artists: NDArray[np.int32]
     order: Sequence[int]
-    earlier_artists: Sequence[int]
+    earlier_artists: Sequence[int] | NDArray[np.int32]
     earlier_similarity: NDArray[np.float32]
 
 
@@ -68,18 +69,22 @@ def choose(
     groups = max(len(request.values) for request in requests)
     lists = len(requests)
     values = np.full((lists, groups, width), -np.inf)
-    artists = np.full((lists, width), -1, dtype=np.int32)
+    artists_of = [np.atleast_2d(request.artists.T).T for request in requests]
+    most_artists = max(1, *(codes.shape[1] for codes in artists_of))
+    artists = np.full((lists, width, most_artists), -1, dtype=np.int32)
     similarities = np.zeros((lists, width, width), dtype=np.float32)
     order = np.zeros((lists, length), dtype=np.int64)
-    earlier = np.full((lists, ARTIST_CAP_WINDOW_ITEMS - 1), -1, dtype=np.int32)
+    earlier = np.full((lists, ARTIST_CAP_WINDOW_ITEMS - 1, most_artists), -1, dtype=np.int32)
     largest = np.zeros((lists, width), dtype=np.float32)
     for row, request in enumerate(requests):
         n = len(request.artists)
         values[row, : len(request.values), :n] = request.values
-        artists[row, :n] = request.artists
+        artists[row, :n, : artists_of[row].shape[1]] = artists_of[row]
         order[row] = request.order
-        latest = list(request.earlier_artists)[-earlier.shape[1] :]
-        earlier[row, earlier.shape[1] - len(latest) :] = latest
+        latest = np.asarray(request.earlier_artists, dtype=np.int32)[-earlier.shape[1] :]
+        if len(latest):
+            latest = latest.reshape(len(latest), -1)
+            earlier[row, -len(latest) :, : latest.shape[1]] = latest
         largest[row, :n] = request.earlier_similarity
         if request.diversity:
             # List by list: the last digit of a matrix product depends on its shape, and a list must not depend on the others.
@@ -105,7 +110,8 @@ def _chosen(
     values : -inf where there is no candidate [shape=(lists, groups, n)]
     similarities : [shape=(lists, n, n)]
     order : [shape=(lists, places)]
-    earlier : artists of the tracks heard before [shape=(lists, window - 1)]
+    artists : codes of each candidate's artists [shape=(lists, n, artists)]
+    earlier : artists of the tracks heard before [shape=(lists, window - 1, artists)]
     largest : similarity to an item chosen or heard before [shape=(lists, n)]
     """
     lists, _, n = values.shape
@@ -113,7 +119,7 @@ def _chosen(
     places = min(order.shape[1], n)
     window = earlier.shape[1]
     names = np.where(artists >= 0, artists, NO_ARTIST)  # so that no two candidates without one are of one artist
-    is_by = [names == earlier[:, position, None] for position in range(window)]
+    is_by = [_is_by(names, earlier[:, position]) for position in range(window)]
     in_window = np.sum(is_by, axis=0, dtype=np.int16)
     resting = np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int16)
     taken = np.zeros((lists, n))
@@ -123,17 +129,36 @@ def _chosen(
         penalty = largest * diversity[:, None]
         value = values[each_list, order[:, place]] - penalty
         value += taken
-        value -= CAPPED_ARTIST_PENALTY * (in_window >= artist_cap)
-        value -= RESTED_ARTIST_PENALTY * (resting > 0)
+        value -= CAPPED_ARTIST_PENALTY * _of_any(in_window >= artist_cap)
+        value -= RESTED_ARTIST_PENALTY * _of_any(resting > 0)
         column = value.argmax(axis=1)
         is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)
         penalties[:, place] = penalty[each_list, column]
         taken[each_list, column] = -np.inf
         np.maximum(largest, similarities[each_list, column], out=largest)
-        is_by.append(names == np.where(is_candidate, artists[each_list, column], -1)[:, None])
+        is_by.append(_is_by(names, np.where(is_candidate[:, None], artists[each_list, column], -1)))
         in_window += is_by[-1]
         in_window -= is_by[place]
         resting += is_by[-1]
         resting -= is_by[-1 - ARTIST_REST_ITEMS]
     return chosen, penalties
+
+
+def _is_by(names: NDArray[np.int32], artists: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether each artist of each candidate is one of an item's [shape=(lists, n, artists)].
+
+    names : of the candidates [shape=(lists, n, artists)];  artists : of one item of each list [shape=(lists, artists)]
+    """
+    if names.shape[2] == 1:
+        return np.asarray(names == artists[:, None])
+    is_same: Any = names[..., None] == artists[:, None, None]
+    return np.asarray(is_same.any(axis=3))
+
+
+def _of_any(of_each_artist: Any) -> NDArray[np.bool_]:
+    """Whether it holds for any artist of each candidate.
+
+    of_each_artist : bool [shape=(lists, n, artists)];  Returns [shape=(lists, n)]
+    """
+    return np.asarray(of_each_artist[..., 0] if of_each_artist.shape[2] == 1 else of_each_artist.any(axis=2))

@@ -231,6 +231,10 @@ class CachedIndex:
         """The artist's code of each row, -1 for none [shape=(rows,)]."""
         return np.asarray(self.index.artists.take(rows))
 
+    def artists_of_each(self, rows: Rows) -> NDArray[np.int32]:
+        """Codes of each artist of each row, -1 for none and for placeholders [shape=(rows, 1 or more)]."""
+        return self.index.artists_of_each(rows)
+
     @cached_property
     def _column_by_word(self) -> dict[str, int]:
         return {} if self.index.tags is None else {str(name): at for at, name in enumerate(self.index.tag_names)}

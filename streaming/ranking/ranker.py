@@ -170,14 +170,14 @@ def _prepared(
     shortlist = _shortlist(all_values, order, index.artists(rows), taste.artist_cap, length)
     diversity = min(MOST_DIVERSITY, taste.diversity * adventure)
     earlier = history.rows_latest_first[:EARLIER_TRACKS]
-    artists = index.artists(rows)
+    heard_just_before = history.rows_latest_first[: ARTIST_CAP_WINDOW_ITEMS - 1][::-1]
     candidates = Candidates(
         points.take(shortlist),
         all_values[:, shortlist],
         diversity,
-        artists[shortlist],
+        index.artists_of_each(rows[shortlist]),
         order,
-        index.artists(history.rows_latest_first[: ARTIST_CAP_WINDOW_ITEMS - 1][::-1]).tolist(),
+        index.artists_of_each(heard_just_before),
         _largest_similarity(points.take(shortlist), index.points(earlier)),
     )
     selection = Selection(

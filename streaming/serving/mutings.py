@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pymongo.errors import OperationFailure
 
 from batch.index.lsh import Rows
-from batch.library.labels import spelling_key
+from batch.library.labels import artists_in, spelling_key
+from batch.tags.file_tags import ARTIST_SEPARATOR
 from batch.words.vocabulary import tag_key
 from conf.settings import Mongo
 from streaming.events import MAX_TARGET_LENGTH, TAG_KIND
@@ -151,8 +152,10 @@ class _ArtistRows:
     def __init__(self, index: CachedIndex) -> None:
         self._codes_by_key: dict[str, list[int]] = defaultdict(list)
         for code, name in enumerate(index.index.artist_names.tolist()):
-            if len(name) <= MAX_TARGET_LENGTH:
-                self._codes_by_key[spelling_key(name)].append(code)
+            several = artists_in(name)
+            for each in {ARTIST_SEPARATOR.join(several), *several}:
+                if len(each) <= MAX_TARGET_LENGTH:
+                    self._codes_by_key[spelling_key(each)].append(code)
         self._rows = index.present
         codes = index.artists(self._rows)
         self._order = np.argsort(codes, kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from batch.library.labels import artist_parts, artists_in, joined_artists
 from batch.model.artist_cap import MIN_SCORE_RATIO, capped_ranking
 
 
@@ -32,6 +33,18 @@ def test_the_cap_gives_way_when_only_capped_artists_are_left() -> None:
 def test_tracks_without_an_artist_are_never_capped_and_an_empty_ranking_is_no_error() -> None:
     assert capped(np.full(6, -1), 10).tolist() == [0, 1, 2, 3, 4, 5]
     assert capped(np.array([], dtype=int), 10).tolist() == []
+
+
+def test_each_of_a_tracks_artists_is_capped() -> None:
+    artists = np.array([[7, -1], [7, 8], [8, 7], [8, -1], [9, -1], [-1, -1]])
+    assert capped(artists, 6).tolist() == [0, 1, 3, 4, 5, 2]  # the third would be the third of 7
+
+
+def test_artists_of_a_name_have_codes_and_placeholders_have_none() -> None:
+    names = np.array(["ada", joined_artists("Ada/Bo", ["ada", "bo"]), "various artists"], dtype=np.str_)
+    assert artist_parts(names).tolist() == [[0, -1], [0, 3], [-1, -1], [-1, -1]]
+    assert artists_in(joined_artists("Fox/Hen", ["Fox/Hen"])) == ["Fox/Hen"]
+    assert (joined_artists(None, None), artists_in(None)) == (None, [])
 
 
 def test_a_track_with_a_far_lower_score_replaces_none() -> None:

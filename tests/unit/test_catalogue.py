@@ -14,6 +14,7 @@ from batch import mongo, registry
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
+from batch.library.labels import artists_in
 from conf.settings import Settings, settings
 from streaming.catalogue import Counts, IndexUpdater
 from streaming.track_message import parse_track, track_message
@@ -93,6 +94,18 @@ def test_a_message_has_artist_title_and_length() -> None:
     assert value is not None
     assert json.loads(value) == document
     assert parse_track(value) == {**document, "features": pytest.approx([1.5, 2]), "embedding": None}
+
+
+def test_a_message_tells_each_of_several_artists() -> None:
+    document = {"features": [1.0], "artist": "Ada/Bo", "artists": ["Ada", "Bo"]}
+    value = track_message(document)
+    assert value is not None and json.loads(value)["artists"] == ["Ada", "Bo"]
+    track = parse_track(value)
+    assert track is not None and artists_in(track["artist"]) == ["Ada", "Bo"]
+    alone = track_message({"features": [1.0], "artist": "Fox/Hen", "artists": ["Fox/Hen"]})
+    assert alone is not None and "artists" not in json.loads(alone)
+    track = parse_track(alone)
+    assert track is not None and artists_in(track["artist"]) == ["Fox/Hen"]
 
 
 def test_a_message_has_the_embedding_of_a_track_that_has_one() -> None:

@@ -38,6 +38,8 @@ def test_a_track_is_told_by_its_number(tmp_path: Path) -> None:
             "album": "A Way Of Life",
             "genre": "Hip-Hop",
             "genres": ("Hip-Hop",),
+            "artists": ("AWOL",),
+            "genre_tags": ("Hip-Hop",),
             "licence": "CC BY-NC-SA",
             "split": "training",
             "subset": "small",
@@ -58,6 +60,7 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
         "artist": 'A "quoted" name',
         "album": "Two lines",
         "genres": ("Rock", "Hip-Hop"),
+        "artists": ('A "quoted" name',),
         "split": "test",
         "subset": "large",
     }

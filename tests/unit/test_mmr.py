@@ -41,20 +41,19 @@ def pool(n: int, seed: int, diversity: float, artists: int = 12, groups: int = 3
 def one_by_one(candidates: Candidates, most: int, cap: int) -> list[int]:
     """Maximal marginal relevance by turns as it is written: all candidates, one place after the other."""
     likeness = similarity(candidates.points, candidates.points)
-    artists, earlier = candidates.artists.tolist(), list(candidates.earlier_artists)
+    artists = [set(codes) - {-1} for codes in np.atleast_2d(candidates.artists.T).T.tolist()]
+    earlier = [set(codes) for codes in np.atleast_2d(np.array(candidates.earlier_artists).T).T.tolist()]
     chosen: list[int] = []
     while len(chosen) < min(most, len(artists)):
         sequence = [*earlier, *(artists[at] for at in chosen)]
-        recent = Counter(sequence[1 - ARTIST_CAP_WINDOW_ITEMS :])
-        resting = Counter(sequence[-ARTIST_REST_ITEMS:])
+        recent = Counter(code for codes in sequence[1 - ARTIST_CAP_WINDOW_ITEMS :] for code in codes)
+        resting = Counter(code for codes in sequence[-ARTIST_REST_ITEMS:] for code in codes)
         values = candidates.values[candidates.order[len(chosen)]]
         value = {}
         for at in set(range(len(artists))) - set(chosen):
             value[at] = values[at] - candidates.diversity * max([float(likeness[at, b]) for b in chosen], default=0)
-            if artists[at] >= 0:
-                value[at] -= CAPPED_ARTIST_PENALTY * (recent[artists[at]] >= cap) + RESTED_ARTIST_PENALTY * (
-                    resting[artists[at]] > 0
-                )
+            value[at] -= CAPPED_ARTIST_PENALTY * any(recent[code] >= cap for code in artists[at])
+            value[at] -= RESTED_ARTIST_PENALTY * any(resting[code] > 0 for code in artists[at])
         chosen.append(max(value, key=lambda at: (value[at], -at)))
     return chosen
 
@@ -65,6 +64,18 @@ def test_each_list_is_what_a_plain_loop_takes(diversity: float) -> None:
     for each, (places, penalties) in zip(pools, choose(pools, 12, 2), strict=True):
         assert places.tolist() == one_by_one(each, 12, 2)
         assert penalties[0] == 0 and (penalties >= 0).all()
+
+
+def test_each_of_several_artists_counts() -> None:
+    rng = np.random.default_rng(9)
+    pools = []
+    for seed in range(6):
+        artists = rng.integers(-1, 15, (30, 2)).astype(np.int32)
+        artists[artists[:, 0] == artists[:, 1], 1] = -1
+        pools.append(replace(pool(30, seed, 0.3), artists=artists, earlier_artists=rng.integers(0, 15, (5, 2))))
+    pools.append(pool(30, 6, 0.3))  # beside a list of tracks with one artist each
+    for each, (places, _) in zip(pools, choose(pools, 12, 2), strict=True):
+        assert places.tolist() == one_by_one(each, 12, 2)
 
 
 def test_a_list_does_not_depend_on_those_beside_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from batch.growth import append
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
-from batch.library.labels import spelling_key
+from batch.library.labels import joined_artists, spelling_key
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
@@ -66,6 +67,11 @@ def tracks(monkeypatch: pytest.MonkeyPatch) -> Tracks:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return saved(tmp_path, ARTISTS)
+
+
+def saved(tmp_path: Path, artists: Sequence[str | None]) -> Path:
+    """An index of one track of each artist."""
     rng = np.random.default_rng(3)
     projection = Projection(
         mean=np.zeros(D, np.float32),
@@ -75,8 +81,8 @@ def folder(tmp_path: Path) -> Path:
         offsets=rng.uniform(0, 3, (4, 2)).astype(np.float32),
         bucket_length=3.0,
     )
-    ids = [f"t{number}" for number in range(len(ARTISTS))]
-    with_local_scales(build_index(ids, rng.normal(0, 1, (len(ids), D)), ARTISTS, projection)).save(tmp_path / "index")
+    ids = [f"t{number}" for number in range(len(artists))]
+    with_local_scales(build_index(ids, rng.normal(0, 1, (len(ids), D)), artists, projection)).save(tmp_path / "index")
     return tmp_path / "index"
 
 
@@ -164,6 +170,15 @@ def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
     assert muted_tracks.rows([f"genre:{name}" for name in ("rock", "pop", "hip-hop", "polka")]).tolist() == [
         0, 1, 2, 3, 5, 6, 7,
     ]  # fmt: skip
+
+
+def test_an_artist_among_several_of_the_training_is_muted_however_spelled(tmp_path: Path, tracks: Tracks) -> None:
+    folder = saved(tmp_path, ["Ada", joined_artists("Ada/Bö", ["Ada", "Bö"]), "AC/DC"])
+    tracks.documents = []
+    assert muted(folder).rows(["artist:ada"]).tolist() == [0, 1]
+    assert muted(folder).rows(["artist:BO"]).tolist() == [1]
+    assert muted(folder).rows(["artist:ada/bö"]).tolist() == [1]
+    assert muted(folder).rows(["artist:dc"]).tolist() == []
 
 
 def test_several_artists_and_genres_of_a_track_are_known_each(folder: Path, tracks: Tracks) -> None:

@@ -63,6 +63,29 @@ def test_artists_genres_and_places_are_by_name(index: SearchIndex) -> None:
     )
 
 
+def test_each_of_several_artists_and_genres_leads_to_a_track() -> None:
+    index = build_index(
+        [
+            {
+                "_id": "1",
+                "title": "Pair",
+                "artist": "Ada/Bo",
+                "artists": ["Ada", "Bo"],
+                "genre": "Jazz",
+                "genre_tags": ["Jazz", "Blues"],
+            },
+            {"_id": "2", "title": "Alone", "artist": "bo", "artists": ["bo"], "genre": "jazz", "genre_tags": ["jazz"]},
+            {"_id": "3", "title": "Third", "artist": "Bo", "album_artist": "Various Artists", "genre": None},
+        ]
+    )
+    assert index.by_artist("BO") == ["2", "1", "3"] and index.artist_name("BO") == "Bo"
+    assert index.by_artist("Ada/Bo") == ["1"] == index.by_artist("ada")
+    assert index.by_genre("blues") == ["1"] and index.genre_name("BLUES") == "Blues"
+    assert index.genre_sizes() == [("Jazz", 2), ("Blues", 1)]
+    assert index.search("blu", 5) == ["1"] and index.search("vari", 5) == ["3"]
+    assert [index.genre_names[code] for code in index.genre_codes if code >= 0] == ["Jazz", "Jazz"]
+
+
 def test_an_empty_library_has_no_words() -> None:
     assert build_index([]).search("a", 5) == [] and len(build_index([])) == 0
 

@@ -28,7 +28,9 @@ from batch.words.vocabulary import WORDS
 log = logging.getLogger(__name__)
 
 SEARCHED_FIELDS = ("title", "artist", "album", "genre", "composer")
-INDEXED_FIELDS = (*SEARCHED_FIELDS, "map", "tags")
+LIST_FIELDS = ("artists", "genre_tags")
+"""Each of several artists and genres of a track."""
+INDEXED_FIELDS = (*SEARCHED_FIELDS, *LIST_FIELDS, "album_artist", "map", "tags")
 """Fields of a track's document that the index is made of."""
 COLUMN_BY_WORD = {word.name: column for column, word in enumerate(WORDS)}
 MAX_QUERY_TERMS = 8
@@ -48,9 +50,11 @@ class SearchIndex:
 
     ids : track id of each row;  row_by_id : the inverse
     titles : folded title of each row
-    rows_by_artist : rows of each folded name;  artist_names : the folded names, sorted
-    rows_by_genre : rows of each name, without case, blanks and diacritics
-    genre_codes : int32 [shape=(n,)], index into genre_names, -1 for none
+    rows_by_artist : rows of each folded name, of several artists each;  artist_names : the folded names, sorted
+    artist_spellings : the commonest spelling of each folded name
+    rows_by_genre : rows of each name, without case, blanks and diacritics; of several genres each
+    code_by_genre : index into genre_names of each such name
+    genre_codes : of each track's first genre, int32 [shape=(n,)], -1 for none
     genre_names : the commonest spelling of each genre
     terms : sorted
     posting_offsets : int64 [shape=(len(terms) + 1,)], where the postings of each term begin
@@ -65,7 +69,9 @@ class SearchIndex:
     titles: list[str]
     rows_by_artist: dict[str, list[int]]
     artist_names: list[str]
+    artist_spellings: dict[str, str]
     rows_by_genre: dict[str, list[int]]
+    code_by_genre: dict[str, int]
     genre_codes: NDArray[np.int32]
     genre_names: list[str]
     terms: list[str]
@@ -120,20 +126,23 @@ class SearchIndex:
         """Ids of an artist's tracks, by title."""
         return [self.ids[row] for row in self.rows_by_artist.get(_folded(name), ())]
 
+    def artist_name(self, name: str) -> str:
+        """The commonest spelling of an artist's name; the name itself where no track has it."""
+        return self.artist_spellings.get(_folded(name), name)
+
     def by_genre(self, name: str) -> list[str]:
         """Ids of a genre's tracks, by title."""
         return [self.ids[row] for row in self.rows_by_genre.get(spelling_key(name), ())]
 
     def genre_name(self, name: str) -> str:
         """The commonest spelling of a genre; the name itself where no track has it."""
-        rows = self.rows_by_genre.get(spelling_key(name))
-        return self.genre_names[self.genre_codes[rows[0]]] if rows else name
+        code = self.code_by_genre.get(spelling_key(name))
+        return name if code is None else self.genre_names[code]
 
     def genre_sizes(self) -> list[tuple[str, int]]:
         """Each genre with its number of tracks, largest first."""
-        sizes = np.bincount(self.genre_codes[self.genre_codes >= 0], minlength=len(self.genre_names))
-        named = zip(self.genre_names, (int(size) for size in sizes), strict=True)
-        return sorted(named, key=lambda genre: (-genre[1], genre[0]))
+        sizes = [(self.genre_names[code], len(self.rows_by_genre[name])) for name, code in self.code_by_genre.items()]
+        return sorted(sizes, key=lambda genre: (-genre[1], genre[0]))
 
 
 def query_terms(text: str) -> list[str]:
@@ -146,31 +155,25 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
     entries = [(_folded(str(each.get("title") or "")), str(each["_id"]), each) for each in documents]
     entries.sort(key=lambda entry: entry[:2])
     postings_by_term: dict[str, list[int]] = {}
-    rows_by_artist: dict[str, list[int]] = {}
-    rows_by_genre: dict[str, list[int]] = {}
-    code_by_genre: dict[str, int] = {}  # by folded name
-    spellings: list[Counter[str]] = []
+    artists, genres = _RowsByName(), _RowsByName()
     genre_codes = np.full(len(entries), -1, dtype=np.int32)
     map_positions = np.full((len(entries), 2), np.nan, dtype=np.float32)
     word_percentiles = np.zeros((len(entries), len(WORDS)), dtype=np.uint8)
     for row, (_, _, document) in enumerate(entries):
         title_terms = set(_terms(str(document.get("title") or "")))
-        other_terms = {
-            term for name in SEARCHED_FIELDS[1:] if (text := document.get(name)) for term in _terms(str(text))
-        }
+        artist_names, genre_names = _names(document, "artist", "artists"), _names(document, "genre", "genre_tags")
+        others = [str(text) for name in ("album", "composer", "album_artist") if (text := document.get(name))]
+        other_terms = {term for text in (*artist_names, *genre_names, *others) for term in _terms(text)}
         for term in title_terms:
             postings_by_term.setdefault(term, []).append(2 * row + 1)
         for term in other_terms - title_terms:
             postings_by_term.setdefault(term, []).append(2 * row)
-        if artist := document.get("artist"):
-            rows_by_artist.setdefault(_folded(str(artist)), []).append(row)
-        if genre := document.get("genre"):
-            name = spelling_key(str(genre))
-            rows_by_genre.setdefault(name, []).append(row)
-            genre_codes[row] = code_by_genre.setdefault(name, len(code_by_genre))
-            if len(spellings) < len(code_by_genre):
-                spellings.append(Counter())
-            spellings[genre_codes[row]][str(genre)] += 1
+        for name in artist_names:
+            artists.add(_folded(name), name, row)
+        for name in genre_names:
+            genres.add(spelling_key(name), name, row)
+        if genre_names:
+            genre_codes[row] = genres.code_by_key[spelling_key(genre_names[0])]
         position = document.get("map")
         if (
             isinstance(position, (list, tuple))
@@ -189,17 +192,49 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
         ids=[track_id for _, track_id, _ in entries],
         row_by_id={track_id: row for row, (_, track_id, _) in enumerate(entries)},
         titles=[title for title, _, _ in entries],
-        rows_by_artist=rows_by_artist,
-        artist_names=sorted(rows_by_artist),
-        rows_by_genre=rows_by_genre,
+        rows_by_artist=artists.rows_by_key,
+        artist_names=sorted(artists.rows_by_key),
+        artist_spellings=dict(zip(artists.code_by_key, artists.commonest_spellings(), strict=True)),
+        rows_by_genre=genres.rows_by_key,
+        code_by_genre=genres.code_by_key,
         genre_codes=genre_codes,
-        genre_names=[min(counts, key=lambda name: (-counts[name], name)) for counts in spellings],
+        genre_names=genres.commonest_spellings(),
         terms=terms,
         posting_offsets=offsets,
         postings=np.fromiter(postings, dtype=np.int32, count=int(offsets[-1])),
         map_positions=map_positions,
         word_percentiles=word_percentiles,
     )
+
+
+class _RowsByName:
+    """Rows of names that are the same under a key, and how they are spelled."""
+
+    def __init__(self) -> None:
+        self.rows_by_key: dict[str, list[int]] = {}
+        self.code_by_key: dict[str, int] = {}
+        self._spellings: list[Counter[str]] = []
+
+    def add(self, key: str, name: str, row: int) -> None:
+        """Adds a row, unless it is there under another spelling of the same key."""
+        rows = self.rows_by_key.setdefault(key, [])
+        code = self.code_by_key.setdefault(key, len(self._spellings))
+        if code == len(self._spellings):
+            self._spellings.append(Counter())
+        self._spellings[code][name] += 1
+        if not rows or rows[-1] != row:
+            rows.append(row)
+
+    def commonest_spellings(self) -> list[str]:
+        """By code."""
+        return [min(counts, key=lambda name: (-counts[name], name)) for counts in self._spellings]
+
+
+def _names(document: Document, field: str, list_field: str) -> list[str]:
+    """The name that is shown, then each of several."""
+    several = document.get(list_field)
+    names = [document.get(field), *(several if isinstance(several, (list, tuple)) else ())]
+    return list(dict.fromkeys(str(name) for name in names if name))
 
 
 class LiveSearchIndex:

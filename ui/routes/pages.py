@@ -74,11 +74,12 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
 
 @router.get("/artist/{name:path}")
 def get_artist(name: str, services: ServicesDep) -> str:
-    track_ids = services.library.search_index().by_artist(name)
+    index = services.library.search_index()
+    track_ids, name = index.by_artist(name), index.artist_name(name)
     tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
     if not tracks:
         raise Refused(404, "This artist is not in the library.")
-    return _track_list(tracks[0].artist, tracks, "artist", len(track_ids), artist=tracks[0].artist)
+    return _track_list(name, tracks, "artist", len(track_ids), artist=name)
 
 
 @router.get("/genre/{name:path}")
