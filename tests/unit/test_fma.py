@@ -65,7 +65,10 @@ def test_cells_with_line_breaks_quotes_and_foreign_bytes_are_read_and_what_is_mi
         "subset": "large",
     }
     assert fma.id_and_tags("000/000003.mp3") == ("3", expected)
-    assert fma.id_and_tags("s3://bucket/000/000006.mp3") == ("6", {"artist": "\ufffd\ufffd name"})
+    assert fma.id_and_tags("s3://bucket/000/000006.mp3") == (
+        "6",
+        {"artist": "\ufffd\ufffd name", "artists": ("\ufffd\ufffd name",)},
+    )
 
 
 def test_other_files_are_none_of_fmas(tmp_path: Path) -> None:
