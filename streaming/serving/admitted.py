@@ -23,12 +23,14 @@ class AdmittedEvents:
     value_by_place : the value of each, by (partition, offset)
     titles : {track id: title} of their tracks
     refused : how many values are not among them
+    deleted_users : ids of listeners whose events arrived before their deletion
     """
 
     events_by_user: dict[str, list[ReceivedEvent]]
     value_by_place: dict[tuple[int, int], RawValue]
     titles: dict[str, str]
     refused: int
+    deleted_users: set[str]
 
 
 def admitted_events(values: Sequence[RawValue], database: Database[dict[str, Any]], source: str) -> AdmittedEvents:
@@ -41,10 +43,13 @@ def admitted_events(values: Sequence[RawValue], database: Database[dict[str, Any
         except BadEvent:
             continue  # the ledger writes it to rejected_events
         received.append(ReceivedEvent(event, source, value.partition, value.offset, arrived_at))
-    events, titles = with_known_track(after_deletion(received, database), database)
+    after = after_deletion(received, database)
+    events, titles = with_known_track(after, database)
     events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
     for each in events:
         events_by_user[each.event.user_id].append(each)
     value_by_place = {(value.partition, value.offset): value for value in values}
     refused = len(values) - sum(map(len, events_by_user.values()))
-    return AdmittedEvents(dict(events_by_user), value_by_place, titles, refused)
+    counted_places = {(each.partition, each.offset) for each in after}
+    deleted_users = {each.event.user_id for each in received if (each.partition, each.offset) not in counted_places}
+    return AdmittedEvents(dict(events_by_user), value_by_place, titles, refused, deleted_users)

@@ -46,6 +46,7 @@ from streaming.serving.set_aside import (
     keep_events,
     next_events,
     release,
+    remove_deleted,
     remove_events,
     users_set_aside,
     users_to_try,
@@ -73,6 +74,9 @@ def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     _index(context)  # a model that cannot be opened is not one listener's trouble
     database = database_of(context.mongo)
     admitted = admitted_events(values, database, context.source)
+    if admitted.deleted_users:  # this may be the batch whose first attempt crashed
+        remove_what_is_of_before(admitted.deleted_users, database)
+        remove_deleted(admitted.deleted_users, database)
     events_by_user = admitted.events_by_user
     aside = users_set_aside(events_by_user, database)
 
