@@ -36,9 +36,13 @@ class Section(BaseModel):
 
 
 class Lake(Section):
-    """Where the Delta tables lie: a folder or a URI that Spark can write to."""
+    """Where the Delta tables lie, a folder or a URI that Spark can write to, and how many days what a stream wrote is kept there;
+    0: for good."""
 
     root: str = ""
+    keep_events_days: int = Field(default=0, ge=0)
+    keep_lists_days: int = Field(default=365, ge=0)
+    keep_rejected_days: int = Field(default=90, ge=0)
 
     def table(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"

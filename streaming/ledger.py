@@ -11,37 +11,37 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence, Set
-from itertools import groupby
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Mongo, Settings
 from streaming.admission.rules import ReceivedEvent, after_deletion, deletion_times, places_with_unknown_track
-from streaming.events import MAX_BYTES, BadEvent, Event, parse, received_at
+from streaming.events import BadEvent, Event, parse, received_at
 from streaming.operations import query_job
+from streaming.operations.metrics import DRIVER_METRICS
 from streaming.schemas import LISTENING_EVENTS, MIXES, RECOMMENDATIONS, REJECTED_EVENTS
 from streaming.serving.clients import database_of
+from streaming.sink.commits import Overtaken
 from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, VALID_TABLE, DeltaAppender
 from streaming.sink.recommendation_rows import is_list, list_rows
 from streaming.sink.skip_rate_table import SkipRateTimer
+from streaming.sink.upkeep import TableUpkeep
 from streaming.source import topics
-from streaming.source.kafka_source import checkpoint_folder, read_topics
+from streaming.source.durable_values import KEPT_RAW_BYTES, durable_lane, slices, value_sizes
+from streaming.source.kafka_source import checkpoint_folder
+from streaming.source.removed_values import RemovedValues, first_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 QUERY_NAME = "ledger"
 SCHEDULER_POOL = "slow"
-TRIGGERS_OF_FAST_LANE = 10
-"""A micro-batch has at most as many values as so many of the fast lane."""
+VALUES_LOOK_INTERVAL_S = 1.0
+COMMIT_ATTEMPTS = 20
 MALFORMED_LIST = "not a list as streaming/recommend.py writes it"
-SLICE_BYTES = 32 * 1024 * 1024
-KEPT_RAW_BYTES = 64 * 1024
-"""Bytes of a refused value that are kept; its length and hash are those of the whole."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,84 +60,60 @@ def start(
     kafka = settings.kafka
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", SCHEDULER_POOL)
     topics.report_producer_clocks(kafka)
-    appender = DeltaAppender(settings.lake, settings.stream.compact_minutes)
+    appender = DeltaAppender(settings.lake)
+    upkeep = TableUpkeep(settings.lake, settings.stream.compact_minutes)
     skip_rates = SkipRateTimer(settings.lake, settings.stream.skip_rates_minutes)
+    names = [kafka.listening_topic, kafka.recommendation_topic]
+    checkpoint = checkpoint_folder(settings, QUERY_NAME, "+".join(sources[name] for name in names))
 
-    def write_batch(batch: DataFrame, _batch_id: int) -> None:
-        for rows in slices(batch):
-            is_event = _equal(rows["topic"], kafka.listening_topic)
-            events, lists = rows.filter(is_event), rows.filter(_inverted(is_event))
-            write_events(events, appender, settings.mongo, sources[kafka.listening_topic])
-            write_lists(lists, appender, settings.mongo, sources[kafka.recommendation_topic])
-        appender.compact_when_due()
+    removed_values = RemovedValues(kafka, checkpoint)
+
+    def write_batch(batch: DataFrame, batch_id: int) -> None:
+        sizes = value_sizes(batch)
+        if removed := removed_values.before(batch_id, first_offsets(size[:3] for size in sizes)):
+            DRIVER_METRICS.removed(QUERY_NAME, removed)
+        for rows in slices(batch, sizes, settings):
+            write_rows(rows, appender, settings, sources)
+        upkeep.do_when_due()
         skip_rates.update_when_due()
 
-    names = [kafka.listening_topic, kafka.recommendation_topic]
-    query = (
-        durable_lane(spark, settings, names)
-        .writeStream.queryName(QUERY_NAME)
-        .option(
-            "checkpointLocation", checkpoint_folder(settings, QUERY_NAME, "+".join(sources[name] for name in names))
-        )
-        .foreachBatch(write_batch)
-    )
+    # Looks for values more often than it writes them: a batch begins when there is a whole one, or when the interval is over.
+    # So the lag decides how often, up to one after the other, and memory how many: the lane catches up at any interval.
     seconds = settings.stream.ledger_trigger_seconds
-    triggered = (
-        query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
-    )
-    return triggered.start()
+    stream = durable_lane(spark, settings, names, 0.0 if until_caught_up else seconds)
+    query = stream.writeStream.queryName(QUERY_NAME).option("checkpointLocation", checkpoint).foreachBatch(write_batch)
+    if until_caught_up:
+        return query.trigger(availableNow=True).start()
+    return query.trigger(processingTime=f"{min(seconds, VALUES_LOOK_INTERVAL_S)} seconds").start()
 
 
-def durable_lane(spark: SparkSession, settings: Settings, names: Sequence[str]) -> DataFrame:
-    """Both topics as a stream of (topic, partition, offset, received_ms, value, bytes, sha256).
+def write_rows(rows: pa.Table, appender: DeltaAppender, settings: Settings, sources: dict[str, str]) -> None:
+    """Writes rows of both topics, each once; decides again where another writer was first.
 
-    A listening event that is too long is cut to KEPT_RAW_BYTES; `bytes` and `sha256` are those of the whole.
+    sources : {topic: "cluster id/topic id"}
+    Raises Overtaken where that happens COMMIT_ATTEMPTS times.
     """
-    is_long = (F.col("topic") == settings.kafka.listening_topic) & (F.octet_length("value") > MAX_BYTES)
-    most_per_batch = TRIGGERS_OF_FAST_LANE * settings.stream.max_events_per_trigger
-    return read_topics(spark, settings, names, most_per_batch).select(
-        "topic",
-        "partition",
-        "offset",
-        "received_ms",
-        F.when(is_long, F.substring("value", 1, KEPT_RAW_BYTES)).otherwise(F.col("value")).alias("value"),
-        F.octet_length("value").cast("long").alias("bytes"),
-        F.when(is_long, F.sha2("value", 256)).alias("sha256"),
-    )
-
-
-def slices(batch: DataFrame) -> Iterator[pa.Table]:
-    """The rows of a micro-batch in one table; of more than SLICE_BYTES in several, by partition in order of offset."""
-    sizes = batch.select("topic", "partition", "offset", F.coalesce(F.octet_length("value"), F.lit(0)).alias("bytes"))
-    columns = sizes.toArrow().to_pydict()
-    if sum(columns["bytes"]) <= SLICE_BYTES:
-        yield batch.toArrow()
-        return
-    rows = sorted(zip(*columns.values(), strict=True))
-    for (topic, partition), of_partition in groupby(rows, key=lambda row: row[:2]):
-        is_here = (F.col("topic") == topic) & (F.col("partition") == partition)
-        for first, last in offset_ranges([(offset, size) for *_, offset, size in of_partition], SLICE_BYTES):
-            yield batch.where(is_here & F.col("offset").between(first, last)).toArrow()
-
-
-def offset_ranges(sizes: Sequence[tuple[int, int]], most_bytes: int) -> list[tuple[int, int]]:
-    """(first, last) offsets of runs of up to `most_bytes`, or of one larger value.
-
-    sizes : (offset, bytes), in order of offset
-    """
-    ranges: list[tuple[int, int]] = []
-    run_bytes = 0
-    for offset, size in sizes:
-        if not ranges or run_bytes + size > most_bytes:
-            ranges.append((offset, offset))
-            run_bytes = 0
-        ranges[-1] = (ranges[-1][0], offset)
-        run_bytes += size
-    return ranges
+    kafka, mongo = settings.kafka, settings.mongo
+    is_event = _equal(rows["topic"], kafka.listening_topic)
+    events, lists = rows.filter(is_event), rows.filter(_inverted(is_event))
+    for remaining_attempts in reversed(range(COMMIT_ATTEMPTS)):
+        try:
+            appender.read()
+            write_events(events, appender, mongo, sources[kafka.listening_topic])
+            write_lists(lists, appender, mongo, sources[kafka.recommendation_topic])
+            return
+        except Overtaken:
+            if appender.overtaken_by_ledger():
+                print(
+                    "ledger: another ledger writes to this lake; nothing is written twice, but run one alone",
+                    flush=True,
+                )
+            if not remaining_attempts:
+                raise
 
 
 def write_events(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: str) -> None:
-    """Writes each row of the listening topic once, to LISTENING_EVENTS or REJECTED_EVENTS.
+    """Writes each row of the listening topic once, to LISTENING_EVENTS or REJECTED_EVENTS. Raises Overtaken.
 
     source : the topic's "cluster id/topic id"
     """
@@ -146,10 +122,8 @@ def write_events(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: 
     valid, rejected = admit(
         [row_by_place[place] for place in sorted(new | decided_valid)], mongo, source, decided_valid
     )
-    ends: dict[str, int] = {}
-    for _, partition, offset in row_by_place:
-        ends[f"{source}/{partition}"] = max(offset, ends.get(f"{source}/{partition}", -1))
-    appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS, ends)
+    ends = _ends(rows, source)
+    appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS, ends, bool(new))
     appender.append_rows(VALID_TABLE, valid, LISTENING_EVENTS, ends)
 
 
@@ -157,7 +131,12 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
     """Writes rows of the topic of lists to RECOMMENDATIONS and MIXES, and values that are no lists to REJECTED_EVENTS.
 
     source : the topic's "cluster id/topic id"
+    Raises Overtaken.
     """
+    ends = _ends(rows, source)
+    done = {end: min(appender.mark(LISTS_TABLE, end), appender.mark(MIXES_TABLE, end)) for end in ends}
+    places = zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True)
+    rows = rows.filter(_mask([offset > done[f"{source}/{partition}"] for partition, offset in places]))
     values = rows["value"].to_pylist()
     try:
         lists, mixes = list_rows(values)
@@ -167,8 +146,16 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
         rejected = [_place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST) for row in malformed]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
         lists, mixes = list_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
-    appender.append_lists(LISTS_TABLE, _after_deletion(lists, mongo), RECOMMENDATIONS)
-    appender.append_lists(MIXES_TABLE, _after_deletion(mixes, mongo), MIXES)
+    appender.append_lists(LISTS_TABLE, _after_deletion(lists, mongo), RECOMMENDATIONS, ends)
+    appender.append_lists(MIXES_TABLE, _after_deletion(mixes, mongo), MIXES, ends)
+
+
+def _ends(rows: pa.Table, source: str) -> dict[str, int]:
+    """{"topic id/partition": last offset} of the rows."""
+    ends: dict[str, int] = {}
+    for partition, offset in zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True):
+        ends[f"{source}/{partition}"] = max(offset, ends.get(f"{source}/{partition}", -1))
+    return ends
 
 
 def admit(
@@ -200,14 +187,17 @@ def admit(
 
 def _after_deletion(lists: pa.Table, mongo: Mongo) -> pa.Table:
     """The rows of lists that were made after their listener's deletion."""
-    import pyarrow as pa
-
     deleted_at = deletion_times(set(lists["user_id"].to_pylist()), database_of(mongo)) if lists.num_rows else {}
     if not deleted_at:
         return lists
     made = zip(lists["user_id"].to_pylist(), lists["generated_at"].to_pylist(), strict=True)
-    are_later = [user not in deleted_at or made_at > deleted_at[user] for user, made_at in made]
-    return lists.filter(pa.array(are_later, pa.bool_()))
+    return lists.filter(_mask([user not in deleted_at or made_at > deleted_at[user] for user, made_at in made]))
+
+
+def _mask(are_kept: list[bool]) -> pa.BooleanArray:
+    import pyarrow as pa
+
+    return pa.array(are_kept, pa.bool_())
 
 
 def _equal(values: pa.ChunkedArray, value: str) -> pa.ChunkedArray:

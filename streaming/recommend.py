@@ -45,6 +45,7 @@ from streaming.serving.mutings import FIELDS_BY_KIND
 from streaming.serving.values import Outcome, RawValue
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder, read_topics
+from streaming.source.removed_values import RemovedValues, first_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,18 +98,23 @@ def start(
     remove_what_is_of_before(None, database_of(settings.mongo))
     current_context = context_source(settings, sources[topic])
     last_events, next_try_at = 0, 0.0
+    checkpoint = checkpoint_folder(settings, QUERY_NAME, sources[topic])
+    removed_values = RemovedValues(settings.kafka, checkpoint)
 
-    def serve_batch(batch: DataFrame, _batch_id: int) -> None:
+    def serve_batch(batch: DataFrame, batch_id: int) -> None:
         """Serves in the driver where this batch and the last one are small, else in Python workers."""
         nonlocal last_events, next_try_at
         context = current_context()
         most = settings.stream.small_batch_events
-        outcome = None
+        outcome, first = None, None
         if last_events <= most:
             values = [RawValue(*row) for row in batch.collect()]
             last_events = len(values)
+            first = first_offsets((topic, value.partition, value.offset) for value in values)
             if last_events <= most:
                 outcome = serve(values, context)
+        if removed := removed_values.before(batch_id, first):
+            DRIVER_METRICS.removed(QUERY_NAME, removed)
         if outcome is None:
             outcome = serve_in_workers(batch, context)
             last_events = outcome.events
@@ -120,7 +126,7 @@ def start(
     query = (
         fast_lane(spark, settings, topic)
         .writeStream.queryName(QUERY_NAME)
-        .option("checkpointLocation", checkpoint_folder(settings, QUERY_NAME, sources[topic]))
+        .option("checkpointLocation", checkpoint)
         .foreachBatch(serve_batch)
     )
     seconds = settings.stream.trigger_seconds

@@ -182,6 +182,7 @@ def replayed_lists(events: DataFrame, context: ServingContext, start: datetime, 
                 "user_id": profile.user_id,
                 "generation": profile.events_applied,
                 "generated_at": pd.Timestamp(profile.latest_at, unit="s").floor("us"),
+                "day": pd.Timestamp(profile.latest_at, unit="s").date(),
                 "model_version": context.model_version,
                 **{name: value for name, value in item._asdict().items() if name in RECOMMENDATIONS.names},
             }

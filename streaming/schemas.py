@@ -22,6 +22,9 @@ _PLACE = [
     StructField("offset", LongType()),
 ]
 
+_DAY = StructField("day", DateType())
+"""The date in UTC of `received_at` or `generated_at`, by which the table is partitioned."""
+
 LISTENING_EVENTS = StructType(
     [
         *_PLACE,
@@ -39,6 +42,7 @@ LISTENING_EVENTS = StructType(
         StructField("tracks", ArrayType(StringType())),
         StructField("more", StringType()),
         StructField("received_at", TimestampType()),
+        _DAY,
     ]
 )
 """One row a valid event; `tracks` are those of `shown`; `more` is JSON of the fields that this version does not know."""
@@ -51,6 +55,7 @@ REJECTED_EVENTS = StructType(
         StructField("bytes", LongType()),
         StructField("sha256", StringType()),
         StructField("received_at", TimestampType()),
+        _DAY,
     ]
 )
 """One row a refused value: its first 64 KiB, its length and hash, and the reason."""
@@ -66,6 +71,7 @@ RECOMMENDATIONS = StructType(
         StructField("model_version", StringType()),
         StructField("reason", StringType()),
         StructField("because", ArrayType(StringType())),
+        _DAY,
     ]
 )
 """One row for each listener, generation and rank."""
@@ -82,6 +88,7 @@ MIXES = StructType(
         StructField("model_version", StringType()),
         StructField("reason", StringType()),
         StructField("because", ArrayType(StringType())),
+        _DAY,
     ]
 )
 """One row for each listener, named list, time and rank; `reason` is the item's."""

@@ -24,6 +24,7 @@ PROJECT = TESTS.parent
 GROUPS = {
     "spark": "spark",
     "e2e/test_jobs.py": "spark",
+    "e2e/test_ledger.py": "spark",
     "e2e/test_extract_killed.py": "spark",
     "e2e/test_fma_features.py": "spark",
     "e2e/test_demo.py": "demo",

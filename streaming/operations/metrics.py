@@ -28,6 +28,7 @@ from pyspark.sql.streaming.listener import (
 from streaming.documents import SET_ASIDE, SET_ASIDE_TRACKS
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
+from streaming.source.removed_values import Offsets, warning
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
@@ -53,6 +54,11 @@ GAUGES = (
     ("batch_ms", "batch_milliseconds", "Duration of the last micro-batch."),
     ("batch_ms_p95", "batch_milliseconds_p95", "95th percentile of the durations of the last 200 micro-batches."),
     ("lag_events", "lag_rows", "Rows in Kafka that were not read yet when the last micro-batch began."),
+    (
+        "removed_values",
+        "removed_values",
+        "Values that Kafka had removed before they were read, since the driver started.",
+    ),
 )
 """(field in `status`, name for Prometheus, help) of each query."""
 COUNTERS = {
@@ -97,7 +103,8 @@ class Metrics:
         with self._lock:
             durations = self._durations.setdefault(name, deque(maxlen=MOST_DURATIONS))
             durations.append(duration_ms)
-            self._queries.setdefault(name, {"_id": name}).update(
+            self._queries.setdefault(name, {"_id": name}).setdefault("removed_values", 0)
+            self._queries[name].update(
                 running=True,
                 batch_id=int(progress.batchId),
                 error=None,
@@ -132,6 +139,13 @@ class Metrics:
                 triggered_at=datetime.now(UTC),
                 at=datetime.now(UTC),
             )
+
+    def removed(self, name: str, removed: Offsets) -> None:
+        """Adds values that Kafka had removed before a query read them, and prints them."""
+        with self._lock:
+            query = self._queries.setdefault(name, {"_id": name})
+            query["removed_values"] = query.get("removed_values", 0) + sum(removed.values())
+        print(warning(name, removed), flush=True)
 
     def ended(self, name: str, error: str | None) -> None:
         """Marks a query as not running.  error : None where it was stopped"""

@@ -1,207 +1,224 @@
 """Appends rows to the durable lane's Delta tables, each row once, in small commits by delta-rs.
 
 Each commit has an application transaction (Delta's `txn` action) for each partition of the topic: the last offset that it covers,
-here called mark. The rejected events of a batch are committed first and the valid ones last, both with the end of the batch as
-their mark. Offsets up to the mark of the valid ones are done, whatever a checkpoint says. Offsets between the two marks, after a
-crash between the commits, were valid unless they are among the rejected ones. Lists are identified by listener and generation
-instead, named lists by listener, name and time, since a list that was sent twice has two offsets.
+here called mark. The rejected events of a batch are committed first, also where there are none, and the valid ones last, both
+with the end of the batch as their mark: the first commit says who has decided the batch. Offsets up to the mark of the valid
+ones are done, whatever a checkpoint says. Offsets between the two marks, after a crash between the commits, were valid
+unless they are among the rejected ones. A list that was sent twice has two offsets: it is known by its listener, generation
+and time, a named list by listener, name and time.
+
+Marks and lists are those of the tables as `read` found them, and nothing is committed over what another writer has committed
+since (`streaming.sink.commits`).
 """
 
 from __future__ import annotations
 
-import time
+import uuid
 from collections import defaultdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake import DeltaTable
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from streaming.profile.skip_rates import SKIP_RATES_TABLE
+from streaming.schemas import LISTENING_EVENTS, MIXES, RECOMMENDATIONS, REJECTED_EVENTS
+from streaming.sink.commits import (
+    DAY,
+    append,
+    has_other_ledger,
+    open_table,
+    rewrite,
+)
 
 if TYPE_CHECKING:
     from conf.settings import Lake
 
-COMPACTED_FILE_BYTES = 64 * 1024 * 1024
-FIRST_COMPACTION_S = 120.0
-"""After a start, so that short runs compact too."""
 VALID_TABLE = "listening_events"
 REJECTED_TABLE = "rejected_events"
 LISTS_TABLE = "recommendations"
 MIXES_TABLE = "mixes"
-TABLES = (VALID_TABLE, REJECTED_TABLE, LISTS_TABLE, MIXES_TABLE, SKIP_RATES_TABLE)
-
-
-class Succession(NamedTuple):
-    """The column by which lists of a table follow each other.
-
-    owner : columns, equal for lists of which one replaces another
-    order : column that grows from one to the next
-    least : a list whose `order` is not above is none
-    """
-
-    owner: tuple[str, ...]
-    order: str
-    least: Any
-
-
-SUCCESSION = {
-    LISTS_TABLE: Succession(("user_id",), "generation", 0),
-    MIXES_TABLE: Succession(("user_id", "list"), "generated_at", datetime.min.replace(tzinfo=UTC)),
+SCHEMAS = {
+    VALID_TABLE: LISTENING_EVENTS,
+    REJECTED_TABLE: REJECTED_EVENTS,
+    LISTS_TABLE: RECOMMENDATIONS,
+    MIXES_TABLE: MIXES,
 }
+TIME_COLUMNS = {
+    VALID_TABLE: "received_at",
+    REJECTED_TABLE: "received_at",
+    LISTS_TABLE: "generated_at",
+    MIXES_TABLE: "generated_at",
+}
+"""The time whose date is a row's day."""
+LIST_KEYS = {
+    LISTS_TABLE: ("user_id", "generation", "generated_at", "rank"),
+    MIXES_TABLE: ("user_id", "list", "generated_at", "rank"),
+}
+STATISTICS_PRECISION = timedelta(seconds=1)
+"""A Delta log has the least and the greatest time of a file to the millisecond at best."""
 Places = set[tuple[str, int, int]]
 """(topic id, partition, offset)"""
 
 
 class DeltaAppender:
-    """Appends to the tables of one lake. There must be no other appender: marks and last lists are read once and cached.
+    """Appends to the tables of one lake."""
 
-    compact_minutes : interval of compaction, 0 for never
-    """
-
-    def __init__(self, lake: Lake, compact_minutes: float) -> None:
+    def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self._compaction_interval_s = 60 * compact_minutes
-        self._compacted_at = time.monotonic() - max(0.0, self._compaction_interval_s - FIRST_COMPACTION_S)
-        self._marks: dict[str, dict[str, int]] = defaultdict(dict)
-        self._lists: dict[str, dict[tuple[str, ...], Any]] = {}
-        self._versions: dict[str, int] = {}
+        self.writer_id = uuid.uuid4().hex
+        self._tables: dict[str, DeltaTable] = {}
+
+    def read(self) -> None:
+        """Reads the tables' present versions; creates those that are missing, and partitions those of earlier versions.
+
+        What is looked up after this, here or in `deletions`, holds for what is appended: else that raises Overtaken.
+        """
+        for name in SCHEMAS:
+            self._tables[name] = self._partitioned(name)
+
+    def overtaken_by_ledger(self) -> bool:
+        """Whether a commit since the last `read` is of another ledger."""
+        return any(
+            has_other_ledger(DeltaTable(self.lake.table(name)), table.version(), self.writer_id)
+            for name, table in self._tables.items()
+        )
 
     def undecided(self, places: Places) -> tuple[Places, Places]:
         """(places that no batch has decided; places that a batch decided to be valid and did not write before a crash)."""
-        valid, rejected = open_table(self.lake.table(VALID_TABLE)), open_table(self.lake.table(REJECTED_TABLE))
         new: Places = set()
         between_marks: Places = set()
         for topic_id, partition, offset in places:
             source = f"{topic_id}/{partition}"
-            if offset > self._mark(VALID_TABLE, source, valid):
-                is_new = offset > self._mark(REJECTED_TABLE, source, rejected)
+            if offset > self.mark(VALID_TABLE, source):
+                is_new = offset > self.mark(REJECTED_TABLE, source)
                 (new if is_new else between_marks).add((topic_id, partition, offset))
-        return new, between_marks - _written_places(rejected, between_marks) if between_marks else between_marks
+        return new, between_marks - _written_places(self._table(REJECTED_TABLE), between_marks)
 
     def append_rows(
-        self, name: str, rows: list[dict[str, Any]], schema: StructType, ends: dict[str, int] | None = None
+        self,
+        name: str,
+        rows: list[dict[str, Any]],
+        schema: StructType,
+        ends: dict[str, int] | None = None,
+        commits_none: bool = False,
     ) -> int:
-        """Appends the rows after the table's mark; returns how many.
+        """Appends the rows after the table's mark; returns how many. Raises Overtaken.
 
         rows : with topic_id, partition and offset
         ends : {"topic id/partition": last offset that is decided with these rows}, by default the last one of the rows
+        commits_none : commit the marks where there are no such rows too
         """
-        table = open_table(self.lake.table(name))
-        new = [row for row in rows if row["offset"] > self._mark(name, _source(row), table)]
-        if not new:
+        new = [row for row in rows if row["offset"] > self.mark(name, _source(row))]
+        if not new and not commits_none:
             return 0
         marks: dict[str, int] = dict(ends or {})
         for row in new:
             marks[_source(row)] = max(marks.get(_source(row), -1), row["offset"])
-        arrow = pa.Table.from_pylist(new, schema=to_arrow_schema(schema, timezone="UTC"))
-        self._append(name, arrow, table, [Transaction(source, offset) for source, offset in marks.items()])
-        self._marks[name].update(marks)
+        self._append(name, pa.Table.from_pylist(new, schema=to_arrow_schema(schema, timezone="UTC")), marks)
         return len(new)
 
-    def append_lists(self, name: str, items: pa.Table, schema: StructType) -> int:
-        """Appends the items of lists that come after those of the table (SUCCESSION), each rank once; returns how many."""
+    def append_lists(self, name: str, items: pa.Table, schema: StructType, ends: dict[str, int] | None = None) -> int:
+        """Appends the items of lists that the table lacks (LIST_KEYS), in whatever order they come; returns how many.
+
+        ends : {"topic id/partition": last offset that is decided with these lists}
+        Raises Overtaken.
+        """
         if not items.num_rows:
             return 0
-        table = open_table(self.lake.table(name))
-        succession, last = SUCCESSION[name], self._last_lists(name, table)
-        owners = zip(*(items[column].to_pylist() for column in succession.owner), strict=True)
-        are_new, latest = [], dict[tuple[str, ...], Any]()
-        seen: set[tuple[tuple[str, ...], Any, int]] = set()
-        for owner, order, rank in zip(
-            owners, items[succession.order].to_pylist(), items["rank"].to_pylist(), strict=True
-        ):
-            is_new = order > last.get(owner, succession.least) and (owner, order, rank) not in seen
-            seen.add((owner, order, rank))
-            are_new.append(is_new)
-            if is_new:
-                latest[owner] = max(latest.get(owner, succession.least), order)
+        seen = self._present_keys(name, items)
+        are_new = []
+        for key in _keys(items, LIST_KEYS[name]):
+            are_new.append(key not in seen)
+            seen.add(key)
         new = items.filter(pa.array(are_new))
         if new.num_rows:
-            self._append(name, new.cast(to_arrow_schema(schema, timezone="UTC")), table, [])
-            last.update(latest)
+            self._append(name, new.cast(to_arrow_schema(schema, timezone="UTC")), ends or {})
         return int(new.num_rows)
 
-    def compact_when_due(self) -> None:
-        """Compacts the tables FIRST_COMPACTION_S after the start and then at intervals, and removes files of old versions."""
-        if not self._compaction_interval_s or time.monotonic() - self._compacted_at < self._compaction_interval_s:
-            return
-        for name in TABLES:
-            if (table := open_table(self.lake.table(name))) is not None:
-                table.optimize.compact(target_size=COMPACTED_FILE_BYTES)
-                table.vacuum(dry_run=False)  # files that no version of the last seven days needs
-        self._compacted_at = time.monotonic()
-
-    def _mark(self, name: str, source: str, table: DeltaTable | None) -> int:
+    def mark(self, name: str, source: str) -> int:
         """The last offset of "topic id/partition" that the table covers; -1 for none."""
-        marks = self._marks[name]
-        if source not in marks:
-            mark = None if table is None else table.transaction_version(source)
-            marks[source] = mark if mark is not None else _last_offset(table, source)
-        return marks[source]
+        mark = self._table(name).transaction_version(source)
+        return -1 if mark is None else mark
 
-    def _last_lists(self, name: str, table: DeltaTable | None) -> dict[tuple[str, ...], Any]:
-        """{owner: `order` of the last list that the table has}, by SUCCESSION."""
-        # Read again after a commit of another writer: it may have deleted a listener, who would start with generation 1 again.
-        version = None if table is None else table.version()
-        if name not in self._lists or version != self._versions.get(name):
-            self._lists[name] = {}
-            if table is not None:
-                self._versions[name] = table.version()
-                owner, order, _ = SUCCESSION[name]
-                first = table.to_pyarrow_dataset().to_table(columns=[*owner, order], filter=pc.field("rank") == 1)
-                latest = first.group_by(list(owner)).aggregate([(order, "max")])
-                owners = zip(*(latest[column].to_pylist() for column in owner), strict=True)
-                self._lists[name] = dict(zip(owners, latest[f"{order}_max"].to_pylist(), strict=True))
-        return self._lists[name]
+    def _table(self, name: str) -> DeltaTable:
+        if name not in self._tables:
+            self.read()
+        return self._tables[name]
 
-    def _append(self, name: str, rows: pa.Table, table: DeltaTable | None, marks: list[Transaction]) -> None:
-        write_deltalake(
-            self.lake.table(name) if table is None else table,
-            rows,
-            mode="append",
-            schema_mode="merge",
-            commit_properties=CommitProperties(app_transactions=marks or None),
-        )
-        if table is not None:
-            self._versions[name] = table.version()
+    def _append(self, name: str, rows: pa.Table, marks: dict[str, int]) -> None:
+        append(self._table(name), _with_day(rows, TIME_COLUMNS[name]), marks, self.writer_id)
+
+    def _partitioned(self, name: str) -> DeltaTable:
+        """The table, partitioned by DAY: a missing one is created, one of an earlier version rewritten."""
+        location, schema = self.lake.table(name), to_arrow_schema(SCHEMAS[name], timezone="UTC")
+        table = open_table(location)
+        if table is None:
+            DeltaTable.create(location, schema, mode="ignore", partition_by=[DAY])
+            return DeltaTable(location)
+        if table.metadata().partition_columns != [DAY]:
+            print(f"ledger: the table {name} is rewritten once, by day", flush=True)
+            marks = {} if name in LIST_KEYS else _marks_of_rows(table)
+            rewrite(table, _rows_by_day(table, name, schema.field(DAY)), marks, self.writer_id)
+        return table
+
+    def _present_keys(self, name: str, items: pa.Table) -> set[tuple[Any, ...]]:
+        """The keys (LIST_KEYS) that the table has of the days and times of these items: few files are read."""
+        times = pc.min_max(items["generated_at"]).as_py()
+        first, last = times["min"] - STATISTICS_PRECISION, times["max"] + STATISTICS_PRECISION
+        days = pc.unique(items["generated_at"].cast(pa.date32()))
+        is_near = (pc.field("generated_at") >= first) & (pc.field("generated_at") <= last) & pc.field(DAY).isin(days)
+        columns = list(LIST_KEYS[name])
+        return set(_keys(self._table(name).to_pyarrow_dataset().to_table(columns=columns, filter=is_near), columns))
 
 
 def _source(row: dict[str, Any]) -> str:
     return f"{row['topic_id']}/{row['partition']}"
 
 
-def _written_places(table: DeltaTable | None, places: Places) -> Places:
+def _keys(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows[column].to_pylist() for column in columns), strict=True)
+
+
+def _with_day(rows: pa.Table, time_column: str) -> pa.Table:
+    """The rows with DAY, the date of their time in UTC."""
+    day = rows[time_column].cast(pa.timestamp("us", "UTC")).cast(pa.date32())
+    rows = rows.drop_columns([DAY]) if DAY in rows.column_names else rows
+    return rows.append_column(DAY, day)
+
+
+def _written_places(table: DeltaTable, places: Places) -> Places:
     """The places that the table has rows of."""
-    if table is None:
+    if not places:
         return set()
     first = min(offset for *_, offset in places)
-    rows = table.to_pyarrow_dataset().to_table(
-        columns=["topic_id", "partition", "offset"], filter=pc.field("offset") >= first
-    )
-    columns = (rows["topic_id"].to_pylist(), rows["partition"].to_pylist(), rows["offset"].to_pylist())
-    return places & set(zip(*columns, strict=True))
+    columns = ["topic_id", "partition", "offset"]
+    rows = table.to_pyarrow_dataset().to_table(columns=columns, filter=pc.field("offset") >= first)
+    return places & set(_keys(rows, columns))
 
 
-def open_table(location: str) -> DeltaTable | None:
-    """The table; None where it has not been written yet."""
-    try:
-        return DeltaTable(location)
-    except TableNotFoundError:
-        return None
+def _rows_by_day(table: DeltaTable, name: str, day: pa.Field) -> pa.RecordBatchReader:
+    """All rows with DAY, one batch after the other."""
+    stored = table.to_pyarrow_dataset()
+    schema = pa.schema([*(field for field in stored.schema if field.name != DAY), day])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in stored.to_batches():
+            yield from _with_day(pa.Table.from_batches([batch]), TIME_COLUMNS[name]).cast(schema).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _last_offset(table: DeltaTable | None, source: str) -> int:
-    """The last offset in a table whose commits have no marks; -1 for none."""
-    if table is None:
-        return -1
-    topic_id, _, partition = source.rpartition("/")
-    rows = table.to_pyarrow_table(columns=["topic_id", "partition", "offset"])
-    # files that a deletion has rewritten have a text type without comparison
-    is_topic = pc.equal(rows["topic_id"].cast(pa.string()), topic_id)
-    offsets = rows.filter(pc.and_(is_topic, pc.equal(rows["partition"], int(partition))))["offset"]
-    return int(pc.max(offsets).as_py()) if len(offsets) else -1
+def _marks_of_rows(table: DeltaTable) -> dict[str, int]:
+    """{"topic id/partition": last offset} of what a table has no marks of; rows are read one batch after the other."""
+    last: dict[str, int] = defaultdict(lambda: -1)
+    for batch in table.to_pyarrow_dataset().to_batches(columns=["topic_id", "partition", "offset"]):
+        rows = pa.Table.from_batches([batch])
+        # files that a deletion has rewritten have another text type
+        rows = rows.set_column(0, "topic_id", rows["topic_id"].cast(pa.string()))
+        for row in rows.group_by(["topic_id", "partition"]).aggregate([("offset", "max")]).to_pylist():
+            last[_source(row)] = max(last[_source(row)], row["offset_max"])
+    return {source: offset for source, offset in last.items() if table.transaction_version(source) is None}

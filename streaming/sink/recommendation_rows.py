@@ -83,6 +83,7 @@ def _rows(lists: pa.Table, schema: StructType, required: tuple[str, ...]) -> pa.
             raise ValueError(f"an item without {name}")
     columns = {name: parents[name] for name in parents.column_names} | {name: flat[name] for name in flat.column_names}
     columns["generated_at"] = _times(columns["generated_at"])
+    columns["day"] = columns["generated_at"].cast(pa.date32())
     arrow_schema = to_arrow_schema(schema, timezone="UTC")
     return pa.table({name: columns[name] for name in arrow_schema.names}).cast(arrow_schema)
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from streaming.profile.skip_rates import SKIP_RATES_TABLE, snapshot, snapshot_days
 from streaming.schemas import SKIP_RATES
-from streaming.sink.delta_append import VALID_TABLE, open_table
+from streaming.sink.commits import open_table
+from streaming.sink.delta_append import VALID_TABLE
 
 if TYPE_CHECKING:
     from conf.settings import Lake
@@ -43,7 +45,10 @@ class SkipRateTimer:
 
     def update_when_due(self) -> None:
         if self._interval_s and time.monotonic() >= self._due_at:
-            update_skip_rates(self._lake)
+            try:
+                update_skip_rates(self._lake)
+            except CommitFailedError:
+                pass  # another ledger has counted
             self._due_at = time.monotonic() + self._interval_s
 
     def update_when_old(self) -> None:

@@ -1,6 +1,8 @@
 """Kafka as a source.
 
-topics.py         creates the topics; tells a recreated topic from the former one, and how long events are kept
-kafka_source.py   topics as a streaming DataFrame; checkpoint folders
-sending.py        records sent to a topic, with the outcome of each
+topics.py          creates the topics; tells a recreated topic from the former one, and how long events are kept
+kafka_source.py    topics as a streaming DataFrame; checkpoint folders
+durable_values.py  both topics for the durable lane, in slices
+removed_values.py  values that Kafka removed before they were read
+sending.py         records sent to a topic, with the outcome of each
 """

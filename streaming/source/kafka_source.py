@@ -9,27 +9,41 @@ from pyspark.sql import functions as F
 
 from conf.settings import Settings
 
-FETCH_WAIT_MS = 20
+KAFKA_OPTIONS: dict[str, str | int] = {
+    # A fetch that waits for the next event delays the one behind it on the same connection by up to this long.
+    "kafka.fetch.max.wait.ms": 20,
+    "kafka.isolation.level": "read_committed",  # values of transactions that were given up are none
+    # What Kafka's retention removed cannot be read either way; `streaming.source.removed_values` says how much it was.
+    "failOnDataLoss": "false",
+}
 
 
-def read_topics(spark: SparkSession, settings: Settings, names: Sequence[str], most_per_batch: int) -> DataFrame:
+def read_topics(
+    spark: SparkSession, settings: Settings, names: Sequence[str], most_per_batch: int, fill_s: float = 0.0
+) -> DataFrame:
     """The topics as a stream of (topic, partition, offset, value, received_ms), from the earliest offset.
 
     most_per_batch : values of all topics in one micro-batch, at most
+    fill_s : a micro-batch that would have fewer waits for more so long; 0: not at all
     """
-    return (
+    filling: dict[str, int | str] = {}
+    if fill_s:
+        filling = {"minOffsetsPerTrigger": most_per_batch, "maxTriggerDelay": f"{fill_s * 1000:.0f}ms"}
+    return value_columns(
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
         .option("subscribe", ",".join(names))
-        .option("kafka.isolation.level", "read_committed")  # values of transactions that were given up are none
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", most_per_batch)
-        # A fetch that waits for the next event delays the one behind it on the same connection by up to this long.
-        .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
-        .option("failOnDataLoss", "false")  # values that Kafka's retention removed cannot be read either way
+        .options(**KAFKA_OPTIONS, **filling)
         .load()
-        .select("topic", "partition", "offset", "value", F.unix_millis("timestamp").alias("received_ms"))
     )
+
+
+def value_columns(values: DataFrame) -> DataFrame:
+    """(topic, partition, offset, value, received_ms)  values : of Spark's Kafka source"""
+    received_ms = F.unix_millis("timestamp").alias("received_ms")
+    return values.select("topic", "partition", "offset", "value", received_ms)
 
 
 def checkpoint_folder(settings: Settings, query: str, source: str) -> str:

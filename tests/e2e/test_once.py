@@ -224,13 +224,13 @@ def test_a_crash_between_the_tables_decides_nothing_anew(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(DeltaAppender, "append_rows", killed)
-        ledger.write_events(rows, DeltaAppender(lake, 0), world.settings.mongo, SOURCE)
+        ledger.write_events(rows, DeltaAppender(lake), world.settings.mongo, SOURCE)
     if after_the_crash == "known":
         world.database.tracks.insert_one({"_id": name, "title": "Came"})
     else:
         world.database.tracks.delete_one({"_id": name})
     for _ in range(2):  # the batch is taken again, and once more with a lost checkpoint
-        ledger.write_events(rows, DeltaAppender(lake, 0), world.settings.mongo, SOURCE)
+        ledger.write_events(rows, DeltaAppender(lake), world.settings.mongo, SOURCE)
     good, bad = (
         sorted(DeltaTable(lake.table(table)).to_pyarrow_table(columns=["offset"])["offset"].to_pylist())
         for table in (ledger.VALID_TABLE, ledger.REJECTED_TABLE)

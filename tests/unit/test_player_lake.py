@@ -112,15 +112,15 @@ def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(
     write(lake, "recommendations", [{"user_id": "ana"}])
     own, failures = DeltaTable.delete, [CommitFailedError("busy")] * 2
 
-    def delete(self: DeltaTable, predicate: str) -> Any:
+    def delete(self: DeltaTable, predicate: str, **properties: Any) -> Any:
         if failures:
             raise failures.pop()
-        return own(self, predicate)
+        return own(self, predicate, **properties)
 
     monkeypatch.setattr(DeltaTable, "delete", delete)
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     assert delete_rows(lake, "ana") == 1
     write(lake, "listening_events", [{"user_id": "ana"}])
-    failures += [CommitFailedError("busy")] * 9
+    failures += [CommitFailedError("busy")] * 99
     with pytest.raises(OSError, match="listening_events is busy"):
         delete_rows(lake, "ana")

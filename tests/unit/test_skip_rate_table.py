@@ -34,7 +34,7 @@ class Ledger:
     """Appends events to a lake, a minute apart, one commit for each call."""
 
     def __init__(self, lake: Lake) -> None:
-        self.appender = DeltaAppender(lake, 0)
+        self.appender = DeltaAppender(lake)
         self.offset = 0
 
     def land(self, *events: tuple[str, str, str]) -> None:
@@ -46,6 +46,7 @@ class Ledger:
             row = {"event_id": f"e{self.offset}", "user_id": user_id, "track_id": track_id, "action": action}
             rows.append({**place, **row, "occurred_at": at, "received_at": at})
             self.offset += 1
+        self.appender.read()
         self.appender.append_rows("listening_events", rows, LISTENING_EVENTS)
 
 

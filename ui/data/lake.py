@@ -1,6 +1,6 @@
 """What the player reads from Delta, by delta-rs and without Spark: newest tracks, rejections, one listener's rows.
 
-It writes only to delete a listener's rows, which never conflicts with the appends of the durable lane.
+It writes only to delete a listener's rows; the durable lane then decides again what it was about to append.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_RECENTLY_ADDED = 200
 MAX_EXPORTED_ROWS = 1_000_000
 """At most so many of a listener's rows of a table are read, the latest."""
 LISTENER_TABLES = ("listening_events", "recommendations", "mixes")
-DELETE_ATTEMPTS = 5
+DELETE_ATTEMPTS = 20
 DELETE_RETRY_S = 0.2
 
 
@@ -108,9 +108,10 @@ def mixes_of(lake: Lake, user_id: str) -> ListenerRows:
 def delete_rows(lake: Lake, user_id: str) -> int:
     """Deletes a listener's rows and returns their number. The old files are removed when the table is next vacuumed.
 
+    A ledger that asked about deletions before this one was recorded does not commit after it (`streaming.sink.commits`).
     Raises OSError where a table stays busy.
     """
-    from deltalake.exceptions import CommitFailedError
+    from streaming.sink.commits import Overtaken, delete
 
     escaped = user_id.replace("'", "''")  # in SQL the quote is the only character that ends a string
     deleted = 0
@@ -120,9 +121,9 @@ def delete_rows(lake: Lake, user_id: str) -> int:
             if table is None:
                 break
             try:
-                deleted += int(table.delete(f"user_id = '{escaped}'").get("num_deleted_rows") or 0)
+                deleted += delete(table, f"user_id = '{escaped}'")
                 break
-            except CommitFailedError as error:  # another writer committed first
+            except Overtaken as error:  # another writer committed first
                 if not remaining_attempts:
                     raise OSError(f"{lake.table(name)} is busy; try again") from error
                 time.sleep(DELETE_RETRY_S)
