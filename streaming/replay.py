@@ -3,7 +3,7 @@
     spark-submit.sh streaming/replay.py --from 2026-11-01 --to 2026-11-24 [--model VERSION] [--half-life DAYS] [--table NAME]
 
 Reads `listening_events`, makes each listener's list as of the end, and writes it to a table of its own. Events are applied in the
-order of their arrival, with the skip rates of that time.
+order in which the fast lane counted them, with the skip rates of that time.
 """
 
 from __future__ import annotations
@@ -158,8 +158,10 @@ def last_lists(spark: SparkSession, settings: Settings, start: datetime, end: da
     """RECOMMENDATIONS of each listener's last list that was made from start to before end."""
     stored = table(spark, settings.lake.table("recommendations"), RECOMMENDATIONS)
     stored = stored.where((F.col("generated_at") >= F.lit(start)) & (F.col("generated_at") < F.lit(end)))
-    last = stored.groupBy("user_id").agg(F.max("generation").alias("generation"))
-    return stored.join(F.broadcast(last), on=["user_id", "generation"], how="left_semi")
+    # By time first: generations begin again where MongoDB's data were lost.
+    last = stored.groupBy("user_id").agg(F.max(F.struct("generated_at", "generation")).alias("last"))
+    last = last.select("user_id", "last.generated_at", "last.generation")
+    return stored.join(F.broadcast(last), on=["user_id", "generated_at", "generation"], how="left_semi")
 
 
 def replayed_lists(events: DataFrame, context: ServingContext, start: datetime, end: datetime) -> DataFrame:
@@ -169,35 +171,53 @@ def replayed_lists(events: DataFrame, context: ServingContext, start: datetime, 
     """
 
     def lists(events_of_user: pd.DataFrame) -> pd.DataFrame:
-        import pandas as pd
-
         factors = past_factors(context.skip_rates, start, end, context.taste)
-        profile = profile_after(events_of_user, context, factors)
-        index = index_of(context.model, context.index_state)
-        list_read = database_of(context.mongo).recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION)
-        new_listener_ids = stored_list_from(list_read or {}).track_ids
-        muted = muted_rows(profile.muted, context.mongo, index)
-        rows = [
-            {
-                "user_id": profile.user_id,
-                "generation": profile.events_applied,
-                "generated_at": pd.Timestamp(profile.latest_at, unit="s").floor("us"),
-                "day": pd.Timestamp(profile.latest_at, unit="s").date(),
-                "model_version": context.model_version,
-                **{name: value for name, value in item._asdict().items() if name in RECOMMENDATIONS.names},
-            }
-            for item in ranked_list(profile, index, new_listener_ids, context.items, context.taste, muted)
-        ]
-        return pd.DataFrame(rows, columns=RECOMMENDATIONS.names)
+        return replayed_list(events_of_user, context, factors)
 
     return events.groupBy("user_id").applyInPandas(lists, RECOMMENDATIONS)
 
 
+def replayed_list(events_of_user: pd.DataFrame, context: ServingContext, factors: PastFactors) -> pd.DataFrame:
+    """RECOMMENDATIONS: one listener's list after the events.  events_of_user : LISTENING_EVENTS"""
+    import pandas as pd
+
+    profile = profile_after(events_of_user, context, factors)
+    index = index_of(context.model, context.index_state)
+    list_read = database_of(context.mongo).recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION)
+    new_listener_ids = stored_list_from(list_read or {}).track_ids
+    muted = muted_rows(profile.muted, context.mongo, index)
+    listed_at = pd.Timestamp(profile.latest_at, unit="s").floor("us")
+    rows = [
+        {
+            "user_id": profile.user_id,
+            "generation": profile.events_applied,
+            "generated_at": listed_at,
+            "day": listed_at.date(),
+            "model_version": context.model_version,
+            **{name: value for name, value in item._asdict().items() if name in RECOMMENDATIONS.names},
+        }
+        for item in ranked_list(profile, index, new_listener_ids, context.items, context.taste, muted)
+    ]
+    return pd.DataFrame(rows, columns=RECOMMENDATIONS.names)
+
+
+def in_counted_order(events_of_user: pd.DataFrame) -> pd.DataFrame:
+    """The events as the fast lane counted them: those of a partition by offset, several partitions by their progress in time.
+
+    Arrival alone would not do: where producers date the values it goes back and forth, and what comes after a later offset does
+    not count.
+    """
+    source = ["topic_id", "partition"]
+    by_offset = events_of_user.sort_values([*source, "offset"])
+    reached = by_offset.groupby(source)["received_at"].cummax()
+    return by_offset.assign(reached=reached).sort_values(["reached", *source, "offset"]).drop(columns="reached")
+
+
 def profile_after(events_of_user: pd.DataFrame, context: ServingContext, factors: PastFactors) -> Profile:
-    """The profile of one listener after the events, in the order of their arrival.  events_of_user : LISTENING_EVENTS"""
+    """The profile of one listener after the events, `in_counted_order`.  events_of_user : LISTENING_EVENTS"""
     titles = title_by_track_id(set(events_of_user["track_id"].dropna()), database_of(context.mongo))
     profile = Profile(str(events_of_user["user_id"].iloc[0]))
-    for row in events_of_user.sort_values(["received_at", "topic_id", "partition", "offset"]).to_dict("records"):
+    for row in in_counted_order(events_of_user).to_dict("records"):
         arrived_at = row["received_at"].to_pydatetime().replace(tzinfo=UTC)
         event = clamped_to_arrival(_event(row), arrived_at)
         track_id = event.track_id or ""

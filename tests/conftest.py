@@ -32,6 +32,7 @@ GROUPS = {
     "e2e/test_stream.py": "world",
     "e2e/test_faults.py": "world",
     "e2e/test_once.py": "world",
+    "e2e/test_replay.py": "world",
     "e2e/test_isolation.py": "world",
     "e2e/test_player_kafka.py": "world",
 }

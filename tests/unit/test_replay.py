@@ -83,6 +83,24 @@ def test_a_clock_that_was_ahead_is_pulled_back() -> None:
     assert replayed(events).latest_at == NOON.timestamp()
 
 
+def test_events_are_applied_by_offset_where_the_producers_clocks_disagree() -> None:
+    """In a topic with the producers' times a later offset may be dated earlier."""
+    events = rows(
+        ("like", "a", NOON), ("skip", "b", NOON - DAY), ("dislike", "a", NOON + DAY), ("play", "c", NOON - DAY)
+    )
+    profile = replayed(events.sample(frac=1, random_state=3))
+    assert profile.events_applied == 4 and profile.offsets == {"cluster/topic/0": 3}
+    assert profile.last_track == "c", "the last offset"
+
+
+def test_events_of_several_partitions_come_by_their_arrival_and_each_by_offset() -> None:
+    events = rows(
+        ("play", "a", NOON), ("play", "b", NOON + DAY), ("play", "c", NOON - DAY), ("play", "d", NOON + DAY / 2)
+    )
+    events["partition"], events["offset"] = [0, 0, 0, 1], [5, 6, 7, 2]
+    assert replay.in_counted_order(events.iloc[::-1])["track_id"].tolist() == ["a", "d", "b", "c"]
+
+
 @pytest.mark.parametrize(("since", "until"), [("2026-11-24", "2026-11-01"), ("2026-11-24", "2026-11-24T00:00:00Z")])
 def test_times_in_the_wrong_order_are_a_wrong_argument_even_without_a_model(
     since: str, until: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
