@@ -1,0 +1,154 @@
+"""Two ledgers at once, listeners who are deleted, and a broker that refuses, under load."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from deltalake import DeltaTable
+from kafka.admin import ConfigResource, KafkaAdminClient
+
+from batch import registry
+from batch.index.lsh import Index
+from conf.settings import PREFIX, PROJECT
+from local.processes import Process
+from streaming.documents import DELETIONS, SET_ASIDE_TRACKS, deletion_fields
+from ui.data.lake import delete_rows
+
+sys.path.insert(0, str(Path(__file__).parent))
+from harness import Producer as LoadProducer  # noqa: E402
+from harness import World, in_topic, made_events, make_world, rows  # noqa: E402
+
+PATIENCE_S = 240.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    environment = made.environment() | {f"{PREFIX}STREAM__LEDGER_TRIGGER_SECONDS": "0.2"}
+    made.environment = lambda: environment  # type: ignore[method-assign]
+    try:
+        yield made
+    finally:
+        made.driver.stop()
+        made.kafka.stop()
+        made.mongo.stop()
+
+
+def until(is_reached: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_reached():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+
+
+def decided(world: World) -> list[tuple[Any, ...]]:
+    """(partition, offset) of all rows of the listening topic, in either table."""
+    topic = world.settings.kafka.listening_topic
+    tables = (rows(world, name, "topic", "partition", "offset") for name in ("listening_events", "rejected_events"))
+    return sorted(row[1:] for table in tables for row in table if row[0] == topic)
+
+
+@pytest.mark.timeout(1200)
+def test_two_ledgers_write_nothing_twice_and_all_of_it(world: World, tmp_path: Path) -> None:
+    second = Process("ledger", tmp_path / "second")
+    environment = world.environment() | {
+        f"{PREFIX}HOME": str(tmp_path / "second"),
+        f"{PREFIX}LAKE__ROOT": world.settings.lake.root,
+    }
+    try:
+        world.start_driver()
+        second.start([PROJECT / "spark-submit.sh", PROJECT / "streaming" / "ledger.py"], environment)
+        world.wait_ready()
+        producer = LoadProducer(world, made_events(3000), rate=40)
+        producer.thread.start()
+        producer.thread.join(600)
+        assert producer.failed is None and not producer.thread.is_alive(), producer.failed
+        events = in_topic(world)
+        until(lambda: len(decided(world)) >= events, "not all events are in the lake")
+        last = {each["_id"]: each["generation"] for each in world.database.recommendations.find({"_id": {"$ne": "*"}})}
+        until(
+            lambda: {row[0]: row[1] for row in rows(world, "recommendations", "user_id", "generation")} == last, "lists"
+        )
+        time.sleep(3)  # for either to write what the other has written
+        assert len(decided(world)) == len(set(decided(world))) == events
+        lists = rows(world, "recommendations", "user_id", "generation", "rank")
+        assert len(lists) == len(set(lists))
+        mixes = rows(world, "mixes", "user_id", "list", "generated_at", "rank")
+        assert mixes and len(mixes) == len(set(mixes))
+        second.require_running("writing")
+        logs = world.driver.log.read_text() + second.log.read_text()
+        assert "ledger: another ledger writes to this lake" in logs
+    finally:
+        second.stop()
+
+
+@pytest.mark.timeout(1200)
+def test_who_is_deleted_under_load_is_nowhere_in_the_lake(world: World) -> None:
+    world.start_driver()
+    world.wait_ready()
+    producer = LoadProducer(world, made_events(1500), rate=40)
+    producer.thread.start()
+    draw, deleted_at = random.Random(3), dict[str, datetime]()
+    while producer.thread.is_alive():
+        user = f"ana.{draw.randrange(8)}$@'"
+        deleted_at[user] = datetime.now(UTC)
+        world.database[DELETIONS].update_one({"_id": user}, {"$set": deletion_fields(deleted_at[user])}, upsert=True)
+        delete_rows(world.settings.lake, user)
+        time.sleep(draw.uniform(0.0, 1.0))
+    assert producer.failed is None, producer.failed
+    others = [f"last-{user}" for user in range(25) if f"ana.{user}$@'" not in deleted_at]
+    until(
+        lambda: set(others) <= {row[0] for row in rows(world, "listening_events", "event_id")},
+        "the others' last visits",
+    )
+    for name, time_column in (
+        ("listening_events", "received_at"),
+        ("recommendations", "generated_at"),
+        ("mixes", "generated_at"),
+    ):
+        table = DeltaTable(world.settings.lake.table(name)).to_pyarrow_table(columns=["user_id", time_column])
+        remaining = [row for row in table.to_pylist() if row["user_id"] in deleted_at]
+        assert [row for row in remaining if row[time_column] <= deleted_at[row["user_id"]]] == [], name
+    assert len(deleted_at) == 8
+
+
+@pytest.mark.timeout(1200)
+def test_tracks_that_the_broker_refuses_hold_up_no_other(world: World) -> None:
+    kafka = world.settings.kafka
+    admin = KafkaAdminClient(bootstrap_servers=world.kafka.bootstrap_servers)
+    admin.alter_configs([ConfigResource("topic", kafka.features_topic, {"max.message.bytes": "10000"})])
+    world.start_driver()
+    world.wait_ready()
+    producer = LoadProducer(world, made_events(400), rate=20)
+    producer.thread.start()
+    model = registry.latest(world.settings.models.root)
+    near = np.array(model.index.vectors[3])
+    database = world.database
+    for number in range(60):
+        near[number % len(near)] += 0.8 * float(model.index.scales[3])
+        title = "x" * 20_000 if number % 3 == 0 else f"Song {number}"
+        database.tracks.insert_one({"_id": f"new {number}", "title": title, "features": near.tolist()})
+    fitting = [f"new {number}" for number in range(60) if number % 3]
+    refused = {f"new {number}" for number in range(0, 60, 3)}
+
+    def added(ids: list[str]) -> bool:
+        return bool((Index.open(model.folder / "index").rows_of(ids) >= 0).all())
+
+    until(lambda: added(fitting), "what the broker takes is in the index")
+    until(lambda: {each["_id"] for each in database[SET_ASIDE_TRACKS].find()} == refused, "the others are set aside")
+    producer.thread.join(120)
+    assert producer.failed is None, producer.failed
+    admin.alter_configs([ConfigResource("topic", kafka.features_topic, {"max.message.bytes": "1000000"})])
+    for track_id in refused:
+        database.tracks.update_one({"_id": track_id}, {"$set": {"artist": "Somebody"}})
+    until(lambda: added(sorted(refused)), "once it takes them, they follow")
+    until(lambda: database[SET_ASIDE_TRACKS].count_documents({}) == 0, "and are set aside no longer")
+    until(lambda: len(decided(world)) == in_topic(world), "events")
