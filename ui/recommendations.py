@@ -100,13 +100,14 @@ def named_list(library: Library, user_id: str, name: str) -> Recommendations:
 
 
 def list_as_of(table: str, user_id: str, as_of: datetime) -> Recommendations:
-    """The listener's list at a time: the highest generation made until then. Raises NoList.
+    """The listener's list at a time: the last one made until then. Raises NoList.
 
     table : path or URI of the Delta table `recommendations`
     """
     rows = _rows_until(table, user_id, as_of, REQUIRED_COLUMNS, "list")
-    generation = max(row["generation"] for row in rows)
-    return _list_of([row for row in rows if row["generation"] == generation], user_id)
+    # By time first: generations begin again where MongoDB's data were lost.
+    last = max((_utc(row["generated_at"]), row["generation"]) for row in rows)
+    return _list_of([row for row in rows if (_utc(row["generated_at"]), row["generation"]) == last], user_id)
 
 
 def named_list_as_of(table: str, user_id: str, as_of: datetime, name: str) -> Recommendations:
