@@ -121,6 +121,20 @@ def test_a_message_has_the_embedding_of_a_track_that_has_one() -> None:
         track_message({"features": [1.0], "embedding": [float("nan")] * 200})
 
 
+def test_an_added_track_has_the_words_that_mongodb_has(
+    chosen: Settings, model: registry.Model, database: FakeDatabase
+) -> None:
+    folder = model.folder / "index"
+    np.save(folder / "tags.npy", np.zeros((200, 2), dtype=np.uint8))
+    np.save(folder / "tag_names.npy", np.array(["mellow", "sad"]))
+    words = [{"tag": "sad", "percentile": 91}, {"tag": "polka", "percentile": 99}]
+    messages = [message("new", -VECTORS[9], tags=words), message("none", -VECTORS[8], tags="sad")]
+    assert [json.loads(value).get("tags") for _, value in messages] == [words, None]
+    IndexUpdater(chosen)._update(model, messages)
+    index = Index.open(folder)
+    assert index.tags[index.rows_of(["new", "none", "t000"])].tolist() == [[0, 91], [0, 0], [0, 0]]
+
+
 def test_what_is_no_title_or_length_is_none_and_earlier_messages_have_neither() -> None:
     value = track_message({"features": [1], "title": 7, "duration_s": float("nan")})
     assert value is not None
