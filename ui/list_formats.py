@@ -12,7 +12,7 @@ from typing import TextIO
 from ui.data.library import Track
 from ui.data.recommendation_list import FOR_YOU, Item, Recommendations
 
-TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 60}
+TABLE_WIDTHS = {"title": 34, "artist": 26, "genre": 14, "reason": 88}
 """Columns of the table for people, and their widths in characters."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula, which may call programs."""

@@ -36,7 +36,7 @@ OPTIONAL_COLUMNS = ["reason", "because"]
 MIX_COLUMNS = ["list", "title", "generated_at", "rank", "track_id", "score", "model_version", "reason", "because"]
 NO_OWN_LIST_MESSAGE = "{user_id} has no list yet; this is the list for new listeners (for everyone without events)"
 EMPTY_LIST_MESSAGE = (
-    "the list of {user_id} is empty, since every track is muted or disliked; unmute an artist or genre, or take back a "
+    "the list of {user_id} is empty, since every track is muted or disliked; unmute an artist, genre or word, or take back a "
     "dislike, in the player or by the events unmute and neutral"
 )
 

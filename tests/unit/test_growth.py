@@ -107,7 +107,9 @@ def test_features_that_do_not_fit_are_refused_and_nothing_is_written(folder: Pat
 def test_a_track_as_no_library_can_have_one_is_refused(folder: Path, feature: float) -> None:
     features = np.zeros((2, D), dtype=np.float32)
     features[1, 3] = feature
-    with pytest.raises(FeaturesUnfit, match="not finite numbers below 1e.18|standard deviations from the mean, at most 1000"):
+    with pytest.raises(
+        FeaturesUnfit, match="not finite numbers below 1e.18|standard deviations from the mean, at most 1000"
+    ):
         append(folder, ["x", "y"], features, [None, None])
     assert Index.open(folder).rows_of(["x", "y"]).tolist() == [-1, -1]
     features[1, 3] = 900.0

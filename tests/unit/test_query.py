@@ -248,8 +248,8 @@ def test_a_list_of_nothing_is_told_beside_it(
     printed = capsys.readouterr()
     assert json.loads(printed.out) | {"items": []} == json.loads(printed.out)
     assert printed.err == (
-        "recommendations: the list of ana is empty, since every track is muted or disliked; unmute an artist or genre, or take "
-        "back a dislike, in the player or by the events unmute and neutral\n"
+        "recommendations: the list of ana is empty, since every track is muted or disliked; unmute an artist, genre or word, or "
+        "take back a dislike, in the player or by the events unmute and neutral\n"
     )
 
 

@@ -29,7 +29,7 @@ MAX_QUERY_SHOWN = 80
 GUESS = "the computer's guess from their sound"
 NOTHING_LEFT = "Every track is muted or disliked."
 UNDO_SOME = (
-    '<p class="hint">Unmute an artist or genre, or take back a dislike, to get recommendations again. '
+    '<p class="hint">Unmute an artist, genre or word, or take back a dislike, to get recommendations again. '
     '<a class="pill" href="#/you">Muted and disliked</a></p>'
 )
 NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
