@@ -119,5 +119,5 @@ def test_whole_tags_are_all_read(tmp_path: Path) -> None:
     for number, content in enumerate(tagged_files(tmp_path)):
         path = tmp_path / f"{number} whole.mp3"
         path.write_bytes(content)
-        columns = read_file("tags", str(path), str(tmp_path))
+        columns = read_file("parts", str(path), str(tmp_path))
         assert set(columns) == set(FILE_TAGS.names) and columns["title"] != path.stem, number

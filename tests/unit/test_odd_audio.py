@@ -12,7 +12,6 @@ import soundfile
 from batch.audio.decoding import UnreadableAudio, recording
 from batch.audio.features import SAMPLE_RATE, clip, features, track
 from batch.audio.mpeg_frames import mpeg_frames
-from batch.library.extraction import read_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from odd_files import RATE, encoded, ogg_pages, rising, without_first_mpeg_frame, written  # noqa: E402
@@ -178,7 +177,7 @@ def test_a_path_of_more_than_a_thousand_bytes_is_read(
     short = encoded(short, rising(2.0), "aac", "mp4") if kind == "m4a" else written(short, rising(2.0))
     short.rename(path)
     assert len(bytes(path)) > 1024
-    assert read_file("track", str(path), str(tmp_path), 30.0)["duration_s"] == pytest.approx(2.0, abs=0.1)
+    assert track(path).duration_s == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize("rest", [0.0, 1e-3])
