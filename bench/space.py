@@ -1,8 +1,11 @@
 """Compares metrics on real songs: hubness, and precision by collection with and without the artist filter.
 
-    python bench/space.py FOLDER [--json FILE]
+    python bench/space.py FOLDER [--kept FILE.npz] [--json FILE]
 
-FOLDER/features.csv holds songs with artist, album and collection (see bench/features.py); or FMA's features with
+FOLDER holds audio, a folder for each collection: both blocks of features, extracted as the product does and kept in FILE.npz, are
+compared with one (`bench.both_blocks`).
+
+Or FOLDER/features.csv holds songs with artist, album and collection (see bench/features.py); or FMA's features with
 fma_small_paths_genre.csv beside them, where the genre takes the collection's place. The first rows are exact search over the
 whole set, on songs that the metric may have been learned from; "unseen artists" learns on two thirds of the artists and measures
 on the others, which is what counts. "posterior" and "hidden layer" take the genre networks' outputs as points, NCA is
@@ -37,6 +40,8 @@ from batch.model import fit_index, genre_mlp  # noqa: E402
 from batch.model.genre_examples import examples  # noqa: E402
 from batch.model.metric import learning as metric_learning  # noqa: E402
 from batch.model.mlp_inference import NO_FOURIER, Ensemble  # noqa: E402
+from bench import both_blocks  # noqa: E402
+from bench.audio_songs import audio_songs  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
@@ -269,15 +274,26 @@ def of_tagged_songs(spark: SparkSession, vectors: np.ndarray, names: dict[str, l
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--kept", type=Path, help="features of an earlier run; written where it is missing")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    songs_of_audio = None
+    if not (options.folder / "features.csv").exists():
+        songs_of_audio = audio_songs(options.folder, options.kept)
     spark = session("bench-space")
-    is_fma = (options.folder / "fma_small_paths_genre.csv").exists()
-    tables = (of_fma if is_fma else of_songs)(spark, options.folder)
+    models: dict[str, list[str]] = {}
+    if songs_of_audio is not None:
+        tables, models = both_blocks.tables(spark, songs_of_audio)
+    else:
+        is_fma = (options.folder / "fma_small_paths_genre.csv").exists()
+        tables = (of_fma if is_fma else of_songs)(spark, options.folder)
     spark.stop()
     print("\n\n".join(table(rows) for rows in tables))
+    for name, folds in models.items():
+        print(f"\n{name}: {'; '.join(folds)}")
     if options.json:
-        options.json.write_text(json.dumps(tables, indent=2) + "\n")
+        result = {"tables": tables, "models": models} if models else tables
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
