@@ -35,9 +35,13 @@ from batch.index.storage import ModelUnusable as ModelUnusable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 2
-"""Format of the versions written: learned metric in the projection, hash keys of 32 bits, genres from an ensemble."""
-READABLE_FORMATS = (1, 2)
+FORMAT = 3
+"""Format of the versions written.
+
+2 : learned metric in the projection, hash keys of 32 bits, genres from an ensemble
+3 : blocks of the features in the projection
+"""
+READABLE_FORMATS = (1, 2, 3)
 ABANDONED_AFTER_S = 86_400.0
 """Age at which an unfinished version without a lock is removed."""
 EXCERPT_CHARACTERS = 40

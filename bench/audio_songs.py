@@ -17,8 +17,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch.audio import features  # noqa: E402
 from batch.audio.tags import file_tags  # noqa: E402
+
+from batch.audio import features  # noqa: E402
 from batch.ear import network  # noqa: E402
 from bench.features import Songs  # noqa: E402
 

@@ -1,6 +1,7 @@
 """The projection from features to points, and from points to sketches and hash keys.
 
-features ─▶ standardised ─▶ @ metric ─▶ unit length = point ─▶ @ components = sketch ─▶ ⌊(r·x + b) / bucket length⌋ ─▶ keys
+features ─▶ standardised ─▶ @ metric ─▶ blocks to their lengths ─▶ unit length = point
+point ─▶ @ components = sketch ─▶ ⌊(r·x + b) / bucket length⌋ ─▶ keys
 
 A hash table ANDs several hashes, each as MLlib's BucketedRandomProjectionLSH computes it, into one key: a polynomial in the
 bucket numbers. The values are fitted elsewhere (`batch.model.metric`, `batch.model.fit_index`) and only applied here.
@@ -44,6 +45,8 @@ _STORED_NAMES = {
     "shared": "min_collisions",
     "limit": "bucket_limit",
     "grain": "quantisation_step",
+    "block_widths": "block_widths",
+    "block_weights": "block_weights",
 }
 """Member of space.npz → attribute of Projection."""
 _REQUIRED = ("mean", "deviation", "components", "directions", "offsets", "width")
@@ -69,6 +72,8 @@ class Projection:
     min_collisions : hash tables in which a track must share a bucket with a query to be its candidate, 1 or more
     bucket_limit : tracks that one bucket gives at most, those nearest along the first component; 0: all of them
     quantisation_step : of the int8 sketch; 0 keeps float32
+    block_widths, block_weights : columns behind the metric of each block of the features (`batch.model.blocks`), and the length
+        to which each point is brought in them [shape=(blocks,)]; None: one block
     """
 
     mean: Floats
@@ -83,6 +88,8 @@ class Projection:
     min_collisions: int = 1
     bucket_limit: int = 0
     quantisation_step: float = 0.0
+    block_widths: NDArray[np.int64] | None = None
+    block_weights: Floats | None = None
 
     def standardised(self, features: NDArray[np.floating]) -> Floats:
         """features : [shape=(n, d)]; returns float32 [shape=(n, d)] with mean 0 and deviation 1."""
@@ -108,6 +115,8 @@ class Projection:
         points = self.standardised(features)
         if self.metric is not None:
             points = points @ self.metric
+        if self.block_widths is not None and self.block_weights is not None:
+            points = with_block_lengths(points, self.block_widths, self.block_weights)
         return to_unit(points) if self.unit_length else points
 
     def points_of_new(self, features: NDArray[np.floating]) -> Floats:
@@ -208,6 +217,19 @@ def to_unit(points: Floats) -> Floats:
     """Points scaled to length 1; one at the origin stays there."""
     length = np.linalg.norm(points, axis=-1, keepdims=True)
     return np.divide(points, length, out=np.zeros_like(points), where=length > 1e-12)
+
+
+def with_block_lengths(points: Floats, widths: NDArray[np.int64], weights: Floats) -> Floats:
+    """Points whose columns of each block have the block's weight as length; further columns stay as they are.
+
+    points : [shape=(n, m)];  widths : columns of each block, from the first;  weights : of each block
+    """
+    scaled, start = points.copy(), 0
+    for width, weight in zip(widths.tolist(), weights.tolist(), strict=True):
+        columns = slice(start, start + width)
+        scaled[:, columns] = weight * to_unit(points[:, columns])
+        start += width
+    return scaled
 
 
 def _key_powers(hashes: int) -> NDArray[np.int64]:

@@ -99,6 +99,11 @@ def _shapes(
     m, components = projection.components.shape
     metric = (d, d) if projection.metric is None else projection.metric.shape
     yield "metric in space.npz", metric, (d, m)
+    if projection.block_widths is not None:
+        blocks = None if projection.block_weights is None else projection.block_weights.shape
+        yield "block_weights in space.npz", blocks or (0,), projection.block_widths.shape
+        if projection.block_widths.sum() > m:
+            raise ValueError(f"block_widths in space.npz are {projection.block_widths.sum()} columns, there are {m}")
     yield "directions in space.npz", projection.directions.shape, (None, None, None)
     tables, hashes, p = projection.directions.shape
     if p > components:

@@ -36,7 +36,7 @@ from pyspark.sql.types import FloatType, LongType, StructField, StructType
 from batch.index.building import artist_codes, local_scales, positive_scales
 from batch.index.hash_tables import HashTables
 from batch.index.lsh import Index
-from batch.index.projection import Floats, Projection, int8_quantisation_step, to_unit
+from batch.index.projection import Floats, Projection, int8_quantisation_step
 from batch.index.recordings import recording_codes
 from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
@@ -106,8 +106,14 @@ def fit(
     projection = Projection(mean, deviation, empty, empty, empty, 1.0, unit_length=True)
     standardised = projection.standardised(rows)
     metric = learned_metric(standardised, tracks, block_lengths)
-    points = to_unit(standardised if metric.matrix is None else standardised @ metric.matrix)
-    fitted = _hashed(spark, points, replace(projection, metric=metric.matrix), hash_parameters)
+    scaling = metric.scaling
+    projection = replace(
+        projection,
+        metric=metric.matrix,
+        block_widths=scaling.widths if scaling else None,
+        block_weights=scaling.weights if scaling else None,
+    )
+    fitted = _hashed(spark, metric.points(standardised), projection, hash_parameters)
     return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)
 
 

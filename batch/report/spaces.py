@@ -11,7 +11,8 @@ from batch.index.exact import Rows, locally_scaled_distances, precision
 from batch.index.projection import Floats, to_unit
 from batch.model import blocks
 from batch.model.metric.choice import EQUAL
-from batch.model.metric.learning import block_metric
+from batch.model.metric.learning import BlockScaling
+from batch.model.metric.learning import points as learned_points
 from batch.report.measures import LIST_LENGTH, MeasuredLibrary, compared_rows, nearest, occurrence_figures
 
 SPACE_NAMES = {"timbre": "MFCC and contrast alone", "ear": "trained ear alone"}
@@ -29,7 +30,8 @@ def spaces(library: MeasuredLibrary) -> list[dict[str, Any]]:
     parts = blocks.split(standardised, library.block_lengths or (standardised.shape[1],))
     points = {SPACE_NAMES[name]: part for name, part in zip(blocks.BLOCKS, parts, strict=False)}
     if len(parts) > 1:
-        points["both at equal length"] = standardised @ block_metric(standardised, labels, library.block_lengths, EQUAL)
+        scaling = BlockScaling.of(library.block_lengths, EQUAL)
+        points["both at equal length"] = learned_points(standardised, None, scaling)
     points["as learned"] = np.asarray(library.index.vectors[rows])
     has_genres = len(np.unique(labels.genre[labels.genre >= 0])) > 1
     is_filtered = labels.same_artist_or_album()

@@ -114,7 +114,7 @@ def test_no_model_is_an_error_with_the_next_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ('{"format": 99}', "has format 99, expected 1 or 2; train again"),
+        ('{"format": 99}', "has format 99, expected 1 or 2 or 3; train again"),
         ("{}", "has format None"),
         ("{", "is damaged"),
         ("[]", "expected a JSON object, got \\[\\]; train again"),

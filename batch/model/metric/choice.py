@@ -12,9 +12,9 @@ import numpy as np
 
 from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
 from batch.index.hubness import k_occurrences, skewness
-from batch.index.projection import Floats, to_unit
+from batch.index.projection import Floats
 from batch.library.labels import TrackLabels, without_rare
-from batch.model.metric.learning import Learner, Weights, learners
+from batch.model.metric.learning import BlockScaling, Learner, Weights, learners, points
 
 EQUAL: Weights = (1.0, 1.0)
 BLOCK_WEIGHTS: tuple[Weights, ...] = (EQUAL, (2.0, 1.0), (1.0, 2.0), (1.0, 0.0), (0.0, 1.0))
@@ -60,8 +60,9 @@ class MetricScore:
 
 @dataclass(frozen=True)
 class Metric:
-    """matrix : float32 [shape=(d, m)]; None for `plain` on one block;  weights : of the blocks
+    """A linear map of the standardised features, and the scaling of their blocks behind it.
 
+    matrix : float32 [shape=(d, m)]; None for `plain` on one block
     scores : of all that were tried: the metrics at these weights, `plain` first, then other weights
     """
 
@@ -69,6 +70,11 @@ class Metric:
     matrix: Floats | None
     scores: tuple[MetricScore, ...]
     weights: Weights = (1.0,)
+    scaling: BlockScaling | None = None
+
+    def points(self, standardised: Floats) -> Floats:
+        """The points of standardised features [shape=(n, d)], of unit length."""
+        return points(standardised, self.matrix, self.scaling)
 
 
 def learned_metric(standardised: Floats, tracks: TrackLabels, block_lengths: tuple[int, ...] = ()) -> Metric:
@@ -82,14 +88,14 @@ def learned_metric(standardised: Floats, tracks: TrackLabels, block_lengths: tup
     other_weights: tuple[MetricScore, ...] = ()
     if len(block_lengths) > 1:
         weights, other_weights = _chosen_weights(standardised, tracks, block_lengths)
-    by_name = learners(block_lengths, weights)
+    by_name, scaling = learners(block_lengths, weights), BlockScaling.of(block_lengths, weights)
     names = _learnable(tracks)
     if names == ["plain"]:
-        return Metric("plain", by_name["plain"](standardised, tracks), (), weights)
-    candidates = {name: Candidate(name, weights, by_name[name]) for name in names}
+        return Metric("plain", by_name["plain"](standardised, tracks), (), weights, scaling)
+    candidates = {name: Candidate(name, weights, by_name[name], scaling) for name in names}
     scores = _cross_validated(standardised, tracks, list(candidates.values()))
     name = _best(scores)
-    return Metric(name, by_name[name](standardised, tracks), (*scores, *other_weights), weights)
+    return Metric(name, by_name[name](standardised, tracks), (*scores, *other_weights), weights, scaling)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Candidate:
     name: str
     weights: Weights
     learn: Learner
+    scaling: BlockScaling | None = None
 
 
 def _chosen_weights(
@@ -111,7 +118,10 @@ def _chosen_weights(
     if not _has_genres(tracks):
         return EQUAL, ()
     name = "album" if _has_albums(tracks) else "plain"
-    candidates = [Candidate(name, weights, learners(block_lengths, weights)[name]) for weights in BLOCK_WEIGHTS]
+    candidates = [
+        Candidate(name, weights, learners(block_lengths, weights)[name], BlockScaling.of(block_lengths, weights))
+        for weights in BLOCK_WEIGHTS
+    ]
     equal, *others = _cross_validated(standardised, tracks, candidates)
     best = equal
     for score in others:
@@ -154,7 +164,7 @@ def _cross_validated(standardised: Floats, tracks: TrackLabels, candidates: list
     """Scores of the candidates, gains over the first; one for which some fold has too few labels is left out."""
     rng = np.random.default_rng(SEED)
     groups, group_of_track = np.unique(tracks.split_groups(), return_inverse=True)
-    scores_by_candidate: dict[Candidate, list[_FoldScore]] = {candidate: [] for candidate in candidates}
+    scores_by_candidate: list[list[_FoldScore]] = [[] for _ in candidates]
     with_genres = _has_genres(tracks)
     for _ in range(SCORING_ROUNDS):
         fold = (rng.permutation(len(groups)) % SCORING_FOLDS)[group_of_track]
@@ -163,13 +173,16 @@ def _cross_validated(standardised: Floats, tracks: TrackLabels, candidates: list
             test = np.sort(rng.permutation(test)[: MAX_TRACKS_SCORED // SCORING_FOLDS])
             # Learning the genres' directions takes two genres, not as many tracks as make them worth trying.
             learnable = {candidates[0].name, *_learnable(tracks[train]), *({"genre"} if with_genres else ())}
-            for candidate in candidates:
+            for candidate, scores in zip(candidates, scores_by_candidate, strict=True):
                 if candidate.name in learnable:
                     matrix = candidate.learn(standardised[train], tracks[train])
-                    scores_by_candidate[candidate].append(_fold_score(standardised[test], tracks[test], matrix))
-    baseline = scores_by_candidate[candidates[0]]
-    complete = {candidate: scores for candidate, scores in scores_by_candidate.items() if len(scores) == len(baseline)}
-    return tuple(_mean_score(candidate, scores, baseline, with_genres) for candidate, scores in complete.items())
+                    scores.append(_fold_score(points(standardised[test], matrix, candidate.scaling), tracks[test]))
+    baseline = scores_by_candidate[0]
+    return tuple(
+        _mean_score(candidate, scores, baseline, with_genres)
+        for candidate, scores in zip(candidates, scores_by_candidate, strict=True)
+        if len(scores) == len(baseline)
+    )
 
 
 def _mean_score(
@@ -194,9 +207,8 @@ def _mean_score(
     )
 
 
-def _fold_score(standardised: Floats, tracks: TrackLabels, matrix: Floats | None) -> _FoldScore:
-    """Scores a metric on one fold, by exact lists with local scaling."""
-    points = to_unit(standardised if matrix is None else standardised @ matrix)
+def _fold_score(points: Floats, tracks: TrackLabels) -> _FoldScore:
+    """Scores a fold's points, by exact lists with local scaling."""
     distance = locally_scaled_distances(points)
     np.fill_diagonal(distance, np.inf)
     k = min(SCORED_NEIGHBOURS, len(points) - 1)
