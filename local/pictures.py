@@ -149,7 +149,7 @@ def take_dark_pictures(page: Page, to: Path) -> None:
 def find_path(page: Page) -> None:
     """A song path between two tracks of the library, found in the form."""
     page.fill("#path-start", "quartet")
-    page.fill("#path-end", "club")
+    page.fill("#path-end", "reel")
     page.locator("#path-form").get_by_role("button").click()
     page.wait_for_selector("#path-found .card")
 
@@ -163,7 +163,9 @@ def settle(page: Page) -> None:
     """Waits for pictures and for what moves."""
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
-    page.wait_for_timeout(1500)
+    page.wait_for_function("[...document.images].every((image) => image.complete)", timeout=120_000)
+    page.wait_for_function("!document.getElementById('map') || !document.getElementById('map-none').checkVisibility()")
+    page.wait_for_timeout(2500)
 
 
 if __name__ == "__main__":

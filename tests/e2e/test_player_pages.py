@@ -69,6 +69,12 @@ def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
     assert other.page.locator("#continue .card").first.get_attribute("data-track-id") == IDS[3]
     other.page.click("[data-action=resume]")
     other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
+    other.page.click("#dislike-now")
+    other.wait_for(lambda: other.page.inner_text("#now-title") != TITLES[3])
+    third = visit("ana")
+    expect(third.page.locator(".genre-shelf").first).to_be_visible()
+    assert third.page.locator(f'#continue .card[data-track-id="{IDS[3]}"]').count() == 0
+    assert TITLES[3] not in third.page.locator("#continue p").all_inner_texts()
 
 
 def test_home_has_named_lists_without_what_was_disliked_since(visit: Any, db: Any, events: Any) -> None:
@@ -197,12 +203,13 @@ def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -
     expect(dialog).to_contain_text("close, 1")
     expect(dialog).to_contain_text("1.000, rank 1 of 6")
     dialog.get_by_role("button", name="Close").click()
-    parts = {"similarity": 0.75, "rejection": -0.25}
+    parts = {"similarity": 1.25, "rejection": -0.25, "diversity": -0.125}
     db.recommendations.update_one({"_id": "ana"}, {"$set": {"items.0.parts": parts, "items.0.percentile": 99.5}})
     ana.cards.first.locator("[data-action=why]").click()
     expect(dialog).to_contain_text("More similar to what you played than 99.5 % of all tracks")
     expect(dialog.locator(".score th")).to_have_text(["similarity", "rejection", "Score"])
-    expect(dialog.locator(".score .number")).to_have_text(["+0.750", "-0.250", "+1.000"])
+    expect(dialog.locator(".score .number")).to_have_text(["+1.250", "-0.250", "+1.000"])
+    expect(dialog).to_contain_text("similar to earlier tracks of the list or to what you just played (-0.125)")
 
 
 def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds: Path) -> None:

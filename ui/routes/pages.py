@@ -33,6 +33,8 @@ HOME_HISTORY = 60
 PAGE_HISTORY = 100
 PAGE_TRACKS = 300
 S_PER_DAY = 86_400
+PART_OF_PLACE = "diversity"
+"""The part of an item that decides on its place in the list and not on its score."""
 
 router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
 
@@ -41,9 +43,10 @@ router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
 def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
     library, listener_data = services.library, services.listener_data
     history = listener_data.history.entries(user_id, HOME_HISTORY) if user_id else []
+    disliked = listener_data.disliked(user_id) if user_id else set()
     position = listener_data.history.position(user_id) if user_id else None
-    position_track = library.track(position.track_id) if position else None
-    recent = library.in_order(entry.track_id for entry in _not_skipped_early(history))
+    position_track = library.track(position.track_id) if position and position.track_id not in disliked else None
+    recent = library.in_order(entry.track_id for entry in _not_skipped_early(history) if entry.track_id not in disliked)
     newest = services.recently_added.track_ids()[: 2 * SHELF_TRACKS]  # some may not be published yet
     return render(
         "home",
@@ -151,6 +154,7 @@ def get_why(track_id: str, user_id: RequiredListener, services: ServicesDep) -> 
         item=item,
         listened=services.library.in_order(item.because),
         parts=_score_bars(item),
+        variety=item.parts.get(PART_OF_PLACE, 0.0),
         count=len(items),
         generation=recommendations.generation,
         generated_at=recommendations.generated_at,
@@ -256,6 +260,7 @@ def _named_lists(services: Services, user_id: str) -> list[tuple[Recommendations
 
 
 def _score_bars(item: Item) -> list[tuple[str, float, int]]:
-    """(name, value, width of its bar in percent of the largest) for each term of the score."""
-    largest = max((abs(value) for value in item.parts.values()), default=0.0) or 1.0
-    return [(name, value, round(100 * abs(value) / largest)) for name, value in item.parts.items()]
+    """(name, value, width of its bar in percent of the largest) for each term that the score is the sum of."""
+    terms = {name: value for name, value in item.parts.items() if name != PART_OF_PLACE}
+    largest = max(map(abs, terms.values()), default=0.0) or 1.0
+    return [(name, value, round(100 * abs(value) / largest)) for name, value in terms.items()]
