@@ -98,16 +98,17 @@ def write_rows(rows: pa.Table, appender: DeltaAppender, settings: Settings, sour
     events, lists = rows.filter(is_event), rows.filter(_inverted(is_event))
     for remaining_attempts in reversed(range(COMMIT_ATTEMPTS)):
         try:
+            was_alone = appender.is_alone
             appender.read()
-            write_events(events, appender, mongo, sources[kafka.listening_topic])
-            write_lists(lists, appender, mongo, sources[kafka.recommendation_topic])
-            return
-        except Overtaken:
-            if appender.overtaken_by_ledger():
+            if was_alone and not appender.is_alone:
                 print(
                     "ledger: another ledger writes to this lake; nothing is written twice, but run one alone",
                     flush=True,
                 )
+            write_events(events, appender, mongo, sources[kafka.listening_topic])
+            write_lists(lists, appender, mongo, sources[kafka.recommendation_topic])
+            return
+        except Overtaken:
             if not remaining_attempts:
                 raise
 

@@ -85,7 +85,9 @@ def delete(table: DeltaTable, predicate: str, writer_id: str = DELETION) -> int:
 
 def has_other_ledger(table: DeltaTable, version: int, writer_id: str) -> bool:
     """Whether one of the latest commits after a version is another ledger's."""
-    commits = table.history(min(MOST_OVERTAKING_COMMITS, max(1, table.version() - version)))
+    if table.version() <= version:
+        return False
+    commits = table.history(min(MOST_OVERTAKING_COMMITS, table.version() - version))
     writers = {commit.get(WRITER_ID) for commit in commits if commit["version"] > version}
     return bool(writers - {None, DELETION, writer_id})
 

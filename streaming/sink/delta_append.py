@@ -70,6 +70,8 @@ class DeltaAppender:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.writer_id = uuid.uuid4().hex
+        self.is_alone = True
+        """Whether no commit of another ledger was met."""
         self._tables: dict[str, DeltaTable] = {}
 
     def read(self) -> None:
@@ -78,14 +80,10 @@ class DeltaAppender:
         What is looked up after this, here or in `deletions`, holds for what is appended: else that raises Overtaken.
         """
         for name in SCHEMAS:
-            self._tables[name] = self._partitioned(name)
-
-    def overtaken_by_ledger(self) -> bool:
-        """Whether a commit since the last `read` is of another ledger."""
-        return any(
-            has_other_ledger(DeltaTable(self.lake.table(name)), table.version(), self.writer_id)
-            for name, table in self._tables.items()
-        )
+            before, table = self._tables.get(name), self._partitioned(name)
+            self._tables[name] = table
+            if before is not None and has_other_ledger(table, before.version(), self.writer_id):
+                self.is_alone = False
 
     def undecided(self, places: Places) -> tuple[Places, Places]:
         """(places that no batch has decided; places that a batch decided to be valid and did not write before a crash)."""
