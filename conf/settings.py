@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from importlib.resources import as_file, files
 from ipaddress import ip_network
@@ -153,6 +154,15 @@ class Player(Section):
     operators: tuple[str, ...]
     clip_megabytes: float = Field(gt=0, le=500)
     trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if host != "*" and not re.fullmatch(r"[\w.-]+|[0-9a-fA-F:.]+", host):
+                raise ValueError(f'{host!r} is no host name; give names or addresses without scheme and port, or "*"')
+        return hosts
 
     @field_validator("trusted_proxies")
     @classmethod

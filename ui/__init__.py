@@ -2,6 +2,7 @@
 
 __main__         python -m ui: serves the player
 recommendations  python -m ui.recommendations: a listener's list on the command line
+accounts         python -m ui.accounts: an operator resets a password
 list_formats     the query's formats: table, JSON, CSV
 app              the FastAPI application: routes, error responses, middleware, Gradio's page
 dependencies     the services of a player, and FastAPI's Depends for them and for the listener

@@ -20,6 +20,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
 from streaming.events import BadEvent
+from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Track
@@ -36,7 +37,7 @@ from ui.routes import accounts, audio, discover, events, operator, pages, playli
 from ui.routes.left_out import similar_tracks
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
-"""Each response renews the cookie; revocations.MAX_SESSION_AGE_S limits the session itself."""
+"""An unused session ends after so long; one in use is renewed daily (`auth.session`)."""
 SHUTDOWN_TIMEOUT_S = 1
 QUEUE_CLOSE_TIMEOUT_S = 0.7
 
@@ -61,6 +62,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
+    TooManyHashes: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     QueueFull: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     JournalUnwritable: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     AnalysisPending: lambda _: JSONResponse({"pending": True}, 202, {"Retry-After": "2"}),

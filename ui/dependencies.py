@@ -20,6 +20,7 @@ from ui.auth.throttle import Throttle
 from ui.data.library import Library
 from ui.data.listener_data import ListenerData
 from ui.data.mongo import Document, database
+from ui.data.names import Names
 from ui.data.recently_added import RecentlyAdded
 from ui.events.event_queue import EventQueue, connect
 from ui.media.analysis import AudioAnalyzer
@@ -45,6 +46,7 @@ class Services:
     event_queue: EventQueue
     listener_data: ListenerData
     accounts: Accounts
+    names: Names
     revocations: Revocations
     analyzer: AudioAnalyzer
     similarity: SimilaritySearch
@@ -59,7 +61,7 @@ class Services:
 
     @functools.cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self.policy, self.accounts, self.revocations, has_data=self.listener_data.exists)
+        return Sessions(self.policy, self.accounts, self.names, self.revocations, has_data=self.listener_data.exists)
 
     @functools.cached_property
     def event_limits(self) -> dict[str, Throttle]:
@@ -78,6 +80,7 @@ def build_services(settings: Settings) -> Services:
     """
     secret = session_secret(settings.home)
     db = database(settings.mongo)
+    listener_data = ListenerData(db)
     return Services(
         settings=settings,
         secret=secret,
@@ -88,8 +91,9 @@ def build_services(settings: Settings) -> Services:
             settings.kafka.listening_topic,
             file=settings.home / "player" / "waiting-events.jsonl",
         ),
-        listener_data=ListenerData(db),
+        listener_data=listener_data,
         accounts=Accounts(db),
+        names=Names(db, listener_data.exists),
         revocations=Revocations(db),
         analyzer=AudioAnalyzer(),
         similarity=SimilaritySearch(settings.models.root),
@@ -123,7 +127,7 @@ def require_listener(user_id: CurrentListener) -> str:
 RequiredListener = Annotated[str, Depends(require_listener)]
 
 
-def require_operator(user_id: CurrentListener, services: ServicesDep) -> None:
+def require_operator(request: Request, services: ServicesDep) -> None:
     """Raises Refused for a listener who may not see the service page."""
-    if not services.policy.is_operator(user_id):
+    if not services.policy.is_operator(services.sessions.name(request)):
         raise Refused(403, "Only operators can see this page.")

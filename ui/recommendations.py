@@ -54,14 +54,15 @@ def main(settings: Settings, user_id: str, output_format: str, as_of: datetime |
     """
     try:
         library = Library(database(settings.mongo))
+        owner = _owner(library, user_id, is_needed=as_of is None)
         if as_of is None and name == FOR_YOU:
-            recommendations = current_list(library, user_id)
+            recommendations = current_list(library, owner)
         elif as_of is None:
-            recommendations = named_list(library, user_id, name)
+            recommendations = named_list(library, owner, name)
         elif name == FOR_YOU:
-            recommendations = list_as_of(settings.lake.table("recommendations"), user_id, as_of)
+            recommendations = list_as_of(settings.lake.table("recommendations"), owner, as_of)
         else:
-            recommendations = named_list_as_of(settings.lake.table("mixes"), user_id, as_of, name)
+            recommendations = named_list_as_of(settings.lake.table("mixes"), owner, as_of, name)
         track_by_id = library.tracks_of(item.track_id for item in recommendations.items)
     except LibraryUnusable as error:
         return failed(NAME, error, 2)
@@ -78,6 +79,16 @@ def main(settings: Settings, user_id: str, output_format: str, as_of: datetime |
         print(f"{NAME}: {EMPTY_LIST_MESSAGE.format(user_id=printable(user_id))}", file=sys.stderr)
     WRITERS[output_format](recommendations, user_id, titled_rows(recommendations, track_by_id), sys.stdout)
     return 0
+
+
+def _owner(library: Library, user_id: str, is_needed: bool) -> str:
+    """The user id of a listener's name. Raises LibraryUnavailable where MongoDB is needed, else the name is taken as it is."""
+    try:
+        return library.user_id(user_id)
+    except LibraryUnavailable:
+        if is_needed:
+            raise
+        return user_id
 
 
 def current_list(library: Library, user_id: str) -> Recommendations:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ from conf.settings import Settings
 from ui import app as server
 from ui.dependencies import build_services
 
+PROJECT = Path(__file__).parents[2]
 SECONDS = 20
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
 TITLES = ["Morning", "Noon", "Evening", "Night", EVIL, "Dawn", "Dusk", "Mörk", "Tide", "Rain", "Snow", "Sun"]
@@ -154,6 +158,22 @@ def serving(app: FastAPI, listening: socket.socket | None = None) -> Iterator[st
     finally:
         served.should_exit = True
         thread.join(10)
+
+
+def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """A module of ours, run as a command with these settings.  more : further environment"""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "OVERTONE_HOME": str(settings.home),
+        "OVERTONE_MONGO__URI": settings.mongo.uri.get_secret_value(),
+        "OVERTONE_MONGO__DATABASE": settings.mongo.database,
+        "OVERTONE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        **more,
+    }
+    started = [sys.executable, "-m", *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(started, env=environment, text=True, **pipes)
 
 
 class Windows:

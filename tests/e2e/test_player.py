@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from player_site import EVIL, IDS, SECONDS, TITLES, Lists, Visit
+from player_site import EVIL, IDS, SECONDS, TITLES, Lists, Visit, command
 from playwright.sync_api import expect
 
-from conf.settings import PROJECT, Settings
+from conf.settings import Settings
 from local.processes import free_port
 
 
@@ -321,20 +318,6 @@ def test_a_missing_file_is_said_and_passed_over(visit: Any, db: Any, events: Any
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
     assert [event["track_id"] for event in events(1)] == [IDS[3]]
     ana.wrong[:] = [said for said in ana.wrong if "404" not in said]
-
-
-def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PROJECT),
-        "OVERTONE_HOME": str(settings.home),
-        "OVERTONE_MONGO__URI": settings.mongo.uri.get_secret_value(),
-        "OVERTONE_MONGO__DATABASE": settings.mongo.database,
-        "OVERTONE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
-        **more,
-    }
-    started = [sys.executable, "-m", *arguments]
-    return subprocess.Popen(started, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_the_command_says_where_it_is_and_ends_within_two_seconds(

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
+from argon2.exceptions import VerifyMismatchError
 from deltalake import DeltaTable, write_deltalake
-from player_site import IDS, Lists, serving, with_library
+from player_site import IDS, Lists, command, serving, with_library
 from playwright.sync_api import expect
 
 from conf.settings import Settings
@@ -106,7 +107,7 @@ def strict(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Ite
     changed = {"open_names": False, "sign_up": False, "guests": False}
     chosen = with_library(settings, sounds)
     made = build_services(chosen.model_copy(update={"player": settings.player.model_copy(update=changed)}))
-    made.accounts.create("ana", PASSWORD)
+    made.accounts.create("ana", PASSWORD, "ana")
     with serving(app.create_app(made)) as at:
         yield at
 
@@ -303,3 +304,90 @@ def test_a_playlist_of_an_earlier_version_can_be_changed(db: Any) -> None:
     playlists = Playlists(db)
     assert playlists.update("ana", "old", None, ["a"], revision=0) and playlists.add_track("ana", "old", "b")
     assert playlists.get("ana", "old") == Playlist("old", "Old", ("a", "b"), 2)
+
+
+def test_a_name_is_the_same_in_every_case(client: Client) -> None:
+    ana, other = client(), client()
+    assert enter(ana, name="Zoë").json()["user_id"] == "Zoë"
+    assert enter(other, name="ZOË").json() | {"name": "Zoë", "user_id": "Zoë"} == enter(other, name="zoë").json()
+    assert enter(other, name="zOË", password=PASSWORD, create=True).json()["name"] == "Zoë"
+    eve = client()
+    assert enter(eve, name="ZOË").status_code == 401
+    assert enter(eve, name="zoë", password="another one", create=True).status_code == 409
+    assert enter(eve, name="ZOË", password=PASSWORD).json()["user_id"] == "Zoë"
+    assert eve.post("/me/forget", json={"name": "zoë", "password": PASSWORD}).status_code == 200
+    assert enter(eve, name="ZOË").json()["user_id"] == "ZOË", "a name that is free again"
+
+
+def test_listeners_of_before_keep_their_history_in_their_spelling(client: Client, db: Any) -> None:
+    someone = client()
+    assert enter(someone, name="ANA").json()["user_id"] == "ana", "who has a list"
+    db.listens.insert_one({"_id": {"user": "Ana", "track": IDS[1]}, "user_id": "Ana"})
+    assert enter(someone, name="Ana").json()["user_id"] == "Ana"
+    assert enter(someone, name="ana").json()["user_id"] == "ana"
+
+
+def test_a_guest_who_signs_up_keeps_the_history(client: Client, settings: Settings, db: Any, put: Lists) -> None:
+    guest, eve = client(), client()
+    user_id = enter(guest, guest=True).json()["user_id"]
+    copy = dict(guest.cookies)
+    guest.post("/events", json={"action": "like", "track_id": IDS[3]})
+    taken = enter(guest, name="BOB", password=PASSWORD, create=True)
+    assert (taken.status_code, taken.json()["error"]) == (409, "This name is already in use. Choose another.")
+    signed_up = enter(guest, name="Zoë", password=PASSWORD, create=True).json()
+    assert (signed_up["user_id"], signed_up["name"]) == (user_id, "Zoë")
+    assert (signed_up["is_guest"], signed_up["has_account"]) == (False, True)
+    assert guest.get("/for-you").json()["opinions"] == {IDS[3]: "like"}
+    assert "Zoë" in guest.get("/view/you").text and "guest-" not in guest.get("/view/you").text
+    eve.cookies.update(copy)
+    assert eve.get("/listener").json()["user_id"] is None, "a cookie of the guest opens the account no more"
+    assert enter(eve, name="zoë", password=PASSWORD).json()["user_id"] == user_id
+    put(user_id, [IDS[5]], 7)
+    listed = command(settings, "ui.recommendations", "--user", "ZOË", "--format", "json")
+    out, err = listed.communicate(timeout=30)
+    assert (listed.returncode, err) == (0, "") and json.loads(out)["list"] == user_id
+    assert eve.post("/me/forget", json={"name": "Zoë", "password": PASSWORD}).status_code == 200
+    assert db.names.find_one({"user_id": user_id}) is None and db.accounts.find_one({"_id": user_id}) is None
+
+
+def test_a_password_is_changed_and_reset(client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.auth.accounts.KEY_CACHE_S", 0.0)
+    ana, tablet, eve = client(), client(), client()
+    enter(ana, name="ana", password=PASSWORD, create=True)
+    enter(tablet, name="ana", password=PASSWORD)
+
+    def change(password: str, new: str) -> int:
+        return ana.post("/me/password", json={"password": password, "new_password": new}).status_code
+
+    assert (change("wrong wrong", "another good one"), change(PASSWORD, "short")) == (401, 422)
+    assert change(PASSWORD, "another good one") == 200
+    assert ana.get("/listener").json()["user_id"] == "ana" and tablet.get("/listener").json()["user_id"] is None
+    assert enter(eve, name="ana", password=PASSWORD).status_code == 401
+    enter(eve, name="eve")
+    assert eve.post("/me/password", json={"password": "", "new_password": PASSWORD}).status_code == 409
+
+    def reset(name: str, password: str) -> tuple[int, str]:
+        process = command(settings, "ui.accounts", "reset", name)
+        out, err = process.communicate(f"{password}\n", timeout=30)
+        return process.returncode, out + err
+
+    assert reset("ana", "short") == (2, "accounts: the password has 5 characters, expected 8 to 256\n")
+    code, printed = reset("nobody", "a third good one")
+    assert code == 1 and "there is no account 'nobody'" in printed
+    code, printed = reset("ANA", "a third good one")
+    assert code == 0 and "The password of ana has been changed" in printed and "third" not in printed
+    assert ana.get("/listener").json()["user_id"] is None
+    assert enter(ana, name="ana", password="a third good one").json()["has_account"]
+
+
+def test_a_place_is_limited_before_anything_is_hashed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    eve = client()
+
+    def fail(self: object, stored: str, password: str) -> None:
+        hashed.append(password)
+        raise VerifyMismatchError
+
+    monkeypatch.setattr("argon2.PasswordHasher.verify", fail)
+    answers = [enter(eve, name=f"name {number}", password=PASSWORD).status_code for number in range(40)]
+    assert answers == [401] * 30 + [429] * 10 and len(hashed) == 30

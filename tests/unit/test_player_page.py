@@ -24,6 +24,7 @@ from ui.data.lake import LakeUnavailable
 from ui.data.library import Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
 from ui.data.mongo import LibraryUnavailable
+from ui.data.names import Listener, Names
 from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.data.recommendation_list import Item, Recommendations
 from ui.data.search import SearchIndex, build_index
@@ -113,6 +114,21 @@ class Open(Accounts):
         return key is None
 
 
+class OpenNames(Names):
+    """Nobody has a name yet."""
+
+    def __init__(self) -> None: ...
+
+    def find(self, name: str) -> Listener | None:
+        return None
+
+    def find_with_data(self, name: str) -> Listener | None:
+        return None
+
+    def register(self, listener: Listener) -> Listener:
+        return listener
+
+
 class NoRevocations(Revocations):
     """No session ends."""
 
@@ -120,6 +136,8 @@ class NoRevocations(Revocations):
 
     def is_revoked(self, user_id: str, session_id: str, started_at: float) -> bool:
         return False
+
+    def revoke(self, session_id: str) -> None: ...
 
 
 class EventQueueDouble(EventQueue):
@@ -168,6 +186,7 @@ def client(shelf: Shelf, queue: EventQueueDouble) -> TestClient:
         event_queue=queue,
         listener_data=NoProfile(),
         accounts=Open(),
+        names=OpenNames(),
         revocations=NoRevocations(),
         analyzer=AudioAnalyzer(),
         similarity=SimilaritySearch("/nowhere"),

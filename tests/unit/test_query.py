@@ -166,6 +166,9 @@ def test_a_named_list_that_is_missing_says_what_there_is(monkeypatch: pytest.Mon
             made = read_named_lists(MIXES)
             return made if user_id == "ana" else ()
 
+        def user_id(self, name):
+            return name
+
         def tracks_of(self, _: Any) -> dict[str, Track]:
             return TRACKS
 
@@ -240,6 +243,9 @@ def test_a_list_of_nothing_is_told_beside_it(
         def recommendations(self, user_id: str) -> Recommendations:
             return Recommendations(user_id, (), 5, NINE, "m1", 7)
 
+        def user_id(self, name):
+            return name
+
         def tracks_of(self, _: Any) -> dict[str, Track]:
             return {}
 
@@ -263,6 +269,9 @@ def test_the_list_for_new_listeners_is_named_as_everyones(
 
         def recommendations(self, _: str) -> Recommendations:
             return Recommendations(NEW_LISTENERS, (Item("a", 1, 0.0),), 1, NINE, "m1", 0)
+
+        def user_id(self, name):
+            return name
 
         def tracks_of(self, _: Any) -> dict[str, Track]:
             return TRACKS
@@ -324,6 +333,9 @@ class Library:
     def __init__(self, db): ...
     def recommendations(self, user_id):
         return Recommendations(user_id, tuple(Item(f"t{rank}", rank, 0.5) for rank in range(1, 2001)), 1)
+    def user_id(self, name):
+        return name
+
     def tracks_of(self, ids):
         return {track_id: Track(track_id, "M\\xf6rk \\u2665 \\udc80", "Bj\\xf6rk") for track_id in ids}
 

@@ -3,8 +3,8 @@
 A name without an account is open: on a machine of one's own, a household needs no passwords (`player.open_names`). An
 account closes its name to everyone else.
 
-Fields: `_id` = user id, hash, key, made_at, version (of the code that wrote the document; absent means 1). Changes set single
-fields, so fields of a later version are kept; readers give missing ones a default.
+Fields: `_id` = user id, name (see `names`), hash, key, made_at, version (of the code that wrote the document; absent means 1).
+Changes set single fields, so fields of a later version are kept; readers give missing ones a default.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +23,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
+from ui.data.names import NameTaken
 
 ACCOUNT_VERSION = 1
 MIN_PASSWORD_LENGTH = 8
@@ -29,13 +32,18 @@ MAX_SENT_PASSWORD_LENGTH = 1024
 """A longer password is neither taken from a page nor hashed: no account has one."""
 MAX_PARALLEL_HASHES = 2
 """Argon2id takes 64 MiB and a core for each hash, by design."""
+MAX_WAITING_HASHES = 8
+"""Each holds one of the threads that answer requests."""
 KEY_CACHE_S = 10.0
 """Cache account look-ups this long; every request of every page needs one."""
 MAX_CACHED_KEYS = 10_000
 
 
-class NameTaken(ValueError):
-    """There is already an account with this name."""
+class TooManyHashes(RuntimeError):
+    """Too many passwords are being checked already."""
+
+    def __init__(self) -> None:
+        super().__init__("Many others are signing in. Try again in a moment.")
 
 
 class WrongPassword(PermissionError):
@@ -47,18 +55,20 @@ class WrongPassword(PermissionError):
 
 @dataclass(frozen=True)
 class Account:
-    """A document of `accounts`. key : random, carried by the account's sessions"""
+    """A document of `accounts`. key : random, carried by the account's sessions;  name : "" in earlier versions"""
 
     user_id: str
     password_hash: str
     key: str
     made_at: datetime | None
+    name: str = ""
 
 
 def account_document(account: Account) -> Document:
     """The account as it is stored."""
     return {
         "_id": account.user_id,
+        "name": account.name,
         "hash": account.password_hash,
         "key": account.key,
         "made_at": account.made_at,
@@ -74,6 +84,7 @@ def read_account(document: Document) -> Account:
         password_hash=str(document.get("hash") or ""),
         key=str(document.get("key") or ""),
         made_at=made_at if isinstance(made_at, datetime) else None,
+        name=str(document.get("name") or ""),
     )
 
 
@@ -95,15 +106,16 @@ class Accounts:
         self._db = db
         self._hasher = PasswordHasher()
         self._hashing_slots = threading.BoundedSemaphore(MAX_PARALLEL_HASHES)
+        self._waiting_slots = threading.BoundedSemaphore(MAX_PARALLEL_HASHES + MAX_WAITING_HASHES)
         # Verified where there is no account, so that unknown and existing names take equally long to refuse.
         self._decoy_hash = self._hasher.hash(secrets.token_hex(16))
         self._key_cache: dict[str, tuple[float, str | None]] = {}
 
-    def create(self, user_id: str, password: str) -> str:
-        """Stores a new account and returns its key. Raises NameTaken, LibraryUnavailable."""
-        with self._hashing_slots:
+    def create(self, user_id: str, password: str, name: str) -> str:
+        """Stores a new account and returns its key. Raises NameTaken, TooManyHashes, LibraryUnavailable."""
+        with self._hashing():
             password_hash = self._hasher.hash(password)
-        account = Account(user_id, password_hash, secrets.token_urlsafe(12), datetime.now(UTC))
+        account = Account(user_id, password_hash, secrets.token_urlsafe(12), datetime.now(UTC), name)
         with unavailable_on_error():
             try:
                 self._db.accounts.insert_one(account_document(account))
@@ -112,11 +124,25 @@ class Accounts:
         self._key_cache.pop(user_id, None)
         return account.key
 
+    def set_password(self, user_id: str, password: str) -> str | None:
+        """Changes the account's password and returns its new key, which ends its sessions; None where there is no account.
+
+        Raises TooManyHashes, LibraryUnavailable.
+        """
+        with self._hashing():
+            password_hash = self._hasher.hash(password)
+        key = secrets.token_urlsafe(12)
+        fields = {"hash": password_hash, "key": key, "version": ACCOUNT_VERSION}
+        with unavailable_on_error():
+            result = self._db.accounts.update_one({"_id": user_id}, {"$set": fields})
+        self._key_cache.pop(user_id, None)
+        return key if result.matched_count else None
+
     def verify(self, user_id: str, password: str) -> str:
-        """The account's key, if the password is right. Raises WrongPassword, LibraryUnavailable."""
+        """The account's key, if the password is right. Raises WrongPassword, TooManyHashes, LibraryUnavailable."""
         account = self._find(user_id)
         try:
-            with self._hashing_slots:
+            with self._hashing():
                 self._hasher.verify(account.password_hash if account else self._decoy_hash, password)
         except (Argon2Error, InvalidHashError) as error:
             raise WrongPassword from error
@@ -160,6 +186,16 @@ class Accounts:
         with unavailable_on_error():
             self._db.accounts.delete_one({"_id": user_id})
         self._key_cache.pop(user_id, None)
+
+    @contextmanager
+    def _hashing(self) -> Iterator[None]:
+        if not self._waiting_slots.acquire(blocking=False):
+            raise TooManyHashes
+        try:
+            with self._hashing_slots:
+                yield
+        finally:
+            self._waiting_slots.release()
 
     def _find(self, user_id: str) -> Account | None:
         with unavailable_on_error():

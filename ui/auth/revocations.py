@@ -1,4 +1,4 @@
-"""Sessions that ended before their cookie expired: signed out, too old, or of a listener who deleted their data.
+"""Sessions that ended before their cookie expired: signed out, or of a listener who deleted their data.
 
 A copied cookie cannot be taken back, so its end is stored, and every request checks it.
 
@@ -22,8 +22,8 @@ from ui.data.mongo import Document, unavailable_on_error
 log = logging.getLogger(__name__)
 
 REVOCATION_VERSION = 1
-MAX_SESSION_AGE_S = 180 * 24 * 3600
-"""Maximum session age; revocations are kept this long."""
+REVOCATION_KEPT_S = 180 * 24 * 3600
+"""Longer than the cookie of an ended session is valid."""
 REVOCATION_CACHE_S = 10.0
 """Cache look-ups this long; a session that this player revoked itself is refused at once."""
 MAX_CACHED_SESSIONS = 10_000
@@ -42,8 +42,6 @@ class Revocations:
 
         started_at : seconds since 1970
         """
-        if time.time() - started_at > MAX_SESSION_AGE_S:
-            return True
         checked_at, is_revoked = self._cache.get(session_id, (float("-inf"), False))
         if is_revoked or time.monotonic() - checked_at <= REVOCATION_CACHE_S:
             return is_revoked
@@ -59,7 +57,7 @@ class Revocations:
         self._remember(session_id, True)
         try:
             if not self._is_indexed:
-                self._db.sessions.create_index("ended_at", expireAfterSeconds=MAX_SESSION_AGE_S)
+                self._db.sessions.create_index("ended_at", expireAfterSeconds=REVOCATION_KEPT_S)
                 self._is_indexed = True
             self._db.sessions.update_one(
                 {"_id": session_id}, {"$set": revocation_fields(datetime.now(UTC))}, upsert=True

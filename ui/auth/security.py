@@ -47,7 +47,7 @@ CONTENT_SECURITY_POLICY = (
 class SecurityMiddleware:
     """ASGI middleware; needs the session, so it stands inside the session middleware.
 
-    policy : a local player answers to local host names only; one without guests and open names needs a session
+    policy : says to which host names the player answers; a player without guests and open names needs a session
     listener : of a request, None without a valid session; called in a thread
     """
 
@@ -62,7 +62,7 @@ class SecurityMiddleware:
             return
         send = _with_security_headers(scope["path"], send)
         try:
-            check_request(scope, self._policy.is_local)
+            check_request(scope, self._policy)
             is_open = not self._policy.needs_sign_in or _is_public(scope["path"])
             if not is_open and await run_in_threadpool(self._listener, Request(scope)) is None:
                 raise Refused(401, "Sign in first.")
@@ -72,20 +72,18 @@ class SecurityMiddleware:
         await self.app(scope, receive, send)
 
 
-def check_request(scope: Scope, is_local: bool) -> None:
-    """Raises Refused for a request that no page of this player makes.
-
-    is_local : whether the player serves this machine only
-    """
+def check_request(scope: Scope, policy: AccessPolicy) -> None:
+    """Raises Refused for a request that no page of this player makes."""
     method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
-    if is_local and _host_name(headers.get("host", "")) not in LOCAL_HOSTS:
-        # DNS rebinding: a page of another site has pointed its own host name at this machine.
-        raise Refused(403, f"This player only answers requests to {', '.join(LOCAL_HOSTS)}.")
+    if not policy.answers_to(_host_name(headers.get("host", ""))):
+        names = ", ".join((*LOCAL_HOSTS, *policy.player.allowed_hosts))
+        where = f"to {names}" if policy.is_local or policy.player.allowed_hosts else "to addresses and local names"
+        raise Refused(403, f"This player only answers requests {where}. player.allowed_hosts can add a name.")
     if path.startswith(GRADIO_API) and path.removeprefix(GRADIO_API).startswith(DISABLED_GRADIO_ROUTES):
         raise Refused(404, "Page not found.")
     if method not in ("GET", "HEAD"):
         _check_post(method, path, headers)
-    if is_local and _is_forwarded(scope):
+    if policy.is_local and _is_forwarded(scope):
         raise Refused(
             403, "This request came through a proxy. Add the proxy's address to player.trusted_proxies first."
         )

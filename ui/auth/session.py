@@ -1,7 +1,7 @@
 """The session cookie: who a request belongs to, sign-in, sign-up and sign-out.
 
 The listener is known from the signed cookie alone: a page can say what was done, never who did it. The cookie holds
-user_id, session_id, since (when it began, seconds since 1970) and, for an account, its key.
+user_id, name, session_id, since (when it began, seconds since 1970), renewed_at and, for an account, its key.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from uuid import uuid4
 
@@ -17,42 +18,59 @@ from starlette.requests import Request
 
 from batch.mongo import NEW_LISTENERS
 from streaming.events import identifier_problem
-from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, NameTaken, WrongPassword, password_problem
+from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, WrongPassword, password_problem
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.throttle import Throttle, TooManyAttempts
+from ui.data.names import Listener, Names, NameTaken
 from ui.responses import Refused
 
 GUEST_PREFIX = "guest-"
 """Ids of guests begin with it, and no listener can choose such a name."""
-MAX_FAILURES_PER_ADDRESS_AND_NAME = 5
+MAX_FAILURES_PER_PLACE = 30
+MAX_FAILURES_PER_PLACE_AND_NAME = 5
 MAX_FAILURES_PER_NAME = 50
-MAX_SIGN_UPS_PER_ADDRESS = 20
+MAX_SIGN_UPS_PER_PLACE = 20
+IPV6_NETWORK_BITS = 64
+"""An IPv6 customer has at least so large a network, and each of its addresses at will: it counts as one place."""
+MAX_SESSION_AGE_S = 180 * 24 * 3600
+"""Maximum age of a session, but for guests, who could not come back."""
+RENEWAL_S = 24 * 3600
+"""The cookie of a session in use is set anew so often; unused, it ends after app.COOKIE_LIFETIME_S."""
 
 
 @dataclass(frozen=True)
 class Sessions:
     """Reads and writes the session of a request.
 
-    has_data : whether anything is stored under a user id, so that a name in use cannot be taken over by signing up
-    failures_by_address, failures_by_name : failed sign-ins for a name from one address, and from anywhere
-    sign_ups_by_address : new accounts from one address
+    has_data : whether anything is stored under a user id
+    failures_by_place, failures_by_place_and_name, failures_by_name : wrong passwords from one place, for a name from one
+        place, and for a name from anywhere
+    sign_ups_by_place : new accounts from one place
     """
 
     policy: AccessPolicy
     accounts: Accounts
+    names: Names
     revocations: Revocations
     has_data: Callable[[str], bool]
-    failures_by_address: Throttle = field(default_factory=lambda: Throttle(MAX_FAILURES_PER_ADDRESS_AND_NAME))
+    failures_by_place: Throttle = field(default_factory=lambda: Throttle(MAX_FAILURES_PER_PLACE))
+    failures_by_place_and_name: Throttle = field(default_factory=lambda: Throttle(MAX_FAILURES_PER_PLACE_AND_NAME))
     failures_by_name: Throttle = field(default_factory=lambda: Throttle(MAX_FAILURES_PER_NAME))
-    sign_ups_by_address: Throttle = field(default_factory=lambda: Throttle(MAX_SIGN_UPS_PER_ADDRESS))
+    sign_ups_by_place: Throttle = field(default_factory=lambda: Throttle(MAX_SIGN_UPS_PER_PLACE))
 
     def listener(self, request: Request) -> str | None:
-        """The listener's id, None without a valid session. Checks the session cookie, and clears one that is not valid."""
+        """The listener's id, None without a valid session.
+
+        Checks the session cookie, clears one that is not valid, and has one in use renewed once a day.
+        """
         user_id = request.session.get("user_id")
         if not isinstance(user_id, str):
             return None
         if self._is_valid(user_id, request.session):
+            renewed_at = request.session.get("renewed_at", request.session["since"])
+            if time.time() - renewed_at > RENEWAL_S:
+                request.session["renewed_at"] = time.time()  # a changed session is sent again, signed as of now
             return user_id
         request.session.clear()
         return None
@@ -62,83 +80,148 @@ class Sessions:
         key, session_id, started_at = session.get("key"), session.get("session_id"), session.get("since")
         if not isinstance(session_id, str) or not isinstance(started_at, (int, float)):
             return False
-        if is_guest(user_id):
+        if key is None and is_guest(user_id):
             is_allowed = self.policy.player.guests
+        elif time.time() - started_at > MAX_SESSION_AGE_S:
+            return False
         else:
-            is_allowed = (key is not None or self.policy.open_names) and self.accounts.is_current(user_id, key)
-        return is_allowed and not self.revocations.is_revoked(user_id, session_id, started_at)
+            is_allowed = key is not None or self.policy.open_names
+        return (
+            is_allowed
+            and self.accounts.is_current(user_id, key)
+            and not self.revocations.is_revoked(user_id, session_id, started_at)
+        )
+
+    def name(self, request: Request) -> str | None:
+        """The listener's name as the page shows it, None without a valid session."""
+        user_id = self.listener(request)
+        return None if user_id is None else str(request.session.get("name") or user_id)
+
+    def is_guest(self, request: Request) -> bool:
+        """Whether the session is a guest's; one who has signed up is none."""
+        user_id = self.listener(request)
+        return user_id is not None and is_guest(user_id) and request.session.get("key") is None
 
     def describe(self, request: Request) -> dict[str, Any]:
         """The listener of the session, and the ways to sign in that the player offers."""
         user_id = self.listener(request)
         return {
             "user_id": user_id,
-            "is_guest": user_id is not None and is_guest(user_id),
+            "name": self.name(request),
+            "is_guest": self.is_guest(request),
             "has_account": request.session.get("key") is not None,
             "sign_up": self.policy.player.sign_up,
             "open_names": self.policy.open_names,
             "guests": self.policy.player.guests,
-            "operator": self.policy.is_operator(user_id),
+            "operator": self.policy.is_operator(self.name(request)),
         }
 
     def enter_as_guest(self, request: Request) -> None:
         """Starts a session under a new random id, which only this browser has. Raises Refused."""
         if not self.policy.player.guests:
             raise Refused(403, "This player does not allow guests. Sign in with an account.")
-        _start(request, GUEST_PREFIX + secrets.token_hex(8), None)
+        user_id = GUEST_PREFIX + secrets.token_hex(8)
+        self._start(request, Listener(user_id, user_id), None)
 
     def sign_in(self, request: Request, name: str, password: str) -> None:
         """Starts a session of a name, without a password only where the name is open. Raises Refused, LibraryUnavailable."""
-        user_id = _user_id(name)
+        name = _checked_name(name)
         if password:
-            _start(request, user_id, self.check_password(request, user_id, password))
+            listener = self.names.find(name) or Listener(name, name)
+            self._start(request, listener, self.check_password(request, listener.user_id, password))
             return
         if not self.policy.open_names:
             raise Refused(401, "This player requires an account. Enter its password.")
-        if self.accounts.key(user_id) is not None:
+        known = self.names.find_with_data(name)
+        if known is not None and self.accounts.key(known.user_id) is not None:
             raise Refused(401, "This name has an account. Enter its password.")
-        _start(request, user_id, None)
+        registered = self.names.register(known or Listener(name, name))
+        self._start(request, known or registered, None)
 
     def check_password(self, request: Request, user_id: str, password: str) -> str:
-        """The account's key, if the password is right; failures are throttled. Raises Refused, LibraryUnavailable."""
-        address_and_name = f"{_address(request)} {user_id}"
+        """The account's key, if the password is right. Attempts are limited before anything is hashed.
+
+        Raises Refused, TooManyHashes, LibraryUnavailable.
+        """
+        place = _place(request)
+        limits = (
+            (self.failures_by_place, place),
+            (self.failures_by_place_and_name, f"{place} {user_id}"),
+            (self.failures_by_name, user_id),
+        )
+        counted = []
+        is_failure = False
         try:
-            self.failures_by_address.check(address_and_name)
-            self.failures_by_name.check(user_id)
+            for throttle, key in limits:
+                throttle.take(key)
+                counted.append((throttle, key))
             return self.accounts.verify(user_id, password[:MAX_SENT_PASSWORD_LENGTH])
         except TooManyAttempts as error:
             raise _too_many(error) from error
         except WrongPassword as error:
-            self.failures_by_address.record(address_and_name)
-            self.failures_by_name.record(user_id)
+            is_failure = True
             raise Refused(401, str(error)) from error
+        finally:
+            if not is_failure:
+                for throttle, key in counted:
+                    throttle.give_back(key)
 
     def sign_up(self, request: Request, name: str, password: str) -> None:
-        """Creates an account and starts its session. Raises Refused, LibraryUnavailable."""
+        """Creates an account and starts its session; a guest keeps their history. Raises Refused, LibraryUnavailable."""
         if not self.policy.player.sign_up:
             raise Refused(403, "Sign-up is turned off on this player.")
-        user_id = _user_id(name)
+        name = _checked_name(name)
         if (problem := password_problem(password)) is not None:
             raise Refused(422, f"The password {problem}.")
-        if not self.policy.is_local and user_id in self.policy.player.operators:
+        if self.policy.is_reserved(name):
             raise Refused(
                 403,
                 "This name is reserved for an operator. Create its account while the player serves this machine only.",
             )
-        address = _address(request)
         try:
-            self.sign_ups_by_address.check(address)
+            self.sign_ups_by_place.take(_place(request))
         except TooManyAttempts as error:
             raise _too_many(error) from error
-        self.sign_ups_by_address.record(address)
-        is_own_name = self.listener(request) == user_id
-        if not (self.policy.open_names or is_own_name) and self.has_data(user_id):
-            raise Refused(409, "This name is already in use. Choose another.")
+        registered = self.names.find(name)
+        if registered is not None and self.accounts.key(registered.user_id) is not None:
+            raise Refused(409, "This name already has an account. Sign in with its password.")
+        current, owner = self.listener(request), self.names.find_with_data(name)
         try:
-            key = self.accounts.create(user_id, password)
+            if current is not None and self.is_guest(request) and self.has_data(current):
+                listener, key = self._sign_up_guest(Listener(current, name), owner, password)
+            else:
+                registered = self.names.register(owner or Listener(name, name))
+                listener = owner or registered
+                if not (self.policy.open_names or current == listener.user_id) and self.has_data(listener.user_id):
+                    raise NameTaken
+                key = self.accounts.create(listener.user_id, password, listener.name)
         except NameTaken as error:
             raise Refused(409, str(error)) from error
-        _start(request, user_id, key)
+        self._start(request, listener, key)
+
+    def _sign_up_guest(self, guest: Listener, owner: Listener | None, password: str) -> tuple[Listener, str]:
+        """The guest under the name that they have chosen, with their history, and the account's key. Raises NameTaken.
+
+        owner : whose the name is
+        """
+        if owner is not None:
+            raise NameTaken
+        self.names.claim(guest)
+        try:
+            return guest, self.accounts.create(guest.user_id, password, guest.name)
+        except BaseException:
+            self.names.delete(guest.user_id)  # so that the guest can try again
+            raise
+
+    def change_password(self, request: Request, password: str, new_password: str) -> None:
+        """Changes the password of the listener's account, which ends its other sessions. Raises Refused, LibraryUnavailable."""
+        user_id, name = self.listener(request), self.name(request)
+        if user_id is None or name is None or request.session.get("key") is None:
+            raise Refused(409, "Only an account has a password. Create one first.")
+        self.check_password(request, user_id, password)
+        if (problem := password_problem(new_password)) is not None:
+            raise Refused(422, f"The new password {problem}.")
+        self._start(request, Listener(user_id, name), self.accounts.set_password(user_id, new_password))
 
     def sign_out(self, request: Request) -> None:
         """Sign out: revoke the session, clear the cookie. Copies of the cookie are refused from now on."""
@@ -148,33 +231,50 @@ class Sessions:
 
     def renew(self, request: Request) -> None:
         """Starts a new session of the same listener."""
-        _start(request, request.session["user_id"], request.session.get("key"))
+        user_id = request.session["user_id"]
+        listener = Listener(user_id, request.session.get("name") or user_id)
+        self._start(request, listener, request.session.get("key"))
+
+    def _start(self, request: Request, listener: Listener, key: str | None) -> None:
+        """Starts a session; the one before it ends, so that no late answer can bring its cookie back."""
+        if isinstance(session_id := request.session.get("session_id"), str):
+            self.revocations.revoke(session_id)
+        session = {
+            "user_id": listener.user_id,
+            "name": listener.name,
+            "session_id": str(uuid4()),
+            "since": time.time(),
+        }
+        request.session.clear()
+        request.session.update(session | ({"key": key} if key else {}))
 
 
 def is_guest(user_id: str) -> bool:
     return user_id.startswith(GUEST_PREFIX)
 
 
-def _start(request: Request, user_id: str, key: str | None) -> None:
-    session = {"user_id": user_id, "session_id": str(uuid4()), "since": time.time()}
-    request.session.clear()
-    request.session.update(session | ({"key": key} if key else {}))
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _place(request: Request) -> str:
+    """From where a request comes: its address, of IPv6 its network."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address, IPV6_NETWORK_BITS), strict=False))
+    return host
 
 
 def _too_many(error: TooManyAttempts) -> Refused:
     return Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)})
 
 
-def _user_id(name: str) -> str:
-    """The name as a user id, without outer blanks. Raises Refused."""
-    user_id = name.strip()
-    problem = f"{NEW_LISTENERS!r} is reserved" if user_id == NEW_LISTENERS else identifier_problem(user_id)
-    if problem is None and is_guest(user_id):
+def _checked_name(name: str) -> str:
+    """The name without outer blanks, as a new listener's user id would be. Raises Refused."""
+    name = name.strip()
+    problem = f"{NEW_LISTENERS!r} is reserved" if name == NEW_LISTENERS else identifier_problem(name)
+    if problem is None and is_guest(name.casefold()):
         problem = f"begins with {GUEST_PREFIX!r}, which is reserved for guests"
     if problem is not None:
         raise Refused(422, f"The name {problem}.")
-    return user_id
+    return name

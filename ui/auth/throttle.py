@@ -23,9 +23,10 @@ class TooManyAttempts(PermissionError):
 
 
 class Throttle:
-    """Sliding-window limit; success does not reset it, so a guesser cannot clear the count with an account of their own.
+    """Sliding-window limit. A success gives its own attempt back and no other, so that a guesser cannot clear the count with an
+    account of their own.
 
-    max_attempts : recorded attempts allowed for a key within a window
+    max_attempts : counted attempts allowed for a key within a window
     clock : monotonic seconds
     window_s : length of the window, in seconds
     """
@@ -42,30 +43,30 @@ class Throttle:
         self._attempts: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
-    def check(self, key: str) -> None:
-        """Raises TooManyAttempts where the key has used up its attempts."""
-        now = self._clock()
-        with self._lock:
-            times = self._attempts.get(key, deque())
-            while times and times[0] <= now - self._window_s:
-                times.popleft()
-            if len(times) >= self._max_attempts:
-                raise TooManyAttempts(times[0] + self._window_s - now)
-
-    def allows(self, key: str) -> bool:
-        """Whether the key had attempts left; then one of them is counted."""
-        try:
-            self.check(key)
-        except TooManyAttempts:
-            return False
-        self.record(key)
-        return True
-
-    def record(self, key: str) -> None:
-        """Counts one attempt of the key."""
+    def take(self, key: str) -> None:
+        """Counts one attempt of the key, before it is tried. Raises TooManyAttempts where it has used up its attempts."""
         now = self._clock()
         with self._lock:
             if len(self._attempts) > self.MAX_KEYS:
                 start = now - self._window_s
                 self._attempts = {key: times for key, times in self._attempts.items() if times and times[-1] > start}
-            self._attempts.setdefault(key, deque(maxlen=self._max_attempts)).append(now)
+            times = self._attempts.setdefault(key, deque())
+            while times and times[0] <= now - self._window_s:
+                times.popleft()
+            if len(times) >= self._max_attempts:
+                raise TooManyAttempts(times[0] + self._window_s - now)
+            times.append(now)
+
+    def give_back(self, key: str) -> None:
+        """Takes back the latest attempt of the key: it was not one of those that are limited."""
+        with self._lock:
+            if times := self._attempts.get(key):
+                times.pop()
+
+    def allows(self, key: str) -> bool:
+        """Whether the key had attempts left; then one of them is counted."""
+        try:
+            self.take(key)
+        except TooManyAttempts:
+            return False
+        return True

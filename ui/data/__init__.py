@@ -7,6 +7,7 @@ search               prefix search over all tracks, in memory
 words                tracks by words for their sound: word search, moods, colours of the map
 listener_data        everything stored about a listener, for display, export and deletion
 history              opinions, listening history, playback position
+names                names of listeners, compared without case, and their user ids; collection `names`
 playlists            playlists
 lake                 Delta tables by delta-rs
 recently_added       the newest tracks, cached

@@ -20,6 +20,7 @@ from batch.mongo import NEW_LISTENERS
 from batch.words.tag_percentiles import read_words
 from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
+from ui.data.names import name_key
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
 from ui.data.search import INDEXED_FIELDS, SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
 from ui.data.words import WordQuery, ids_with, word_query
@@ -149,6 +150,14 @@ class Library:
             str(document.get("model_version") or ""),
             read_words(document.get("tags")),
         )
+
+    def user_id(self, name: str) -> str:
+        """The user id of the listener who has the name: the name itself where it has a list, or nobody has registered it."""
+        with unavailable_on_error():
+            if self._db.recommendations.find_one({"_id": name}, {"_id": 1}) is not None:
+                return name
+            document = self._db.names.find_one({"_id": name_key(name)})
+        return name if document is None else str(document.get("user_id") or name)
 
     def recommendations(self, user_id: str | None) -> Recommendations | None:
         """The listener's list, else the one for new listeners; None before anything has been published."""

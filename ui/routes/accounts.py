@@ -12,9 +12,10 @@ from fastapi.responses import Response
 from ui.data import lake
 from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
+from ui.data.names import name_key
 from ui.dependencies import RequiredListener, ServicesDep
 from ui.responses import Refused
-from ui.routes.schemas import Confirmation, SignIn
+from ui.routes.schemas import Confirmation, PasswordChange, SignIn
 
 router = APIRouter()
 
@@ -41,7 +42,7 @@ def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) ->
 
 
 @router.get("/me/export")
-def export_data(user_id: RequiredListener, services: ServicesDep) -> Response:
+def export_data(user_id: RequiredListener, request: Request, services: ServicesDep) -> Response:
     """All data stored about the listener: documents of MongoDB, events and lists of the lake.
 
     `left_out` says how many of the oldest rows did not fit into one file.
@@ -52,6 +53,7 @@ def export_data(user_id: RequiredListener, services: ServicesDep) -> Response:
     made_at = services.accounts.made_at(user_id)
     data = {
         "user_id": user_id,
+        "name": services.sessions.name(request),
         "exported_at": datetime.now(UTC),
         "left_out": {
             "listening_events": events.left_out,
@@ -69,12 +71,21 @@ def export_data(user_id: RequiredListener, services: ServicesDep) -> Response:
     return Response(text, media_type="application/json", headers=headers)
 
 
+@router.post("/me/password")
+def change_password(
+    change: PasswordChange, request: Request, user_id: RequiredListener, services: ServicesDep
+) -> dict[str, Any]:
+    """Changes the account's password, which ends its other sessions, and answers as `get_listener` does."""
+    services.sessions.change_password(request, change.password, change.new_password)
+    return services.sessions.describe(request)
+
+
 @router.post("/me/forget")
 def delete_data(
     confirmation: Confirmation, request: Request, user_id: RequiredListener, services: ServicesDep
 ) -> dict[str, None]:
     """Deletes what lake and MongoDB hold of the listener, account included, and ends all their sessions."""
-    if confirmation.name.strip() != user_id:
+    if name_key(confirmation.name.strip()) not in (name_key(services.sessions.name(request) or ""), name_key(user_id)):
         raise Refused(422, "Enter your name to confirm.")
     if services.accounts.key(user_id) is not None:
         services.sessions.check_password(request, user_id, confirmation.password)
@@ -85,6 +96,7 @@ def delete_data(
         lake.delete_rows(services.settings.lake, user_id)
         services.listener_data.delete(user_id)
         services.accounts.delete(user_id)
+        services.names.delete(user_id)
     except (LakeUnavailable, LibraryUnavailable, OSError) as error:
         services.sessions.renew(request)  # so that the listener can try again
         raise Refused(503, f"Not everything has been deleted: {error}. Try again.") from error

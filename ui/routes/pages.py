@@ -6,11 +6,10 @@ import random
 import time
 from collections import Counter
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from batch.words.vocabulary import WORD_BY_NAME, Word, word_of
-from ui.auth.session import is_guest
 from ui.data.history import HistoryEntry
 from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item, Recommendations
@@ -117,7 +116,7 @@ def get_playlist(playlist_id: str, user_id: RequiredListener, services: Services
 
 
 @router.get("/you")
-def get_your_music(user_id: RequiredListener, services: ServicesDep) -> str:
+def get_your_music(user_id: RequiredListener, request: Request, services: ServicesDep) -> str:
     library, listener_data = services.library, services.listener_data
     history = listener_data.history.entries(user_id, PAGE_HISTORY)
     track_by_id = library.tracks_of(entry.track_id for entry in history)
@@ -129,8 +128,9 @@ def get_your_music(user_id: RequiredListener, services: ServicesDep) -> str:
     )
     return render(
         "you",
-        user_id=user_id,
-        is_guest=is_guest(user_id),
+        listener_name=services.sessions.name(request),
+        is_guest=services.sessions.is_guest(request),
+        has_account=services.accounts.key(user_id) is not None,
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
         dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
         playlists=listener_data.playlists.of(user_id),

@@ -126,6 +126,13 @@ class SignIn(Strict):
     guest: bool = False
 
 
+class PasswordChange(Strict):
+    """A new password of the listener's account, and the present one."""
+
+    password: Password
+    new_password: Password
+
+
 class NewPlaylist(Strict):
     """A playlist to create."""
 

@@ -4,6 +4,7 @@ import { pathTo } from "./address.js";
 import { get } from "./api.js";
 import { openDeleteDataDialog } from "./account/delete-data.js";
 import { listenerId, loadListener, openListenerDialog, requireListener } from "./account/listener.js";
+import { openPasswordDialog } from "./account/password.js";
 import { confirmDeletePlaylist, openPlaylistDialog } from "./account/playlists.js";
 import { clearSearch } from "./discover/search.js";
 import { rememberPathStart } from "./discover/song-path.js";
@@ -57,6 +58,7 @@ export class Actions {
       "new-playlist": () => openPlaylistDialog([]),
       "drop-playlist": ({ dataset }) => confirmDeletePlaylist(dataset.playlist ?? "", dataset.name ?? ""),
       forget: () => openDeleteDataDialog(loadListener),
+      password: () => openPasswordDialog(),
       record: () => toggleRecording(onCards),
       "map-in": () => zoomMap("in"),
       "map-out": () => zoomMap("out"),

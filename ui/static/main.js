@@ -12,6 +12,7 @@ import {
 } from "./account/listener.js";
 import { Opinions } from "./account/opinions.js";
 import { Outbox, uuid } from "./account/outbox.js";
+import { createPasswordDialog } from "./account/password.js";
 import { createPlaylistDialogs } from "./account/playlists.js";
 import { showSteering, wireSteering } from "./account/steering.js";
 import { Visits } from "./account/visits.js";
@@ -50,6 +51,7 @@ function start() {
   createPlaylistDialogs();
   createWhyDialog();
   createDeleteDataDialog();
+  createPasswordDialog();
 
   const outbox = new Outbox({ post: (event) => post("/events", event), listener: currentListener, onResult, id: uuid });
   const send = (/** @type {object} */ event) => outbox.send(event);

@@ -7,6 +7,7 @@ import { createDialog, findAll, required, requiredInput } from "../page/dom.js";
  * The session as the server tells it.
  * @typedef {object} Session
  * @property {string | null} user_id null: no listener was chosen
+ * @property {string | null} [name] as it was chosen; the id of a guest who has signed up is another
  * @property {boolean} [is_guest]
  * @property {boolean} [has_account]
  * @property {boolean} [operator] whether the page of the service is open to the listener
@@ -20,13 +21,13 @@ const CHOOSE = "Choose listener";
 /** @type {Session} */
 let session = { user_id: null, open_names: true, sign_up: true, guests: true };
 let isKnown = false;
-/** @type {(name: string | null, before: string | null) => void} */
+/** @type {(id: string | null, before: string | null) => void} */
 let onChange = () => {};
 
-/** The listener's name, null where none was chosen; undefined until the server has answered. */
+/** The listener's id, null where none was chosen; undefined until the server has answered. */
 export const currentListener = () => (isKnown ? session.user_id : undefined);
 
-/** The listener's name, null where none was chosen or it is not known yet. */
+/** The listener's id, null where none was chosen or it is not known yet. */
 export const listenerId = () => session.user_id;
 
 /** @param {typeof onChange} callback called when the listener has changed */
@@ -41,10 +42,11 @@ export async function loadListener() {
   if (answer.ok) update(answer);
 }
 
-/** @param {string | null | undefined} name as it came with another answer of the server; undefined: the answer had none */
-export function setListener(name) {
-  if (name === undefined || name === session.user_id) return;
-  update({ ...session, user_id: name, is_guest: name?.startsWith("guest-") ?? false, has_account: false });
+/** @param {string | null | undefined} id as it came with another answer of the server; undefined: the answer had none */
+export function setListener(id) {
+  if (id === undefined || id === session.user_id) return;
+  update({ ...session, user_id: id, name: id, is_guest: id?.startsWith("guest-") ?? false, has_account: false });
+  if (id !== null) loadListener(); // for the name
 }
 
 /** Whether a listener was chosen; if not, opens the dialog. */
@@ -60,12 +62,13 @@ function update(changed) {
   session = changed;
   isKnown = true;
   const button = required("#listener");
-  const { user_id: name, is_guest: isGuest } = session;
+  const { user_id: id, is_guest: isGuest } = session;
+  const name = session.name ?? id;
   button.textContent = name === null ? CHOOSE : isGuest ? "Guest" : name;
   const label = `${isGuest ? "A guest" : name} is listening. Change listener`;
   button.setAttribute("aria-label", name ? label : "Choose who is listening");
   for (const link of findAll("#nav [data-operator]")) link.hidden = session.operator === false;
-  if (name !== before) onChange(name, before);
+  if (id !== before) onChange(id, before);
 }
 
 // ---- the dialog
@@ -98,15 +101,16 @@ export function createListenerDialog() {
 
 /** @param {string} [reason] */
 export function openListenerDialog(reason) {
-  const { user_id: name, is_guest: isGuest } = session;
+  const { user_id: id, is_guest: isGuest } = session;
+  const guestReason = isGuest && session.sign_up ? "Create an account to keep your history, likes and playlists." : undefined;
   required("#listener-why").textContent =
-    reason ?? "Each listener gets recommendations based on what they play, skip and like.";
+    reason ?? guestReason ?? "Each listener gets recommendations based on what they play, skip and like.";
   required("#listener-error").textContent = "";
   required("#password-note").textContent = session.open_names ? "(only if the name has one)" : "";
   required("#listener-guest").hidden = !session.guests;
   required("#listener-new").hidden = !session.sign_up;
-  required("#listener-leave").hidden = !name;
-  requiredInput("#listener-name").value = isGuest ? "" : (name ?? "");
+  required("#listener-leave").hidden = !id;
+  requiredInput("#listener-name").value = isGuest ? "" : (session.name ?? id ?? "");
   const dialog = required("#listener-dialog", HTMLDialogElement);
   if (!dialog.open) dialog.showModal();
   requiredInput("#listener-name").select();
