@@ -57,11 +57,13 @@ def main(player: str, to: Path) -> int:
 
 
 def make_past(chosen: Settings) -> None:
-    """Sends the listener's events, and waits until the list and the named lists follow them. Raises TimeoutError."""
+    """Sends the listener's events, once in a home, and waits until the named lists follow them. Raises TimeoutError."""
     from kafka import KafkaProducer
 
     with mongo.client(chosen.mongo) as client:
         database = client[chosen.mongo.database]
+        if database.mixes.find_one({"_id": PICTURED_LISTENER}):
+            return
         events = past_events(list(database.tracks.find({}, {"genre": 1}).sort("_id", 1)))
         producer = KafkaProducer(bootstrap_servers=chosen.kafka.bootstrap_servers, acks="all")
         for event in events:
