@@ -28,6 +28,8 @@ DAY_S = 86_400.0
 LISTENING_ACTIONS = ("play", "complete", "skip")
 VERDICT_CODES = {"like": 1.0, "dislike": -1.0}
 WISH_CODES = {"more": 1.0, "less": -1.0}
+_VERDICT_BY_CODE = {code: verdict for verdict, code in VERDICT_CODES.items()}
+_WISH_BY_CODE = {code: wish for wish, code in WISH_CODES.items()}
 REMEMBERED_MUTINGS = 500
 """A listener's latest mutings, cancelled ones included; older ones are evicted."""
 REMEMBERED_TAG_WISHES = 500
@@ -148,15 +150,15 @@ class Profile:
 
     def verdict(self, track_id: str) -> str:
         """ "like", "dislike" or "" for none."""
-        row = self.verdicts.row(track_id)
-        code = 0.0 if row is None else row[VERDICT]
-        return next((verdict for verdict, each in VERDICT_CODES.items() if each == code), "")
+        return _VERDICT_BY_CODE.get(self._verdict_code(track_id, VERDICT), "")
 
     def wish(self, track_id: str) -> str:
         """ "more", "less" or "" for none."""
-        row = self.verdicts.row(track_id)
-        code = 0.0 if row is None else row[WISH]
-        return next((wish for wish, each in WISH_CODES.items() if each == code), "")
+        return _WISH_BY_CODE.get(self._verdict_code(track_id, WISH), "")
+
+    def _verdict_code(self, track_id: str, column: int) -> float:
+        position = self.verdicts.position_by_id.get(track_id)
+        return 0.0 if position is None else float(self.verdicts.values[position, column])
 
     def after(
         self, event: Event, title: str, source: str, offset: int, taste: Taste, skip_factor: float = 1.0

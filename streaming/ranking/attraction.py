@@ -88,9 +88,9 @@ def scale(vector: UserVector, index: CachedIndex, rejection: float) -> Scale:
     by_group = _by_group(vector.weights[:, None] * similarities, vector)
     repulsion = rejection * l2_norm(vector.rejected_weights[:, None] * index.sample_similarity(vector.rejected_rows))
     return Scale(
-        _upper(np.sort(similarities, axis=1)),
+        _upper(similarities),
         np.sort(by_group, axis=1),
-        float(_upper(np.sort(repulsion)[None, :])[0]) if len(repulsion) else 0.0,
+        float(_upper(repulsion[None, :])[0]) if len(repulsion) else 0.0,
         float(repulsion.max(initial=0.0)),
     )
 
@@ -116,17 +116,14 @@ def l2_norm(shares: NDArray[np.floating]) -> Floats:
 
 
 def _by_group(by_track: Floats, vector: UserVector) -> Floats:
-    membership = np.zeros((len(vector.groups), len(by_track)), dtype=np.float32)
-    for group, members in enumerate(vector.groups):
-        membership[group, members] = 1.0
-    return np.sqrt(membership @ np.square(by_track))
+    return np.sqrt(vector.membership.astype(np.float32) @ np.square(by_track))
 
 
-def _upper(ordered: Floats, fewest: int = 1) -> Floats:
-    """What exceeds all of each sorted row but the upper NEAREST_SHARE, or the `fewest` largest, by more than rounding; above 0
+def _upper(values: Floats, fewest: int = 1) -> Floats:
+    """What exceeds all of each row but the upper NEAREST_SHARE, or the `fewest` largest, by more than rounding; above 0
     [shape=(rows,)]."""
-    n = ordered.shape[1]
+    n = values.shape[1]
     below = min(int(np.ceil((1 - NEAREST_SHARE) * n)), n - fewest)
     if below <= 0:
-        return np.full(len(ordered), LEAST_ATTRACTION, dtype=np.float32)
-    return np.maximum(ordered[:, below - 1] / (1 - ROUNDING), LEAST_ATTRACTION)
+        return np.full(len(values), LEAST_ATTRACTION, dtype=np.float32)
+    return np.maximum(np.partition(values, below - 1, axis=1)[:, below - 1] / (1 - ROUNDING), LEAST_ATTRACTION)

@@ -25,6 +25,7 @@ CAPPED_ARTIST_PENALTY = 20.0
 RESTED_ARTIST_PENALTY = 6.0
 """Taken from the value of a candidate whose artist was heard just before: a near track still comes before what is not liked."""
 NO_ARTIST = -2
+_RESTING_DIGIT = 2 * ARTIST_CAP_WINDOW_ITEMS
 MOST_SIMILARITIES = 1 << 18
 """Elements of the similarity matrices of lists taken together: what fits into the processor's cache."""
 
@@ -85,12 +86,12 @@ def choose(
         if len(latest):
             latest = latest.reshape(len(latest), -1)
             earlier[row, -len(latest) :, : latest.shape[1]] = latest
-        largest[row, :n] = request.earlier_similarity
+        largest[row, :n] = request.diversity * request.earlier_similarity
         if request.diversity:
             # List by list: the last digit of a matrix product depends on its shape, and a list must not depend on the others.
             similarities[row, :n, :n] = similarity(request.points, request.points)
-    diversity = np.array([request.diversity for request in requests])
-    chosen, penalties = _chosen(values, similarities, diversity, artists, order, earlier, largest, artist_cap)
+            similarities[row] *= np.float32(request.diversity)
+    chosen, penalties = _chosen(values, similarities, artists, order, earlier, largest, artist_cap)
     lengths = (chosen >= 0).sum(axis=1).tolist()
     return [(chosen[row, :n], penalties[row, :n]) for row, n in enumerate(lengths)]
 
@@ -98,7 +99,6 @@ def choose(
 def _chosen(
     values: NDArray[np.float64],
     similarities: NDArray[np.float32],
-    diversity: NDArray[np.float64],
     artists: NDArray[np.int32],
     order: NDArray[np.int64],
     earlier: NDArray[np.int32],
@@ -108,11 +108,11 @@ def _chosen(
     """(column of each list's choice, -1 where none is left; its penalty) [shape=(lists, places)].
 
     values : -inf where there is no candidate [shape=(lists, groups, n)]
-    similarities : [shape=(lists, n, n)]
+    similarities : times the list's diversity [shape=(lists, n, n)]
     order : [shape=(lists, places)]
     artists : codes of each candidate's artists [shape=(lists, n, artists)]
     earlier : artists of the tracks heard before [shape=(lists, window - 1, artists)]
-    largest : similarity to an item chosen or heard before [shape=(lists, n)]
+    largest : the largest of these to an item chosen or heard before [shape=(lists, n)]
     """
     lists, _, n = values.shape
     each_list = np.arange(lists)
@@ -120,29 +120,33 @@ def _chosen(
     window = earlier.shape[1]
     names = np.where(artists >= 0, artists, NO_ARTIST)  # so that no two candidates without one are of one artist
     is_by = [_is_by(names, earlier[:, position]) for position in range(window)]
-    in_window = np.sum(is_by, axis=0, dtype=np.int16)
-    resting = np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int16)
-    taken = np.zeros((lists, n))
+    in_window = np.sum(is_by, axis=0, dtype=np.int64)
+    # Items of each of the candidate's artists among the latest ones, as a digit each: in the window, and while it rests.
+    latest_items = in_window + _RESTING_DIGIT * np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int64)
+    penalty_by_items = _artist_penalties(artist_cap)
+    by_place = values[each_list[:, None], order[:, :places]]
     chosen = np.full((lists, places), -1, dtype=np.int64)
     penalties = np.zeros((lists, places))
     for place in range(places):
-        penalty = largest * diversity[:, None]
-        value = values[each_list, order[:, place]] - penalty
-        value += taken
-        value -= CAPPED_ARTIST_PENALTY * _of_any(in_window >= artist_cap)
-        value -= RESTED_ARTIST_PENALTY * _of_any(resting > 0)
+        value = by_place[:, place] - largest
+        value -= _largest_of_artists(penalty_by_items[latest_items])
         column = value.argmax(axis=1)
         is_candidate = value[each_list, column] > -np.inf
         chosen[:, place] = np.where(is_candidate, column, -1)
-        penalties[:, place] = penalty[each_list, column]
-        taken[each_list, column] = -np.inf
+        penalties[:, place] = largest[each_list, column]
+        by_place[each_list, :, column] = -np.inf
         np.maximum(largest, similarities[each_list, column], out=largest)
         is_by.append(_is_by(names, np.where(is_candidate[:, None], artists[each_list, column], -1)))
-        in_window += is_by[-1]
-        in_window -= is_by[place]
-        resting += is_by[-1]
-        resting -= is_by[-1 - ARTIST_REST_ITEMS]
+        np.add(latest_items, 1 + _RESTING_DIGIT, out=latest_items, where=is_by[-1])
+        np.subtract(latest_items, 1, out=latest_items, where=is_by[place])
+        np.subtract(latest_items, _RESTING_DIGIT, out=latest_items, where=is_by[-1 - ARTIST_REST_ITEMS])
     return chosen, penalties
+
+
+def _artist_penalties(artist_cap: int) -> NDArray[np.float64]:
+    """What is taken from a candidate's value, by `latest_items`."""
+    resting, in_window = np.divmod(np.arange(_RESTING_DIGIT * (ARTIST_REST_ITEMS + 2)), _RESTING_DIGIT)
+    return CAPPED_ARTIST_PENALTY * (in_window >= artist_cap) + RESTED_ARTIST_PENALTY * (resting > 0)
 
 
 def _is_by(names: NDArray[np.int32], artists: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -156,9 +160,6 @@ def _is_by(names: NDArray[np.int32], artists: NDArray[np.int32]) -> NDArray[np.b
     return np.asarray(is_same.any(axis=3))
 
 
-def _of_any(of_each_artist: Any) -> NDArray[np.bool_]:
-    """Whether it holds for any artist of each candidate.
-
-    of_each_artist : bool [shape=(lists, n, artists)];  Returns [shape=(lists, n)]
-    """
-    return np.asarray(of_each_artist[..., 0] if of_each_artist.shape[2] == 1 else of_each_artist.any(axis=2))
+def _largest_of_artists(penalties: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[shape=(lists, n)] of [shape=(lists, n, artists)]."""
+    return np.asarray(penalties[..., 0] if penalties.shape[2] == 1 else penalties.max(axis=2))

@@ -232,20 +232,20 @@ def _shortlist(
         return np.arange(n)
     of_artist = artist_cap * (length // ARTIST_CAP_WINDOW_ITEMS + 1)
     counts = np.bincount(order, minlength=len(all_values))
-    parts = []
-    for group, count in enumerate(counts.tolist()):
-        if not count:
-            continue
-        best = np.argsort(-all_values[group], kind="stable")
-        names = artists[best]
-        by_artist = np.argsort(names, kind="stable")
-        first = np.searchsorted(names[by_artist], names[by_artist])
-        rank_of_artist = np.empty(n, dtype=np.int64)
-        rank_of_artist[by_artist] = np.arange(n) - first
-        can_be_listed = (names < 0) | (rank_of_artist < of_artist)
-        most = CANDIDATES_PER_PLACE * count + SPARE_CANDIDATES
-        parts.append(np.concatenate([best[can_be_listed], best[~can_be_listed]])[:most])
-    shortlist = sorted_unique(np.concatenate(parts))
+    turning = np.flatnonzero(counts)
+    best = np.argsort(-all_values[turning], axis=1, kind="stable")
+    names = artists[best]
+    by_artist = np.argsort(names, axis=1, kind="stable")
+    ordered = np.take_along_axis(names, by_artist, axis=1)
+    places = np.arange(n)
+    begins = np.append(np.ones((len(turning), 1), dtype=bool), ordered[:, 1:] != ordered[:, :-1], axis=1)
+    rank_of_artist = np.empty_like(best)
+    np.put_along_axis(
+        rank_of_artist, by_artist, places - np.maximum.accumulate(np.where(begins, places, 0), axis=1), axis=1
+    )
+    can_be_listed = (names < 0) | (rank_of_artist < of_artist)
+    most = CANDIDATES_PER_PLACE * counts[turning, None] + SPARE_CANDIDATES
+    shortlist = sorted_unique(best[can_be_listed & (np.cumsum(can_be_listed, axis=1) <= most)])
     if len(shortlist) < length:
         rest = np.setdiff1d(np.argsort(-all_values.max(axis=0), kind="stable"), shortlist, assume_unique=True)
         shortlist = np.sort(np.concatenate([shortlist, rest[: length - len(shortlist)]]))

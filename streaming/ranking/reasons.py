@@ -101,12 +101,13 @@ def items(
     similarity = np.zeros(len(positions))
     percentile = np.full(len(positions), np.nan)
     because: list[list[str]] = [[] for _ in positions]
-    for group, members in enumerate(groups):
+    if groups:
+        similarity = drawn.by_group[by_place, positions]
+        strongest = _strongest(by_place, positions, selection)
+        because = [[vector.liked_ids[position] for position in each] for each in strongest]
+    for group in range(len(groups)):
         places = np.flatnonzero(by_place == group)
-        similarity[places] = drawn.by_group[group, positions[places]]
         percentile[places] = limits.percentiles(group, similarity[places])
-        for place, strongest in zip(places.tolist(), _strongest(members, positions[places], selection), strict=True):
-            because[place] = [vector.liked_ids[position] for position in strongest]
     if groups and is_explored.any():
         similarity[is_explored] = l2_norm(drawn.by_track[:, positions[is_explored]])
     terms = [np.round(values.astype(np.float64), 6).tolist() for values in (similarity, -repulsion, -penalties)]
@@ -147,19 +148,21 @@ def _groups_of(selection: Selection, positions: NDArray[np.int64]) -> NDArray[np
     return np.where(keeps, own, nearest)
 
 
-def _strongest(members: NDArray[np.int64], positions: NDArray[np.int64], selection: Selection) -> list[list[int]]:
-    """For each candidate up to MOST_REASON_TRACKS liked tracks of the group to which it is among the nearest of all tracks.
+def _strongest(by_place: NDArray[np.int64], positions: NDArray[np.int64], selection: Selection) -> list[list[int]]:
+    """For each chosen candidate up to MOST_REASON_TRACKS liked tracks of its group to which it is among the nearest of all
+    tracks.
 
-    members : positions of the group's liked tracks
+    by_place : the group that each is explained by
     positions : of the candidates
     """
-    shares = selection.drawn.by_track[np.ix_(members, positions)]
-    similarities = shares / np.maximum(selection.vector.weights[members], 1e-12)[:, None]
-    shares = np.where(similarities >= selection.limits.by_track[members][:, None], shares, 0.0)
+    vector = selection.vector
+    shares = selection.drawn.by_track[:, positions]
+    is_near = shares >= (selection.limits.by_track * vector.weights)[:, None]
+    shares = np.where(is_near & vector.membership[by_place].T, shares, 0.0)
     strongest = np.argsort(-shares, axis=0, kind="stable")[:MOST_REASON_TRACKS]
     top = np.take_along_axis(shares, strongest, axis=0)
     is_reason = top > LEAST_REASON_SHARE * top.max(axis=0, initial=1e-12)
-    return [members[places[are_reasons]].tolist() for places, are_reasons in zip(strongest.T, is_reason.T, strict=True)]
+    return [places[are_reasons].tolist() for places, are_reasons in zip(strongest.T, is_reason.T, strict=True)]
 
 
 def _explained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MOST_LIKED_TRACKS = 64
 MOST_JUDGED_TRACKS = 40
 """Of the liked tracks: those that have a verdict or a wish."""
-MOST_LISTENED_TRACKS = 160
+MOST_LISTENED_TRACKS = 128
 """The latest of the tracks that were only listened to; others say nothing more of the taste."""
 LISTENED_PER_CROWD = 3
 CROWD_RADIUS = 0.5
@@ -61,11 +62,19 @@ class UserVector:
     interests: list[Interest]
     session: NDArray[np.int64]
 
-    @property
+    @cached_property
     def groups(self) -> list[NDArray[np.int64]]:
         """Positions of the liked tracks that places of the list are made from: of each interest, then of the session."""
         members = [np.array(interest.members, dtype=np.int64) for interest in self.interests]
         return [*members, self.session] if len(self.session) else members
+
+    @cached_property
+    def membership(self) -> NDArray[np.bool_]:
+        """Whether each liked track is in each group [shape=(groups, liked)]."""
+        is_member = np.zeros((len(self.groups), len(self.rows)), dtype=bool)
+        for group, members in enumerate(self.groups):
+            is_member[group, members] = True
+        return is_member
 
     @property
     def query_rows(self) -> Rows:
