@@ -36,6 +36,9 @@ class Attraction:
     by_group: Floats
     repulsion: Floats
 
+    def take(self, positions: NDArray[np.integer]) -> Attraction:
+        return Attraction(self.by_track[:, positions], self.by_group[:, positions], self.repulsion[positions])
+
     @property
     def net(self) -> Floats:
         """Attraction by each group, less repulsion [shape=(groups, n)]."""

@@ -5,45 +5,40 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import Profile
-from streaming.ranking.attraction import Scale, attraction
+from streaming.ranking.attraction import Attraction, Scale
 from streaming.ranking.candidate_pool import Past, random_rows
 from streaming.ranking.neighbour_cache import CachedIndex
-from streaming.ranking.user_vector import UserVector
 
 DRAWN_TRACKS = 64
 PLAYS_PER_DRAW = 15
 """The same tracks are drawn for so many plays, so that one that is announced comes."""
 
 
-def explored_rows(
-    profile: Profile,
-    vector: UserVector,
-    index: CachedIndex,
-    history: Past,
-    limits: Scale,
-    excluded: Rows,
-    most: int,
-    rejection: float,
-) -> Rows:
-    """Up to `most` unheard rows from elsewhere in the library, of as many artists.
+def drawn_rows(profile: Profile, index: CachedIndex, history: Past, excluded: Rows) -> Rows:
+    """Unheard rows from anywhere in the library, in an order that holds for PLAYS_PER_DRAW plays.
 
-    excluded : rows that are candidates anyway
-    Of the drawn tracks those that are near neither to what is liked nor to what is rejected; of these the third that is
-    rejected least, in the order drawn. Fewer where there are no more.
+    excluded : rows that are candidates for another reason
     """
-    if most <= 0:
-        return np.empty(0, dtype=np.int64)
     rng = np.random.default_rng(zlib.crc32(f"{profile.user_id}\x00{profile.plays // PLAYS_PER_DRAW}".encode()))
     rows = random_rows(index, history.barred, DRAWN_TRACKS, rng)
     recordings = index.recordings(rows)
-    is_free = (history.last_heard(recordings) == 0) & ~np.isin(recordings, history.barred_recordings)
-    rows = rows[is_free & ~np.isin(rows, excluded)]
-    if not len(rows):
-        return rows
-    drawn = attraction(vector, rows, index.points(rows), index, rejection)
+    _, first = np.unique(recordings, return_index=True)
+    is_free = np.zeros(len(rows), dtype=bool)
+    is_free[first] = True
+    is_free &= (history.last_heard(recordings) == 0) & ~np.isin(recordings, history.barred_recordings)
+    return rows[is_free & ~np.isin(rows, excluded)]
+
+
+def explored_positions(drawn: Attraction, limits: Scale, artists: NDArray[np.int32], most: int) -> list[int]:
+    """Positions of up to `most` of the drawn tracks, of as many artists: first those drawn first; fewer where there are no more.
+
+    drawn : their attraction
+    Of those that are near neither to what is liked nor to what is rejected, the third that is rejected least.
+    """
     is_elsewhere = (drawn.by_group < limits.near_group[:, None]).all(axis=0) & ~(
         (drawn.repulsion >= limits.repulsion) & (drawn.repulsion > 0)
     )
@@ -52,9 +47,9 @@ def explored_rows(
         positions[np.argsort(drawn.repulsion[positions], kind="stable")][: max(most, len(positions) // 3)]
     )
     chosen: list[int] = []
-    artists: set[int] = set()
-    for row, artist in zip(rows[least_rejected].tolist(), index.artists(rows[least_rejected]).tolist(), strict=True):
-        if len(chosen) < most and artist not in artists:
-            chosen.append(row)
-            artists |= {artist} if artist >= 0 else set()
-    return np.array(chosen, dtype=np.int64)
+    chosen_artists: set[int] = set()
+    for position, artist in zip(least_rejected.tolist(), artists[least_rejected].tolist(), strict=True):
+        if len(chosen) < most and artist not in chosen_artists:
+            chosen.append(position)
+            chosen_artists |= {artist} if artist >= 0 else set()
+    return chosen

@@ -63,7 +63,9 @@ class CachedIndex:
         self.index = index
         self._neighbours: OrderedDict[int, Rows] = OrderedDict()
         self._wide_neighbours: OrderedDict[int, Rows] = OrderedDict()
-        self._sample_similarity: dict[int, Floats] = {}
+        self._sample_position: dict[int, int] = {}
+        """Position of a row in `_sample_similarity`."""
+        self._sample_similarity = np.empty((0, 0), dtype=np.float32)
         self._row_by_id: dict[str, int] = {}
         self._is_excluded = np.zeros(len(index), dtype=bool)
 
@@ -85,20 +87,26 @@ class CachedIndex:
 
     def sample_similarity(self, rows: Rows) -> Floats:
         """Similarity of each row to the tracks of the sample; 0 to itself [shape=(rows, sample)]."""
-        missing = [row for row in rows.tolist() if row not in self._sample_similarity]
-        if missing:
-            if len(self._sample_similarity) > CACHED_SAMPLE_ROWS:
-                self._sample_similarity.clear()
-                missing = rows.tolist()
-            codes = self.recordings(self.sample_rows)
-            for row in missing:  # one by one: the last digit of a product depends on how many rows are multiplied
-                one_row = np.array([row], dtype=np.int64)
-                similarities = similarity(self.points(one_row), self.sample)[0]
-                similarities[codes == self.recordings(one_row)] = 0.0
-                self._sample_similarity[row] = similarities
+        position_by_row = self._sample_position
+        missing = [row for row in rows.tolist() if row not in position_by_row]
+        if missing and len(position_by_row) + len(missing) > CACHED_SAMPLE_ROWS:
+            position_by_row.clear()
+            missing = rows.tolist()
+        if len(position_by_row) + len(missing) > len(self._sample_similarity):
+            grown = np.empty((2 * (len(position_by_row) + len(missing)), len(self.sample)), dtype=np.float32)
+            if len(self._sample_similarity):
+                grown[: len(self._sample_similarity)] = self._sample_similarity
+            self._sample_similarity = grown
+        codes = self.recordings(self.sample_rows) if missing else rows
+        for row in missing:  # one by one: the last digit of a product depends on how many rows are multiplied
+            one_row = np.array([row], dtype=np.int64)
+            similarities = similarity(self.points(one_row), self.sample)[0]
+            similarities[codes == self.recordings(one_row)] = 0.0
+            position_by_row[row] = len(position_by_row)
+            self._sample_similarity[position_by_row[row]] = similarities
         if not len(rows):
             return np.empty((0, len(self.sample)), dtype=np.float32)
-        return np.stack([self._sample_similarity[row] for row in rows.tolist()])
+        return self._sample_similarity.take([position_by_row[row] for row in rows.tolist()], axis=0)
 
     def __len__(self) -> int:
         return len(self.present)
@@ -215,13 +223,15 @@ class CachedIndex:
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each track, -1 where the index lacks it [shape=(ids,)]."""
-        missing = [track_id for track_id in ids if track_id not in self._row_by_id]
-        if missing:
+        rows = [self._row_by_id.get(track_id) for track_id in ids]
+        if None in rows:
+            missing = [track_id for track_id, row in zip(ids, rows, strict=True) if row is None]
             if len(self._row_by_id) > CACHED_TRACK_IDS:
                 self._row_by_id.clear()
                 missing = list(ids)
             self._row_by_id.update(zip(missing, self.index.rows_of(missing).tolist(), strict=True))
-        return np.array([self._row_by_id[track_id] for track_id in ids], dtype=np.int64)
+            rows = [self._row_by_id[track_id] for track_id in ids]
+        return np.array(rows, dtype=np.int64)
 
     def points(self, rows: Rows) -> Points:
         vectors = np.asarray(self.index.vectors.take(rows, axis=0))

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
-from streaming.ranking.attraction import Attraction, attraction, scale, wish_pull
+from streaming.ranking.attraction import attraction, scale, wish_pull
 from streaming.ranking.candidate_pool import Past, candidate_pool, past, state_of
-from streaming.ranking.exploration import explored_rows
+from streaming.ranking.exploration import drawn_rows, explored_positions
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
 from streaming.ranking.reasons import Item as Item
@@ -119,21 +119,21 @@ def _prepared(
     familiar = _familiar_rows(profile, vector, index, history, taste)
     adventure = profile.adventure / NEUTRAL_ADVENTURE  # 0 to 2
     explore_share = min(0.5, adventure * taste.exploration / length)
-    explored = explored_rows(
-        profile, vector, index, history, limits, familiar, ceil(explore_share * length), taste.rejection
-    )
-    explored = explored[wish_pull(profile, explored, index) >= 0]
+    most_explored = ceil(explore_share * length)
+    lottery = drawn_rows(profile, index, history, familiar) if most_explored else familiar[:0]
     pool = request.rows
     if pool is None:
         pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
-    pool = pool[~np.isin(index.recordings(pool), index.recordings(np.concatenate([familiar, explored])))]
-    rows = np.concatenate([pool, familiar, explored])
-    is_familiar = np.zeros(len(rows), dtype=bool)
-    is_familiar[len(pool) : len(pool) + len(familiar)] = True
-    is_explored = np.zeros(len(rows), dtype=bool)
-    is_explored[len(pool) + len(familiar) :] = True
-    points = index.points(rows)
+    pool = pool[~np.isin(index.recordings(pool), index.recordings(np.concatenate([familiar, lottery])))]
+    rows = np.concatenate([pool, familiar, lottery])
+    first_familiar, first_of_lottery = len(pool), len(pool) + len(familiar)
+    is_familiar, is_explored = np.zeros((2, len(rows)), dtype=bool)
+    is_familiar[first_familiar:first_of_lottery] = True
+    points, artists = index.points(rows), index.artists(rows)
     drawn = attraction(vector, rows, points, index, taste.rejection)
+    pull = wish_pull(profile, rows, index)
+    may_explore = first_of_lottery + np.flatnonzero(pull[first_of_lottery:] >= 0)
+    is_explored[may_explore[explored_positions(drawn.take(may_explore), limits, artists[may_explore], most_explored)]] = True
     net = drawn.net
     is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
     state = state_of(rows, profile, index, history, new_listener_rows, taste)
@@ -149,7 +149,6 @@ def _prepared(
         by_group = values(
             nothing - drawn.repulsion, nothing > 0, is_rejected, repelled, state, taste.shown_patience, reach
         )
-    pull = wish_pull(profile, rows, index)
     by_group += WISH_STEP * pull
     best = by_group.max(axis=0)
     by_group[:, is_familiar | is_explored] = NOT_THIS_GROUP
@@ -161,13 +160,13 @@ def _prepared(
         extra.append(
             np.where(is_familiar, NEAR_TIER + 2 + state.longest_first, np.where(is_explored, NOT_THIS_GROUP, best))
         )
-    if len(explored):
+    if is_explored.any():
         shares = [share * (1 - explore_share) for share in shares] + [explore_share]
         announced = NEAR_TIER + 2 - np.cumsum(is_explored) / 100
         extra.append(np.where(is_explored, announced, np.where(is_familiar, NOT_THIS_GROUP, best)))
     all_values = np.vstack([by_group, *extra])
     order = turns(shares, profile.plays, length)
-    shortlist = _shortlist(all_values, order, index.artists(rows), taste.artist_cap, length)
+    shortlist = _shortlist(all_values, order, artists, taste.artist_cap, length)
     diversity = min(MOST_DIVERSITY, taste.diversity * adventure)
     earlier = history.rows_latest_first[:EARLIER_TRACKS]
     heard_just_before = history.rows_latest_first[: ARTIST_CAP_WINDOW_ITEMS - 1][::-1]
@@ -184,7 +183,7 @@ def _prepared(
         profile,
         vector,
         rows[shortlist],
-        Attraction(drawn.by_track[:, shortlist], drawn.by_group[:, shortlist], drawn.repulsion[shortlist]),
+        drawn.take(shortlist),
         limits,
         state.take(shortlist),
         is_near[:, shortlist],
