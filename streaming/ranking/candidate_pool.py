@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEEDS_AT_A_TIME = 6
 MOST_SEEDS = 48
-UNHEARD_PER_PLACE = 7
+UNHEARD_PER_PLACE = 5
 """Seeds are added until the pool has so many unheard tracks for each place of the list."""
 FEWEST_UNHEARD_PER_PLACE = 3
 """Where neighbours give fewer, the wide neighbours of the first seeds are taken, too."""

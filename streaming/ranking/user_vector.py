@@ -20,8 +20,8 @@ from streaming.ranking.neighbour_cache import CachedIndex, Points, scaled_distan
 if TYPE_CHECKING:
     from conf.settings import Taste
 
-MOST_LIKED_TRACKS = 64
-MOST_JUDGED_TRACKS = 40
+MOST_LIKED_TRACKS = 48
+MOST_JUDGED_TRACKS = 32
 """Of the liked tracks: those that have a verdict or a wish."""
 MOST_LISTENED_TRACKS = 128
 """The latest of the tracks that were only listened to; others say nothing more of the taste."""

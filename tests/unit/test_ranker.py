@@ -641,6 +641,8 @@ def test_less_of_a_word_lowers_its_tracks_and_they_are_not_explored(whole: Index
     fewer = listed(steered(liking, "tag:sad", "less"), index, most=12, taste=exploring)
     assert not any(item.track_id.startswith(("folk1", "metal", "jazz")) for item in fewer)
     assert any(item.explore for item in fewer)
+    taken_back = steered(steered(liking, "tag:sad", "less"), "tag:sad", "neutral", minutes=2)
+    assert [item.track_id for item in listed(taken_back, index)] == [item.track_id for item in listed(liking, index)]
 
 
 def test_without_words_in_the_model_a_wish_changes_nothing(whole: Index) -> None:
