@@ -122,7 +122,9 @@ def _chosen(
     is_by = [_is_by(names, earlier[:, position]) for position in range(window)]
     in_window = np.sum(is_by, axis=0, dtype=np.int64)
     # Items of each of the candidate's artists among the latest ones, as a digit each: in the window, and while it rests.
-    latest_items = in_window + _RESTING_DIGIT * np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int64)
+    latest_items: NDArray[np.int64] = np.asarray(
+        in_window + _RESTING_DIGIT * np.sum(is_by[-ARTIST_REST_ITEMS:], axis=0, dtype=np.int64)
+    )
     penalty_by_items = _artist_penalties(artist_cap)
     by_place = values[each_list[:, None], order[:, :places]]
     chosen = np.full((lists, places), -1, dtype=np.int64)

@@ -102,7 +102,7 @@ def items(
     percentile = np.full(len(positions), np.nan)
     because: list[list[str]] = [[] for _ in positions]
     if groups:
-        similarity = drawn.by_group[by_place, positions]
+        similarity = drawn.by_group[by_place, positions].astype(np.float64)
         strongest = _strongest(by_place, positions, selection)
         because = [[vector.liked_ids[position] for position in each] for each in strongest]
     for group in range(len(groups)):
