@@ -17,10 +17,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch.audio.tags import file_tags  # noqa: E402
-
 from batch.audio import features  # noqa: E402
 from batch.ear import network  # noqa: E402
+from batch.tags.file_tags import file_tags  # noqa: E402
 from bench.features import Songs  # noqa: E402
 
 TAGS = ("title", "artist", "album", "genre")
@@ -43,6 +42,7 @@ def audio_songs(folder: Path, kept: Path | None = None) -> Songs:
         "embeddings": np.stack([song["embedding"] for _, song in pairs]),
         "path": [str(file.relative_to(folder)) for file, _ in pairs],
         "collection": [file.relative_to(folder).parts[0] for file, _ in pairs],
+        "duration_s": [str(song["duration_s"]) for _, song in pairs],
         **{name: [song[name] or "" for _, song in pairs] for name in TAGS},
     }
     if pairs[0][1]["musly"]:
@@ -53,7 +53,7 @@ def audio_songs(folder: Path, kept: Path | None = None) -> Songs:
 
 
 def _songs(arrays: dict[str, Any]) -> Songs:
-    columns = ("path", "collection", *TAGS)
+    columns = ("path", "collection", "duration_s", *TAGS)
     tags = {name: [str(value) for value in arrays[name]] for name in columns}
     musly = [row.tobytes() for row in arrays["musly"]] if "musly" in arrays else None
     return Songs(arrays["vectors"], tags, arrays["embeddings"], musly)
@@ -73,7 +73,8 @@ def _extracted(file: Path) -> dict[str, Any] | str:
         return str(error)
     tags = file_tags(file, file.parent)
     named = {name: getattr(tags, name) for name in TAGS}
-    return {"vector": song.vector, "embedding": song.embedding, "musly": musly, **named}
+    numbers = {"vector": song.vector, "embedding": song.embedding, "duration_s": song.duration_s}
+    return {**numbers, "musly": musly, **named}
 
 
 @lru_cache

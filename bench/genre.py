@@ -1,10 +1,12 @@
 """Compares the genre networks with a support vector machine in the same artist-grouped cross-validation.
 
-    python bench/genre.py FOLDER [FOLDER …] [--json FILE]
+    python bench/genre.py FOLDER [FOLDER …] [--kept FILE.npz] [--json FILE]
 
-A FOLDER holds features.csv: FMA's (genres from fma_small_paths_genre.csv beside it), or songs with tags, whose collection is then
-the class, since few have a genre. Five folds, the same for every row; a song's group is its artist, else its album. Songs of a
-class that is not in the training folds are not tested. FMA's files here name no artists, so its scores are too high.
+A FOLDER holds audio, a folder for each collection (`bench.audio_songs`; kept in FILE.npz): every way is measured on MFCC and
+contrast, and on both blocks. Or it holds features.csv: FMA's (genres from fma_small_paths_genre.csv beside it), or songs with
+tags. A song's class is its collection, since few have a genre. Five folds, the same for every row; a song's group is its artist,
+else its album. Songs of a class that is not in the training folds are not tested. FMA's files here name no artists, so its scores
+are too high.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pyspark.sql import SparkSession  # noqa: E402
 
 from batch.library.labels import track_labels  # noqa: E402
-from batch.model import artist_split, genre_mlp  # noqa: E402
+from batch.model import artist_split, blocks, genre_mlp  # noqa: E402
 from batch.model.genre_examples import Examples, examples  # noqa: E402
 from batch.model.genre_mlp import Hyperparameters  # noqa: E402
 from batch.model.mlp_inference import NO_FOURIER  # noqa: E402
-from bench.features import fma, fma_genres, songs, table  # noqa: E402
+from bench.audio_songs import audio_songs  # noqa: E402
+from bench.features import Songs, fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
 MIN_CLASS_SONGS = 8
@@ -39,16 +42,29 @@ Classifier = Callable[[Examples, np.ndarray, np.ndarray], np.ndarray]
 """(dataset, training rows, test rows) → predicted class of each test row."""
 
 
-def dataset_of(folder: Path) -> Examples:
-    """Songs of classes with at least MIN_CLASS_SONGS; the artist labels are the groups of the folds."""
+def datasets_of(folder: Path, kept: Path | None) -> dict[str, Examples]:
+    """Songs of classes with at least MIN_CLASS_SONGS, by set and inputs; the artist labels are the groups of the folds."""
+    if not (folder / "features.csv").exists():
+        library = audio_songs(folder, kept)
+        rows = {"": library.vectors, ", both blocks": blocks.joined(library.vectors, library.embeddings)}
+        return {
+            folder.name + inputs: _dataset(vectors, library.tags["collection"], _groups(library))
+            for inputs, vectors in rows.items()
+        }
     if (folder / "fma_small_paths_genre.csv").exists():
         numbers, vectors = fma(folder)
         names = fma_genres(folder, numbers)
-        groups = np.arange(len(names))
-    else:
-        library = songs(folder)
-        vectors, names = library.vectors, library.tags["collection"]
-        groups = track_labels(library.tags["artist"], library.tags["album"], names).split_groups()
+        return {folder.name: _dataset(vectors, names, np.arange(len(names)))}
+    library = songs(folder)
+    return {folder.name: _dataset(library.vectors, library.tags["collection"], _groups(library))}
+
+
+def _groups(library: Songs) -> np.ndarray:
+    names = library.tags["collection"]
+    return track_labels(library.tags["artist"], library.tags["album"], names).split_groups()
+
+
+def _dataset(vectors: np.ndarray, names: list[str], groups: np.ndarray) -> Examples:
     counts = {name: names.count(name) for name in set(names)}
     classes = [name if counts[name] >= MIN_CLASS_SONGS and name else None for name in names]
     dataset = examples(vectors, classes, [f"group {group}" for group in groups])
@@ -82,6 +98,7 @@ def networks(spark: SparkSession, pairs: int, kinds: str = "both") -> Classifier
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--kept", type=Path, help="features of an earlier run; written where it is missing")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     spark = session("bench-genre")
@@ -94,8 +111,8 @@ def main() -> None:
         "ensemble: 5 pairs (kept)": networks(spark, 5),
     }
     rows: list[dict[str, object]] = []
-    for folder in options.folders:
-        dataset = dataset_of(folder)
+    datasets = [pair for folder in options.folders for pair in datasets_of(folder, options.kept).items()]
+    for set_name, dataset in datasets:
         fold = artist_split.artist_folds(dataset.genre, dataset.artist, GENRE_FOLDS, SEED)
         for name, classifier in ways.items():
             true, predicted = [], []
@@ -109,7 +126,7 @@ def main() -> None:
             error = float(np.sqrt(score.accuracy * (1 - score.accuracy) / score.tracks))
             rows.append(
                 {
-                    "set": f"{folder.name}: {score.tracks} tracks tested, {len(dataset.genres)} classes",
+                    "set": f"{set_name}: {score.tracks} tracks tested, {len(dataset.genres)} classes",
                     "way": name,
                     "accuracy": score.accuracy,
                     "± (binomial, tracks)": error,

@@ -1,11 +1,13 @@
 """The index beside exact search, hnswlib and MLlib's own lookup, on vectors grown from real features; then by size.
 
-    python bench/index.py FOLDER [--json FILE] [--sizes 10000 100000 1000000] [--without-mllib]
+    python bench/index.py FOLDER [--kept FILE.npz] [--json FILE] [--sizes 10000 100000 106574 1000000] [--without-mllib]
 
 FOLDER/features.csv is FMA's. Sets are grown from its MFCC statistics (`bench.features.grown` says how; the printed distances to
-the 20th neighbour show how it compares with the real ones). Recall is at 20, against exact search. A query's time is the index's
-own: buckets looked up, candidates fetched and ranked, on one core; its recall is of 500 other queries. hnswlib is a row where it
-is installed (it is no dependency).
+the 20th neighbour show how it compares with the real ones). Or FOLDER holds audio (`bench.audio_songs`; kept in FILE.npz): sets
+are grown from both blocks of its songs, and each block is brought to the same length, as in a model.
+
+Recall is at 20, against exact search. A query's time is the index's own: buckets looked up, candidates fetched and ranked, on one
+core; its recall is of 500 other queries. hnswlib is a row where it is installed (it is no dependency).
 """
 
 from __future__ import annotations
@@ -37,11 +39,17 @@ from batch.index.spark_join import bucket_table, neighbours  # noqa: E402
 from batch.index.tuning import (  # noqa: E402
     HashParameters,
     HashQuality,
+    default_parameters,
     random_projection,
     shortest_buckets,
     tuning_sample,
 )
+from batch.model import blocks  # noqa: E402
+from batch.model.metric.choice import EQUAL  # noqa: E402
+from batch.model.metric.learning import BlockScaling  # noqa: E402
+from batch.model.metric.learning import points as learned_points  # noqa: E402
 from batch.model.sweep import principal_components  # noqa: E402
+from bench.audio_songs import audio_songs  # noqa: E402
 from bench.features import fma, grown, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
@@ -315,9 +323,12 @@ def _way(parameters: HashParameters) -> str:
     )
 
 
-def unit_points(real: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(points of unit length, 100 queries among them, their true neighbours)."""
-    points = to_unit(grown(real, n))
+def unit_points(
+    real: np.ndarray, n: int, block_lengths: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(points of unit length, 100 queries among them, their true neighbours).  block_lengths : of two blocks; (): one"""
+    scaling = BlockScaling.of(block_lengths, EQUAL) if block_lengths else None
+    points = learned_points(grown(real, n), None, scaling)
     queries = points[np.linspace(0, n - 1, TIMED_QUERIES).astype(int)]
     return points, queries, exact_neighbours(points, queries, K)
 
@@ -349,13 +360,14 @@ def fma_sized_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]
     return distances, rows
 
 
-def size_rows(real: np.ndarray, sizes: list[int]) -> list[ReportRow]:
+def size_rows(real: np.ndarray, sizes: list[int], block_lengths: tuple[int, ...] = ()) -> list[ReportRow]:
     """The best index of each size, beside exact search."""
     rows: list[ReportRow] = []
     for n in sizes:
-        points, queries, true_neighbours = unit_points(real, n)
+        points, queries, true_neighbours = unit_points(real, n, block_lengths)
         exact = exact_row(points, queries, true_neighbours)
-        _, row, _ = best_of(points, PARAMETERS[n], queries)
+        choices = [default_parameters(n)] if block_lengths else PARAMETERS[n]
+        _, row, _ = best_of(points, choices, queries)
         rows.append({"tracks": n, **row, "exact, ms a query": exact["ms a query"]})
     for smaller, larger in zip(rows, rows[1:], strict=False):
         larger["times the one before"] = float(str(larger["ms a query"])) / float(str(smaller["ms a query"]))
@@ -365,15 +377,21 @@ def size_rows(real: np.ndarray, sizes: list[int]) -> list[ReportRow]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--kept", type=Path, help="features of an earlier run; written where it is missing")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sizes", type=int, nargs="*", default=sorted(PARAMETERS))
     parser.add_argument("--without-mllib", action="store_true")
     options = parser.parse_args()
-    _, real = fma(options.folder)
     result: dict[str, object] = {}
-    if not options.without_mllib:
-        result["distances"], result["fma_sized"] = fma_sized_rows(real)
-    rows = size_rows(real, options.sizes)
+    if (options.folder / "features.csv").exists():
+        _, real = fma(options.folder)
+        if not options.without_mllib:
+            result["distances"], result["fma_sized"] = fma_sized_rows(real)
+        rows = size_rows(real, options.sizes)
+    else:
+        library = audio_songs(options.folder, options.kept)
+        both = blocks.joined(library.vectors, library.embeddings)
+        rows = size_rows(both, options.sizes, blocks.lengths(library.vectors, library.embeddings))
     if rows:
         print(table(rows))
     result["sizes"] = rows

@@ -1,8 +1,9 @@
 """How many copies of one recording are found, and how many different songs are taken for one.
 
-    python bench/recordings.py SONGS FMA CLIPS RECORDINGS
+    python bench/recordings.py SONGS FMA CLIPS RECORDINGS [--kept FILE.npz]
 
-SONGS/features.csv: different songs, as bench/space.py reads them. FMA/features.csv: FMA's features. CLIPS/*.mp3 are encoded
+SONGS/features.csv: different songs, as bench/space.py reads them; or SONGS holds their audio, and all is compared by both blocks
+of features, at the same length (`bench.audio_songs`; kept in FILE.npz). FMA/features.csv: FMA's features. CLIPS/*.mp3 are encoded
 anew as FLAC, MP3 and Ogg Vorbis at several qualities; RECORDINGS has NAME.ogg and NAME.hq.ogg of each recording. A copy counts as
 found when it has the code of its original. Everything is measured in a library of the songs and the two copies.
 """
@@ -20,11 +21,15 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch.audio.features import track  # noqa: E402
+from batch.audio.features import N_FEATURES, track  # noqa: E402
+from batch.ear.graph import N_EMBEDDING, default_place  # noqa: E402
+from batch.ear.network import Ear, loaded  # noqa: E402
 from batch.index.building import build_index, with_local_scales  # noqa: E402
 from batch.index.projection import Projection  # noqa: E402
 from batch.index.recordings import Nearness, dimension, recording_codes, scaled_distances  # noqa: E402
 from batch.library.titles import title_keys, track_lengths  # noqa: E402
+from batch.model.blocks import joined  # noqa: E402
+from bench.audio_songs import audio_songs  # noqa: E402
 from bench.features import fma, songs  # noqa: E402
 
 ENCODINGS = {
@@ -49,14 +54,17 @@ def encoded(clip: Path, encoding: str, folder: Path) -> Path:
     return copy
 
 
-def extracted(files: list[Path]) -> Library:
-    tracks = [track(file) for file in files]
-    return np.stack([features for features, _ in tracks]), np.array([seconds for _, seconds in tracks])
+def extracted(files: list[Path], ear: Ear | None) -> Library:
+    """ear : hears both blocks; None: the vectors alone"""
+    tracks = [track(file, ear=ear) for file in files]
+    rows = [each.vector if each.embedding is None else np.concatenate([each.vector, each.embedding]) for each in tracks]
+    return np.stack(rows), np.array([each.duration_s for each in tracks])
 
 
 def found(features: np.ndarray, lengths: np.ndarray | None, copies: int) -> tuple[str, np.ndarray]:
     """(a line of figures, codes); the last `copies` tracks are copies of as many before them."""
     n = len(features)
+    n_blocks = 2 if features.shape[1] == N_FEATURES + N_EMBEDDING else 1
     deviation = features.std(axis=0, ddof=1)
     one_hash = np.zeros((1, 1, 1), dtype=np.float32)  # one bucket: all tracks are candidates, so the search is exact
     projection = Projection(
@@ -67,6 +75,8 @@ def found(features: np.ndarray, lengths: np.ndarray | None, copies: int) -> tupl
         one_hash[0],
         1.0,
         unit_length=True,
+        block_widths=None if n_blocks == 1 else np.array([N_FEATURES, N_EMBEDDING]),
+        block_weights=None if n_blocks == 1 else np.float32([0.5, 0.5]) ** 0.5,
     )
     ids = [f"{row:07d}" for row in range(n)]
     index = with_local_scales(build_index(ids, features, [None] * n, projection))
@@ -90,26 +100,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("songs", "fma", "clips", "recordings"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--kept", type=Path, help="features of an earlier run; written where it is missing")
     options = parser.parse_args()
-    real = songs(options.songs)
+    ear = None if (options.songs / "features.csv").exists() else loaded(default_place())
+    real = songs(options.songs) if ear is None else audio_songs(options.songs, options.kept)
+    rows = joined(real.vectors, real.embeddings)
     seconds = np.array([float(duration or "nan") for duration in real.tags["duration_s"]])
-    print("songs alone:", found(real.vectors, seconds, 0)[0])
-    print("songs without lengths:", found(real.vectors, None, 0)[0])
+    print("songs alone:", found(rows, seconds, 0)[0])
+    print("songs without lengths:", found(rows, None, 0)[0])
     print("FMA without lengths:", found(fma(options.fma)[1], None, 0)[0], flush=True)
 
     def with_copies(originals: Library, copies: Library) -> str:
-        parts = [(real.vectors, seconds), originals, copies]
+        parts = [(rows, seconds), originals, copies]
         features, lengths = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
         return found(features.astype(np.float32), lengths, len(copies[0]))[0]
 
     high = sorted(options.recordings.glob("*.hq.ogg"))
     low = [file.with_name(file.name.replace(".hq.ogg", ".ogg")) for file in high]
-    print("recordings in two qualities:", with_copies(extracted(high), extracted(low)), flush=True)
+    print("recordings in two qualities:", with_copies(extracted(high, ear), extracted(low, ear)), flush=True)
     clips = sorted(options.clips.glob("*.mp3"))
-    originals = extracted(clips)
+    originals = extracted(clips, ear)
     for encoding in ENCODINGS:
         with tempfile.TemporaryDirectory() as folder:
-            copies = extracted([encoded(clip, encoding, Path(folder)) for clip in clips])
+            copies = extracted([encoded(clip, encoding, Path(folder)) for clip in clips], ear)
         print(f"{encoding}:", with_copies(originals, copies), flush=True)
 
 
