@@ -12,6 +12,7 @@ from starlette.requests import Request
 from conf.settings import Player, Settings
 from streaming.events import SHOWN, VISIT
 from ui.auth.accounts import Accounts
+from ui.auth.limits import RecentEvents, RequestLimits
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
@@ -67,6 +68,14 @@ class Services:
     def event_limits(self) -> dict[str, Throttle]:
         """Rate limits of the events that pages send by themselves, by action; those beyond a listener's limit are dropped."""
         return {SHOWN: Throttle(MAX_SHOWN_IN_A_MINUTE), VISIT: Throttle(MAX_VISITS, window_s=VISITS_WINDOW_S)}
+
+    @functools.cached_property
+    def limits(self) -> RequestLimits:
+        return RequestLimits()
+
+    @functools.cached_property
+    def recent_events(self) -> RecentEvents:
+        return RecentEvents()
 
     @functools.cached_property
     def recently_added(self) -> RecentlyAdded:

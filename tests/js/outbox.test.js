@@ -52,16 +52,25 @@ describe("sending", () => {
   });
 
   test("repeats an event with the same id while the server is unavailable, and nothing overtakes it", async () => {
-    answers = [refusal(0), refusal(503), refusal(409)];
+    answers = [refusal(0), refusal(503), refusal(409), refusal(429)];
     await Promise.all([outbox.send({ name: "a" }), outbox.send({ name: "b" })]);
     assert.equal(names(), "ab");
     assert.equal(arrived[0].event_id, "e1");
-    assert.deepEqual(waits, [RETRY_MS, RETRY_MS, RETRY_MS]);
-    assert.deepEqual(results, [0, 503, 409, 202, 202]);
+    assert.deepEqual(waits, [RETRY_MS, RETRY_MS, RETRY_MS, RETRY_MS]);
+    assert.deepEqual(results, [0, 503, 409, 429, 202, 202]);
+  });
+
+  test("keeps an event of a listener whose session has ended until they are back", async () => {
+    answers = [refusal(401)];
+    await outbox.send({ name: "a" });
+    assert.equal(names(), "");
+    await outbox.flush();
+    assert.equal(names(), "a");
+    assert.deepEqual(waits, []);
   });
 
   test("drops an event that the server refuses for good", async () => {
-    for (const status of [401, 404, 422, 429]) {
+    for (const status of [404, 422]) {
       answers = [refusal(status)];
       await outbox.send({ name: "x" });
     }
@@ -126,4 +135,54 @@ test("a UUID is one of version 4 with and without crypto.randomUUID", (t) => {
   assert.match(uuid(), pattern);
   t.mock.getter(globalThis, "crypto", () => ({ getRandomValues: (bytes) => bytes.fill(255) }));
   assert.match(uuid(), pattern);
+});
+
+describe("what waits", () => {
+  /** @type {Map<string, any>} */
+  let stored;
+
+  const open = (post) =>
+    new Outbox({
+      post,
+      listener: () => listener,
+      onResult: () => {},
+      id: () => `s${stored.size + 1}`,
+      load: () => [...stored.values()],
+      save: (queued) => stored.set(queued.event.event_id, JSON.parse(JSON.stringify(queued))),
+      forget: (queued) => stored.delete(queued.event.event_id),
+      now: () => now,
+      wait: () => new Promise(() => {}), // the tab is closed meanwhile
+    });
+
+  beforeEach(() => (stored = new Map()));
+
+  test("survives its tab, in order, with its time and its listener, until the server has it", async () => {
+    const closed = open(async () => refusal(0));
+    closed.send({ name: "a" });
+    closed.send({ name: "b" });
+    assert.equal(stored.size, 2);
+    now += 60_000;
+    listener = "bob";
+    const next = open(async (event) => (arrived.push(event), OK));
+    await next.flush();
+    assert.equal(names(), "", "ana's events wait for ana");
+    listener = "ana";
+    await next.flush();
+    assert.equal(names(), "ab");
+    assert.equal(arrived[0].occurred_at, "2026-01-01T00:00:00.000Z");
+    assert.equal(stored.size, 0);
+  });
+
+  test("is not stored without a listener, and is dropped with the listener's data", () => {
+    listener = undefined;
+    open(async () => refusal(0)).send({ name: "a" });
+    assert.equal(stored.size, 0);
+    listener = "ana";
+    const page = open(async () => refusal(0));
+    page.send({ name: "a" });
+    page.discard("bob");
+    assert.equal(stored.size, 1);
+    page.discard("ana");
+    assert.equal(stored.size, 0);
+  });
 });

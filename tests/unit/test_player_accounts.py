@@ -30,7 +30,7 @@ from ui.auth.accounts import (
 )
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
-from ui.auth.session import Sessions, _place
+from ui.auth.session import Sessions, place_of
 from ui.auth.throttle import WINDOW_S, Throttle, TooManyAttempts
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import Listener, Names, NameTaken, name_key, read_name
@@ -319,7 +319,7 @@ def test_few_passwords_are_checked_at_once() -> None:
     ],
 )
 def test_a_place_is_an_address_or_the_network_of_ipv6(host: str, place: str) -> None:
-    assert _place(Request({"type": "http", "client": (host, 1), "headers": []})) == place
+    assert place_of(Request({"type": "http", "client": (host, 1), "headers": []})) == place
 
 
 LOCAL: dict[str, Any] = {"host": "127.0.0.1"}

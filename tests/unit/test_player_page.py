@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from batch.mongo import NEW_LISTENERS
@@ -19,6 +20,7 @@ from ui import app
 from ui.auth.accounts import Accounts
 from ui.auth.revocations import Revocations
 from ui.auth.secret import SecretUnusable, session_secret
+from ui.auth.throttle import Throttle
 from ui.data.history import History
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Library, Track
@@ -36,6 +38,7 @@ from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
 from ui.page.covers import cover
 from ui.responses import Refused
+from ui.routes import taste_map
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -257,6 +260,49 @@ def test_events_carry_the_listener_of_the_session(client: TestClient, queue: Eve
     assert (sent.user_id, sent.track_id, sent.action, sent.source) == ("ana", "a", "play", "for-you")
     assert (sent.position_ms, sent.duration_ms, sent.model_version) == (0, 30_000, "m1")
     assert sent.session_id
+
+
+def test_an_event_that_is_sent_again_is_accepted_once(client: TestClient, queue: EventQueueDouble) -> None:
+    client.post("/listener", json={"name": "ana"})
+    event_id = "0b0e6f0c-52a5-4c5f-8c43-3f6f3ac4a4a1"
+    for _ in range(2):
+        answer = client.post("/events", json=event(event_id=event_id))
+        assert (answer.status_code, answer.json()) == (202, {"event_id": event_id})
+    assert [sent.event_id for sent in queue.events] == [event_id]
+    client.post("/listener", json={"name": "bob"})
+    client.post("/events", json=event(event_id=event_id))
+    assert [sent.user_id for sent in queue.events] == ["ana", "bob"]
+
+
+def test_events_sounds_and_exports_are_limited(
+    client: TestClient, queue: EventQueueDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = client.app.state.services.limits  # type: ignore[attr-defined]
+    for name in ("events_by_listener", "sounds_by_place", "exports_by_listener"):
+        monkeypatch.setitem(limits.__dict__, name, Throttle(2))
+    client.post("/listener", json={"name": "ana"})
+    answers = [client.post("/events", json=event()) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429] and len(queue.events) == 2
+    assert 0 < int(answers[2].headers["retry-after"]) <= 61
+    sound = {"content": b"x", "headers": {"content-type": "audio/wav"}}
+    assert [client.post("/sound", **sound).status_code for _ in range(3)] == [409, 409, 429]
+    monkeypatch.setattr("ui.routes.accounts._export", lambda *_: Response())
+    assert [client.get("/me/export").status_code for _ in range(3)] == [200, 200, 429]
+    client.post("/listener", json={"name": "bob"})
+    assert client.post("/events", json=event()).status_code == 202, "others are as they were"
+
+
+def test_the_tracks_of_the_map_are_made_once_for_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(taste_map, "_tracks", lambda index, _: made.append(index) or {"tracks": index.ids})
+    index, other = (build_index([{"_id": track_id, "map": [0, 0]}]) for track_id in "ab")
+    tracks = taste_map.MapTracks()
+    assert [tracks.of(each)[1] for each in (index, index, other)] == [
+        {"tracks": ["a"]},
+        {"tracks": ["a"]},
+        {"tracks": ["b"]},
+    ]
+    assert made == [index, other]
 
 
 @pytest.mark.parametrize(

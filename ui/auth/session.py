@@ -143,7 +143,7 @@ class Sessions:
 
         Raises Refused, TooManyHashes, LibraryUnavailable.
         """
-        place = _place(request)
+        place = place_of(request)
         limits = (
             (self.failures_by_place, place),
             (self.failures_by_place_and_name, f"{place} {user_id}"),
@@ -157,7 +157,7 @@ class Sessions:
                 counted.append((throttle, key))
             return self.accounts.verify(user_id, password[:MAX_SENT_PASSWORD_LENGTH])
         except TooManyAttempts as error:
-            raise _too_many(error) from error
+            raise too_many(error) from error
         except WrongPassword as error:
             is_failure = True
             raise Refused(401, str(error)) from error
@@ -179,9 +179,9 @@ class Sessions:
                 "This name is reserved for an operator. Create its account while the player serves this machine only.",
             )
         try:
-            self.sign_ups_by_place.take(_place(request))
+            self.sign_ups_by_place.take(place_of(request))
         except TooManyAttempts as error:
-            raise _too_many(error) from error
+            raise too_many(error) from error
         registered = self.names.find(name)
         if registered is not None and self.accounts.key(registered.user_id) is not None:
             raise Refused(409, "This name already has an account. Sign in with its password.")
@@ -253,7 +253,7 @@ def is_guest(user_id: str) -> bool:
     return user_id.startswith(GUEST_PREFIX)
 
 
-def _place(request: Request) -> str:
+def place_of(request: Request) -> str:
     """From where a request comes: its address, of IPv6 its network."""
     host = request.client.host if request.client else ""
     try:
@@ -265,7 +265,8 @@ def _place(request: Request) -> str:
     return host
 
 
-def _too_many(error: TooManyAttempts) -> Refused:
+def too_many(error: TooManyAttempts) -> Refused:
+    """The response to attempts beyond a limit."""
     return Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +14,12 @@ from ui.data import lake
 from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import name_key
-from ui.dependencies import RequiredListener, ServicesDep
+from ui.dependencies import RequiredListener, Services, ServicesDep
 from ui.responses import Refused
 from ui.routes.schemas import Confirmation, PasswordChange, SignIn
+
+_EXPORTING = threading.BoundedSemaphore(1)
+"""An export reads all of a listener's rows into memory."""
 
 router = APIRouter()
 
@@ -43,10 +47,20 @@ def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) ->
 
 @router.get("/me/export")
 def export_data(user_id: RequiredListener, request: Request, services: ServicesDep) -> Response:
-    """All data stored about the listener: documents of MongoDB, events and lists of the lake.
+    """All data stored about the listener: documents of MongoDB, events and lists of the lake; one export at a time.
 
     `left_out` says how many of the oldest rows did not fit into one file.
     """
+    services.limits.take_export(user_id)
+    if not _EXPORTING.acquire(blocking=False):
+        raise Refused(503, "Somebody else exports their data right now. Try again in a minute.", {"Retry-After": "30"})
+    try:
+        return _export(user_id, request, services)
+    finally:
+        _EXPORTING.release()
+
+
+def _export(user_id: str, request: Request, services: Services) -> Response:
     lake_settings = services.settings.lake
     events, lists = lake.events_of(lake_settings, user_id), lake.lists_of(lake_settings, user_id)
     mixes = lake.mixes_of(lake_settings, user_id)

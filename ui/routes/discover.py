@@ -77,6 +77,7 @@ def find_path(start: str, end: str, user_id: CurrentListener, services: Services
 @router.post("/sound")
 async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, str | int]:
     """The tracks most similar to a clip, which is the body of the request."""
+    services.limits.take_sound(request)
     max_bytes = int(services.player.clip_megabytes * BYTES_PER_MEGABYTE)
     clip = bytearray()
     async for chunk in request.stream():

@@ -26,10 +26,14 @@ def post_event(
 ) -> dict[str, str | None]:
     """Queues the event for Kafka, and notes it for the listener's own history at once.
 
-    What pages send by themselves (`shown`, `visit`) is dropped where a listener's limit is reached; its `event_id` is null.
+    An event that is sent again, because its answer was lost, is accepted once. What pages send by themselves (`shown`, `visit`)
+    is dropped where a listener's limit is reached; its `event_id` is null.
     """
     if action.listener is not None and action.listener != user_id:
         raise Refused(409, "Someone else is listening now.")
+    if action.event_id is not None and (user_id, str(action.event_id)) in services.recent_events:
+        return {"event_id": str(action.event_id)}
+    services.limits.take_event(request, user_id)
     limit = services.event_limits.get(action.action)
     if limit is not None and not limit.allows(user_id):
         return {"event_id": None}
@@ -42,6 +46,7 @@ def post_event(
             is_library_available = False  # the stream checks the track again
     event = _event(action, user_id, request.session.get("session_id"))
     services.event_queue.publish(event)
+    services.recent_events.add(user_id, event.event_id)
     if is_library_available:
         try:
             services.listener_data.history.record(event)

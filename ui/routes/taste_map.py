@@ -28,16 +28,32 @@ MAX_PATH_TRACKS_ON_MAP = 60
 router = APIRouter()
 
 
+class MapTracks:
+    """The part of the map that is everybody's, made once for a search index."""
+
+    def __init__(self) -> None:
+        self._made: tuple[SearchIndex, NDArray[np.float32] | None, dict[str, Any]] | None = None
+
+    def of(self, index: SearchIndex) -> tuple[NDArray[np.float32] | None, dict[str, Any]]:
+        """The places as `_scaled` has them, and the tracks on the map."""
+        made = self._made
+        if made is None or made[0] is not index:
+            scaled = _scaled(index.map_positions)
+            tracks = {"tracks": [], "genres": []} if scaled is None else _tracks(index, scaled)
+            made = self._made = (index, scaled, tracks)
+        return made[1:]
+
+
+_map_tracks = MapTracks()
+
+
 @router.get("/map.json")
 def get_map(user_id: CurrentListener, services: ServicesDep) -> Response:
     """Coordinates of the tracks from 0 to MAP_UNITS, codes of genres or of words for the sound, and the listener's interests,
     rejections and path."""
     index = services.library.search_index()
-    scaled = _scaled(index.map_positions)
-    if scaled is None:
-        return JSONResponse({"tracks": [], "genres": []})
-    tracks = _tracks(index, scaled)
-    if user_id is None:
+    scaled, tracks = _map_tracks.of(index)
+    if scaled is None or user_id is None:
         return JSONResponse(tracks)
     return JSONResponse(tracks | _taste(index, scaled, services.listener_data.taste(user_id)))
 

@@ -3,7 +3,7 @@
 import { pathTo } from "./address.js";
 import { get } from "./api.js";
 import { openDeleteDataDialog } from "./account/delete-data.js";
-import { listenerId, loadListener, openListenerDialog, requireListener } from "./account/listener.js";
+import { listenerId, openListenerDialog, requireListener } from "./account/listener.js";
 import { openPasswordDialog } from "./account/password.js";
 import { confirmDeletePlaylist, openPlaylistDialog } from "./account/playlists.js";
 import { clearSearch } from "./discover/search.js";
@@ -28,8 +28,9 @@ export class Actions {
    * @param {import("./playback/player.js").Player} player
    * @param {import("./account/opinions.js").Opinions} opinions
    * @param {() => void} onCards called when an action put cards into the page
+   * @param {() => void} onDeleted called when the listener has deleted their data
    */
-  constructor(player, opinions, onCards) {
+  constructor(player, opinions, onCards, onDeleted) {
     this.player = player;
     this.opinions = opinions;
     /** @type {Record<string, (button: HTMLElement) => unknown>} by data-action */
@@ -57,7 +58,7 @@ export class Actions {
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
       "new-playlist": () => openPlaylistDialog([]),
       "drop-playlist": ({ dataset }) => confirmDeletePlaylist(dataset.playlist ?? "", dataset.name ?? ""),
-      forget: () => openDeleteDataDialog(loadListener),
+      forget: () => openDeleteDataDialog(onDeleted),
       password: () => openPasswordDialog(),
       record: () => toggleRecording(onCards),
       "map-in": () => zoomMap("in"),

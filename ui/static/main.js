@@ -15,6 +15,7 @@ import { Outbox, uuid } from "./account/outbox.js";
 import { createPasswordDialog } from "./account/password.js";
 import { createPlaylistDialogs } from "./account/playlists.js";
 import { showSteering, wireSteering } from "./account/steering.js";
+import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
 import { post } from "./api.js";
@@ -35,7 +36,7 @@ import { restoreTheme } from "./page/theme.js";
 import { Player } from "./playback/player.js";
 import { QueuePanel } from "./playback/queue-panel.js";
 import { Queue } from "./playback/queue.js";
-import { restorePlayback, savePlayback } from "./playback/saved-playback.js";
+import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/saved-playback.js";
 import { nextTrack, upNext } from "./playback/up-next.js";
 import { onPageShown, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
@@ -53,7 +54,18 @@ function start() {
   createDeleteDataDialog();
   createPasswordDialog();
 
-  const outbox = new Outbox({ post: (event) => post("/events", event), listener: currentListener, onResult, id: uuid });
+  /** @type {string | null | undefined} whose queue and track these are; undefined while listeners are switched */
+  let playbackOwner = null;
+
+  const outbox = new Outbox({
+    post: (event) => post("/events", event),
+    listener: currentListener,
+    onResult,
+    id: uuid,
+    load: loadEvents,
+    save: saveEvent,
+    forget: forgetEvent,
+  });
   const send = (/** @type {object} */ event) => outbox.send(event);
   const opinions = new Opinions({ send, announce: toast, onChange: showOpinions });
   const queue = new Queue(onQueueChange);
@@ -78,7 +90,7 @@ function start() {
     save: (times) => saveJson(VISITS_STORED_AS, times),
   });
   const panel = new QueuePanel(player, () => upNext(forYouTracks(), player.startedIds));
-  const actions = new Actions(player, opinions, mark);
+  const actions = new Actions(player, opinions, mark, onDeleted);
 
   /** The tracks of "For you" that may follow. */
   function forYouTracks() {
@@ -102,13 +114,21 @@ function start() {
   function onQueueChange() {
     player.showModes();
     panel.show();
-    savePlayback(listenerId(), player);
+    if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
   }
 
   function onPlaybackChange() {
     mark();
     panel.show();
-    savePlayback(listenerId(), player);
+    if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
+  }
+
+  /** The listener has deleted their data: this browser keeps none either. */
+  async function onDeleted() {
+    const id = listenerId();
+    if (id !== null) outbox.discard(id);
+    await loadListener();
+    if (id !== null) forgetPlayback(id);
   }
 
   /**
@@ -152,16 +172,15 @@ function start() {
     showOpinions();
   });
 
-  onListenerChange((name, before) => {
+  onListenerChange((id, before) => {
+    if (player.track || queue.items.length) savePlayback(before, player);
+    playbackOwner = undefined; // nothing is saved until the new listener's own queue is in place
     opinions.clear();
     shownTracks.drop();
     visits.expect();
-    if (before !== null) {
-      player.stopAttributing();
-      queue.restore();
-    }
-    if (player.track && before === null) player.attributePlayback();
-    else restorePlayback(name, player);
+    switchPlayback(before, id, player);
+    playbackOwner = id;
+    onQueueChange();
     reload();
     outbox.flush();
     if (location.hash.length > "#/".length) showPage();
@@ -189,6 +208,7 @@ function start() {
   wireRouter();
   loadListener().then(() => {
     if (!listenerId()) restorePlayback(null, player);
+    outbox.flush();
   });
   refresh();
   Object.assign(window, { overtone: { player, queue, outbox, refresh } }); // for tests and bench/player.py

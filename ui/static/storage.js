@@ -45,6 +45,20 @@ export function loadJson(name) {
  */
 export const saveJson = (name, value) => saveText(name, JSON.stringify(value));
 
+/**
+ * The names that begin so and have a value.
+ * @param {string} prefix
+ * @returns {string[]}
+ */
+export function storedNames(prefix) {
+  try {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX + prefix));
+    return names.map((name) => name.slice(PREFIX.length));
+  } catch {
+    return [];
+  }
+}
+
 /** @param {string} name */
 export function forget(name) {
   try {

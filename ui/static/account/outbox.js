@@ -1,8 +1,9 @@
 // Listening events on their way to the server: sent one at a time, in order, queued while the server is unavailable.
-// Each event keeps its listener: it waits until they are back rather than go out under another name. Pure logic.
+// Each event keeps its listener: it waits until they are back rather than go out under another name. What waits is stored,
+// and sent by the next page where this one is closed; sent twice, it is recognised by its id. Pure logic.
 
 /** @typedef {import("../api.js").Success | import("../api.js").Failure} SendResult */
-/** @typedef {{ event: Record<string, unknown>, queuedAt: number }} QueuedEvent */
+/** @typedef {{ event: Record<string, unknown>, queuedAt: number, number?: number }} QueuedEvent */
 
 /**
  * @typedef {object} OutboxOptions
@@ -10,25 +11,34 @@
  * @property {() => string | null | undefined} listener null: none was chosen; undefined: not known yet
  * @property {(result: SendResult, event: Record<string, unknown>) => void} onResult called after each answer
  * @property {() => string} id makes the event's id, so that a repeated one is recognised
+ * @property {() => QueuedEvent[]} [load] what earlier pages have stored, the oldest first
+ * @property {(queued: QueuedEvent) => void} [save]
+ * @property {(queued: QueuedEvent) => void} [forget]
  * @property {() => number} [now] milliseconds since 1970
  * @property {(milliseconds: number) => Promise<void>} [wait]
  */
 
 export const MAX_QUEUED_EVENTS = 1000;
 export const RETRY_MS = 2000;
+const REPEATED_STATUSES = [0, 409, 429]; // unreachable, someone else is listening, too many
+const SIGNED_OUT = 401;
 const LATE_AFTER_MS = 2000; // a later event carries its time; else the server's clock tells it
 
 export class Outbox {
   /** @type {QueuedEvent[]} */
   #queue = [];
   #isSending = false;
+  #sent = 0;
 
   /** @param {OutboxOptions} options */
-  constructor({ post, listener, onResult, id, now = Date.now, wait = sleep }) {
+  constructor({ post, listener, onResult, id, load = () => [], save, forget, now = Date.now, wait = sleep }) {
     this.post = post;
     this.listener = listener;
     this.onResult = onResult;
     this.id = id;
+    this.save = save;
+    this.forget = forget;
+    this.#queue = load().slice(-MAX_QUEUED_EVENTS);
     this.now = now;
     this.wait = wait;
   }
@@ -37,9 +47,18 @@ export class Outbox {
   send(event) {
     const listener = this.listener();
     const owner = listener === undefined ? {} : { listener };
-    const queued = { event: { event_id: this.id(), ...owner, ...event }, queuedAt: this.now() };
-    if (this.#queue.length < MAX_QUEUED_EVENTS) this.#queue.push(queued);
+    const queued = { event: { event_id: this.id(), ...owner, ...event }, queuedAt: this.now(), number: (this.#sent += 1) };
+    if (this.#queue.length < MAX_QUEUED_EVENTS) {
+      this.#queue.push(queued);
+      if (listener) this.save?.(queued); // without a listener it could go out under another's name
+    }
     return this.flush();
+  }
+
+  /** @param {string} listener whose events are dropped: their data were deleted */
+  discard(listener) {
+    for (const queued of this.#queue) if (queued.event.listener === listener) this.forget?.(queued);
+    this.#queue = this.#queue.filter(({ event }) => event.listener !== listener);
   }
 
   /** Sends what may go out now; what fails for a reason that passes is repeated. */
@@ -50,9 +69,14 @@ export class Outbox {
       const isLate = this.now() - next.queuedAt > LATE_AFTER_MS;
       const time = isLate ? { occurred_at: new Date(next.queuedAt).toISOString() } : {};
       const result = await this.post({ ...next.event, ...time });
-      const isToRepeat = result.status === 0 || result.status === 409 || result.status >= 500;
-      if (!isToRepeat) this.#queue = this.#queue.filter((queued) => queued !== next);
+      const isToRepeat = REPEATED_STATUSES.includes(result.status) || result.status >= 500;
+      const isSignedOut = result.status === SIGNED_OUT && typeof next.event.listener === "string"; // it waits for them
+      if (!isToRepeat && !isSignedOut) {
+        this.#queue = this.#queue.filter((queued) => queued !== next);
+        this.forget?.(next);
+      }
       this.onResult(result, next.event);
+      if (isSignedOut) break;
       if (isToRepeat) await this.wait(RETRY_MS);
     }
     this.#isSending = false;

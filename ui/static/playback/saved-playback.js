@@ -25,16 +25,48 @@ export function savePlayback(listener, player) {
   saveJson(nameFor(listener), { track, queue: player.queue.state() });
 }
 
+/** @param {string} listener whose data were deleted */
+export const forgetPlayback = (listener) => forget(nameFor(listener));
+
 /**
  * Restores the listener's queue, and their track where none is loaded. What cannot be read is deleted.
  * @param {string | null} listener
  * @param {import("./player.js").Player} player
  */
 export function restorePlayback(listener, player) {
-  try {
-    const { track, queue } = loadJson(nameFor(listener)) ?? {};
+  restore(listener, ({ track, queue }) => {
     if (queue) player.queue.restore(queue);
     if (track && !player.track) player.load(track, track.positionMs ?? 0);
+  });
+}
+
+/**
+ * Another listener has come: their own queue and track take the place of those of the one before. What somebody without a
+ * name has queued becomes theirs, and what plays goes on.
+ * @param {string | null} before the listener before; null: nobody was chosen
+ * @param {string | null} listener
+ * @param {import("./player.js").Player} player
+ */
+export function switchPlayback(before, listener, player) {
+  const isAnybodys = before === null && (player.track !== null || player.queue.items.length > 0);
+  const queued = isAnybodys ? player.queue.items : [];
+  if (isAnybodys) forget(nameFor(null));
+  else player.queue.restore();
+  if (before !== null) player.stopAttributing();
+  restore(listener, ({ track, queue }) => {
+    if (queue || isAnybodys) player.queue.restore({ ...queue, items: [...queued, ...(queue?.items ?? [])] });
+    if (isAnybodys && player.track) player.attributePlayback();
+    else if (track) player.load(track, track.positionMs ?? 0);
+  });
+}
+
+/**
+ * @param {string | null} listener
+ * @param {(saved: { track?: any, queue?: any }) => void} use what it cannot use is deleted
+ */
+function restore(listener, use) {
+  try {
+    use(loadJson(nameFor(listener)) ?? {});
   } catch {
     forget(nameFor(listener));
   }
