@@ -28,6 +28,7 @@ _READ_BYTES = 1 << 20
 _MAX_RESYNCS = 50_000
 """Places at which a frame may be looked for after what is none; a file with more of them is not counted."""
 _UNIFORM_SHARE = 0.99
+_HEADER_MARKS = (b"Xing", b"Info", b"VBRI")
 _TAG_HEAD_BYTES = 32
 
 
@@ -39,12 +40,14 @@ class MpegFrames:
     share : of the file's bytes
     is_uniform : whether all have one sample rate and number of channels
     is_whole : whether the file ends with a whole frame, or with tags behind one
+    has_header : whether the first frame says how many there are (Xing, Info, VBRI)
     """
 
     seconds: float
     share: float
     is_uniform: bool
     is_whole: bool
+    has_header: bool
 
 
 def mpeg_frames(path: Path) -> MpegFrames | None:
@@ -52,7 +55,7 @@ def mpeg_frames(path: Path) -> MpegFrames | None:
     sizes = frame_sizes()
     frames_by_header: Counter[int] = Counter()
     position = end_of_frames = frame_bytes = tag_bytes_behind = resyncs = 0
-    is_in_sync = False
+    is_in_sync = has_header = False
     with open(path, "rb") as file:
         file_bytes = file.seek(0, os.SEEK_END)
         while position + 4 <= file_bytes:
@@ -63,6 +66,8 @@ def mpeg_frames(path: Path) -> MpegFrames | None:
                 header_bits = data[place + 1] << 8 | data[place + 2]
                 size = sizes[header_bits] if data[place] == 0xFF else 0
                 if size and (is_in_sync or _is_followed(data, place + size, sizes)):
+                    if not frames_by_header:
+                        has_header = any(mark in data[place : place + size] for mark in _HEADER_MARKS)
                     frames_by_header[header_bits << 8 | data[place + 3] & 0xC0] += 1
                     frame_bytes += size
                     place += size
@@ -87,7 +92,7 @@ def mpeg_frames(path: Path) -> MpegFrames | None:
         frames_by_kind[_rate_hz(header >> 8), (header & 0xC0) == 0xC0] += count  # 0xC0: a single channel
     is_uniform = max(frames_by_kind.values()) >= _UNIFORM_SHARE * frames_by_kind.total()
     is_whole = end_of_frames + tag_bytes_behind == file_bytes
-    return MpegFrames(seconds, frame_bytes / file_bytes, is_uniform, is_whole)
+    return MpegFrames(seconds, frame_bytes / file_bytes, is_uniform, is_whole, has_header)
 
 
 def _is_followed(data: bytes, place: int, sizes: list[int]) -> bool:

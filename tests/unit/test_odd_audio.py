@@ -56,6 +56,17 @@ def test_an_mp3_without_a_header_has_the_length_of_its_frames(tmp_path: Path) ->
     assert_middle_is_read(path, 30.0, 300 + 20 * 15)
 
 
+def test_an_mp3_without_a_header_that_begins_with_few_bits_is_not_truncated(tmp_path: Path) -> None:
+    notes = rising(30.0)[:, 0]
+    notes[10 * RATE :] = 0.4 * np.sin(np.arange(20 * RATE) / 50)
+    notes[: 10 * RATE] += np.random.default_rng(1).normal(0, 0.15, 10 * RATE).astype(np.float32)
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, notes, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
+    without_first_mpeg_frame(path)
+    path.write_bytes(path.read_bytes() + b"rubbish")
+    assert clip(path, 1.0)[1] == pytest.approx(30.0, abs=0.15)
+
+
 @pytest.mark.parametrize("frames", [300, 4000, 0])
 def test_a_lying_xing_header_is_not_believed(frames: int, tmp_path: Path) -> None:
     path = with_xing_frames(written(tmp_path / "a.mp3", rising(20.0)), frames)
