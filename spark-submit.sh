@@ -56,8 +56,8 @@ case $master in
   *)
     options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')")
     # The executors need the trained ear; --files among the caller's options takes the place of this one.
-    ear=$project/.venv/ear/musicnn-msd-1.onnx
-    [ ! -e "$ear" ] || options+=(--files "$ear")
+    ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
+    [[ $ear == *\** ]] || options+=(--files "$ear")
     ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
