@@ -32,6 +32,11 @@ TRACKS_LOVED_WEEKS_AGO, TRACKS_HEARD_LATELY = 6, 5
 NAMED_LISTS_TIMEOUT_S = 120.0
 DESKTOP, LIGHT_DESKTOP = {"width": 1280, "height": 860}, {"width": 1280, "height": 900}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "is_mobile": True}
+SEEN_IMAGES_ARE_COMPLETE = """[...document.images].every((image) => {
+  const { top, bottom, width } = image.getBoundingClientRect();
+  return image.complete || !width || bottom < 0 || top > innerHeight;
+})"""
+"""Those below the window are loaded when they are scrolled to."""
 CHROMIUM_ARGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 
 
@@ -165,7 +170,7 @@ def settle(page: Page) -> None:
     """Waits for pictures and for what moves."""
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
-    page.wait_for_function("[...document.images].every((image) => image.complete)", timeout=120_000)
+    page.wait_for_function(SEEN_IMAGES_ARE_COMPLETE, timeout=120_000)
     page.wait_for_function("!document.getElementById('map') || !document.getElementById('map-none').checkVisibility()")
     page.wait_for_timeout(2500)
 

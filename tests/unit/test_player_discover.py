@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast, get_args
 
@@ -58,10 +59,15 @@ class Shelf(Library):
         return build_index({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
 
 
-def services(opinions: dict[str, str], heard: tuple[str, ...] = (), taste: TasteSummary | None = None) -> Services:
+def services(
+    opinions: dict[str, str], heard: tuple[str, ...] = (), taste: TasteSummary | None = None, hours_ago: float = 1.0
+) -> Services:
+    """The services of a listener.  hours_ago : when all of `heard` was heard"""
+
     class Past(ListenerData):
         def __init__(self) -> None:
-            entries = [SimpleNamespace(track_id=track_id) for track_id in heard]
+            listened_at = datetime.now(UTC) - timedelta(hours=hours_ago)
+            entries = [SimpleNamespace(track_id=track_id, listened_at=listened_at) for track_id in heard]
             self.history = cast(
                 Any, SimpleNamespace(opinions=lambda _: opinions, entries=lambda _, limit: entries[:limit])
             )
@@ -83,7 +89,7 @@ def radio(seeds: str, left_out: LeftOut = NOTHING) -> str:
 def test_disliked_and_just_heard_tracks_are_left_out() -> None:
     assert left_out(opinions={"a1": "dislike", "b0": "more like", "c0": "less dislike"}) == "a1 c0"
     assert left_out(opinions={}, heard=("d0", "d1")) == "d0 d1"
-    assert left_out(opinions={}, heard=("d0",), taste=TasteSummary(heard=("e0",))) == "d0 e0", "heard elsewhere, too"
+    assert left_out(opinions={"a1": "dislike"}, heard=("d0",), hours_ago=30) == "a1", "that was yesterday"
     assert left_out(opinions={}, heard=tuple(f"t{number}" for number in range(40))).count("t") == 30
 
 
@@ -142,6 +148,7 @@ class Named(Shelf):
                 tuple(
                     Item(track_id, rank, 0.5, (), f"why <{track_id}>") for rank, track_id in enumerate(ids.split(), 1)
                 ),
+                generated_at=datetime.now(UTC) - timedelta(hours=2),
                 model_version="m1",
                 name=name,
                 title=f"The “{name}”",
@@ -160,6 +167,13 @@ def test_named_lists_are_shown_without_what_was_disliked_muted_or_heard_since() 
         ("rediscover", ["c1"]),
     ], "e1 is the recording e0; of the artist Dora nothing is left"
     assert _named_lists(past, "bo") == []
+    before = services({}, ("a0", "c1", "e0"), hours_ago=3)
+    before = cast(Services, SimpleNamespace(library=Named(), listener_data=before.listener_data))
+    assert [[track.track_id for track in tracks] for _, tracks in _named_lists(before, "ana")] == [
+        ["a0", "b0", "e1"],
+        ["d0", "d1"],
+        ["c1"],
+    ], "what was heard before they were made was known then"
 
 
 def test_home_shows_named_lists_with_their_reasons() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from pymongo.database import Database
 
@@ -17,12 +18,15 @@ COLLECTIONS_BY_ID = ("places", "profiles", "recommendations", "mixes", "set_asid
 COLUMNS_OF_PROFILE = {"evidence": "evidence", "last_heard": "heard", "verdicts": "verdicts", "shown_often": "shown"}
 """Fields of a profile's document that are stored as columns, with the attribute of `Profile` that each is read to."""
 PROFILE_FIELDS_OF_TASTE = (
-    *("centres", "rejected", "heard", "muted", "mutings", "tag_wishes", "adventure"),
+    *("centres", "rejected", "muted", "mutings", "tag_wishes", "adventure"),
     *PROFILE_FIELDS_OF_HISTORY,
 )
 MAX_PATH_TRACKS = 300
 HEARD_LATELY = 30
 """Tracks that radio and song path leave out because they were just heard."""
+JUST_HEARD = timedelta(days=1)
+"""What was heard longer ago was not just heard, however little the listener has heard since."""
+MAX_HEARD_SINCE = 300
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,6 @@ class TasteSummary:
 
     interests : each (weight, ids of the tracks nearest to its medoid)
     rejected : ids of tracks whose region lists avoid
-    heard : ids of the tracks heard last, as of the last list, latest first
     muted : "artist:NAME", "genre:NAME" and "tag:NAME"
     wishes : "more" or "less" by "tag:NAME"
     adventure : 0 (familiar) to 1 (adventurous); None where not set
@@ -40,7 +43,6 @@ class TasteSummary:
 
     interests: tuple[tuple[float, tuple[str, ...]], ...] = ()
     rejected: tuple[str, ...] = ()
-    heard: tuple[str, ...] = ()
     muted: tuple[str, ...] = ()
     wishes: dict[str, str] = field(default_factory=dict)
     adventure: float | None = None
@@ -68,9 +70,15 @@ class ListenerData:
         return {track_id for track_id, opinion in opinions.items() if "dislike" in opinion.split()}
 
     def just_heard(self, user_id: str) -> set[str]:
-        """Ids of the HEARD_LATELY tracks heard last, here and elsewhere."""
-        heard = {entry.track_id for entry in self.history.entries(user_id, HEARD_LATELY)}
-        return heard | {*self.taste(user_id).heard[:HEARD_LATELY]}
+        """Ids of the HEARD_LATELY tracks heard last, here and elsewhere, of those that were heard within JUST_HEARD."""
+        return self._heard_after(user_id, datetime.now(UTC) - JUST_HEARD, HEARD_LATELY)
+
+    def heard_since(self, user_id: str, since: datetime) -> set[str]:
+        """Ids of the tracks heard after a time, the latest MAX_HEARD_SINCE."""
+        return self._heard_after(user_id, since, MAX_HEARD_SINCE)
+
+    def _heard_after(self, user_id: str, since: datetime, most: int) -> set[str]:
+        return {entry.track_id for entry in self.history.entries(user_id, most) if entry.listened_at > since}
 
     def change_token(self, user_id: str) -> str:
         """A string that differs as soon as the stream has updated the listener's profile."""
@@ -115,7 +123,6 @@ def read_taste(profile: Document) -> TasteSummary:
             for centre in profile.get("centres") or ()
         ),
         rejected=tuple(str(track_id) for track_id in profile.get("rejected") or ()),
-        heard=tuple(str(track_id) for track_id in profile.get("heard") or ()),
         muted=tuple(str(target) for target in muted or ()),
         wishes={str(each.target): str(each.wish) for each in stored_profile(profile).tag_wishes if each.wish},
         adventure=float(adventure) if isinstance(adventure, (int, float)) else None,

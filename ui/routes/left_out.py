@@ -3,6 +3,7 @@ shown without the first two."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from batch.library.labels import spelling_key
@@ -25,12 +26,22 @@ class LeftOut(NamedTuple):
         return track.track_id in self.track_ids or track.recording in self.recordings
 
 
-def tracks_left_out(services: Services, user_id: str | None, heard: bool = True) -> LeftOut:
-    """The tracks that the listener has disliked or muted, and where wanted just heard; none without a listener."""
+def tracks_left_out(
+    services: Services, user_id: str | None, heard: bool = True, heard_since: datetime | None = None
+) -> LeftOut:
+    """The tracks that the listener has disliked, muted or just heard; none without a listener.
+
+    heard : whether what was heard is left out
+    heard_since : then what was heard after this time; None: what was just heard
+    """
     if user_id is None:
         return LeftOut(frozenset(), frozenset())
     library, listener_data = services.library, services.listener_data
-    track_ids = listener_data.disliked(user_id) | (listener_data.just_heard(user_id) if heard else set())
+    track_ids = listener_data.disliked(user_id)
+    if heard and heard_since is None:
+        track_ids |= listener_data.just_heard(user_id)
+    elif heard and heard_since is not None:
+        track_ids |= listener_data.heard_since(user_id, heard_since)
     recordings = {track.recording for track in library.tracks_of(track_ids).values()} - {""}
     muted = {
         (kind, spelling_key(name))

@@ -244,12 +244,12 @@ def _mood_shelves(
 
 
 def _named_lists(services: Services, user_id: str) -> list[tuple[Recommendations, list[Track]]]:
-    """The listener's mixes, "Discover" and "Rediscover" with their tracks, without those of `tracks_left_out`: the lists are some
-    hours old."""
+    """The listener's mixes, "Discover" and "Rediscover" with their tracks, without what was disliked, muted or heard since they
+    were made."""
     lists = services.library.named_lists(user_id)
     if not lists:
         return []
-    left_out = tracks_left_out(services, user_id)
+    left_out = tracks_left_out(services, user_id, heard_since=lists[0].generated_at)
     track_by_id = services.library.tracks_of({item.track_id for each in lists for item in each.items})
     shelves = []
     for each in lists:
