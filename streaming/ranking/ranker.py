@@ -133,7 +133,9 @@ def _prepared(
     drawn = attraction(vector, rows, points, index, taste.rejection)
     pull = wish_pull(profile, rows, index)
     may_explore = first_of_lottery + np.flatnonzero(pull[first_of_lottery:] >= 0)
-    is_explored[may_explore[explored_positions(drawn.take(may_explore), limits, artists[may_explore], most_explored)]] = True
+    is_explored[
+        may_explore[explored_positions(drawn.take(may_explore), limits, artists[may_explore], most_explored)]
+    ] = True
     net = drawn.net
     is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
     state = state_of(rows, profile, index, history, new_listener_rows, taste)

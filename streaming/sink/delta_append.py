@@ -148,6 +148,8 @@ class DeltaAppender:
         return self._tables[name]
 
     def _append(self, name: str, rows: pa.Table, marks: dict[str, int]) -> None:
+        # Where a checkpoint was lost, a batch may be past one partition's mark and behind another's, which must not go back.
+        marks = {source: max(offset, self.mark(name, source)) for source, offset in marks.items()}
         append(self._table(name), _with_day(rows, TIME_COLUMNS[name]), marks, self.writer_id)
 
     def _partitioned(self, name: str) -> DeltaTable:

@@ -121,6 +121,19 @@ def test_what_is_there_is_not_added_again_whoever_asks(lake: Lake) -> None:
     assert places(lake) == [("cluster/topic", 0, at) for at in (0, 1, 2)] + [("cluster/topic", 1, 0)]
 
 
+def test_a_batch_that_is_behind_in_one_partition_takes_no_mark_back(lake: Lake) -> None:
+    """As when a checkpoint is lost while one partition has new events."""
+    appender = DeltaAppender(lake)
+    rows = [event(0), event(1), event(2), event(0, partition=1)]
+    ends = {"cluster/topic/0": 2, "cluster/topic/1": 0}
+    appender.append_rows("listening_events", rows, LISTENING_EVENTS, ends)
+    behind = [event(0), event(0, partition=1), event(1, partition=1)]
+    ends = {"cluster/topic/0": 0, "cluster/topic/1": 1}
+    assert appender.append_rows("listening_events", behind, LISTENING_EVENTS, ends) == 1
+    assert DeltaAppender(lake).append_rows("listening_events", rows, LISTENING_EVENTS) == 0
+    assert places(lake) == [("cluster/topic", 0, at) for at in (0, 1, 2)] + [("cluster/topic", 1, at) for at in (0, 1)]
+
+
 def test_a_topic_that_was_made_anew_begins_anew(lake: Lake) -> None:
     appender = DeltaAppender(lake)
     appender.append_rows("listening_events", [event(7)], LISTENING_EVENTS)
