@@ -7,8 +7,8 @@ Three folds grouped by artist. The model is trained on two thirds of the artists
 appended to its index as the catalogue does, and are the queries: what a listener gets for an artist that no metric has seen.
 Neighbours come from all songs. precision@10: hits ÷ 10; the artist filter leaves out neighbours by the same artist or on the same
 album. The gain over today's index (MFCC and contrast alone) has its 90 % interval by a bootstrap over artists. Weights and
-whitening were chosen on the collections of the first half alone, so that the second half had no part in it; the halves are
-the collections by size, in turn. pymusly (MFCC Gaussians, mutual proximity) is a row where it is installed.
+whitening were chosen on the collections of the first half, and the second half had no part in it; the halves are the collections
+by size, in turn. pymusly (MFCC Gaussians, mutual proximity) is a row where it is installed.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def datasets_of(folder: Path, kept: Path | None) -> dict[str, Examples]:
     """Songs of classes with at least MIN_CLASS_SONGS, by set and inputs; the artist labels are the groups of the folds."""
     if not (folder / "features.csv").exists():
         library = audio_songs(folder, kept)
-        rows = {"": library.vectors, ", both blocks": blocks.joined(library.vectors, library.embeddings)}
+        rows = {", both blocks": blocks.joined(library.vectors, library.embeddings), "": library.vectors}
         return {
             folder.name + inputs: _dataset(vectors, library.tags["collection"], _groups(library))
             for inputs, vectors in rows.items()
@@ -99,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--kept", type=Path, help="features of an earlier run; written where it is missing")
+    parser.add_argument("--ways", nargs="*", default=[""], help="parts of the names of the rows to measure; else all")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     spark = session("bench-genre")
@@ -114,7 +115,8 @@ def main() -> None:
     datasets = [pair for folder in options.folders for pair in datasets_of(folder, options.kept).items()]
     for set_name, dataset in datasets:
         fold = artist_split.artist_folds(dataset.genre, dataset.artist, GENRE_FOLDS, SEED)
-        for name, classifier in ways.items():
+        chosen = {name: way for name, way in ways.items() if any(part in name for part in options.ways)}
+        for name, classifier in chosen.items():
             true, predicted = [], []
             for held_out in range(GENRE_FOLDS):
                 train = np.flatnonzero(fold != held_out)
