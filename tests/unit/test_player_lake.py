@@ -85,6 +85,30 @@ def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
     assert [row["offset"] for row in rejections.latest] == [3, 2]
 
 
+def test_rejections_are_read_again_once_there_are_more_and_are_of_one_library(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def row(path: str, library: str, hours: int) -> dict[str, Any]:
+        return {
+            "library": library,
+            "path": path,
+            "reason": "empty",
+            "detail": "",
+            "rejected_at": NOW + timedelta(hours=hours),
+        }
+
+    write(lake, "rejected_tracks", [row("a", str(tmp_path), 1), row("b", "/elsewhere", 2)])
+    reads = []
+    read = module._read_rejections
+    monkeypatch.setattr(module, "_read_rejections", lambda *arguments: reads.append(1) or read(*arguments))
+    first = [rejected_tracks(lake, str(tmp_path)) for _ in range(3)][-1]
+    assert (first.count, [each["path"] for each in first.latest], len(reads)) == (1, ["a"], 1)
+    assert rejected_tracks(lake, "").count == 2
+    write_deltalake(lake.table("rejected_tracks"), pa.Table.from_pylist([row("c", str(tmp_path), 3)]), mode="append")
+    assert [each["path"] for each in rejected_tracks(lake, str(tmp_path)).latest] == ["c", "a"]
+    assert [each["path"] for each in rejected_tracks(lake, "", latest=2).latest] == ["c", "b"]
+
+
 @pytest.mark.parametrize("user_id", ["o'brien", "x' OR '1'='1", "back\\", '*/ -- "x"'])
 def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str) -> None:
     rows = [

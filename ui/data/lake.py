@@ -6,6 +6,7 @@ It writes only to delete a listener's rows; the durable lane then decides again 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,9 @@ class ListenerRows:
 
 
 NO_REJECTIONS = Rejections(0, (), ())
+MAX_CACHED_REJECTIONS = 8
+_rejections_by_state: dict[tuple[str, str, int, int, str], Rejections] = {}
+"""Of states of tables: the service page asks every five seconds."""
 
 
 def recently_added(lake: Lake, root: str) -> list[str]:
@@ -69,24 +73,15 @@ def recently_added(lake: Lake, root: str) -> list[str]:
 
 def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejections:
     """Files that extract could not use."""
-    table = _table(lake, "rejected_tracks")
-    if table is None:
-        return NO_REJECTIONS
-    rows = table.to_pyarrow_table(columns=["library", "path", "reason", "detail", "rejected_at"])
-    if root:
-        import pyarrow.compute as pc
-
-        rows = rows.filter(pc.equal(rows["library"], library_name(root)))
-    return _rejections(rows, "rejected_at", ("path", "reason", "detail", "rejected_at"), latest)
+    return _rejections(
+        lake, "rejected_tracks", "rejected_at", ("path", "reason", "detail", "rejected_at"), latest, root
+    )
 
 
 def rejected_events(lake: Lake, latest: int = 50) -> Rejections:
     """Values on the listening topic that were not valid events, or were about no known track."""
-    table = _table(lake, "rejected_events")
-    if table is None:
-        return NO_REJECTIONS
     columns = ("reason", "bytes", "received_at", "partition", "offset")
-    return _rejections(table.to_pyarrow_table(columns=list(columns)), "received_at", columns, latest)
+    return _rejections(lake, "rejected_events", "received_at", columns, latest)
 
 
 def events_of(lake: Lake, user_id: str) -> ListenerRows:
@@ -149,13 +144,42 @@ def _listener_rows(lake: Lake, name: str, user_id: str, order: list[tuple[str, s
     return ListenerRows(rows.sort_by(order).slice(first).to_pylist(), len(rows))
 
 
-def _rejections(rows: pa.Table, time_column: str, columns: tuple[str, ...], latest: int) -> Rejections:
-    counts = rows.group_by("reason").aggregate([("reason", "count")]).sort_by([("reason_count", "descending")])
-    newest = rows.sort_by([(time_column, "descending")]).select(list(columns)).slice(0, latest)
-    reasons = zip(counts["reason"].to_pylist(), counts["reason_count"].to_pylist(), strict=True)
-    return Rejections(
-        len(rows), tuple((str(reason), int(count)) for reason, count in reasons), tuple(newest.to_pylist())
-    )
+def _rejections(
+    lake: Lake, name: str, time_column: str, columns: tuple[str, ...], latest: int, root: str = ""
+) -> Rejections:
+    """The rejections in a table, read piece by piece; read again only once the table has changed.
+
+    root : the library whose rows count; empty: all
+    """
+    table = _table(lake, name)
+    if table is None:
+        return NO_REJECTIONS
+    state = (lake.table(name), str(table.metadata().id), table.version(), latest, root)
+    rejections = _rejections_by_state.get(state)
+    if rejections is None:
+        rejections = _read_rejections(table, time_column, columns, latest, root)
+        while len(_rejections_by_state) >= MAX_CACHED_REJECTIONS:
+            _rejections_by_state.pop(next(iter(_rejections_by_state)), None)
+        _rejections_by_state[state] = rejections
+    return rejections
+
+
+def _read_rejections(
+    table: DeltaTable, time_column: str, columns: tuple[str, ...], latest: int, root: str
+) -> Rejections:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_in_library = pc.field("library").cast(pa.string()) == library_name(root) if root else None
+    counts: Counter[str] = Counter()
+    newest: list[dict[str, Any]] = []
+    for batch in table.to_pyarrow_dataset().to_batches(columns=list(columns), filter=is_in_library):
+        for reason in pc.value_counts(batch["reason"]).to_pylist():
+            counts[str(reason["values"])] += int(reason["counts"])
+        rows = batch.sort_by([(time_column, "descending")]).slice(0, latest).to_pylist()
+        rows = [row for row in rows if row[time_column] is not None]
+        newest = sorted([*newest, *rows], key=lambda row: row[time_column], reverse=True)[:latest]
+    return Rejections(sum(counts.values()), tuple(counts.most_common()), tuple(newest))
 
 
 def _table(lake: Lake, name: str) -> DeltaTable | None:
