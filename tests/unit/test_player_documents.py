@@ -155,7 +155,6 @@ def test_opinions_and_history_are_read_from_columns() -> None:
     assert [entry.track_id for entry in profile_entries(document, 10)] == ["a", "b", "c"]
     assert [(entry.track_id, entry.listened_at.day) for entry in profile_entries(document, 2)] == [("b", 26), ("c", 24)]
     assert read_taste(document).path == ("a", "c", "b")
-    assert read_taste(document | {"heard": ["b", "c"]}).heard == ("b", "c")
     listens = [{"_id": {"user": "ana", "track": "b"}, "verdict": "", "verdict_at": NINE + timedelta(days=9)}]
     assert merged_opinions(document, listens) == {"a": "like", "d": "more"}, "taken back a moment ago"
 
