@@ -81,6 +81,8 @@ _NULLABLE_TYPES = {
 BASE_TIMEOUT_S = 60.0
 """Seconds in which a file must be read; its size divided by SLOWEST_DISK_BYTES_PER_S is added."""
 SLOWEST_DISK_BYTES_PER_S = 2e6
+MAX_DETAIL_CHARACTERS = 1000
+"""Of a message about a file."""
 
 
 def outcomes(
@@ -183,6 +185,9 @@ def outcome(
         raise
     except Exception as error:  # noqa: BLE001 - a parser may raise anything on a damaged file
         row |= {"reason": "failed", "detail": f"{type(error).__name__}: {error}"}
+    for name in ("detail", "ear_problem"):
+        if row[name] is not None:  # a message may quote the file's bytes, and a table holds Unicode only
+            row[name] = row[name].encode("utf-8", "replace").decode("utf-8")[:MAX_DETAIL_CHARACTERS]
     return row
 
 

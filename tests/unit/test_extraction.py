@@ -84,3 +84,13 @@ def test_parts_are_up_to_date_by_the_version_of_their_reader() -> None:
     assert readers.current_parts(extractor_version(None, EAR_VERSION)) == {EAR}
     assert readers.current_parts("fma-mfcc20/1") == frozenset()
     assert Readers(EXTRACTOR_VERSION).current_parts(extractor_version(30.0, EAR_VERSION)) == {VECTOR}
+
+
+def test_a_message_that_quotes_a_files_bytes_fits_into_a_table(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def worker(*_: Any, limit_s: float) -> Any:
+        raise ValueError(f"tag \udcff\ud800 {'x' * 5000}")
+
+    monkeypatch.setattr(extraction, "_worker", lambda _ear_graph: worker)
+    row = made(song, {}, "")
+    assert row["reason"] == "failed" and row["detail"].startswith("ValueError: tag ?? xxx")
+    assert len(row["detail"]) == 1000 and row["detail"].encode("utf-8")
