@@ -103,13 +103,14 @@ def wish_pull(profile: Profile, rows: Rows, index: CachedIndex) -> NDArray[np.fl
 
     A word's pull grows from WISHED_FROM_PERCENTILE of the library to its first track.
     """
-    pull = np.zeros(len(rows))
-    signs = np.array([profile.wished_tags.get(word, 0.0) for word in index.words])
-    wished = np.flatnonzero(signs)
-    if len(wished):
-        percentiles = index.word_percentiles(rows)[:, wished].astype(np.float64)
-        strengths = np.clip((percentiles - WISHED_FROM_PERCENTILE) / (100 - WISHED_FROM_PERCENTILE), 0.0, 1.0)
-        pull = np.clip(strengths @ signs[wished], -1.0, 1.0)
+    sign_by_word = profile.wished_tags
+    columns = [column for column, word in enumerate(index.words) if word in sign_by_word] if sign_by_word else []
+    if not columns:
+        return np.zeros(len(rows))
+    signs = np.array([sign_by_word[index.words[column]] for column in columns])
+    percentiles = index.word_percentiles(rows)[:, columns].astype(np.float64)
+    strengths = np.clip((percentiles - WISHED_FROM_PERCENTILE) / (100 - WISHED_FROM_PERCENTILE), 0.0, 1.0)
+    pull: NDArray[np.float64] = np.clip(strengths @ signs, -1.0, 1.0)
     return pull
 
 

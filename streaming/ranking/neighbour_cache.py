@@ -249,7 +249,7 @@ class CachedIndex:
     def _column_by_word(self) -> dict[str, int]:
         return {} if self.index.tags is None else {str(name): at for at, name in enumerate(self.index.tag_names)}
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """The words whose percentiles the index has, by column; none where the model has none."""
         return list(self._column_by_word)
