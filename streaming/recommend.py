@@ -8,12 +8,16 @@ A new model version, a changed index and new skip rates are taken up between two
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from kafka.errors import KafkaError
+from py4j.protocol import Py4JError
+from pymongo.errors import PyMongoError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -97,13 +101,14 @@ def start(
     set_aside.create_indexes(database_of(settings.mongo))
     remove_what_is_of_before(None, database_of(settings.mongo))
     current_context = context_source(settings, sources[topic])
-    last_events, next_try_at = 0, 0.0
+    last_events = 0
+    serving_here = threading.Lock()
     checkpoint = checkpoint_folder(settings, QUERY_NAME, sources[topic])
     removed_values = RemovedValues(settings.kafka, checkpoint)
 
     def serve_batch(batch: DataFrame, batch_id: int) -> None:
         """Serves in the driver where this batch and the last one are small, else in Python workers."""
-        nonlocal last_events, next_try_at
+        nonlocal last_events
         context = current_context()
         most = settings.stream.small_batch_events
         outcome, first = None, None
@@ -112,15 +117,13 @@ def start(
             last_events = len(values)
             first = first_offsets((topic, value.partition, value.offset) for value in values)
             if last_events <= most:
-                outcome = serve(values, context)
+                with serving_here:
+                    outcome = serve(values, context)
         if removed := removed_values.before(batch_id, first):
             DRIVER_METRICS.removed(QUERY_NAME, removed)
         if outcome is None:
             outcome = serve_in_workers(batch, context)
             last_events = outcome.events
-        if time.monotonic() >= next_try_at:
-            outcome += try_again(context, TRY_AGAIN_S)
-            next_try_at = time.monotonic() + TRY_AGAIN_S
         DRIVER_METRICS.served(outcome, context.model_version)
 
     query = (
@@ -133,7 +136,37 @@ def start(
     triggered = (
         query.trigger(availableNow=True) if until_caught_up else query.trigger(processingTime=f"{seconds} seconds")
     )
-    return triggered.start()
+    started = triggered.start()
+    if not until_caught_up:
+        arguments = (started, current_context, serving_here)
+        threading.Thread(target=_keep_trying, args=arguments, daemon=True, name="set aside").start()
+    return started
+
+
+def _keep_trying(
+    query: StreamingQuery, current_context: Callable[[], ServingContext], serving_here: threading.Lock
+) -> None:
+    """Tries to serve listeners who are set aside every TRY_AGAIN_S, also while there are no events, until the query ends.
+
+    serving_here : held while this process serves
+    """
+    while _is_active(query):
+        try:
+            context = current_context()
+            with serving_here:
+                outcome = try_again(context, TRY_AGAIN_S)
+            DRIVER_METRICS.served(outcome, context.model_version)
+        except (PyMongoError, KafkaError, OSError, registry.ModelUnusable):
+            pass  # away for a while: the query itself says so
+        time.sleep(TRY_AGAIN_S)
+
+
+def _is_active(query: StreamingQuery) -> bool:
+    """Whether the query runs; not where the driver is ending."""
+    try:
+        return query.isActive
+    except (Py4JError, OSError):
+        return False
 
 
 def context_source(settings: Settings, source: str) -> Callable[[], ServingContext]:

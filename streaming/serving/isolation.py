@@ -6,6 +6,7 @@ micro-batch, which Spark then runs again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,6 +16,9 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 DOCUMENT_ERROR_CODES = frozenset([2, 9, 14, 15, 22, 40, 52, 56, 57, 121, 10334, 17280, 17419, 17420])
 """MongoDB's error codes that say that a document cannot be stored: BadValue, FailedToParse, TypeMismatch, Overflow (nested too
 deeply), InvalidBSON, ConflictingUpdateOperators, wrong field names, DocumentValidationFailure, too large in several ways."""
+
+ALONE_PAUSE_S = 0.2
+"""Before a listener for whom alone serving failed is tried once more."""
 
 T = TypeVar("T")
 
@@ -35,7 +39,13 @@ def served_apart(
     except Exception as error:
         if not concerns_one_listener(error):
             raise
-        if len(users) == 1:
+    if len(users) == 1:
+        time.sleep(ALONE_PAUSE_S)
+        try:
+            return [serve(users)]  # once more: a moment's fault, as of a process that is ending, is nobody's
+        except Exception as error:
+            if not concerns_one_listener(error):
+                raise
             return [set_aside(users[0], error)]
     middle = len(users) // 2
     return served_apart(users[:middle], serve, set_aside) + served_apart(users[middle:], serve, set_aside)

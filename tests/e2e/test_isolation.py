@@ -18,7 +18,7 @@ from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 from streaming.ledger import admit
 from streaming.profile.documents import profile_from
-from streaming.serving import microbatch, set_aside
+from streaming.serving import clients, microbatch, set_aside
 from streaming.serving.context import ServingContext
 from streaming.serving.microbatch import serve, try_again
 from streaming.serving.values import Outcome, RawValue
@@ -172,7 +172,10 @@ def test_titles_genres_and_artists_of_any_kind_hold_up_nobody(
     assert track(32) not in listed and track(33) not in listed
 
 
-def test_tracks_that_mongodb_lacks_take_no_places(world: World, context: ServingContext, sender: Sender) -> None:
+def test_tracks_that_mongodb_lacks_take_no_places(
+    world: World, context: ServingContext, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "READING_SHARE", 0.0)  # at once, however long it took before
     likes = [sender.value("rae", track(number)) for number in range(6)]
     assert serve(likes, context).lists == 1
     tracks, lists = world.database.tracks, world.database.recommendations

@@ -112,23 +112,26 @@ def test_poisoned_listeners_hold_up_nobody_and_lose_nothing(world: World) -> Non
 
     database.profiles.delete_many({"_id": {"$in": sorted(DAMAGED_PROFILES)}})
     healed = [
-        (user.encode(), encode(Event(user, f"{20:016x}", "like", NOON, f"healed {user}"))) for user in DAMAGED_PROFILES
+        (user.encode(), encode(Event(user, f"{20:016x}", "like", NOON, f"healed {user}")))
+        for user in DAMAGED_PROFILES
+        if user != "poisoned by a date"  # healed without another event
     ]
+    wanted |= counted_by_user([*mixed, *healed])
     producer = Producer(world, healed, rate=10)
     producer.thread.start()
     producer.thread.join(60)
-    wait_until_counted(world, {user: wanted[user] + 1 for user in DAMAGED_PROFILES})
+    wait_until_counted(world, {user: wanted[user] for user in DAMAGED_PROFILES})
     while database.set_aside.count_documents({}):
         time.sleep(0.1)
     assert database.set_aside_events.count_documents({}) == 0
     for user in DAMAGED_PROFILES:
         profile = profile_from(database.profiles.find_one({"_id": user}))
-        assert len(profile.verdicts) == 13 and profile.events_applied == wanted[user] + 1
-        assert database.recommendations.find_one({"_id": user})["events_applied"] == wanted[user] + 1
+        assert len(profile.verdicts) == 12 + (user != "poisoned by a date") and profile.events_applied == wanted[user]
+        assert database.recommendations.find_one({"_id": user})["events_applied"] == wanted[user]
 
     deadline = time.monotonic() + PATIENCE_S
     while (
         landed := len([row for row in rows(world, "listening_events", "user_id") if row[0] in DAMAGED_PROFILES])
-    ) < sum(wanted[user] + 1 for user in DAMAGED_PROFILES):
+    ) < sum(wanted[user] for user in DAMAGED_PROFILES):
         assert time.monotonic() < deadline, f"{landed} events in the lake\n{world.driver.tail(30)}"
         time.sleep(0.5)
