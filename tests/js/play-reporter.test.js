@@ -18,7 +18,7 @@ beforeEach(() => {
 
 /** Another track follows. */
 const next = () => {
-  reporter.leave();
+  reporter.leave(true);
   reporter.start();
 };
 
@@ -32,6 +32,15 @@ describe("a start", () => {
     reporter.sound();
     reporter.sound();
     assert.deepEqual(reported, ["play"]);
+  });
+
+  test("left for another track that was chosen is no skip", () => {
+    reporter.sound();
+    reporter.progress(5_000, 100_000);
+    reporter.leave();
+    reporter.start();
+    reporter.sound();
+    assert.deepEqual(reported, ["play", "play"]);
   });
 
   test("left before the complete share is a skip", () => {

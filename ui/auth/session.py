@@ -62,18 +62,12 @@ class Sessions:
     def listener(self, request: Request) -> str | None:
         """The listener's id, None without a valid session.
 
-        Checks the session cookie, clears one that is not valid, and has one in use renewed once a day.
+        The cookie of one that is not valid stays: the answer may be late, and take the cookie of the next session away.
         """
         user_id = request.session.get("user_id")
         if not isinstance(user_id, str):
             return None
-        if self._is_valid(user_id, request.session):
-            renewed_at = request.session.get("renewed_at", request.session["since"])
-            if time.time() - renewed_at > RENEWAL_S:
-                request.session["renewed_at"] = time.time()  # a changed session is sent again, signed as of now
-            return user_id
-        request.session.clear()
-        return None
+        return user_id if self._is_valid(user_id, request.session) else None
 
     def _is_valid(self, user_id: str, session: dict[str, Any]) -> bool:
         """Re-validates the session against settings, accounts and revocations."""
@@ -103,13 +97,20 @@ class Sessions:
         return user_id is not None and is_guest(user_id) and request.session.get("key") is None
 
     def describe(self, request: Request) -> dict[str, Any]:
-        """The listener of the session, and the ways to sign in that the player offers."""
+        """The listener of the session, and the ways to sign in that the player offers. A session in use is renewed daily.
+
+        Pages ask for it when they are opened, and some times a day.
+        """
         user_id = self.listener(request)
+        if user_id is not None:
+            renewed_at = request.session.get("renewed_at", request.session["since"])
+            if time.time() - renewed_at > RENEWAL_S:
+                request.session["renewed_at"] = time.time()  # a changed session is sent again, signed as of now
         return {
             "user_id": user_id,
             "name": self.name(request),
             "is_guest": self.is_guest(request),
-            "has_account": request.session.get("key") is not None,
+            "has_account": user_id is not None and request.session.get("key") is not None,
             "sign_up": self.policy.player.sign_up,
             "open_names": self.policy.open_names,
             "guests": self.policy.player.guests,
@@ -121,14 +122,14 @@ class Sessions:
         if not self.policy.player.guests:
             raise Refused(403, "This player does not allow guests. Sign in with an account.")
         user_id = GUEST_PREFIX + secrets.token_hex(8)
-        self._start(request, Listener(user_id, user_id), None)
+        _start(request, Listener(user_id, user_id), None)
 
     def sign_in(self, request: Request, name: str, password: str) -> None:
         """Starts a session of a name, without a password only where the name is open. Raises Refused, LibraryUnavailable."""
         name = _checked_name(name)
         if password:
             listener = self.names.find(name) or Listener(name, name)
-            self._start(request, listener, self.check_password(request, listener.user_id, password))
+            _start(request, listener, self.check_password(request, listener.user_id, password))
             return
         if not self.policy.open_names:
             raise Refused(401, "This player requires an account. Enter its password.")
@@ -136,7 +137,7 @@ class Sessions:
         if known is not None and self.accounts.key(known.user_id) is not None:
             raise Refused(401, "This name has an account. Enter its password.")
         registered = self.names.register(known or Listener(name, name))
-        self._start(request, known or registered, None)
+        _start(request, known or registered, None)
 
     def check_password(self, request: Request, user_id: str, password: str) -> str:
         """The account's key, if the password is right. Attempts are limited before anything is hashed.
@@ -197,7 +198,7 @@ class Sessions:
                 key = self.accounts.create(listener.user_id, password, listener.name)
         except NameTaken as error:
             raise Refused(409, str(error)) from error
-        self._start(request, listener, key)
+        _start(request, listener, key)
 
     def _sign_up_guest(self, guest: Listener, owner: Listener | None, password: str) -> tuple[Listener, str]:
         """The guest under the name that they have chosen, with their history, and the account's key. Raises NameTaken.
@@ -221,7 +222,7 @@ class Sessions:
         self.check_password(request, user_id, password)
         if (problem := password_problem(new_password)) is not None:
             raise Refused(422, f"The new password {problem}.")
-        self._start(request, Listener(user_id, name), self.accounts.set_password(user_id, new_password))
+        _start(request, Listener(user_id, name), self.accounts.set_password(user_id, new_password))
 
     def sign_out(self, request: Request) -> None:
         """Sign out: revoke the session, clear the cookie. Copies of the cookie are refused from now on."""
@@ -233,24 +234,22 @@ class Sessions:
         """Starts a new session of the same listener."""
         user_id = request.session["user_id"]
         listener = Listener(user_id, request.session.get("name") or user_id)
-        self._start(request, listener, request.session.get("key"))
-
-    def _start(self, request: Request, listener: Listener, key: str | None) -> None:
-        """Starts a session; the one before it ends, so that no late answer can bring its cookie back."""
-        if isinstance(session_id := request.session.get("session_id"), str):
-            self.revocations.revoke(session_id)
-        session = {
-            "user_id": listener.user_id,
-            "name": listener.name,
-            "session_id": str(uuid4()),
-            "since": time.time(),
-        }
-        request.session.clear()
-        request.session.update(session | ({"key": key} if key else {}))
+        _start(request, listener, request.session.get("key"))
 
 
 def is_guest(user_id: str) -> bool:
     return user_id.startswith(GUEST_PREFIX)
+
+
+def _start(request: Request, listener: Listener, key: str | None) -> None:
+    session = {
+        "user_id": listener.user_id,
+        "name": listener.name,
+        "session_id": str(uuid4()),
+        "since": time.time(),
+    }
+    request.session.clear()
+    request.session.update(session | ({"key": key} if key else {}))
 
 
 def place_of(request: Request) -> str:

@@ -44,6 +44,7 @@ import { trackOf } from "./track.js";
 
 const SHOWN_STORED_AS = "shown-list";
 const VISITS_STORED_AS = "visits";
+const RENEW_LISTENER_MS = 6 * 3600_000; // the server renews the session's cookie daily, also of a page that stays open
 const RENDERED_BY_GRADIO = ["#for-you", "#search", "#listener", "#notice", "#view", "#nav"];
 
 function start() {
@@ -210,6 +211,7 @@ function start() {
     if (!listenerId()) restorePlayback(null, player);
     outbox.flush();
   });
+  setInterval(loadListener, RENEW_LISTENER_MS);
   refresh();
   Object.assign(window, { overtone: { player, queue, outbox, refresh } }); // for tests and bench/player.py
 }

@@ -1,7 +1,7 @@
 // Turns what happens to a track into listening events. Pure logic.
 //
 // Each start of a track reports `play` once, when sound comes, and then at most one of `complete` (played up to the
-// complete share) and `skip` (left before that).
+// complete share) and `skip` (left before that by "next"; choosing another track says nothing about this one).
 
 /** @typedef {"play" | "skip" | "complete"} PlayAction */
 
@@ -21,9 +21,12 @@ export class PlayReporter {
     this.report = report;
   }
 
-  /** Another track is about to start, or the same one again. */
-  leave() {
-    if (this.isAttributed && !this.#isComplete) this.report("skip");
+  /**
+   * Another track is about to start, or the same one again.
+   * @param {boolean} [isSkip] whether the listener has asked for the next one
+   */
+  leave(isSkip = false) {
+    if (isSkip && this.isAttributed && !this.#isComplete) this.report("skip");
     this.isAttributed = false;
   }
 

@@ -91,10 +91,13 @@ export class Player {
     else this.audio.pause();
   }
 
-  /** Plays the next track of the queue, else of "For you". */
-  next() {
+  /**
+   * Plays the next track of the queue, else of "For you".
+   * @param {boolean} [isSkip] whether the listener has asked for it
+   */
+  next(isSkip = true) {
     const track = this.queue.take() ?? this.nextForYou();
-    if (track) this.#start(track);
+    if (track) this.#start(track, { isSkip });
     else toast("Nothing to play next.");
   }
 
@@ -148,10 +151,10 @@ export class Player {
 
   /**
    * @param {Track} track
-   * @param {{ isGoingBack?: boolean, isToPlay?: boolean, positionMs?: number }} [options]
+   * @param {{ isGoingBack?: boolean, isToPlay?: boolean, positionMs?: number, isSkip?: boolean }} [options]
    */
-  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0 } = {}) {
-    this.reporter.leave();
+  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0, isSkip = false } = {}) {
+    this.reporter.leave(isSkip);
     if (this.track && !isGoingBack) this.#left.add(this.track, this.reporter.wasHeard);
     this.track = track;
     this.reporter.start();
@@ -231,7 +234,7 @@ export class Player {
     });
     audio.addEventListener("ended", () => {
       if (this.queue.repeat === "one" && this.track) this.#start(this.track, { isGoingBack: true });
-      else this.next();
+      else this.next(false);
     });
     audio.addEventListener("play", () => (this.#isToPlay = true));
     audio.addEventListener("pause", () => {
@@ -278,7 +281,7 @@ export class Player {
     }
     toast(`“${track.title}” cannot be played.`);
     this.#unplayableInRow += 1;
-    if (this.#unplayableInRow < MAX_UNPLAYABLE_TRACKS) setTimeout(() => isCurrent() && this.next(), SKIP_UNPLAYABLE_MS);
+    if (this.#unplayableInRow < MAX_UNPLAYABLE_TRACKS) setTimeout(() => isCurrent() && this.next(false), SKIP_UNPLAYABLE_MS);
     this.#showState();
   }
 
