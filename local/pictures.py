@@ -34,7 +34,7 @@ DESKTOP, LIGHT_DESKTOP = {"width": 1280, "height": 860}, {"width": 1280, "height
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "is_mobile": True}
 SEEN_IMAGES_ARE_COMPLETE = """[...document.images].every((image) => {
   const { top, bottom, width } = image.getBoundingClientRect();
-  return image.complete || !width || bottom < 0 || top > innerHeight;
+  return (image.complete && image.naturalWidth) || !width || bottom < 0 || top > innerHeight;
 })"""
 """Those below the window are loaded when they are scrolled to."""
 CHROMIUM_ARGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
