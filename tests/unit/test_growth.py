@@ -198,7 +198,7 @@ def test_the_artist_of_a_trained_and_of_an_appended_track(folder: Path) -> None:
 def test_a_segment_keeps_its_stored_names(folder: Path) -> None:
     append(folder, ["new"], points(1), ["Somebody"])
     with np.load(folder / "added" / "00000001.npz", allow_pickle=False) as stored:
-        names = ["artists", "durations", "ids", "points", "recordings", "removed", "scales", "title_keys"]
+        names = ["artists", "durations", "ids", "points", "recordings", "removed", "scales", "tags", "title_keys"]
         assert sorted(stored) == names
         assert (stored["ids"].tolist(), stored["artists"].tolist(), len(stored["removed"])) == (
             ["new"],
