@@ -192,7 +192,8 @@ def make_latest(root: str, version: str) -> None:
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:
     """Writes manifest.json with the values and the format."""
-    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n")
+    content = json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n"
+    write_text(folder / "manifest.json", content)
 
 
 def latest(root: str) -> Model:

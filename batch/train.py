@@ -29,6 +29,7 @@ from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.projection import MAX_FEATURE
 from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
 from batch.lake import version as table_version
+from batch.library.ear_figures import EAR_FIGURES, ear_figures
 from batch.model import blocks, fit_index, genre_mlp, map_layout, similar_tracks, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
 from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
@@ -95,6 +96,8 @@ def summary(model: registry.Model) -> str:
             f"they are compared by timbre alone: {', '.join(imputed[:NAMED_TRACKS_IN_MESSAGE])}"
             f"{' …' if len(imputed) > NAMED_TRACKS_IN_MESSAGE else ''}"
         )
+    if problem := manifest.get("ear_problem"):
+        lines.append(f"{manifest.get('tracks_without_ear', 0):,} tracks without the trained ear: {problem}")
     if copies := manifest["tracks"] - manifest.get("recordings", manifest["tracks"]):
         lines.append(f"{copies:,} tracks are further copies of a recording that another track has")
     return "\n".join(lines)
@@ -114,12 +117,23 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
         words = {} if dataset.tags is None else {"words": tag_percentiles.defaults()}
         dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)) | words)
         existing = registry.intact(settings.models.root, dataset_fingerprint)
+        figures = ear_figures(spark, tracks, settings)
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
-            return existing
-        return _new_version(spark, settings, feature_rows(tracks, dataset), dataset, dataset_fingerprint, tune)
+            return _with_ear_figures(existing, figures, settings)
+        model = _new_version(spark, settings, feature_rows(tracks, dataset), dataset, dataset_fingerprint, tune)
+        return _with_ear_figures(model, figures, settings)
     finally:
         tracks.unpersist()
+
+
+def _with_ear_figures(model: registry.Model, figures: dict[str, Any], settings: Settings) -> registry.Model:
+    """The model, its manifest with these figures: they may change where the model does not, as when a graph is lost."""
+    others = {name: value for name, value in model.manifest.items() if name not in EAR_FIGURES}
+    if others | figures == model.manifest:
+        return model
+    registry.write_manifest(model.folder, others | figures)
+    return registry.load(settings.models.root, model.version)
 
 
 def defaults(tracks: int) -> dict[str, Any]:

@@ -241,10 +241,13 @@ def memory_main(path: str, middle_s: str) -> int:
     import pandas as pd  # noqa: F401 - imported by a Python worker, too
     import pyarrow as pa  # noqa: F401
 
+    from batch.ear.network import usable_graph
     from batch.library.extraction import outcome
 
     started = time.monotonic()
-    row = outcome(path, os.path.getsize(path), 0, "/", {}, float(middle_s) or None)
+    file = {"path": path, "size": os.path.getsize(path), "mtime_ns": 0, "ctime_ns": None, "sha256": None}
+    ear_graph, _ = usable_graph("musicnn")
+    row = outcome(file, "/", {}, float(middle_s) or None, str(ear_graph or ""))
     seconds = time.monotonic() - started
     if row["reason"]:
         raise SystemExit(f"{row['reason']}: {row['detail']}")
