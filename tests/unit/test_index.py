@@ -314,3 +314,27 @@ def test_a_saved_index_has_the_file_and_member_names_of_earlier_versions(tmp_pat
         members = "mean deviation components directions offsets width unit probes shared limit grain"
         assert sorted(stored) == sorted(members.split()), "and metric, where there is one"
         assert float(stored["width"]) == 1.5 and float(stored["grain"]) == 0.1
+
+
+def test_blocks_are_brought_to_their_lengths_and_stored_with_the_index(tmp_path: Path) -> None:
+    points = clusters(40)
+    points[3, 5:] = 0.0
+    two_blocks = replace(
+        projection(40.0),
+        mean=np.zeros(D, dtype=np.float32),
+        unit_length=True,
+        block_widths=np.array([5, 3]),
+        block_weights=np.array([0.8, 0.6], dtype=np.float32),
+    )
+    placed = two_blocks.points(points)
+    lengths = np.stack([np.linalg.norm(placed[:, :5], axis=1), np.linalg.norm(placed[:, 5:], axis=1)], axis=1)
+    expected = np.tile([0.8, 0.6], (40, 1))
+    expected[3] = [1.0, 0.0]  # a track that has nothing in one block is placed by the other
+    np.testing.assert_allclose(lengths, expected, atol=1e-5)
+    build_index([f"t{row:02d}" for row in range(40)], points, [None] * 40, two_blocks).save(tmp_path)
+    np.testing.assert_allclose(Index.open(tmp_path).projection.points(points), placed, atol=1e-6)
+    for widths, weights, reason in (([5, 4], [0.8, 0.6], "9 columns, there are 8"), ([5, 3], [1.0], "block_weights")):
+        damaged = replace(two_blocks, block_widths=np.array(widths), block_weights=np.array(weights, dtype=np.float32))
+        damaged.save(tmp_path / "space.npz")
+        with pytest.raises(IndexUnreadable, match=reason):
+            Index.open(tmp_path)
