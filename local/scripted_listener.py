@@ -83,7 +83,8 @@ def _show(database: Any, user_id: str) -> None:
     document = database.recommendations.find_one({"_id": user_id})
     ids = [item["track_id"] for item in document["items"]]
     tracks = {
-        track["_id"]: track for track in database.tracks.find({"_id": {"$in": ids}}, {"features": 0, "embedding": 0, "similar": 0})
+        track["_id"]: track
+        for track in database.tracks.find({"_id": {"$in": ids}}, {"features": 0, "embedding": 0, "similar": 0})
     }
     print(f"\nThe list of {user_id} after {document['events_applied']} events (generation {document['generation']}):\n")
     for item in document["items"][:ITEMS_SHOWN]:
