@@ -80,7 +80,7 @@ overtone_ear() {
   exec {lock}>"$venv/ear/lock"
   command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
   if ! grep -qsxF "$wanted" "$venv/ear/tried"; then
-    (cd "$project" && .venv/bin/python -m batch.ear.graph) || true # it says why not
+    PYTHONPATH=$project "$venv/bin/python" -P -m batch.ear.graph || true # it says why not
     echo "$wanted" >"$venv/ear/tried"
   fi
   exec {lock}>&-

