@@ -8,7 +8,7 @@ maximal marginal relevance with an artist cap that counts what was heard just be
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from batch.index.lsh import Rows
 from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
 from streaming.ranking.attraction import attraction, scale, wish_pull
-from streaming.ranking.candidate_pool import Past, candidate_pool, past, state_of
+from streaming.ranking.candidate_pool import Past, allowed, candidate_pool, past, state_of
 from streaming.ranking.exploration import drawn_rows, explored_positions
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
 from streaming.ranking.reasons import Item as Item
 from streaming.ranking.reasons import Selection, items
-from streaming.ranking.tiers import NEAR_TIER, values
+from streaming.ranking.tiers import NEAR_TIER, State, values
 from streaming.ranking.turns import turns
 from streaming.ranking.user_vector import UserVector, user_vector
 
@@ -46,6 +46,8 @@ SPARE_CANDIDATES = 6
 EARLIER_TRACKS = 8
 """Tracks heard last, to which the first items should not be too similar."""
 NOT_THIS_GROUP = -100.0
+LIKED_RELEVANCE = 0.9
+"""Share of its group's strongest attraction that a liked track has which was never heard: a like is no hearing."""
 WISH_STEP = 3.0
 """What a word that more is wished of adds at most to a candidate's value, and one that less is wished of takes: a track near to
 what is liked still comes before one that only has the word."""
@@ -124,6 +126,9 @@ def _prepared(
     pool = request.rows
     if pool is None:
         pool = candidate_pool(profile, vector, index, history, new_listener_rows, length, rng)
+        is_unheard = history.last_heard(index.recordings(vector.rows)) == 0
+        if is_unheard.any():
+            pool = allowed(np.concatenate([pool, vector.rows[is_unheard]]), index, history)
     pool = pool[~np.isin(index.recordings(pool), index.recordings(np.concatenate([familiar, lottery])))]
     rows = np.concatenate([pool, familiar, lottery])
     first_familiar, first_of_lottery = len(pool), len(pool) + len(familiar)
@@ -139,6 +144,12 @@ def _prepared(
     net = drawn.net
     is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
     state = state_of(rows, profile, index, history, new_listener_rows, taste)
+    is_liked = np.zeros(len(rows), dtype=bool)
+    for position, candidates_of_track in _unheard_liked(vector, rows, state, index):
+        is_liked[candidates_of_track] = True
+        of_groups = np.ix_(np.flatnonzero(vector.membership[:, position]), candidates_of_track)
+        is_near[of_groups] = True
+        net[of_groups] = np.maximum(net[of_groups], LIKED_RELEVANCE * net[of_groups[0][:, 0]].max(axis=1)[:, None])
     is_rejected = (drawn.repulsion >= limits.repulsion) & (drawn.repulsion > 0)
     # The root tells a little repulsion from none: similarities fall off exponentially.
     repelled = np.minimum(1.0, drawn.repulsion / max(limits.most_repulsion, 1e-12)) ** 0.25
@@ -192,9 +203,20 @@ def _prepared(
         is_explored[shortlist],
         is_familiar[shortlist],
         pull[shortlist] > 0,
+        is_liked[shortlist],
         np.array(order),
     )
     return _Prepared(selection, candidates)
+
+
+def _unheard_liked(
+    vector: UserVector, rows: Rows, state: State, index: CachedIndex
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(position among the liked tracks, positions of its recording among the candidates) of liked tracks never heard."""
+    recordings = np.where(state.heard_at == 0, index.recordings(rows), -1)
+    liked = index.recordings(vector.rows)
+    for position in np.flatnonzero(np.isin(liked, recordings)).tolist():
+        yield position, np.flatnonzero(recordings == liked[position])
 
 
 def _shares(vector: UserVector, groups: int) -> list[float]:

@@ -235,7 +235,7 @@ def test_what_is_muted_is_in_no_list_even_where_nothing_else_is_left(whole: Inde
 
 def test_a_diverse_list_is_less_alike_and_begins_with_the_best(whole: Index) -> None:
     catalogue = CachedIndex(whole)
-    profile = listener(("folk00", "like", 0), ("jazz00", "complete", 1))
+    profile = listener(("folk00", "like", 0), ("folk00", "complete", 0), ("jazz00", "complete", 1))
 
     def alike(found: list[Item]) -> float:
         rows = whole.rows_of([item.track_id for item in found])
@@ -620,7 +620,7 @@ def test_more_of_a_word_brings_its_tracks_and_says_so(whole: Index) -> None:
     index = with_words(whole, jazz0={"mellow": 99}, folk1={"mellow": 95}, metal={"mellow": 60})
     liking = listener(("folk00", "like", 0))
     before = [item.track_id for item in listed(liking, index, most=40)]
-    after = listed(steered(liking, "tag:mellow", "more"), index, most=40)
+    after = listed(steered(liking, "tag:mellow", "more"), index, most=42)
     near = [track_id for track_id in before if track_id in {item.track_id for item in after if item.because}]
     mellow = [item.track_id for item in after if item.because and item.track_id.startswith("folk1")]
     assert [item.track_id for item in after][: len(mellow)] == mellow and len(mellow) > 2, "near, and mellow"
@@ -648,3 +648,15 @@ def test_less_of_a_word_lowers_its_tracks_and_they_are_not_explored(whole: Index
 def test_without_words_in_the_model_a_wish_changes_nothing(whole: Index) -> None:
     liking = listener(("folk00", "like", 0))
     assert listed(steered(liking, "tag:mellow", "more"), whole) == listed(liking, whole)
+
+
+def test_a_track_that_is_liked_unheard_stays_in_the_list(whole: Index) -> None:
+    did = [("folk00", "like", 0), ("folk00", "complete", 1), ("techno00", "like", 2), ("techno00", "complete", 3)]
+    for place in (3, 9, 14, 19):
+        liked_id = listed(listener(*did), whole)[place].track_id
+        liking = [*did, (liked_id, "like", 10)]
+        item = next((item for item in listed(listener(*liking), whole) if item.track_id == liked_id), None)
+        assert item is not None, f"liked at place {place + 1}"
+        assert item.explore or (item.reason, item.because) == ("You liked it, and have not heard it yet", [])
+        heard = listener(*liking, (liked_id, "complete", 11))
+        assert liked_id not in [each.track_id for each in listed(heard, whole)], "heard, it rests"
