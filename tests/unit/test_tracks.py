@@ -102,7 +102,8 @@ def test_a_newer_reader_of_tags_reads_files_again_whose_content_is_known() -> No
     identities = TrackIdentities(ROOT, [track], [file])
     assert identities.files_to_read({"1"}, {}, tag_reader=1) == []
     assert identities.files_to_read({"1"}, {}, tag_reader=2) == [FileToRead(file, sha("one"))]
-    assert sha("one") in identities.known_contents({"1"})
+    parts = {"1": frozenset({"vector"})}
+    assert identities.parts_by_content(parts) == {sha("one"): frozenset({"vector"})}
     (assigned,) = identities.assign([FileContent(file, sha("one"), None, {"title": "Une", "tag_reader": 2})], TUESDAY)
     assert assigned[1] == replace(track, title="Une", tag_reader=2)
 
