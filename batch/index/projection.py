@@ -29,6 +29,8 @@ FMA none lies further than 15, and 99.99 % of the features within 10."""
 LEAST_DEVIATION_SHARE = 0.1
 """A feature that hardly varies in the library counts as if it varied by this share of the median feature's deviation."""
 HASHING_BLOCK_ROWS = 8192
+MIN_BLOCK_LENGTH = 1e-3
+"""A shorter block is the mean but for rounding, as that of an imputed embedding: it has no direction. Others are near 10."""
 _KEY_BASE = 0x100000001B3  # the FNV prime
 _INT8_MAX = 127
 
@@ -227,7 +229,8 @@ def with_block_lengths(points: Floats, widths: NDArray[np.int64], weights: Float
     scaled, start = points.copy(), 0
     for width, weight in zip(widths.tolist(), weights.tolist(), strict=True):
         columns = slice(start, start + width)
-        scaled[:, columns] = weight * to_unit(points[:, columns])
+        is_mean = np.linalg.norm(points[:, columns], axis=1, keepdims=True) < MIN_BLOCK_LENGTH
+        scaled[:, columns] = np.where(is_mean, 0, weight * to_unit(points[:, columns]))
         start += width
     return scaled
 
