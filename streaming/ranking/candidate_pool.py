@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batch.index.lsh import Rows
 from streaming.profile.profile import DAY_S, HEARD_AT, SHOWN_AT, SHOWN_COUNT, Profile
@@ -123,9 +124,14 @@ def candidate_pool(
         random = random_rows(index, np.concatenate([rows, history.barred]), max(FEWEST_RANDOM_TRACKS, length), rng)
         returning = history.rows_latest_first[::-1][:MOST_RETURNING_TRACKS]
         rows = allowed(np.concatenate([rows, random, returning]), index, history)
-    latest = index.recordings(index.rows_of([profile.last_track])) if profile.last_track else rows[:0]
-    others = rows[~np.isin(index.recordings(rows), latest)]
+    others = rows[~is_heard_last(rows, profile, index)]
     return others if len(others) else rows
+
+
+def is_heard_last(rows: Rows, profile: Profile, index: CachedIndex) -> NDArray[np.bool_]:
+    """Whether each row is of the recording heard last; none is where the index lacks that [shape=(rows,)]."""
+    heard_last = index.rows_of([profile.last_track])
+    return np.isin(index.recordings(rows), index.recordings(heard_last[heard_last >= 0]))
 
 
 def state_of(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from batch.index.lsh import Rows
 from streaming.profile.profile import NEUTRAL_ADVENTURE, Profile
 from streaming.ranking.attraction import attraction, scale, wish_pull
-from streaming.ranking.candidate_pool import Past, allowed, candidate_pool, past, state_of
+from streaming.ranking.candidate_pool import Past, allowed, candidate_pool, is_heard_last, past, state_of
 from streaming.ranking.exploration import drawn_rows, explored_positions
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
@@ -230,14 +230,15 @@ def _shares(vector: UserVector, groups: int) -> list[float]:
 
 
 def _familiar_rows(profile: Profile, vector: UserVector, index: CachedIndex, history: Past, taste: Taste) -> Rows:
-    """Rows of liked tracks that have rested for who asks for familiar ones; none from the neutral adventure on."""
+    """Rows of liked tracks that have rested for who asks for familiar ones, without the one heard last; none from the neutral
+    adventure on."""
     if profile.adventure >= NEUTRAL_ADVENTURE or not len(vector.rows):
         return np.empty(0, dtype=np.int64)
     heard_at = history.last_heard(index.recordings(vector.rows))
     rest_s = FAMILIAR_REST_SHARE * 3600 * taste.heard_again_after_hours
     has_rested = (heard_at > 0) & (heard_at <= profile.latest_at - rest_s)
     rows = vector.rows[has_rested]
-    return rows[~np.isin(rows, history.barred)]
+    return rows[~np.isin(rows, history.barred) & ~is_heard_last(rows, profile, index)]
 
 
 def _largest_similarity(points: Points, earlier: Points) -> NDArray[np.float32]:

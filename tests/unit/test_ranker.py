@@ -505,6 +505,15 @@ def test_two_tracks_of_one_recording_are_one(whole: Index) -> None:
     assert both.rejected_weights[0] > 1.5 * alone.rejected_weights[0] and len(both.rejected_ids) == 1
 
 
+def test_where_the_track_heard_last_is_not_in_the_index_no_other_is_taken_for_it(whole: Index) -> None:
+    codes = np.arange(len(whole), dtype=np.int32)
+    with_recordings = replace(whole, recordings=codes)
+    last_row = str(whole.ids[-1])
+    near = ("techno00", "like", 0)
+    for profile in (listener(near), listener(near, ("of another library", "play", 1))):
+        assert last_row in {item.track_id for item in listed(profile, with_recordings, 160)}
+
+
 def test_what_was_shown_often_and_not_taken_sinks_and_rises_again(whole: Index) -> None:
     """On ten days in a row, each time in many lists."""
     profile = listener(("folk00", "like", 0))
@@ -541,7 +550,8 @@ def test_the_slider_acts_on_the_first_place_too() -> None:
     profile = listener(*loved).after(visit, "", "s", 0, ROOMY)
     familiar, neutral, adventurous = (listed(steered(profile, value), big, 30, ROOMY) for value in ("0", "0.5", "1"))
     again = [item for item in familiar if item.track_id in {f"folk{at:02d}" for at in range(5)}]
-    assert len(again) == 5 and {item.reason for item in again} == {"Not heard for 10 days"}
+    assert {item.track_id for item in again} == {"folk00", "folk01", "folk02", "folk03"}, "never the one heard last"
+    assert {item.reason for item in again} == {"Not heard for 10 days"}
     assert not {item.track_id for item in neutral} & {item.track_id for item in again}
     assert adventurous[0].parts["similarity"] < neutral[0].parts["similarity"]
     assert sum(item.explore for item in adventurous) > sum(item.explore for item in neutral) > 0
