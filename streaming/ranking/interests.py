@@ -28,11 +28,14 @@ class Interest:
     medoid: int
 
 
-def interests(points: Points, weights: NDArray[np.float64], most: int, reach: float) -> list[Interest]:
+def interests(
+    points: Points, weights: NDArray[np.float64], represented: NDArray[np.float64], most: int, reach: float
+) -> list[Interest]:
     """The interests of a listener, those with the largest share first.
 
     points : of the liked tracks
     weights : of the liked tracks, positive [shape=(points,)]
+    represented : how many tracks of the listener each stands for in its interest's share [shape=(points,)]
     most : clusters at most
     reach : largest Ward distance between merged clusters, in local scales
     """
@@ -45,7 +48,7 @@ def interests(points: Points, weights: NDArray[np.float64], most: int, reach: fl
         member_weights = weights[members]
         medoid = members[int(np.argmin(np.square(distances[np.ix_(members, members)]) @ member_weights))]
         heaviest_first = members[np.lexsort((members, -member_weights))]
-        clusters.append((float(member_weights.sum()), heaviest_first.tolist(), int(medoid)))
+        clusters.append((float(member_weights @ represented[members]), heaviest_first.tolist(), int(medoid)))
     total = sum(weight for weight, _, _ in clusters)
     unsorted = [Interest(weight / total, tuple(members), medoid) for weight, members, medoid in clusters]
     return sorted(unsorted, key=lambda interest: (-interest.share, interest.members))

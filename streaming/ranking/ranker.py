@@ -23,8 +23,8 @@ from streaming.ranking.candidate_pool import Past, allowed, candidate_pool, is_h
 from streaming.ranking.exploration import drawn_rows, explored_positions
 from streaming.ranking.mmr import ARTIST_CAP_WINDOW_ITEMS, Candidates, choose, lists_at_a_time
 from streaming.ranking.neighbour_cache import CachedIndex, Points, similarity, sorted_unique
+from streaming.ranking.reasons import LIKED, WANTED, Selection, items
 from streaming.ranking.reasons import Item as Item
-from streaming.ranking.reasons import Selection, items
 from streaming.ranking.tiers import NEAR_TIER, State, values
 from streaming.ranking.turns import turns
 from streaming.ranking.user_vector import UserVector, user_vector
@@ -144,9 +144,10 @@ def _prepared(
     net = drawn.net
     is_near = (drawn.by_group >= limits.near_group[:, None]) & (net > 0)
     state = state_of(rows, profile, index, history, new_listener_rows, taste)
-    is_liked = np.zeros(len(rows), dtype=bool)
+    own_reasons = np.full(len(rows), "", dtype=f"U{max(len(LIKED), len(WANTED))}")
     for position, candidates_of_track in _unheard_liked(vector, rows, state, index):
-        is_liked[candidates_of_track] = True
+        is_liked = profile.verdict(vector.liked_ids[position]) == "like"
+        own_reasons[candidates_of_track] = LIKED if is_liked else WANTED
         of_groups = np.ix_(np.flatnonzero(vector.membership[:, position]), candidates_of_track)
         is_near[of_groups] = True
         net[of_groups] = np.maximum(net[of_groups], LIKED_RELEVANCE * net[of_groups[0][:, 0]].max(axis=1)[:, None])
@@ -203,7 +204,7 @@ def _prepared(
         is_explored[shortlist],
         is_familiar[shortlist],
         pull[shortlist] > 0,
-        is_liked[shortlist],
+        own_reasons[shortlist],
         np.array(order),
     )
     return _Prepared(selection, candidates)

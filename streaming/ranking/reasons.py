@@ -29,6 +29,7 @@ CLOSE = "Close to what you like"
 START = "A way into your library"
 NEW = "New in your library"
 LIKED = "You liked it, and have not heard it yet"
+WANTED = "You want more like it, and have not heard it yet"
 LITTLE_LEFT = "Heard lately; little else is left"
 SHARED_PERCENTILE = 90
 """A word is named as shared where both tracks stand above so many percent of the library for it."""
@@ -70,7 +71,7 @@ class Selection:
     is_near : whether it is among the nearest of all tracks to a group [shape=(groups, n)]
     is_explored, is_familiar : whether it was drawn from elsewhere, or is a loved track that has rested [shape=(n,)]
     is_wished : whether it has a word that more is wished of, and no stronger one that less is [shape=(n,)]
-    is_liked : whether it is liked itself and was never heard [shape=(n,)]
+    own_reasons : LIKED or WANTED for what is liked itself and was never heard, else "" [shape=(n,)]
     order : the group that each place belongs to; beyond the user vector's groups: familiar tracks, exploration
     """
 
@@ -84,7 +85,7 @@ class Selection:
     is_explored: NDArray[np.bool_]
     is_familiar: NDArray[np.bool_]
     is_wished: NDArray[np.bool_]
-    is_liked: NDArray[np.bool_]
+    own_reasons: NDArray[np.str_]
     order: NDArray[np.int64]
 
 
@@ -186,8 +187,8 @@ def _explained(
         return rested_text(selection.profile.latest_at - heard_at), []
     if heard_at:
         return LITTLE_LEFT, []
-    if selection.is_liked[position]:
-        return LIKED, []
+    if own_reason := str(selection.own_reasons[position]):
+        return own_reason, []
     is_liked = group >= 0 and drawn.by_group[group, position] > drawn.repulsion[position]
     if is_liked and percentile >= NEAREST_PERCENTILE:
         return _with_words(because, position, selection.profile, words), because

@@ -106,7 +106,13 @@ def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVecto
     points = index.points(rows)
     attended = _attended(weights, _tracks_since(weights, of_all_tracks), points, profile.latest_at, taste)
     by_weight = np.lexsort((rows, -weights.touched_at, -np.abs(attended)))
-    liked = _representatives(by_weight[attended[by_weight] > 0], weights, points, CROWD_RADIUS * index.median_distance)
+    liked, represented = _representatives(
+        by_weight[attended[by_weight] > 0],
+        weights,
+        points,
+        CROWD_RADIUS * index.median_distance,
+        profile.session_at,
+    )
     rejected = by_weight[attended[by_weight] < 0][:MOST_REJECTED_TRACKS]
     liked_points = points.take(liked)
     in_session = np.flatnonzero(weights.touched_at[liked] >= profile.session_at) if profile.session_at else liked[:0]
@@ -123,6 +129,7 @@ def user_vector(profile: Profile, index: CachedIndex, taste: Taste) -> UserVecto
         interests(
             liked_points,
             attended[liked],
+            represented,
             taste.centres,
             taste.centre_reach * index.median_distance,
         ),
@@ -150,29 +157,36 @@ def _of_recordings(weights: Weights, index: CachedIndex) -> tuple[Weights, Rows]
     return merged, rows[strongest]
 
 
-def _representatives(liked: NDArray[np.int64], weights: Weights, points: Points, radius: float) -> NDArray[np.int64]:
-    """Up to MOST_LIKED_TRACKS of the liked tracks, heaviest first: judged ones, and of those only listened to the latest around
-    each place.
+def _representatives(
+    liked: NDArray[np.int64], weights: Weights, points: Points, radius: float, session_at: float
+) -> tuple[NDArray[np.int64], Floats64]:
+    """(up to MOST_LIKED_TRACKS of the liked tracks, heaviest first: judged ones, those of the latest session first, and of
+    those only listened to the latest around each place; how many judged tracks each stands for).
 
     liked : positions, heaviest first
     points : of all tracks with weights
     radius : of a crowd, in local scales
+    session_at : when the latest session began, 0 where there was none
     """
     is_judged = weights.stated[liked] > 0
     judged, listened = liked[is_judged], liked[~is_judged]
-    if (
-        len(judged) > MOST_JUDGED_TRACKS
-    ):  # half the heaviest, half evenly from the rest, so that no interest is forgotten
-        half = MOST_JUDGED_TRACKS // 2
-        evenly = np.linspace(half, len(judged) - 1, MOST_JUDGED_TRACKS - half).astype(int)
-        judged = np.concatenate([judged[:half], judged[evenly]])
+    represented = np.ones(len(weights.ids))
+    if len(judged) > MOST_JUDGED_TRACKS:
+        latest = judged[np.argsort(-weights.touched_at[judged], kind="stable")][:MOST_SESSION_TRACKS]
+        in_session = latest[weights.touched_at[latest] >= session_at] if session_at else latest[:0]
+        others, places = judged[~np.isin(judged, in_session)], MOST_JUDGED_TRACKS - len(in_session)
+        # half the heaviest, half evenly from the rest, so that no interest is forgotten, nor loses of its share
+        half = places // 2
+        evenly = others[np.linspace(half, len(others) - 1, places - half).astype(int)]
+        represented[evenly] = (len(others) - half) / len(evenly)
+        judged = np.concatenate([in_session, others[:half], evenly])
     latest_first = listened[np.argsort(-weights.touched_at[listened], kind="stable")][:MOST_LISTENED_TRACKS]
     listened_points = points.take(latest_first)
     is_in_crowd = scaled_distances(listened_points, listened_points) <= radius * radius
     later_in_crowd = np.tril(is_in_crowd, -1).sum(axis=1)
     listened = latest_first[later_in_crowd < LISTENED_PER_CROWD][: MOST_LIKED_TRACKS - len(judged)]
-    is_chosen = np.isin(liked, np.concatenate([judged, listened]))
-    return liked[is_chosen]
+    chosen = liked[np.isin(liked, np.concatenate([judged, listened]))]
+    return chosen, represented[chosen]
 
 
 def _tracks_since(weights: Weights, of_all_tracks: Weights) -> NDArray[np.int64]:

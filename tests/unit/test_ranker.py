@@ -395,10 +395,28 @@ def test_the_larger_of_two_interests_leaves_the_smaller_its_share(whole: Index) 
         assert {track[:-2] for track in item.because} <= {item.track_id[:-2]}, "each names its own tracks"
 
 
+@pytest.mark.parametrize(("earlier", "later"), [(40, 40), (40, 20)])
+def test_of_more_liked_tracks_than_a_list_looks_at_the_later_ones_have_no_more_than_their_share(
+    earlier: int, later: int
+) -> None:
+    liked = [(f"folk{at:02d}", "like", at) for at in range(earlier)]
+    liked += [(f"metal{at:02d}", "like", earlier + at) for at in range(later)]
+    visit = Event("ana", None, "visit", NOON + timedelta(days=1), "v")
+    found = listed(listener(*liked).after(visit, "", "s", 0, TASTE), library(each=100), 30)
+    assert kinds(found).count("metal") == pytest.approx(30 * later / (earlier + later), abs=1)
+
+
 def test_a_third_belongs_to_what_was_liked_in_the_latest_session() -> None:
     liked = [(f"folk{at:02d}", "like", at) for at in range(30)] + [("jazz00", "like", DAY_MIN)]
     found = listed(listener(*liked), library(each=60), 30)
     assert kinds(found).count("jazz") == pytest.approx(10 + 1, abs=1)
+
+
+def test_what_is_liked_now_has_a_third_also_between_many_heavier_and_many_lighter_tracks() -> None:
+    lighter = [(f"folk{at:02d}", "like", at) for at in range(40)]
+    heavier = [(f"metal{at:02d}", did, 40 * DAY_MIN + at) for at in range(40) for did in ("complete", "like")]
+    profile = listener(*lighter, *heavier, ("jazz00", "like", 41 * DAY_MIN))
+    assert kinds(listed(profile, library(each=100), 30)).count("jazz") == pytest.approx(10, abs=1)
 
 
 def test_a_dislike_is_remembered_after_a_thousand_tracks() -> None:
@@ -670,3 +688,8 @@ def test_a_track_that_is_liked_unheard_stays_in_the_list(whole: Index) -> None:
         assert item.explore or (item.reason, item.because) == ("You liked it, and have not heard it yet", [])
         heard = listener(*liking, (liked_id, "complete", 11))
         assert liked_id not in [each.track_id for each in listed(heard, whole)], "heard, it rests"
+
+
+def test_what_was_only_wished_more_of_is_not_said_to_be_liked(whole: Index) -> None:
+    reasons = {item.track_id: item.reason for item in listed(listener(("folk00", "more", 0)), whole, 40)}
+    assert reasons["folk00"] == "You want more like it, and have not heard it yet"
