@@ -6,6 +6,7 @@ by_ffmpeg       MP4 and AAC, and what libsndfile misjudges
 recording       what both give: a part of a file, its mono signal, its limits
 containers      what a file is, told by its bytes
 mpeg_frames     the real length of an MP3
-features        samples → 189 features (librosa)
+spectra         samples → magnitude spectra, their mel bands, their octaves' peaks and valleys (librosa)
+features        a file → 189 features, and what the trained ear hears in it
 worker          call a function in a subprocess with time and memory limits
 """

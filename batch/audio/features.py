@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batch.audio.decoding import Recording, UnreadableAudio, audible
+from batch.audio.spectra import N_CONTRAST, N_MELS, SAMPLE_RATE, mel_bands, peaks_and_valleys, spectra
 from batch.ear.excerpts import Excerpts
 from batch.ear.network import Ear, Heard, NotFinite
 
@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["TrackFeatures", "UnreadableAudio", "clip", "extractor_version", "features", "summary", "track"]
+__all__ = [
+    "SAMPLE_RATE",
+    "TrackFeatures",
+    "UnreadableAudio",
+    "clip",
+    "extractor_version",
+    "features",
+    "summary",
+    "track",
+]
 
-SAMPLE_RATE = 22_050
 N_MFCC = 20
-N_CONTRAST = 7
 STATISTICS = ("mean", "std", "skew", "kurtosis", "median", "min", "max")
 N_FEATURES = (N_MFCC + N_CONTRAST) * len(STATISTICS)
 EXTRACTOR_VERSION = "mfcc20-contrast7/1"
@@ -39,11 +46,6 @@ SHORTEST_S = 1.0
 SILENCE_PEAK_TO_PEAK = 1e-4
 """Amplitude range below which a clip counts as silent (-80 dBFS)."""
 
-STFT_BLOCK_S = 60
-"""Seconds of audio whose spectrum is computed at once."""
-N_FFT = 2048
-HOP = 512
-N_MELS = 128
 TOP_DB = 80.0
 MEL_BYTES_IN_MEMORY = 32 << 20
 """Bytes of a mel spectrogram that stay in memory; a larger one is written to a temporary file."""
@@ -203,12 +205,12 @@ def _features_of(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
 
     max_db, frames, peaks, valleys = -np.inf, 0, [], []
     with SpooledTemporaryFile(max_size=MEL_BYTES_IN_MEMORY) as spool:
-        for magnitude in _spectra(blocks):
-            mel = librosa.power_to_db(_mel_bands() @ np.square(magnitude), top_db=None)
+        for magnitude in spectra(blocks):
+            mel = librosa.power_to_db(mel_bands() @ np.square(magnitude), top_db=None)
             max_db = max(max_db, float(mel.max()))
             spool.write(np.ascontiguousarray(mel.T).data)
             frames += mel.shape[1]
-            peak, valley = _peaks_and_valleys(magnitude)
+            peak, valley = peaks_and_valleys(magnitude)
             peaks.append(peak)
             valleys.append(valley)
         contrast = summary(_decibels(peaks) - _decibels(valleys))
@@ -222,59 +224,6 @@ def _features_of(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate([summary(mfcc), contrast]).astype(np.float32)
 
 
-def _spectra(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """The magnitude spectrogram of a signal in parts [shape=(1025, t)]; together they equal librosa.stft with centred frames.
-
-    One spectrogram serves both kinds of features: contrast reads the magnitude, MFCC its square.
-    """
-    import librosa
-    import numpy as np
-
-    padding = np.zeros(N_FFT // 2, dtype=np.float32)
-    limit = STFT_BLOCK_S * SAMPLE_RATE
-    pending: list[NDArray[np.float32]] = []
-    length, is_long = 0, False
-    for block in blocks:
-        for start in range(0, len(block), limit):
-            pending.append(block[start : start + limit])
-            length += len(pending[-1])
-            if length > limit:
-                magnitude, rest = _spectrum(np.concatenate(pending if is_long else [padding, *pending]))
-                pending, length, is_long = [rest], len(rest), True
-                yield magnitude
-    if is_long:
-        yield _spectrum(np.concatenate([*pending, padding]))[0]
-    else:
-        yield np.abs(librosa.stft(np.concatenate(pending), n_fft=N_FFT, hop_length=HOP))
-
-
-def _spectrum(signal: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Magnitudes of all whole frames of a signal, and the samples from which the next frame starts."""
-    import librosa
-    import numpy as np
-
-    frames = 1 + (len(signal) - N_FFT) // HOP
-    whole = signal[: (frames - 1) * HOP + N_FFT]
-    return np.abs(librosa.stft(whole, n_fft=N_FFT, hop_length=HOP, center=False)), signal[frames * HOP :]
-
-
-def _peaks_and_valleys(magnitude: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean magnitude of the loudest and of the softest bins of each octave band: two float32 [shape=(7, t)]."""
-    import numpy as np
-
-    frames = magnitude.T
-    peaks, valleys = np.empty((2, N_CONTRAST, len(frames)), dtype=np.float32)
-    for band, (start, stop, quantile_bins) in enumerate(_octave_bands()):
-        bins = frames[:, start:stop]
-        if quantile_bins == 1:
-            peaks[band], valleys[band] = bins.max(axis=1), bins.min(axis=1)
-        else:
-            ordered = np.sort(bins, axis=1)  # numpy sorts whole rows of float32 faster than it partitions them
-            peaks[band] = ordered[:, -quantile_bins:].mean(axis=1)
-            valleys[band] = ordered[:, :quantile_bins].mean(axis=1)
-    return peaks, valleys
-
-
 def _decibels(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     """The parts joined, in decibels. Empties the list, to free the memory early."""
     import librosa
@@ -283,39 +232,6 @@ def _decibels(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     whole = np.concatenate(parts, axis=1)
     parts.clear()
     return np.asarray(librosa.power_to_db(whole, top_db=TOP_DB))
-
-
-@lru_cache
-def _octave_bands() -> tuple[tuple[int, int, int], ...]:
-    """(first bin, bin after the last, bins averaged as peak or valley) of each band, as in librosa.feature.spectral_contrast.
-
-    Six octaves from 200 Hz, and the band below (Jiang et al., "Music type classification by spectral contrast feature", ICME
-    2002). A band begins with the bin under its lower edge; all but the highest leave their last bin to the next one. The peak
-    and the valley are means over 2 % of the bins.
-    """
-    import librosa
-    import numpy as np
-
-    hertz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=N_FFT)
-    edges = [0.0, *(200.0 * 2**octave for octave in range(N_CONTRAST))]
-    bands = []
-    for band in range(N_CONTRAST):
-        inside = np.flatnonzero((hertz >= edges[band]) & (hertz <= edges[band + 1]))
-        is_highest = band == N_CONTRAST - 1
-        start = int(inside[0]) - (band > 0)
-        stop = len(hertz) if is_highest else int(inside[-1]) + 1
-        quantile_bins = max(1, round(0.02 * (stop - start)))
-        bands.append((start, stop if is_highest else stop - 1, quantile_bins))
-    return tuple(bands)
-
-
-@lru_cache
-def _mel_bands() -> Any:
-    """librosa's 128 mel filters [shape=(128, 1025)], sparse: 98 % of the weights are zero."""
-    import librosa
-    import scipy.sparse
-
-    return scipy.sparse.csr_array(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS))
 
 
 def _statistics(frames: NDArray[np.floating]) -> NDArray[np.float64]:
