@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from batch.audio.decoding import Recording, UnreadableAudio, audible
 from batch.audio.spectra import N_CONTRAST, N_MELS, SAMPLE_RATE, mel_bands, peaks_and_valleys, spectra
 from batch.ear.excerpts import Excerpts
-from batch.ear.network import Ear, Heard, NotFinite
+from batch.ear.network import Ear, Heard, NoAnswer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,13 +101,13 @@ def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S, ear: 
     (vector, excerpts), duration_s = audible(Path(path), middle_s, both)
     try:
         answer = ear.heard(excerpts.patches())
-    except NotFinite as error:
+    except NoAnswer as error:
         return TrackFeatures(vector, duration_s, ear_problem=str(error))
     return TrackFeatures(vector, duration_s, answer.embedding, answer.tags)
 
 
 def heard(path: str | os.PathLike[str], middle_s: float | None, ear: Ear) -> Heard:
-    """What the trained ear hears in a file, as `track` has it, without the vector. Raises UnreadableAudio, NotFinite."""
+    """What the trained ear hears in a file, as `track` has it, without the vector. Raises UnreadableAudio, NoAnswer."""
 
     def excerpts_alone(file: Recording) -> Excerpts:
         excerpts = _excerpts(file, middle_s)

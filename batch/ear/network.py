@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch.ear.graph import N_BANDS, N_EMBEDDING, N_TAGS, PATCH_FRAMES, GraphUnusable, checked, default_place
+from batch.ear.graph import N_BANDS, N_EMBEDDING, N_TAGS, PATCH_FRAMES, checked, default_place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,11 @@ class EarUnusable(ValueError):
     """The network cannot be used on this machine."""
 
 
-class NotFinite(ValueError):
+class NoAnswer(ValueError):
+    """The network could not answer for a track."""
+
+
+class NotFinite(NoAnswer):
     """The network's answer is not all finite numbers."""
 
 
@@ -56,16 +60,19 @@ class Ear:
             self._session = onnxruntime.InferenceSession(
                 checked(graph).read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except (GraphUnusable, ImportError, RuntimeError, OSError) as error:
+        except Exception as error:  # onnxruntime's errors have no base class but Exception
             raise EarUnusable(str(error)) from error
 
     def answers(self, patches: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(embedding [shape=(n, 200)], tags [shape=(n, 50)]) of each patch [shape=(n, 187, 96)]."""
-        embedding, tags = self._session.run(["embedding", "tags"], {"patches": patches})
+        """(embedding [shape=(n, 200)], tags [shape=(n, 50)]) of each patch [shape=(n, 187, 96)]. Raises NoAnswer."""
+        try:
+            embedding, tags = self._session.run(["embedding", "tags"], {"patches": patches})
+        except Exception as error:  # as above
+            raise NoAnswer(f"the trained ear could not answer: {str(error) or type(error).__name__}") from error
         return embedding, tags
 
     def heard(self, patches: NDArray[np.float32]) -> Heard:
-        """Means over one track's patches [shape=(n, 187, 96)]. Raises NotFinite."""
+        """Means over one track's patches [shape=(n, 187, 96)]. Raises NoAnswer, NotFinite."""
         import numpy as np
 
         embedding, tags = (values.mean(axis=0) for values in self.answers(patches))
@@ -83,7 +90,7 @@ def loaded(graph: Path) -> Ear:
     ramp = np.linspace(0.0, 4.0, PATCH_FRAMES * N_BANDS, dtype=np.float32).reshape(1, PATCH_FRAMES, N_BANDS)
     try:
         heard = ear.heard(ramp)
-    except (NotFinite, RuntimeError) as error:
+    except NoAnswer as error:
         raise EarUnusable(f"{graph}: {error}") from error
     if (len(heard.embedding), len(heard.tags)) != (N_EMBEDDING, N_TAGS):
         raise EarUnusable(f"{graph} answers {len(heard.embedding)} and {len(heard.tags)} numbers")

@@ -24,7 +24,7 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType, StringType, Stru
 
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.ear import graph
-from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NotFinite, loaded
+from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NoAnswer, loaded
 from batch.library.object_store import LocalCopy
 from batch.library.parts import EAR, VECTOR, Readers
 from batch.library.tracks import FILE, FILE_TAGS
@@ -254,7 +254,7 @@ def _heard(file: Path, middle_s: float | None, ear: Ear) -> dict[str, Any]:
 
     try:
         heard = features.heard(file, middle_s, ear)
-    except (features.UnreadableAudio, NotFinite) as error:
+    except (features.UnreadableAudio, NoAnswer) as error:
         return {"ear": EAR_VERSION, "ear_problem": str(error)}
     return {"ear": EAR_VERSION, "embedding": heard.embedding, "tags": heard.tags}
 

@@ -19,7 +19,7 @@ from batch.audio.features import EXTRACTOR_VERSION, extractor_version, heard, sp
 from batch.ear import graph, network, spectrogram, wheel
 from batch.ear.checkpoint import CheckpointDamaged, arrays
 from batch.ear.excerpts import MARGIN_SAMPLES, Excerpts
-from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NotFinite, usable_graph
+from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NoAnswer, NotFinite, usable_graph
 from batch.ear.tag_names import TAG_NAMES
 
 REFERENCE = Path(__file__).parents[1] / "data" / "ear-reference.json"
@@ -148,6 +148,32 @@ def test_an_answer_that_is_not_finite_leaves_the_vector_and_says_why(tmp_path: P
     assert answer.embedding is None and answer.tags is None
     assert answer.ear_problem == "the trained ear's answer is not all finite numbers"
     np.testing.assert_array_equal(answer.vector, track(path, 30.0).vector)
+
+
+def test_an_error_of_onnxruntime_leaves_the_vector_and_says_why(tmp_path: Path, ear: Ear) -> None:
+    with pytest.raises(NoAnswer, match=r"could not answer: .*INVALID_ARGUMENT"):
+        ear.answers(np.zeros((1, 187, 95), dtype=np.float32))
+
+    class Failing(Ear):
+        def __init__(self) -> None: ...
+
+        def heard(self, patches: NDArray[np.float32]) -> network.Heard:
+            return ear.heard(patches[:, :, :95])
+
+    path = tmp_path / "song.wav"
+    soundfile.write(path, made_music(4.0), spectrogram.EAR_RATE)
+    answer = track(path, 30.0, Failing())
+    assert answer.embedding is None and answer.ear_problem.startswith("the trained ear could not answer: ")
+    np.testing.assert_array_equal(answer.vector, track(path, 30.0).vector)
+
+
+def test_a_graph_that_onnxruntime_refuses_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / graph.FILE_NAME
+    file.write_bytes(b"no graph")
+    monkeypatch.setattr(network, "default_place", lambda: file)
+    monkeypatch.setattr(network, "checked", lambda file: file)
+    place, problem = usable_graph("musicnn")
+    assert place is None and "INVALID_PROTOBUF" in problem
 
 
 def test_a_missing_or_changed_graph_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
