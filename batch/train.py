@@ -12,22 +12,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from batch import job, registry
 from batch.ear.tag_names import TAG_NAMES
 from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.projection import MAX_FEATURE
-from batch.index.tuning import TARGET_CANDIDATE_RECALL, HashParameters, default_parameters
+from batch.index.tuning import TARGET_CANDIDATE_RECALL, default_parameters
 from batch.lake import version as table_version
 from batch.library.ear_figures import EAR_FIGURES, ear_figures
 from batch.model import blocks, fit_index, genre_mlp, map_layout, similar_tracks, sweep
@@ -167,7 +165,7 @@ def _new_version(
     tune: bool,
 ) -> registry.Model:
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
-    earlier = last_tuned(root, dataset.features.shape)
+    earlier = sweep.last_tuned(root, dataset.features.shape)
     with registry.new_version(root, now) as (version, folder):
         fitted = fit_index.fit(
             features, dataset.features, dataset.labels, earlier.hash_parameters, dataset.block_lengths
@@ -186,7 +184,7 @@ def _new_version(
         similar.write.parquet(registry.uri(folder / "similar"))
         ranked.unpersist()
         similar = spark.read.parquet(registry.uri(folder / "similar"))
-        library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
+        map_layout.library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
         networks, chosen_on = saved_genre_networks(spark, dataset, features, folder, None if tune else earlier)
         described = {
             "version": version,
@@ -251,7 +249,7 @@ def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fit
 
 
 def saved_genre_networks(
-    spark: SparkSession, dataset: TrainingSet, features: DataFrame, folder: Path, earlier: Tuned | None
+    spark: SparkSession, dataset: TrainingSet, features: DataFrame, folder: Path, earlier: sweep.Tuned | None
 ) -> tuple[genre_mlp.GenreModel | None, str | None]:
     """Trains and saves the genre networks and each track's posterior.
 
@@ -274,58 +272,6 @@ def saved_genre_networks(
         model.write().save(registry.uri(folder / "mllib" / "genre" / name))
     genre_mlp.posteriors(features, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
     return networks, chosen_on
-
-
-def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
-    """MAP of all tracks.  similar : `similar_tracks.SIMILAR_SCHEMA`"""
-    attracting = F.slice("similar", 1, map_layout.ATTRACTING)
-    table = similar.select(
-        "track_id",
-        F.transform(attracting, lambda item: item["track_id"]).alias("neighbours"),
-        F.transform(attracting, lambda item: item["score"]).alias("scores"),
-    ).toArrow()
-    neighbours = np.full((len(index), map_layout.ATTRACTING), -1, dtype=np.int64)
-    weights = np.zeros(neighbours.shape, dtype=np.float32)
-    rows = index.rows_of(table["track_id"].to_pylist())
-    for row, ids, scores in zip(rows, table["neighbours"].to_pylist(), table["scores"].to_pylist(), strict=True):
-        neighbours[row, : len(ids)], weights[row, : len(ids)] = index.rows_of(ids), scores
-    start = np.asarray(index.vectors @ index.projection.components[:, :2])
-    plane = map_layout.positions(start, neighbours, weights)
-    positions = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
-    return spark.createDataFrame(positions, map_layout.MAP).coalesce(1)
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """Settings to train with.  chosen_on : tracks on which the hyperparameters were tuned; None: they are the default"""
-
-    hash_parameters: HashParameters
-    hyperparameters: genre_mlp.Hyperparameters = field(default_factory=genre_mlp.Hyperparameters)
-    chosen_on: str | None = None
-
-
-def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
-    """Settings of the newest tuned version of a similar library; the defaults where there is none.
-
-    root : of the model versions
-    shape : (tracks, dimensions); similar is a third to three times as many tracks with as many dimensions
-    A version whose manifest lacks the settings is skipped.
-    """
-    tracks, dimensions = shape
-    for model in registry.readable(root):
-        try:
-            is_like = model.value("dimensions") == dimensions and tracks / 3 <= model.value("tracks") <= tracks * 3
-            if model.manifest.get("tuned") and is_like:
-                parameters = model.value("parameters")
-                hash_parameters = HashParameters.from_document(parameters)
-                if not (stored := parameters.get("genre")):
-                    return Tuned(hash_parameters)
-                # Early versions did not store what they were chosen on: it may have been any tracks.
-                chosen_on = parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
-                return Tuned(hash_parameters, genre_mlp.Hyperparameters.read(stored), chosen_on)
-        except registry.ModelUnusable:
-            continue
-    return Tuned(default_parameters(tracks))
 
 
 if __name__ == "__main__":

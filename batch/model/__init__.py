@@ -5,7 +5,7 @@ blocks            a row of features: the vector, the trained ear's embedding bes
 metric/           the linear map of the features: whitening within albums, LDA, weights of the blocks
 fit_index         MLlib's scaler, PCA and LSH → an index; its recordings
 similar_tracks    each track's stored neighbours and list of similar tracks
-sweep             `train --tune`: settings of the hash tables
+sweep             `train --tune`: settings of the hash tables; the settings that it chose last
 artist_cap        at most two tracks of an artist in any ten places of a list
 genre_examples    the tracks that the genre networks learn from
 genre_mlp         MLlib's multilayer perceptrons → genre posteriors

@@ -1,4 +1,4 @@
-"""Layout of the library's map: similar tracks close together on a plane. No Spark but the schema.
+"""Layout of the library's map: similar tracks close together on a plane. No Spark but in `library_map`.
 
 Starts from the first two principal components; then each track attracts those in its list and repels random ones, by the forces
 of UMAP (McInnes, Healy & Melville, 2018). Seeded: the same library gives the same map.
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StringType, StructField, StructType
 
+from batch.index.lsh import Index
 from batch.index.projection import Floats
 
 MAP = StructType([StructField("track_id", StringType()), StructField("x", FloatType()), StructField("y", FloatType())])
@@ -28,6 +31,25 @@ CURVE_B = 0.895
 """UMAP's curve 1 / (1 + a d^(2 b)), fitted to a minimum distance of 0.1."""
 MAX_FORCE = 4.0
 SEED = 20
+
+
+def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFrame:
+    """MAP of all tracks of the index.  similar : `batch.model.similar_tracks.SIMILAR_SCHEMA`"""
+    attracting = F.slice("similar", 1, ATTRACTING)
+    table = similar.select(
+        "track_id",
+        F.transform(attracting, lambda item: item["track_id"]).alias("neighbours"),
+        F.transform(attracting, lambda item: item["score"]).alias("scores"),
+    ).toArrow()
+    neighbours = np.full((len(index), ATTRACTING), -1, dtype=np.int64)
+    weights = np.zeros(neighbours.shape, dtype=np.float32)
+    rows = index.rows_of(table["track_id"].to_pylist())
+    for row, ids, scores in zip(rows, table["neighbours"].to_pylist(), table["scores"].to_pylist(), strict=True):
+        neighbours[row, : len(ids)], weights[row, : len(ids)] = index.rows_of(ids), scores
+    start = np.asarray(index.vectors @ index.projection.components[:, :2])
+    plane = positions(start, neighbours, weights)
+    position_rows = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
+    return spark.createDataFrame(position_rows, MAP).coalesce(1)
 
 
 def positions(start: Floats, neighbours: NDArray[np.integer], weights: Floats) -> Floats:

@@ -1,4 +1,5 @@
-"""`train --tune`: sweep of the hash tables' settings on the library's own points, several Spark tasks at once.
+"""`train --tune`: sweep of the hash tables' settings on the library's own points, several Spark tasks at once,
+and what it chose last.
 
 sweep.parquet   one row for each choice of hash parameters and bucket length: `tuning.sweep_row`
 sweep.png       recall over the share of candidates, with the Pareto front
@@ -7,6 +8,7 @@ sweep.png       recall over the share of candidates, with the Pareto front
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from batch.index.tuning import (
     HashQuality,
     cheapest_parameters,
     cheapest_row,
+    default_parameters,
     parameter_grid,
     pareto_front,
     random_projection,
@@ -30,6 +33,7 @@ from batch.index.tuning import (
     sweep_row,
     tuning_sample,
 )
+from batch.model import genre_mlp
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +48,39 @@ MAX_PCA_TRACKS = 50_000
 """Tracks on which the sweep's principal components are computed, about."""
 MAX_COMPONENTS = 32
 SEED = 20
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Settings to train with.  chosen_on : tracks on which the hyperparameters were tuned; None: they are the default"""
+
+    hash_parameters: HashParameters
+    hyperparameters: genre_mlp.Hyperparameters = field(default_factory=genre_mlp.Hyperparameters)
+    chosen_on: str | None = None
+
+
+def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
+    """Settings of the newest tuned version of a similar library; the defaults where there is none.
+
+    root : of the model versions
+    shape : (tracks, dimensions); similar is a third to three times as many tracks with as many dimensions
+    A version whose manifest lacks the settings is skipped.
+    """
+    tracks, dimensions = shape
+    for model in registry.readable(root):
+        try:
+            is_like = model.value("dimensions") == dimensions and tracks / 3 <= model.value("tracks") <= tracks * 3
+            if model.manifest.get("tuned") and is_like:
+                parameters = model.value("parameters")
+                hash_parameters = HashParameters.from_document(parameters)
+                if not (stored := parameters.get("genre")):
+                    return Tuned(hash_parameters)
+                # Early versions did not store what they were chosen on: it may have been any tracks.
+                chosen_on = parameters.get("genre_chosen_on", genre_mlp.SHARED_TRACKS)
+                return Tuned(hash_parameters, genre_mlp.Hyperparameters.read(stored), chosen_on)
+        except registry.ModelUnusable:
+            continue
+    return Tuned(default_parameters(tracks))
 
 
 def tuned_parameters(spark: SparkSession, points: Floats, folder: Path) -> HashParameters:

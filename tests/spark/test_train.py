@@ -23,7 +23,7 @@ from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
 from batch.model.training_set import NoFeatures, _single_extractor
 from batch.publish import documents
-from batch.train import Tuned, last_tuned, summary, train
+from batch.train import summary, train
 from conf.settings import Lake, Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -262,10 +262,10 @@ def test_tuning_saves_its_sweep_and_later_trainings_use_its_result(
     assert (tuned.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG" and not (tuned.folder / "points.npy").exists()
     assert spark.read.parquet(tuned.parquet("genre_tuning")).count() == 2
     assert tuned.manifest["metrics"]["genre"]["shape_shares_tracks"] and "slightly optimistic" in summary(tuned)
-    earlier = last_tuned(chosen.models.root, (40, N_FEATURES))
+    earlier = sweep.last_tuned(chosen.models.root, (40, N_FEATURES))
     assert earlier.hash_parameters in tried_parameters and earlier.hyperparameters in genre_mlp.TUNING_GRID
     assert earlier.chosen_on == genre_mlp.SHARED_TRACKS
-    assert last_tuned(chosen.models.root, (4000, N_FEATURES)) == Tuned(default_parameters(4000))
+    assert sweep.last_tuned(chosen.models.root, (4000, N_FEATURES)) == sweep.Tuned(default_parameters(4000))
     assert train(spark, chosen).version == tuned.version, "the newest version of these features counts"
 
 

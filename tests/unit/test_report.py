@@ -25,6 +25,7 @@ from batch.index.building import build_index, with_local_scales
 from batch.index.projection import FeaturesUnfit
 from batch.index.tuning import HashParameters, default_parameters, random_projection
 from batch.library.labels import track_labels
+from batch.model import sweep
 from batch.model.genre_mlp import SHARED_TRACKS, Hyperparameters
 from batch.model.training_set import TrainingSet, fingerprint
 from batch.registry import Model
@@ -274,8 +275,8 @@ def test_settings_of_the_last_tuning_are_found_past_a_damaged_version(tmp_path: 
             registry.write_manifest(folder, values)
     with registry.new_version(root, datetime(2026, 11, 23, 13, tzinfo=UTC)) as (version, folder):
         (folder / "manifest.json").write_text("[]")
-    assert train.last_tuned(root, (100, 6)) == train.Tuned(HashParameters(7), Hyperparameters(9))
-    assert train.last_tuned(root, (100, 7)) == train.Tuned(default_parameters(100))
+    assert sweep.last_tuned(root, (100, 6)) == sweep.Tuned(HashParameters(7), Hyperparameters(9))
+    assert sweep.last_tuned(root, (100, 7)) == sweep.Tuned(default_parameters(100))
 
 
 def test_names_are_escaped_in_the_page() -> None:
