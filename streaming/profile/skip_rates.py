@@ -70,6 +70,14 @@ def latest_version(lake: Lake) -> RatesVersion | None:
         return None
 
 
+def unreadable_errors() -> tuple[type[Exception], ...]:
+    """What reading a table raises that is damaged, or in a lake that is away."""
+    import pyarrow as pa
+    from deltalake.exceptions import DeltaError
+
+    return DeltaError, OSError, pa.ArrowException
+
+
 def factors_of(rates: RatesVersion | None, taste: Taste) -> Mapping[str, float]:
     """{track id: `skip_factors`} of the latest snapshot in a version, without tracks whose factor is 1.
 
@@ -77,11 +85,9 @@ def factors_of(rates: RatesVersion | None, taste: Taste) -> Mapping[str, float]:
     """
     if rates is None or _unreadable_until.get(rates, 0.0) > time.monotonic():
         return {}
-    from deltalake.exceptions import DeltaError
-
     try:
         factors = _read_factors(rates, taste)
-    except (DeltaError, OSError):
+    except unreadable_errors():
         _unreadable_until.clear()  # of other versions
         _unreadable_until[rates] = time.monotonic() + REREAD_AFTER_S
         return {}
@@ -117,13 +123,11 @@ class LatestRates:
 
     def _look(self) -> None:
         """Takes up the latest version, with its factors in this process's cache; keeps the former where it cannot be read."""
-        from deltalake.exceptions import DeltaError
-
         try:
             rates = latest_version(self._lake)
             if rates is not None and rates != self._rates:
                 _read_factors(rates, self._taste)
-        except (DeltaError, OSError):
+        except unreadable_errors():
             return
         self._rates = rates
 

@@ -16,7 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from streaming.profile.skip_rates import SKIP_RATES_TABLE, snapshot, snapshot_days
+from streaming.profile.skip_rates import SKIP_RATES_TABLE, snapshot, snapshot_days, unreadable_errors
 from streaming.schemas import SKIP_RATES
 from streaming.sink.commits import open_table
 from streaming.sink.delta_append import VALID_TABLE
@@ -49,6 +49,13 @@ class SkipRateTimer:
                 update_skip_rates(self._lake)
             except CommitFailedError:
                 pass  # another ledger has counted
+            except unreadable_errors() as error:  # events and lists must not wait for this
+                reason = (str(error).splitlines() or [""])[0]
+                print(
+                    f"ledger: the skips are not counted ({reason}); the next time is in {self._interval_s / 60:g} min. If this "
+                    f"stays so, remove the folder {self._lake.table(SKIP_RATES_TABLE)}: it is counted anew from the events",
+                    flush=True,
+                )
             self._due_at = time.monotonic() + self._interval_s
 
     def update_when_old(self) -> None:

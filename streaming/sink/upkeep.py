@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deltalake.exceptions import CommitFailedError
 
-from streaming.profile.skip_rates import SKIP_RATES_TABLE
+from streaming.profile.skip_rates import SKIP_RATES_TABLE, unreadable_errors
 from streaming.sink.commits import DAY, Overtaken, delete, open_table
 from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, SCHEMAS, VALID_TABLE
 
@@ -58,9 +58,18 @@ class TableUpkeep:
             return
         self._compacted_at = time.monotonic()
         for name in COMPACTED_TABLES:
-            if (table := open_table(self._lake.table(name))) is not None:
-                table.optimize.compact(target_size=COMPACTED_FILE_BYTES)
-                table.vacuum(dry_run=False)  # files that no version of the last seven days needs
+            try:
+                self._compact(name)
+            except (CommitFailedError, Overtaken):
+                raise
+            except unreadable_errors() as error:  # the other tables, and what is to be written, must not wait for this
+                reason = (str(error).splitlines() or [""])[0]
+                print(f"ledger: {self._lake.table(name)} cannot be compacted: {reason}", flush=True)
+
+    def _compact(self, name: str) -> None:
+        if (table := open_table(self._lake.table(name))) is not None:
+            table.optimize.compact(target_size=COMPACTED_FILE_BYTES)
+            table.vacuum(dry_run=False)  # files that no version of the last seven days needs
 
 
 def kept_days(lake: Lake) -> dict[str, int]:

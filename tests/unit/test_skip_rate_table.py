@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from streaming.sink.skip_rate_table import (
     listeners_by_track,
     update_skip_rates,
 )
+from streaming.sink.upkeep import TableUpkeep
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -134,6 +136,25 @@ def test_it_is_counted_two_minutes_after_the_start_and_then_at_intervals(
         timer.update_when_due()
         never.update_when_due()
     assert counts == [1121.0, 2922.0]
+
+
+@pytest.mark.parametrize("damaged", ["*.parquet", "*.json"])
+def test_a_damaged_table_stops_no_ledger_and_is_counted_anew_without_it(
+    lake: Lake, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(lake)
+    ledger.land(("ana", "t1", "skip"))
+    update_skip_rates(lake)
+    ledger.land(("bo", "t1", "skip"))
+    for file in Path(lake.table("skip_rates")).rglob(damaged):
+        file.write_bytes(b"{")
+    timer = SkipRateTimer(lake, 1e-9)
+    timer.update_when_due()
+    assert "the skips are not counted" in capsys.readouterr().out
+    TableUpkeep(lake, 1e-9).do_when_due()
+    shutil.rmtree(lake.table("skip_rates"))
+    timer.update_when_due()
+    assert [row[1:] for row in counted(lake)] == [("t1", 2, 0)]
 
 
 def test_a_job_that_ends_counts_unless_the_last_count_is_young(lake: Lake) -> None:

@@ -119,6 +119,14 @@ def test_a_lake_that_is_away_leaves_the_rates_as_they_were(lake: Lake, monkeypat
     assert factors_of(unread, TASTE) == {}
 
 
+def test_a_damaged_file_of_the_table_stops_no_list(lake: Lake) -> None:
+    write(lake, NOON, a=(90, 10), b=(10, 90))
+    for file in Path(lake.table(SKIP_RATES_TABLE)).rglob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    assert LatestRates(lake, TASTE).current() is None
+    assert factors_of(latest_version(lake), TASTE) == {}
+
+
 def test_a_replay_has_the_factors_of_each_time(lake: Lake) -> None:
     write(lake, NOON, a=(90, 10), b=(10, 90))
     write(lake, NOON + 2 * DAY, a=(10, 90), b=(90, 10))
