@@ -59,3 +59,17 @@ def ogg_pages(content: bytes) -> list[bytes]:
     """The pages of an Ogg file."""
     starts = [index for index in range(len(content)) if content.startswith(b"OggS", index)]
     return [content[start:end] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+
+
+def without_end_mark(page: bytes) -> bytes:
+    """An Ogg page that does not say to be the last one of its stream, with its checksum (RFC 3533, section 6)."""
+    unmarked = bytearray(page)
+    unmarked[5] &= ~4
+    unmarked[22:26] = bytes(4)
+    checksum = 0
+    for byte in unmarked:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
+    unmarked[22:26] = checksum.to_bytes(4, "little")
+    return bytes(unmarked)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch.audio.containers import declared_s, is_chained, is_cut_within_page
+from batch.audio.containers import declared_s, has_end_mark, is_chained, is_cut_within_page
 from batch.audio.mpeg_frames import mpeg_frames
 from batch.audio.recording import (
     BLOCK_SAMPLES,
@@ -60,11 +60,9 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
     """Raises UnreadableAudio where the file is cut short, OtherDecoderNeeded where libsndfile's length is not the file's."""
     duration_s = file.frames / file.samplerate
     is_pcm = file.format in ("WAV", "WAVEX", "RF64", "W64", "AIFF") and file.subtype != "MPEG_LAYER_III"
-    if not is_pcm and (file.frames <= 0 or duration_s > part.longest_s or file.format in ("WAV", "WAVEX")):
+    if file.frames <= 0 or (not is_pcm and (duration_s > part.longest_s or file.format in ("WAV", "WAVEX"))):
         raise OtherDecoderNeeded("no samples", "the header promises audio, but there is none")
     check_limits(file.samplerate, duration_s, part)
-    if file.frames <= 0:
-        raise UnreadableAudio("no samples", "the header promises audio, but there is none")
     if is_pcm:
         in_header_s = declared_s(path, file.samplerate * file.channels)
         if in_header_s and duration_s < MIN_DECODED_SHARE * in_header_s:
@@ -74,6 +72,8 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
             raise UnreadableAudio("truncated", "the file breaks off within an Ogg page")
         if is_chained(path):
             raise OtherDecoderNeeded("damaged", "one Ogg stream follows another")
+        if file.subtype == "OPUS" and not has_end_mark(path):  # libsndfile fails in the last page then
+            raise OtherDecoderNeeded("damaged", "the last Ogg page is not marked as such")
     elif file.format == "MP3" and (frames := mpeg_frames(path)) is not None:
         tolerance_s = max(MPEG_TOLERANCE_S, MPEG_TOLERANCE_SHARE * duration_s)
         is_cut = frames.has_header and not frames.is_whole  # without a header, the length is an estimate

@@ -76,6 +76,13 @@ def is_cut_within_page(path: Path) -> bool:
     return len(tail) < page + 27 + tail[page + 26] + sum(segments)
 
 
+def has_end_mark(path: Path) -> bool:
+    """Whether the last page of an Ogg file is marked as the last of its stream (RFC 3533, section 6)."""
+    tail = _tail(path)
+    page = tail.rfind(b"OggS")
+    return page >= 0 and bool(tail[page + 5 : page + 6]) and bool(tail[page + 5] & 4)
+
+
 def is_chained(path: Path) -> bool:
     """Whether the last page of an Ogg file belongs to none of the streams that begin at its start (RFC 3533, section 4)."""
     tail = _tail(path)

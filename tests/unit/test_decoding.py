@@ -174,6 +174,15 @@ def test_a_header_written_into_a_pipe_does_not_know_the_length(tmp_path: Path) -
     assert clip(path)[1] == pytest.approx(2.0, abs=0.01)
 
 
+def test_a_header_that_was_never_completed_does_not_know_the_length(tmp_path: Path) -> None:
+    path = tmp_path / "crashed.wav"
+    path.write_bytes(wav(0, noise(2.0)))
+    assert clip(path)[1] == pytest.approx(2.0, abs=0.01)
+    path.write_bytes(wav(0, b""))
+    with pytest.raises(UnreadableAudio, match="no samples"):
+        clip(path)
+
+
 def a_playlist(path: Path) -> None:
     path.write_text("#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/elsewhere.ts\n")
 

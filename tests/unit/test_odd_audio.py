@@ -14,7 +14,15 @@ from batch.audio.features import SAMPLE_RATE, clip, features, track
 from batch.audio.mpeg_frames import mpeg_frames
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from odd_files import RATE, encoded, ogg_pages, rising, without_first_mpeg_frame, written  # noqa: E402
+from odd_files import (  # noqa: E402
+    RATE,
+    encoded,
+    ogg_pages,
+    rising,
+    without_end_mark,
+    without_first_mpeg_frame,
+    written,
+)
 
 
 def hertz(y: np.ndarray) -> float:
@@ -172,6 +180,15 @@ def test_opus_without_its_end_mark_is_read(is_marked: bool, tmp_path: Path) -> N
     pages = ogg_pages(path.read_bytes())
     path.write_bytes(b"".join(pages if is_marked else pages[:-1]))
     assert_middle_is_read(path, 40.0, 300 + 20 * 20, tolerance_s=1.1)
+
+
+@pytest.mark.parametrize("seconds", [10.0, 40.0])
+def test_opus_whose_last_page_is_not_marked_is_read(seconds: float, tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.opus", rising(seconds, 48_000), "libopus", "ogg", 48_000)
+    path.write_bytes(b"".join(without_end_mark(page) for page in ogg_pages(path.read_bytes())))
+    with soundfile.SoundFile(path) as file, pytest.raises(soundfile.LibsndfileError):
+        file.read()
+    assert_middle_is_read(path, seconds, 300 + 20 * seconds / 2)
 
 
 @pytest.mark.parametrize("kind", ["flac", "wav", "mp3", "ogg", "m4a"])
