@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 from batch.tags.text import cleaned
 
-_DISC = re.compile(r"(?:cd|dis[ck]|disque)[ ._-]*(\d{1,2})(?!\d)(?:\W.*)?", re.IGNORECASE)
-"""A folder of one disc of an album: `CD1`, `Disc 2`, `Disk_03 - Live`."""
+_DISC = re.compile(r"[\[(]?(?:cd|dis[ck]|disque)[ ._-]*(\d{1,2})(?!\d)(?:\W.*)?", re.IGNORECASE)
+"""A folder of one disc of an album: `CD1`, `Disc 2`, `[Disc 2]`, `Disk_03 - Live`."""
 
 
 def artist_album_disc(path: PurePath, root: PurePath) -> tuple[str | None, str | None, int | None]:

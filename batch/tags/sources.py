@@ -70,7 +70,7 @@ def tag_sources(path: Path) -> list[Tags]:
     own = [_flac] if kind == "flac" else []
     sources = _read(path, *own, _id3, _ape)
     is_named = any(name in _NAMING for tags in sources for name in tags)
-    return sources if is_named else [*sources, *_read(path, _id3v1)]  # it cuts names and has a genre by default
+    return sources if is_named else [*sources, *_read(path, _id3v1)]  # it cuts names
 
 
 def _read(path: Path, *readers: Callable[[Path], Tags]) -> list[Tags]:
@@ -121,7 +121,7 @@ def _mp4(path: Path) -> Tags:
         name = _MP4_ATOMS.get(atom) or _name(atom.rpartition(":")[2])
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, tuple):  # number and total
-                value = "/".join(str(number) for number in value if number)
+                value = "/".join(str(number) for number in value if number) if value[0] else ""
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
             tags.setdefault(name, []).append(text)
     return tags
@@ -139,7 +139,9 @@ def _id3v1(path: Path) -> Tags:
     with open(path, "rb") as file:
         file.seek(-128, 2)
         frames = ParseID3v1(file.read(128)) or {}
-    return _texts(frames.values())
+    tags = _texts(frames.values())
+    is_filled_in = any(text.strip() for name in _NAMING for text in tags.get(name, ()))
+    return tags if is_filled_in else {}  # its genre is the one that the tagger leaves there, such as 0, Blues
 
 
 def _ape(path: Path) -> Tags:

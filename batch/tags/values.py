@@ -18,6 +18,7 @@ _DATES = (
 """Ways to write a date, the likeliest first: 2005-01-03 and 03.01.2005; 20050103, 200501, 20050103120000; 03012005."""
 _NO_GENRES = frozenset({"unknown", "<unknown>", "unknown genre", "none", "(none)", "???", "n/a"})
 _GENRE_NUMBER = re.compile(r"\((\d{1,3})\)|(\d{1,3})")
+_CODED_GENRE = re.compile(r"\((?:\d{1,3}|RX|CR)\)", re.ASCII)
 _GENRE_SEPARATOR = re.compile(r"\s*;\s*")
 
 
@@ -32,7 +33,7 @@ def year(text: str | None) -> int | None:
 def disc_and_track(text: str | None) -> tuple[int | None, int | None]:
     """(disc, track) from a track number: `3/12`, `03` and `A3` are track 3, `2-03` is track 3 of disc 2; `20240131` is none."""
     text = (text or "").strip()
-    if match := re.fullmatch(r"(\d{1,2})[-.](\d{1,3})", text):
+    if match := re.fullmatch(r"(?:cd|disc|disk)? ?(\d{1,2})[-.](\d{1,3})", text, re.IGNORECASE):
         disc, track = number(match[1]), number(match[2])
         return (disc, track) if track else (None, disc)
     side_and_track = re.match(r"[A-Za-z]{1,2}[ -]?(?=\d)", text)
@@ -49,10 +50,19 @@ def genres(texts: Iterable[str]) -> list[str]:
     """Genres, each once: numbers as ID3v1 has them are names, `Unknown` is none."""
     names: dict[str, None] = {}
     for text in texts:
-        name = genre_name(text)
-        if name is not None:
-            names[name] = None
+        for part in _id3_parts(text):
+            name = genre_name(part)
+            if name is not None:
+                names[name] = None
     return list(names)
+
+
+def _id3_parts(text: str) -> list[str]:
+    """The genres of `(17)`, `(4)Eurodisco` or `(31)(39)`, as ID3v2.3 writes them, also where another tag has such a text."""
+    from mutagen.id3 import TCON
+
+    is_in_id3s_way = _CODED_GENRE.match(text.strip()) is not None
+    return list(TCON(encoding=3, text=[text.strip()]).genres) if is_in_id3s_way else [text]
 
 
 def single_genres(names: Iterable[str]) -> list[str]:
