@@ -44,7 +44,8 @@ class Item(NamedTuple):
     because : ids of the liked tracks that it is near to, strongest first
     explore : whether it was drawn from elsewhere
     parts : terms of score and rank, by name
-    percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked
+    percentile : share of all tracks that are less attracted, 0 to 100; None where nothing is liked, or nothing near but the
+        track itself
     """
 
     track_id: str
@@ -129,7 +130,9 @@ def items(
         if reason == START and is_new[place]:
             reason = NEW
         parts = {"similarity": attracts, "rejection": repels} | ({} if explores else {"diversity": penalty})
-        share = None if explores or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
+        # a liked track's pull on itself does not count, so that a low percentile would say nothing of it
+        is_alone = reason in (LIKED, WANTED) and percentile[place] < NEAREST_PERCENTILE
+        share = None if explores or is_alone or np.isnan(percentile[place]) else round(float(percentile[place]), 1)
         score = round(attracts + repels, 6)
         made.append(Item(str(track_id), place + 1, score, reason, track_ids, explores, parts, share))
     return made
