@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING, Any
 
 from batch.atomic import write_text
 from batch.index.lsh import Index
+from batch.index.storage import UNREADABLE
 from batch.index.storage import ModelUnusable as ModelUnusable
+from batch.words.tag_percentiles import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,10 +106,17 @@ class Model:
             raise _damaged(self, name, error) from error
 
     def check(self) -> None:
-        """Opens the index and reads the row counts of the Parquet parts. Raises ModelUnusable for the first damaged part."""
+        """Opens the index and its words, and reads the row counts of the Parquet parts.
+
+        Raises ModelUnusable for the first damaged part.
+        """
         import pyarrow.parquet as pq
 
         Index.open(self.folder / "index")
+        try:
+            Calibration.open(self.folder / "index")
+        except UNREADABLE as error:
+            raise _damaged(self, "words", error) from error
         tracks = self.value("tracks")
         since_format_2 = ["map"] if self.manifest["format"] > 1 else []
         with_genres = ["genre_posterior"] if self.value("genres") else []

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from batch import registry
+from batch.ear.tag_names import TAG_NAMES
 from batch.growth import append
 from batch.index.building import build_index
 from batch.index.lsh import Index
 from batch.index.projection import Projection
 from batch.model.mlp_inference import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
+from batch.words import tag_percentiles
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAVED = PROJECT / "tests" / "data" / "models"
@@ -168,6 +170,21 @@ def test_a_version_is_intact_only_with_all_its_parts(tmp_path: Path) -> None:
     shutil.rmtree(model.folder / "genre_posterior")
     with pytest.raises(ModelUnusable):
         model.check()
+
+
+def test_a_version_with_damaged_words_is_not_intact(tmp_path: Path) -> None:
+    shutil.copytree(SAVED, tmp_path / "models")
+    root = str(tmp_path / "models")
+    model = registry.latest(root)
+    index = model.folder / "index"
+    tag_percentiles.save(np.full((128, len(TAG_NAMES)), 0.5), TAG_NAMES, index)
+    assert registry.intact(root, model.manifest["fingerprint"]) == model
+    quantiles = (index / "tag_quantiles.npy").read_bytes()
+    for content in (b"", quantiles[:200], b"no array"):
+        (index / "tag_quantiles.npy").write_bytes(content)
+        with pytest.raises(ModelUnusable, match=r"'words' of model .* cannot be read.*train again"):
+            model.check()
+    assert registry.intact(root, model.manifest["fingerprint"]) is None, "it is trained again"
 
 
 def test_a_model_opens_its_index(tmp_path: Path) -> None:
