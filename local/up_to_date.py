@@ -12,7 +12,7 @@ from batch.audio.decoding import DECODER_VERSION
 from batch.audio.features import extractor_version, split_version
 from batch.ear.network import EAR_VERSION, usable_graph
 from batch.library.files import AudioFile, UnusablePath
-from batch.library.parts import MIN_EMBEDDED_SHARE
+from batch.library.parts import are_enough_embedded
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
 
@@ -97,7 +97,7 @@ def _is_heard(track_ids: set[str], ear: str, settings: Settings) -> bool:
     if any(split_version(row["extractor_version"])[1] != EAR_VERSION for row in rows):
         return False
     embedded = sum(row["ear_problem"] is None for row in rows)
-    return ear == EAR_VERSION or embedded < MIN_EMBEDDED_SHARE * len(rows)
+    return ear == EAR_VERSION or not are_enough_embedded(embedded, len(rows))
 
 
 def _file(row: dict[str, Any]) -> AudioFile:

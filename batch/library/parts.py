@@ -14,8 +14,9 @@ VECTOR = "vector"
 """The 189 features."""
 EAR = "ear"
 """Embedding and tags of the trained ear."""
-MIN_EMBEDDED_SHARE = 0.99
-"""Share of a library's tracks that must have an embedding before a model is trained on embeddings; the others' are imputed."""
+MAX_IMPUTED_SHARE = 0.01
+"""Share of a library's tracks that may lack an embedding where a model is trained on embeddings; theirs are imputed. Of fewer
+than 100 tracks one may, so that a file that the ear cannot hear does not keep the ear from a small library."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,8 @@ class Readers:
         vector, ear = split_version(version)
         parts = {VECTOR: vector == self.vector, EAR: bool(self.ear) and ear == self.ear}
         return frozenset(part for part, is_current in parts.items() if is_current)
+
+
+def are_enough_embedded(embedded: int, tracks: int) -> bool:
+    """Whether so many of a library's tracks have an embedding that a model is trained on embeddings."""
+    return embedded == tracks or (embedded > 1 and tracks - embedded <= max(1, MAX_IMPUTED_SHARE * tracks))

@@ -24,7 +24,7 @@ from batch.lake import table
 from batch.library.extraction import FEATURES
 from batch.library.files import library_name
 from batch.library.labels import MAX_ARTISTS, UNIT_SEPARATOR, TrackLabels, track_labels
-from batch.library.parts import MIN_EMBEDDED_SHARE
+from batch.library.parts import are_enough_embedded
 from batch.library.tracks import TRACKS
 from batch.model import blocks
 from conf.settings import Lake, Settings
@@ -45,7 +45,7 @@ class TrainingSet:
     extractor : version that made all of the features that are here
     left_out : ids of tracks whose features cannot be used
     titles, durations_s : from which recordings are told apart; a duration is None where it is unknown
-    embeddings : float32 [shape=(n, 200)], by one trained ear; None where fewer than `MIN_EMBEDDED_SHARE` of the tracks have one
+    embeddings : float32 [shape=(n, 200)], by one trained ear; None where too few of the tracks have one
     tags : probabilities of the ear's tags, float32 [shape=(n, 50)], rows of 0 where a track has none; None without embeddings
     imputed : ids of tracks without an embedding, which have the mean of the others
     """
@@ -221,7 +221,7 @@ def _matrix(vectors: Any) -> tuple[Floats, NDArray[np.bool_]]:
 def _heard(columns: Any) -> tuple[str | None, Floats | None, Floats | None]:
     """(version of the trained ear, embeddings, tags); rows of nan and of 0 where a track has none of that ear.
 
-    None thrice where fewer than MIN_EMBEDDED_SHARE of the tracks have one.
+    None thrice where too few of the tracks have one (`are_enough_embedded`).
     columns : of usable tracks
     """
     versions = [split_version(version)[1] for version in columns["extractor_version"].to_pylist()]
@@ -231,7 +231,7 @@ def _heard(columns: Any) -> tuple[str | None, Floats | None, Floats | None]:
     ear = min(counts, key=lambda version: (-counts[version], version))
     is_by_ear = np.array([version == ear for version in versions])
     embeddings = _rows(columns["embedding"], is_by_ear, N_EMBEDDING)
-    if np.isfinite(embeddings[:, 0]).mean() < MIN_EMBEDDED_SHARE:
+    if not are_enough_embedded(int(np.isfinite(embeddings[:, 0]).sum()), len(embeddings)):
         return None, None, None
     tags = _rows(columns["tags"], np.isfinite(embeddings[:, 0]), N_TAGS)
     return ear, embeddings, np.nan_to_num(tags)

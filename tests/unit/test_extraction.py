@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -15,7 +16,8 @@ from batch.ear import graph
 from batch.ear.network import EAR_VERSION
 from batch.library import extraction
 from batch.library.extraction import outcome, read_file
-from batch.library.parts import EAR, VECTOR, Readers
+from batch.library.parts import EAR, VECTOR, Readers, are_enough_embedded
+from batch.model import training_set
 
 RATE = 22_050
 
@@ -94,3 +96,27 @@ def test_a_message_that_quotes_a_files_bytes_fits_into_a_table(song: Path, monke
     row = made(song, {}, "")
     assert row["reason"] == "failed" and row["detail"].startswith("ValueError: tag ?? xxx")
     assert len(row["detail"]) == 1000 and row["detail"].encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("embedded", "tracks", "is_enough"),
+    [(3, 3, True), (2, 3, True), (1, 3, False), (1, 2, False), (0, 1, False), (198, 200, True), (197, 200, False)],
+)
+def test_one_track_that_was_not_heard_keeps_the_ear_from_no_small_library(
+    embedded: int, tracks: int, is_enough: bool
+) -> None:
+    assert are_enough_embedded(embedded, tracks) is is_enough
+    versions = [f"{EXTRACTOR_VERSION}+musicnn-msd/1"] * tracks
+    numbers = [[float(row)] * 200 if row < embedded else None for row in range(tracks)]
+    tags = [None if each is None else [0.5] * 50 for each in numbers]
+    columns = pa.table(
+        {
+            "extractor_version": versions,
+            "embedding": pa.array(numbers, pa.list_(pa.float32())),
+            "tags": pa.array(tags, pa.list_(pa.float32())),
+        }
+    )
+    ear, embeddings, _ = training_set._heard(columns)
+    assert ear == ("musicnn-msd/1" if is_enough else None)
+    if embeddings is not None:
+        assert np.isnan(embeddings).all(axis=1).tolist() == [row >= embedded for row in range(tracks)]

@@ -139,6 +139,11 @@ def test_a_library_that_the_ear_could_not_hear_is_up_to_date_without(
     for row in home.features[:2]:
         row["ear_problem"] = "the trained ear's answer is not all finite numbers"
     assert home.due() is Due.NOTHING
+    home.features[1]["ear_problem"] = None
+    assert home.due() is Due.LATER, "one that was not heard does not keep the ear from a model of the others"
+    home.manifest["extractor_version"] = BOTH
+    assert home.due() is Due.NOTHING
+    home.manifest["extractor_version"] = EXTRACTOR_VERSION
     for row in home.features:
         row["extractor_version"] = EXTRACTOR_VERSION
     monkeypatch.setattr(up_to_date, "usable_graph", lambda _ear: (None, "no file"))
