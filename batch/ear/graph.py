@@ -132,7 +132,7 @@ class _Graph:
         kernel = self._weights[_numbered("conv2d", number) + "/kernel"].transpose(3, 2, 0, 1)[is_live]
         bias = self._weights[_numbered("conv2d", number) + "/bias"][is_live]
         answers = self._rectified(image, kernel, bias, [padding[0], 0, padding[1], 0])
-        answers = self._batch_norm(answers, number + 1, (1, -1, 1, 1), kept=is_live)
+        answers = self._batch_norm(answers, number + 1, (1, -1, 1, 1), present=is_live)
         return self._node("ReduceMax", answers, axes=[3], keepdims=0)
 
     def _convolution_over_time(self, channels: str, number: int, is_live: Any = slice(None)) -> str:
@@ -175,10 +175,10 @@ class _Graph:
         return self._node("Gemm", values, kernel, bias)
 
     def _batch_norm(
-        self, values: str, number: int, shape: tuple[int, ...], name: str = "", kept: Any = slice(None)
+        self, values: str, number: int, shape: tuple[int, ...], name: str = "", present: Any = slice(None)
     ) -> str:
-        """kept : the channels that are there"""
-        scale, shift = (numbers[kept].reshape(shape) for numbers in self._scale_and_shift(number))
+        """present : which of the channels that the batch norm was made for are there"""
+        scale, shift = (numbers[present].reshape(shape) for numbers in self._scale_and_shift(number))
         return self._node("Add", self._node("Mul", values, self._constant(scale)), self._constant(shift), name=name)
 
     def _scale_and_shift(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -198,8 +198,8 @@ class _Graph:
         from onnx import numpy_helper
 
         name = f"w{len(self._constants)}"
-        kept = values if values.dtype == np.int64 else values.astype(np.float32)
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(kept), name))
+        stored = values if values.dtype == np.int64 else values.astype(np.float32)
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(stored), name))
         return name
 
     def _node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:

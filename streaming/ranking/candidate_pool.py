@@ -201,5 +201,5 @@ def _latest_by(codes: Rows, numbers: Floats64) -> tuple[Rows, Floats64]:
 def _looked_up(codes: Rows, sorted_codes: Rows, numbers: Floats64) -> Floats64:
     if not len(sorted_codes):
         return np.zeros(len(codes))
-    at = np.minimum(np.searchsorted(sorted_codes, codes), len(sorted_codes) - 1)
-    return np.where(sorted_codes[at] == codes, numbers[at], 0.0)
+    places = np.minimum(np.searchsorted(sorted_codes, codes), len(sorted_codes) - 1)
+    return np.where(sorted_codes[places] == codes, numbers[places], 0.0)

@@ -247,7 +247,9 @@ class CachedIndex:
 
     @cached_property
     def _column_by_word(self) -> dict[str, int]:
-        return {} if self.index.tags is None else {str(name): at for at, name in enumerate(self.index.tag_names)}
+        return (
+            {} if self.index.tags is None else {str(name): column for column, name in enumerate(self.index.tag_names)}
+        )
 
     @cached_property
     def words(self) -> list[str]:
