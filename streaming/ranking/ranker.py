@@ -118,7 +118,9 @@ def _prepared(
     rng = np.random.default_rng(zlib.crc32(f"{profile.user_id}\x00{profile.plays}".encode()))
     history = past(profile, index, taste, request.muted)
     limits = scale(vector, index, taste.rejection)
-    familiar = _familiar_rows(profile, vector, index, history, taste)
+    familiar = vector.rows[:0]
+    if request.rows is None:
+        familiar = _familiar_rows(profile, vector, index, history, taste)
     adventure = profile.adventure / NEUTRAL_ADVENTURE  # 0 to 2
     explore_share = min(0.5, adventure * taste.exploration / length)
     most_explored = ceil(explore_share * length)
@@ -238,8 +240,8 @@ def _familiar_rows(profile: Profile, vector: UserVector, index: CachedIndex, his
     heard_at = history.last_heard(index.recordings(vector.rows))
     rest_s = FAMILIAR_REST_SHARE * 3600 * taste.heard_again_after_hours
     has_rested = (heard_at > 0) & (heard_at <= profile.latest_at - rest_s)
-    rows = vector.rows[has_rested]
-    return rows[~np.isin(rows, history.barred) & ~is_heard_last(rows, profile, index)]
+    rows = allowed(vector.rows[has_rested], index, history)
+    return rows[~is_heard_last(rows, profile, index)]
 
 
 def _largest_similarity(points: Points, earlier: Points) -> NDArray[np.float32]:

@@ -199,6 +199,17 @@ def test_discover_stays_as_it_is_but_for_what_was_heard_disliked_or_muted(index:
     assert not set(new) & {week[1], week[2], week[3]} and {track[:-2] for track in new} == {"folk", "techno"}
 
 
+@pytest.mark.parametrize("adventure", [0.0, 0.3, 1.0])
+def test_the_slider_brings_nothing_that_was_heard_into_discover(index: CachedIndex, adventure: float) -> None:
+    profile = replace(listener(*liked("folk", range(6))), adventure=adventure)
+    later = after(profile, ("jazz00", "skip", 10 * DAY))
+    week = discovered(later, index)
+    assert len(week) >= FEWEST_TRACKS and not set(week) & set(later.heard.ids)
+    made = lists(later, index, week)
+    assert ids(made[DISCOVER]) == week
+    assert not set(ids(made["mix-1"])) & set(later.heard.ids), "what was heard rests for four weeks"
+
+
 def test_who_likes_nothing_has_nothing_to_discover_and_no_mix(index: CachedIndex) -> None:
     assert lists(Profile("ana"), index) == {}
     assert lists(listener(("folk00", "skip", 0)), index) == {}

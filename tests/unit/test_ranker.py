@@ -524,6 +524,17 @@ def test_two_tracks_of_one_recording_are_one(whole: Index) -> None:
     assert both.rejected_weights[0] > 1.5 * alone.rejected_weights[0] and len(both.rejected_ids) == 1
 
 
+def test_a_disliked_recording_does_not_come_back_as_a_familiar_one_by_its_other_track(whole: Index) -> None:
+    codes = np.arange(len(whole), dtype=np.int32)
+    codes[1] = codes[0]  # folk00 and folk01 are one
+    did = [("folk01", "dislike", 0), ("folk00", "complete", 1), ("folk00", "like", 2), ("folk00", "more", 3)]
+    loved = [(f"folk{at:02d}", action, at) for at in range(2, 6) for action in ("complete", "like")]
+    profile = listener(*did, *loved, ("jazz00", "play", 40 * DAY_MIN))
+    found = listed(steered(profile, "0", minutes=40 * DAY_MIN), replace(whole, recordings=codes), 30, ROOMY)
+    assert {"folk02", "folk03"} <= {item.track_id for item in found}
+    assert not {"folk00", "folk01"} & {item.track_id for item in found}
+
+
 def test_where_the_track_heard_last_is_not_in_the_index_no_other_is_taken_for_it(whole: Index) -> None:
     codes = np.arange(len(whole), dtype=np.int32)
     with_recordings = replace(whole, recordings=codes)
