@@ -16,12 +16,16 @@ from typing import TypeVar
 from batch.audio.by_ffmpeg import by_ffmpeg
 from batch.audio.by_libsndfile import OtherDecoderNeeded, by_libsndfile
 from batch.audio.containers import container
+from batch.audio.mpeg_frames import mpeg_frames
 from batch.audio.recording import BLOCK_SAMPLES, Part, Recording, UnreadableAudio
 
 __all__ = ["BLOCK_SAMPLES", "DECODER_VERSION", "Part", "Recording", "UnreadableAudio", "audible", "recording"]
 
 DECODER_VERSION = 2
 """To be changed whenever files that were rejected can be read: `extract` then tries those again."""
+
+MIN_MPEG_SHARE = 0.9
+"""A file that begins with something else is an MP3 where frames are this share of its bytes, as behind a tag's stray zeros."""
 
 Result = TypeVar("Result")
 
@@ -79,7 +83,10 @@ def _opened(path: Path, part: Part) -> Iterator[Recording]:
         except OtherDecoderNeeded as error:
             failure = error
     if not kind and failure is not None:
-        raise UnreadableAudio(*failure.args) from failure
+        frames = mpeg_frames(path)
+        if frames is None or frames.share < MIN_MPEG_SHARE:
+            raise UnreadableAudio(*failure.args) from failure
+        kind = "mp3"
     with by_ffmpeg(path, kind, part) as file:
         yield file
 

@@ -118,6 +118,16 @@ def test_joined_mp3s_are_read_to_their_end(second_rate: int, second_channels: in
         assert_middle_is_read(path, 20.0, 500 + 20 * 2, tolerance_s=0.3)
 
 
+@pytest.mark.parametrize("before", [bytes(3000), b"<html>" * 500, b"ID3\x03\0\0\0\0\0\x64" + bytes(3000)])
+def test_an_mp3_behind_something_else_is_read(before: bytes, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp3", rising(20.0))
+    path.write_bytes(before + path.read_bytes())
+    assert_middle_is_read(path, 20.0, 300 + 20 * 10)
+    path.write_bytes(bytes(200_000) + path.read_bytes())
+    with pytest.raises(UnreadableAudio, match="not audio: no decoder knows the content"):
+        clip(path)
+
+
 def test_frames_are_counted_over_tags_and_rubbish(tmp_path: Path) -> None:
     mp3 = written(tmp_path / "a.mp3", rising(3.0)).read_bytes()
     path = tmp_path / "b.mp3"
