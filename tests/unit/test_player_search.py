@@ -86,6 +86,13 @@ def test_each_of_several_artists_and_genres_leads_to_a_track() -> None:
     assert [index.genre_names[code] for code in index.genre_codes if code >= 0] == ["Jazz", "Jazz"]
 
 
+def test_what_is_no_text_is_no_name() -> None:
+    odd = {"_id": "odd", "title": ["Rain"], "artist": 7, "genre": ["Rock", "Jazz"], "genre_tags": [["Folk"], "Blues"]}
+    index = build_index([{"_id": "1", "title": "Rain", "genre": "Rock"}, odd])
+    assert (index.search("rain", 3), index.search("7", 3)) == (["1"], [])
+    assert sorted(index.genre_sizes()) == [("Blues", 1), ("Rock", 1)]
+
+
 def test_an_empty_library_has_no_words() -> None:
     assert build_index([]).search("a", 5) == [] and len(build_index([])) == 0
 

@@ -22,7 +22,7 @@ from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.names import name_key
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
-from ui.data.search import INDEXED_FIELDS, SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index
+from ui.data.search import INDEXED_FIELDS, SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index, text_of
 from ui.data.words import WordQuery, ids_with, word_query
 
 TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
@@ -247,7 +247,7 @@ def _read_track(document: Document) -> Track:
     duration, year = document.get("duration_s"), document.get("year")
     return Track(
         track_id=str(document["_id"]),
-        **{name: str(document.get(name) or "") for name in (*SEARCHED_FIELDS, "licence")},
+        **{name: text_of(document, name) for name in (*SEARCHED_FIELDS, "licence")},
         genre_predicted=bool(document.get("genre_predicted")),
         year=int(year) if isinstance(year, (int, float)) and year else None,
         duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,

@@ -152,7 +152,7 @@ def query_terms(text: str) -> list[str]:
 
 def build_index(documents: Iterable[Document]) -> SearchIndex:
     """The index of these documents of `tracks`; only INDEXED_FIELDS and `_id` are read."""
-    entries = [(_folded(str(each.get("title") or "")), str(each["_id"]), each) for each in documents]
+    entries = [(_folded(text_of(each, "title")), str(each["_id"]), each) for each in documents]
     entries.sort(key=lambda entry: entry[:2])
     postings_by_term: dict[str, list[int]] = {}
     artists, genres = _RowsByName(), _RowsByName()
@@ -160,9 +160,9 @@ def build_index(documents: Iterable[Document]) -> SearchIndex:
     map_positions = np.full((len(entries), 2), np.nan, dtype=np.float32)
     word_percentiles = np.zeros((len(entries), len(WORDS)), dtype=np.uint8)
     for row, (_, _, document) in enumerate(entries):
-        title_terms = set(_terms(str(document.get("title") or "")))
+        title_terms = set(_terms(text_of(document, "title")))
         artist_names, genre_names = _names(document, "artist", "artists"), _names(document, "genre", "genre_tags")
-        others = [str(text) for name in ("album", "composer", "album_artist") if (text := document.get(name))]
+        others = [text_of(document, name) for name in ("album", "composer", "album_artist")]
         other_terms = {term for text in (*artist_names, *genre_names, *others) for term in _terms(text)}
         for term in title_terms:
             postings_by_term.setdefault(term, []).append(2 * row + 1)
@@ -234,7 +234,13 @@ def _names(document: Document, field: str, list_field: str) -> list[str]:
     """The name that is shown, then each of several."""
     several = document.get(list_field)
     names = [document.get(field), *(several if isinstance(several, (list, tuple)) else ())]
-    return list(dict.fromkeys(str(name) for name in names if name))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+
+def text_of(document: Document, field: str) -> str:
+    """The text in a field of `tracks`, which any program may have written; "" where there is none."""
+    text = document.get(field)
+    return text if isinstance(text, str) else ""
 
 
 class LiveSearchIndex:
