@@ -169,6 +169,17 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert "1 lines" in caplog.text and journal.with_suffix(".damaged").read_bytes().startswith(b'{"id": 4')
 
 
+@pytest.mark.parametrize("line", [b'{"id": [1], "key": "", "value": ""}', b"[" * 100_000, b"\xff\0"])
+def test_a_damaged_line_keeps_no_player_from_starting(line: bytes, topic: Topic, journal: Path) -> None:
+    journal.parent.mkdir()
+    value = base64.b64encode(encode(listen("ana", "1")))
+    journal.write_bytes(line + b'\n{"id": 1, "key": "YW5h", "value": "' + value + b'"}\n')
+    queue = EventQueue(topic.connect, "listens", file=journal)
+    assert queue.flush(2) and topic.tracks == ["1"]
+    queue.close()
+    assert journal.with_suffix(".damaged").read_bytes() == line + b"\n"
+
+
 def test_an_event_is_on_the_disk_before_it_is_accepted_and_off_it_once_kafka_has_it(
     topic: Topic, journal: Path
 ) -> None:

@@ -184,7 +184,7 @@ def _lines_of(file: Path) -> list[bytes]:
 
 def _parsed(line: bytes) -> dict[str, object]:
     """The object in a line; {} for a line that holds none."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         if isinstance(parsed := json.loads(line), dict):
             return parsed
     return {}
@@ -209,7 +209,7 @@ def _waiting(lines: list[bytes], damaged: list[bytes]) -> Iterator[tuple[bytes, 
             else:
                 key, value = (base64.b64decode(str(parsed[name]), validate=True) for name in ("key", "value"))
                 waiting[parsed.get("id", f"line {number}")] = (key, value)
-        except (KeyError, ValueError):
+        except (KeyError, TypeError, ValueError):
             damaged.append(line)
     yield from waiting.values()
 
