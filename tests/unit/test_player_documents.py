@@ -168,6 +168,25 @@ def test_derived_fields_are_enough_for_dislikes_and_not_needed_for_mutings() -> 
     assert read_taste({"mutings": mutings, "muted": []}).muted == ()
 
 
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"evidence": {"ids": 5}},
+        {"verdicts": [1, 2]},
+        {"last_heard": "x"},
+        {"opinions": [1]},
+        {"tag_wishes": [5]},
+        {"muted": 5, "rejected": 7, "disliked": 5, "centres": ["a", {"weight": "x", "tracks": 5}]},
+    ],
+)
+def test_a_profile_that_cannot_be_read_leaves_the_page_as_it_is(profile: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    listens = [{"_id": {"user": "ana", "track": "1"}, "verdict": "like", "verdict_at": now}]
+    assert merged_opinions(profile, listens) == {"1": "like"}
+    assert profile_entries(profile, 10) == [] and read_taste(profile).muted == ()
+    assert readable_profile({"_id": "ana", **profile}) == {"_id": "ana", **profile}
+
+
 def test_an_exported_profile_has_a_row_for_each_track() -> None:
     shown = Event("ana", None, "shown", NINE, tracks=("e", "f"))
     document = of_version_2(*PAST, shown)

@@ -196,7 +196,7 @@ def merged_opinions(profile: Document, listens: list[Document]) -> dict[str, str
         for state, code, changed_at, value_by_code in _PROFILE_STATES:
             if row[changed_at] > 0:
                 latest[track_id, state] = (row[changed_at], value_by_code.get(row[code], ""))
-    for track_id in profile.get("disliked") or ():  # derived from `verdicts`, which a later version may store otherwise
+    for track_id in list_in(profile, "disliked"):  # derived from `verdicts`, which a later version may store otherwise
         latest.setdefault((str(track_id), "verdict"), (0.0, "dislike"))
     for document in listens:
         for state in OPINION_STATES:
@@ -223,8 +223,20 @@ def profile_entries(profile: Document, limit: int) -> list[HistoryEntry]:
 
 
 def stored_profile(document: Document) -> Profile:
-    """The profile in a document of any version, or in some of its fields; empty for {}."""
-    return profile_from({"_id": "", **document})
+    """The profile in a document of any version, or in some of its fields; empty for {}.
+
+    Also for one that cannot be read, of a listener whom the stream sets aside: list and history are there all the same.
+    """
+    try:
+        return profile_from({"_id": "", **document})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return profile_from({"_id": ""})
+
+
+def list_in(document: Document, field: str) -> list[Any]:
+    """The list in a field; an empty one where there is none."""
+    values = document.get(field)
+    return values if isinstance(values, list) else []
 
 
 def _time(value: Any) -> datetime | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pymongo.database import Database
 
-from ui.data.history import PROFILE_FIELDS_OF_HISTORY, History, profile_entries, stored_profile
+from ui.data.history import PROFILE_FIELDS_OF_HISTORY, History, list_in, profile_entries, stored_profile
 from ui.data.mongo import Document, unavailable_on_error
 from ui.data.playlists import Playlists
 
@@ -116,13 +116,18 @@ def read_taste(profile: Document) -> TasteSummary:
     """The summary of a profile document of any version."""
     adventure = profile.get("adventure")
     entries = sorted(profile_entries(profile, MAX_PATH_TRACKS), key=lambda entry: entry.listened_at)
-    muted = profile["muted"] if "muted" in profile else stored_profile(profile).muted
+    muted = list_in(profile, "muted") if "muted" in profile else stored_profile(profile).muted
+    centres = [centre for centre in list_in(profile, "centres") if isinstance(centre, dict)]
+    weights = [centre.get("weight") for centre in centres]
     return TasteSummary(
         interests=tuple(
-            (float(centre.get("weight") or 0), tuple(str(track_id) for track_id in centre.get("tracks") or ()))
-            for centre in profile.get("centres") or ()
+            (
+                float(weight) if isinstance(weight, (int, float)) else 0.0,
+                tuple(str(track_id) for track_id in list_in(centre, "tracks")),
+            )
+            for centre, weight in zip(centres, weights, strict=True)
         ),
-        rejected=tuple(str(track_id) for track_id in profile.get("rejected") or ()),
+        rejected=tuple(str(track_id) for track_id in list_in(profile, "rejected")),
         muted=tuple(str(target) for target in muted or ()),
         wishes={str(each.target): str(each.wish) for each in stored_profile(profile).tag_wishes if each.wish},
         adventure=float(adventure) if isinstance(adventure, (int, float)) else None,
