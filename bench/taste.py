@@ -1,10 +1,12 @@
 """Simulated listeners over real tracks: the share of liked genres in their lists, and the lists' variety.
 
     PYTHONPATH=. .venv/bin/python bench/taste.py --features features.csv --tracks tracks.csv [--out taste.json]
+    PYTHONPATH=. .venv/bin/python bench/taste.py --audio DIR [--kept FILE.npz] [--blocks 2]
 
-The files are in FMA's layout (three and two header rows). Each listener likes one to three genres, and plays the first track of
-the list that was not heard before: to the end where its genre is liked, else it is skipped after a tenth. After thirty tracks
-the genres change. The recommender does not know genres.
+The files are in FMA's layout (three and two header rows). DIR holds audio, a folder for each collection, which stands for a genre
+(`bench.audio_songs`): MFCC and contrast, with --blocks 2 the trained ear beside them, points of unit length. Each listener likes
+one to three genres, and plays the first track of the list that was not heard before: to the end where its genre is liked, else it
+is skipped after a tenth. After thirty tracks the genres change. The recommender does not know genres.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ from numpy.typing import NDArray
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
 from batch.index.projection import Projection
+from batch.model import blocks
 from batch.model.cold_start import list_for_new_listeners
+from batch.model.metric.choice import EQUAL
+from batch.model.metric.learning import BlockScaling, points
+from bench.audio_songs import audio_songs
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.profile import Profile
@@ -77,7 +83,13 @@ Method = Callable[[Listener, Tracks, "Counter[int]", np.random.Generator], list[
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/taste.py")
-    parser.add_argument("--features", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--features", type=Path)
+    source.add_argument("--audio", type=Path)
+    parser.add_argument(
+        "--kept", type=Path, help="features of an earlier run over the audio; written where it is missing"
+    )
+    parser.add_argument("--blocks", type=int, choices=(1, 2), default=1, help="2: with the trained ear's embedding")
     parser.add_argument(
         "--tracks", type=Path, help="in FMA's layout; without it --features is flat, with its labels in --label"
     )
@@ -87,11 +99,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=41, help="of the listeners; the settings were chosen on those of 5")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    tracks = (
-        read(options.features, options.tracks, options.genres)
-        if options.tracks
-        else read_flat(options.features, options.label)
-    )
+    if options.audio:
+        tracks = read_audio(options.audio, options.kept, options.blocks)
+    elif options.tracks:
+        tracks = read(options.features, options.tracks, options.genres)
+    else:
+        tracks = read_flat(options.features, options.label)
     kinds = Counter(tracks.genres.tolist())
     print(
         f"{len(tracks.index):,} tracks of {len(kinds)} genres; {options.listeners} simulated listeners, seed {options.seed}\n",
@@ -135,9 +148,27 @@ def read_flat(features: Path, label: str) -> Tracks:
     return _tracks(ids, numbers.to_numpy(dtype=np.float32), table[label], table["artist"].fillna(""))
 
 
-def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, artist: pd.Series) -> Tracks:
+def read_audio(folder: Path, kept: Path | None, block_count: int) -> Tracks:
+    """Songs of collections with at least ten."""
+    library = audio_songs(folder, kept)
+    collection = pd.Series(library.tags["collection"])
+    keep = np.flatnonzero(collection.map(collection.value_counts()) >= FEWEST_TRACKS_OF_LABEL)
+    embeddings = library.embeddings if block_count == 2 else None
+    rows = blocks.joined(library.vectors, embeddings)[keep]
+    lengths = blocks.lengths(library.vectors, embeddings)
+    ids = [f"song-{row:04d}" for row in range(len(keep))]
+    return _tracks(ids, rows, collection.iloc[keep], pd.Series(library.tags["artist"]).iloc[keep], lengths)
+
+
+def _tracks(
+    ids: list[str],
+    vectors: NDArray[np.float32],
+    genre: pd.Series,
+    artist: pd.Series,
+    block_lengths: tuple[int, ...] = (),
+) -> Tracks:
     order = np.argsort(ids)
-    index = with_local_scales(build_index(ids, vectors, artist.tolist(), _projection(vectors)))
+    index = with_local_scales(build_index(ids, vectors, artist.tolist(), _projection(vectors, block_lengths)))
     heads = [
         {"track_id": ids[at], "title": "", "artist": artist.iloc[at], "genre": genre.iloc[at]} for at in range(len(ids))
     ]
@@ -145,18 +176,23 @@ def _tracks(ids: list[str], vectors: NDArray[np.float32], genre: pd.Series, arti
     return Tracks(index, genre.to_numpy(dtype=np.str_)[order], new_listener_ids)
 
 
-def _projection(vectors: NDArray[np.float32]) -> Projection:
-    """The projection that train falls back to: standardised, hashed in 32 principal components."""
+def _projection(vectors: NDArray[np.float32], block_lengths: tuple[int, ...] = ()) -> Projection:
+    """The projection that train falls back to: standardised, hashed in 32 principal components; blocks at equal lengths."""
     rng = np.random.default_rng(20)
     mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
     standardised = (vectors - mean) / np.where(deviation > 0, deviation, 1)
+    scaling = BlockScaling.of(block_lengths, EQUAL) if block_lengths else None
+    if block_lengths:
+        standardised = points(standardised.astype(np.float32), None, scaling)
     _, size, axes = np.linalg.svd(standardised, full_matrices=False)
     components = axes[:32].T.astype(np.float32)
     spread = float(np.sqrt((size[:32] ** 2).mean() / len(vectors)))
     directions = rng.normal(0, 1, (32, 10, components.shape[1])).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     offsets = rng.uniform(0, 2 * spread, (32, 10)).astype(np.float32)
-    return Projection(mean, deviation, components, directions, offsets, 2 * spread)
+    in_blocks = {} if scaling is None else {"block_widths": scaling.widths, "block_weights": scaling.weights}
+    is_unit = bool(block_lengths)
+    return Projection(mean, deviation, components, directions, offsets, 2 * spread, unit_length=is_unit, **in_blocks)
 
 
 def ours(listener: Listener, tracks: Tracks, _popular: Counter[int], _draw: np.random.Generator) -> list[int]:
