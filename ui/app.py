@@ -27,7 +27,7 @@ from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
 from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.dependencies import Services
-from ui.events.event_queue import QueueFull
+from ui.events.event_queue import DataDeleted, QueueFull
 from ui.events.journal import JournalUnwritable
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
@@ -63,6 +63,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
     TooManyHashes: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
+    DataDeleted: lambda error: refusal(401, str(error)),
     QueueFull: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     JournalUnwritable: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     AnalysisPending: lambda _: JSONResponse({"pending": True}, 202, {"Retry-After": "2"}),

@@ -21,7 +21,7 @@ import pytest
 
 from streaming.events import BadEvent, Event, encode
 from ui.events import event_queue as module
-from ui.events.event_queue import EventQueue, QueueFull
+from ui.events.event_queue import DataDeleted, EventQueue, QueueFull
 from ui.events.journal import Journal, JournalUnwritable, StoredEvent
 
 PROJECT = Path(__file__).parents[2]
@@ -298,6 +298,21 @@ def test_a_listener_who_is_deleted_has_no_events_waiting(queue: EventQueue, topi
     topic.is_away = False
     assert queue.flush(2)
     assert topic.tracks == ["b0", "b1", "b2"]
+
+
+def test_what_a_session_publishes_after_its_listener_was_deleted_is_refused(topic: Topic, journal: Path) -> None:
+    queue = EventQueue(topic.connect, "listens", file=journal)
+    began = time.time()
+    queue.publish(listen("ana", "1"), began)
+    assert queue.flush(2)
+    queue.discard("ana")
+    with pytest.raises(DataDeleted):  # a request that was checked before the deletion
+        queue.publish(listen("ana", "2"), began)
+    queue.publish(listen("bob", "3"), began)
+    queue.publish(listen("ana", "4"), time.time() + 0.001)  # of a new session
+    assert queue.flush(2) and topic.tracks == ["1", "3", "4"]
+    queue.close()
+    assert not journal.exists(), "nothing waits"
 
 
 def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:

@@ -39,6 +39,13 @@ class QueueFull(BufferError):
     """The queue has no room for another event."""
 
 
+class DataDeleted(PermissionError):
+    """The listener's data were deleted after the session began that sends the event."""
+
+    def __init__(self) -> None:
+        super().__init__("Your data have been deleted. Choose who is listening first.")
+
+
 class Producer(Protocol):
     """The part of kafka.KafkaProducer that is used here."""
 
@@ -105,6 +112,7 @@ class EventQueue:
         self._numbers = itertools.count(1)
         self._bytes_by_number: dict[int, int] = {}  # of queued events, and of those on their way to the journal
         self._total_bytes = 0
+        self._discarded_at_by_user: dict[str, float] = {}  # seconds since 1970
         self._connected = True
         self._producer: Producer | None = None
         self._changed = threading.Condition()
@@ -122,8 +130,11 @@ class EventQueue:
             is_stuck = oldest is not None and time.monotonic() - oldest.queued_at > STUCK_AFTER_S
             return QueueState(connected=self._connected and not is_stuck, waiting=len(self._queue))
 
-    def publish(self, event: Event) -> None:
-        """Queues an event; it is on the disk when this returns. Raises BadEvent, QueueFull or JournalUnwritable."""
+    def publish(self, event: Event, session_began_s: float | None = None) -> None:
+        """Queues an event; it is on the disk when this returns. Raises BadEvent, QueueFull, JournalUnwritable or DataDeleted.
+
+        session_began_s : when the session began that sends it, seconds since 1970; None: it counts as a new one
+        """
         record = Record(event.user_id.encode(), encode(event), time.monotonic())
         with self._changed:
             if len(self._bytes_by_number) >= self._capacity or self._total_bytes + len(record.value) > MAX_QUEUED_BYTES:
@@ -139,13 +150,30 @@ class EventQueue:
                 self._drop(number)
             raise
         with self._changed:
-            self._append(number, record)
+            is_discarded = self.is_discarded(event.user_id, session_began_s)
+            if is_discarded:
+                self._drop(number)
+            else:
+                self._append(number, record)
             self._changed.notify_all()
+        if is_discarded:
+            if self._journal is not None:
+                self._journal.remove([number], durable=True)
+            raise DataDeleted
+
+    def is_discarded(self, user_id: str, session_began_s: float | None) -> bool:
+        """Whether the listener's events were discarded after a session began, see `publish`."""
+        discarded_at = self._discarded_at_by_user.get(user_id)
+        return discarded_at is not None and session_began_s is not None and session_began_s <= discarded_at
 
     def discard(self, user_id: str) -> int:
-        """Removes a listener's events and returns their number. None of them is sent with a later timestamp than now."""
+        """Removes a listener's events and returns their number. None of them is sent with a later timestamp than now.
+
+        What requests of the sessions so far are about to publish is refused.
+        """
         key = user_id.encode()
         with self._changed:
+            self._discarded_at_by_user[user_id] = time.time()
             numbers = [number for number, record in self._queue.items() if record.key == key]
             for number in numbers:
                 self._drop(number)

@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from streaming.events import EARLIEST, Event
 from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable
-from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
+from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
+from ui.events.event_queue import DataDeleted
 from ui.page import cards
 from ui.responses import Refused
 from ui.routes.schemas import ListeningAction, PlaybackPosition
@@ -45,23 +46,27 @@ def post_event(
         except LibraryUnavailable:
             is_library_available = False  # the stream checks the track again
     event = _event(action, user_id, request.session.get("session_id"))
-    services.event_queue.publish(event)
+    services.event_queue.publish(event, request.session.get("since"))
     services.recent_events.add(user_id, event.event_id)
     if is_library_available:
         try:
             services.listener_data.history.record(event)
+            _take_back_if_deleted(user_id, request, services)
         except LibraryUnavailable:
             pass  # the stream's profile will have it
     return {"event_id": event.event_id}
 
 
 @router.post("/place", status_code=202)
-def post_position(position: PlaybackPosition, user_id: RequiredListener, services: ServicesDep) -> dict[str, str]:
+def post_position(
+    position: PlaybackPosition, request: Request, user_id: RequiredListener, services: ServicesDep
+) -> dict[str, str]:
     """Stores where the listener is in a track, to resume there."""
     try:
         services.listener_data.history.save_position(
             user_id, position.track_id, position.position_ms, position.duration_ms
         )
+        _take_back_if_deleted(user_id, request, services)
     except LibraryUnavailable:
         pass  # the page sends the next position in some seconds
     return {}
@@ -98,6 +103,13 @@ def get_news(
     except LibraryUnavailable as error:
         news["away"] = f"The library is unavailable. {error}"  # news for the page, not a failure of this request
     return JSONResponse(news)
+
+
+def _take_back_if_deleted(user_id: str, request: Request, services: Services) -> None:
+    """Removes what this request has just written, where the data were deleted meanwhile. Raises DataDeleted."""
+    if services.event_queue.is_discarded(user_id, request.session.get("since")):
+        services.listener_data.delete(user_id)
+        raise DataDeleted
 
 
 def _event(action: ListeningAction, user_id: str, session_id: str | None) -> Event:
