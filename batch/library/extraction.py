@@ -193,6 +193,8 @@ def outcome(
 
 def warm_up(ear_graph: str) -> None:
     """Loads what the reading process needs, so that the first file does not wait for it, nor has its memory counted."""
+    import av  # noqa: F401 - 100 MB of address space
+    import mutagen  # noqa: F401
     import numpy as np
 
     from batch.audio import features

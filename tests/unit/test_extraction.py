@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +123,11 @@ def test_one_track_that_was_not_heard_keeps_the_ear_from_no_small_library(
     assert ear == ("musicnn-msd/1" if is_enough else None)
     if embeddings is not None:
         assert np.isnan(embeddings).all(axis=1).tolist() == [row >= embedded for row in range(tracks)]
+
+
+def test_decoders_are_loaded_before_the_memory_of_files_is_limited() -> None:
+    script = "import sys; from batch.library.extraction import warm_up; warm_up(''); print(*sys.modules)"
+    options: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    warm = subprocess.run([sys.executable, "-P", "-c", script], env=environment, **options)  # noqa: S603
+    assert {"av", "soundfile", "mutagen", "librosa"} <= set(warm.stdout.split())
