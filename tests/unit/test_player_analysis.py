@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,6 +37,9 @@ from ui.media.analysis import (
 from ui.media.pictures import PICTURE_WIDTH
 from ui.media.similarity import NoModel, SimilaritySearch, centroid
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from coroutines import result_of  # noqa: E402
+
 RATE = 22_050
 
 
@@ -56,25 +60,25 @@ def swell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_peaks_follow_the_loudness(analyzer: AudioAnalyzer, swell: Path) -> None:
-    peaks = asyncio.run(analyzer.peaks(str(swell)))
+    peaks = result_of(analyzer.peaks(str(swell)))
     assert len(peaks) == PEAK_COUNT and peaks[-1] == 100 and peaks[0] <= 1
     assert peaks == sorted(peaks) or max(abs(a - b) for a, b in zip(peaks, sorted(peaks), strict=True)) <= 2
 
 
 def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path) -> None:
-    mel = np.asarray(Image.open(io.BytesIO(asyncio.run(analyzer.picture(str(swell), "mel")))).convert("L"), dtype=float)
+    mel = np.asarray(Image.open(io.BytesIO(result_of(analyzer.picture(str(swell), "mel")))).convert("L"), dtype=float)
     assert mel.shape[1] == PICTURE_WIDTH
     loudest = int(mel[:, -100:].mean(axis=1).argmax()) / len(mel)
     assert 0.8 < loudest < 0.95, "440 Hz lies near the bottom"
     assert mel[:, -50:].mean() > mel[:, :50].mean(), "and grows"
     for which in ("waveform", "mfcc"):
-        assert Image.open(io.BytesIO(asyncio.run(analyzer.picture(str(swell), which)))).width == PICTURE_WIDTH
+        assert Image.open(io.BytesIO(result_of(analyzer.picture(str(swell), which)))).width == PICTURE_WIDTH
 
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
-    np.testing.assert_allclose(asyncio.run(analyzer.features(swell.read_bytes())), track(swell).vector, rtol=1e-5)
+    np.testing.assert_allclose(result_of(analyzer.features(swell.read_bytes())), track(swell).vector, rtol=1e-5)
     heard = track(swell, ear=loaded(default_place()))
-    both = asyncio.run(analyzer.features(swell.read_bytes(), with_embedding=True))
+    both = result_of(analyzer.features(swell.read_bytes(), with_embedding=True))
     assert heard.embedding is not None
     np.testing.assert_allclose(both, [*heard.vector, *heard.embedding], rtol=1e-4, atol=1e-4)
 
@@ -92,8 +96,8 @@ def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(
     analyzer: AudioAnalyzer, swell: Path, content: bytes
 ) -> None:
     with pytest.raises(AudioUnreadable):
-        asyncio.run(analyzer.features(content))
-    assert len(asyncio.run(analyzer.peaks(str(swell)))) == PEAK_COUNT
+        result_of(analyzer.features(content))
+    assert len(result_of(analyzer.peaks(str(swell)))) == PEAK_COUNT
 
 
 def test_a_decoder_that_hangs_is_ended_and_the_next_file_is_analysed(tmp_path: Path, swell: Path) -> None:
@@ -101,8 +105,8 @@ def test_a_decoder_that_hangs_is_ended_and_the_next_file_is_analysed(tmp_path: P
     os.mkfifo(hanging)  # nobody ever writes to it
     analyzer = AudioAnalyzer(timeout_s=3)
     with pytest.raises(AudioUnreadable, match="not done after 3 s"):
-        asyncio.run(analyzer.peaks(str(hanging)))
-    assert asyncio.run(analyzer.peaks(str(swell)))[-1] == 100
+        result_of(analyzer.peaks(str(hanging)))
+    assert result_of(analyzer.peaks(str(swell)))[-1] == 100
     analyzer.close()
 
 
@@ -120,10 +124,10 @@ def test_a_file_that_failed_is_not_tried_again_until_it_changes(tmp_path: Path) 
     analyzer._worker = counting  # type: ignore[assignment]
     for _ in range(3):
         with pytest.raises(AudioUnreadable, match="cannot be decoded"):
-            asyncio.run(analyzer.peaks(str(file)))
+            result_of(analyzer.peaks(str(file)))
     assert calls == ["peaks"]
     soundfile.write(file, np.ones(RATE, dtype="float32") / 2, RATE)
-    assert asyncio.run(analyzer.peaks(str(file)))[-1] == 100 and calls == ["peaks"] * 2
+    assert result_of(analyzer.peaks(str(file)))[-1] == 100 and calls == ["peaks"] * 2
     worker.close()
 
 
@@ -144,10 +148,10 @@ def test_pages_do_not_wait_for_analyses_and_few_of_them_wait(tmp_path: Path) -> 
         each = (analyzer.peaks(str(file), wait_s=0.05) for file in files)
         return await asyncio.gather(*each, return_exceptions=True)
 
-    first = asyncio.run(all_at_once())
+    first = result_of(all_at_once())
     assert [type(answer) for answer in first] == [AnalysisPending] * MAX_WAITING_TRACKS + [AnalyzerBusy]
     released.set()
-    later = [asyncio.run(analyzer.peaks(str(file))) for file in files]
+    later = [result_of(analyzer.peaks(str(file))) for file in files]
     assert later == [[len(str(file))] for file in files], "also the one that found no place before"
     analyzer._worker = child
     analyzer.close()

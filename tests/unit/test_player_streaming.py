@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,9 @@ from starlette.testclient import TestClient
 from ui.media.analysis import PEAK_COUNT, AudioAnalyzer, AudioUnreadable
 from ui.media.streaming import audio_response, byte_range
 from ui.responses import Refused, refusal
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from coroutines import result_of  # noqa: E402
 
 SONG = "s3://music/Ana/Ein Lied ü.flac"
 
@@ -93,10 +96,10 @@ def test_what_the_store_does_not_have_is_said(client: TestClient, place: str) ->
 def test_a_song_in_a_store_is_analysed(client: TestClient) -> None:
     analyzer = AudioAnalyzer()
     try:
-        assert len(asyncio.run(analyzer.peaks(SONG))) == PEAK_COUNT
-        assert asyncio.run(analyzer.picture(SONG, "mel")).startswith(b"\x89PNG")
+        assert len(result_of(analyzer.peaks(SONG))) == PEAK_COUNT
+        assert result_of(analyzer.picture(SONG, "mel")).startswith(b"\x89PNG")
         with pytest.raises(AudioUnreadable, match="cannot be fetched"):
-            asyncio.run(analyzer.peaks("s3://music/gone.flac"))
+            result_of(analyzer.peaks("s3://music/gone.flac"))
     finally:
         analyzer.close()
 
