@@ -153,7 +153,7 @@ class EventQueueDouble(EventQueue):
     def state(self) -> QueueState:
         return QueueState(connected=True, waiting=0)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, session_began_s: float | None = None) -> None:
         self.events.append(event)
 
     def close(self, timeout_s: float = 1.0) -> int:
