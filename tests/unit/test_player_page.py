@@ -156,6 +156,9 @@ class EventQueueDouble(EventQueue):
     def publish(self, event: Event, session_began_s: float | None = None) -> None:
         self.events.append(event)
 
+    def is_discarded(self, user_id: str, session_began_s: float | None) -> bool:
+        return False
+
     def close(self, timeout_s: float = 1.0) -> int:
         return 0
 
