@@ -66,6 +66,7 @@ class Worker:
         """Returns what the function returns and raises what it raises.
 
         limit_s : seconds after which the call is ended
+        A call that runs out of memory is tried once more in a fresh subprocess.
         Raises WorkerTerminated where the call takes longer, crashes the subprocess, or the worker is closed; WorkerNotStarted.
         """
         with self._lock:
@@ -81,6 +82,12 @@ class Worker:
             if self._is_closed:
                 raise WorkerTerminated("closed", "the worker was closed during the call") from None
             raise termination from None
+        if isinstance(error, MemoryError):
+            with self._lock:
+                child.kill()
+                self._child = None
+            if child.calls > 1:  # what earlier calls left in it may be what this one lacked
+                return self(*arguments, limit_s=limit_s)
         if error is not None:
             raise error
         return value
@@ -95,9 +102,13 @@ class Worker:
 
 
 class _Child:
-    """The subprocess and the two pipes to it. Raises WorkerNotStarted."""
+    """The subprocess and the two pipes to it. Raises WorkerNotStarted.
+
+    calls : that it was sent
+    """
 
     def __init__(self, *configuration: str) -> None:
+        self.calls = 0
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the subprocess runs
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child_requests, self._requests = _pipe()
@@ -123,6 +134,7 @@ class _Child:
 
     def call(self, limit_s: float, arguments: tuple[Any, ...]) -> tuple[Exception | None, Any]:
         """(exception or None, result). Raises EOFError or OSError where the subprocess ends."""
+        self.calls += 1
         self._requests.send((limit_s, arguments))
         response: tuple[Exception | None, Any] = self._responses.recv()
         return response

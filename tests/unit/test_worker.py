@@ -40,6 +40,19 @@ def test_a_lost_child_is_told_and_replaced(target: str, argument: int, reason: s
         assert caught.value.reason == reason
 
 
+def test_a_call_that_lacks_what_earlier_ones_left_runs_in_a_fresh_process() -> None:
+    worker = Worker("builtins:eval")
+    process_id = worker("__import__('os').getpid()", limit_s=10)
+    most = CALL_MEMORY_BYTES * 2 // 3
+    worker(f"__import__('sys').__dict__.update(left=bytearray({most}))", limit_s=10)
+    assert worker(f"len(bytearray({most}))", limit_s=10) == most
+    assert worker("__import__('os').getpid()", limit_s=10) != process_id
+    with pytest.raises(MemoryError):
+        worker(f"len(bytearray({2 * CALL_MEMORY_BYTES}))", limit_s=10)
+    assert worker("1 + 1", limit_s=10) == 2
+    worker.close()
+
+
 def test_no_call_takes_more_memory_than_it_may() -> None:
     fill = Worker("builtins:bytearray")
     with pytest.raises(MemoryError):
