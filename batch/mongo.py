@@ -48,8 +48,8 @@ def connection(mongo: Mongo, **options: Any) -> MongoClient[dict[str, Any]]:
 
     uri, mark, query = mongo.uri.get_secret_value().partition("?")
     # Not by arguments alone: the driver refuses a URI's tags or staleness beside the primary.
-    kept = [option for option in query.split("&") if option.partition("=")[0].lower() not in _OVERRIDDEN_OPTIONS]
-    return MongoClient(uri + mark + "&".join(kept), tz_aware=True, **GUARANTEES, **options)
+    own_options = [option for option in query.split("&") if option.partition("=")[0].lower() not in _OVERRIDDEN_OPTIONS]
+    return MongoClient(uri + mark + "&".join(own_options), tz_aware=True, **GUARANTEES, **options)
 
 
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:

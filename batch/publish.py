@@ -179,7 +179,7 @@ def words(features: DataFrame, calibration: Calibration, ear: str) -> DataFrame:
     ear : version of the trained ear that the calibration is of
     """
 
-    def said(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def words_said(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
         for batch in batches:
@@ -189,7 +189,7 @@ def words(features: DataFrame, calibration: Calibration, ear: str) -> DataFrame:
             yield pd.DataFrame({"track_id": batch["track_id"].tolist(), "words": listed})
 
     has_tags = F.size(F.coalesce("tags", F.array())) == len(TAG_NAMES)
-    return features.where(has_tags).select("track_id", "extractor_version", "tags").mapInPandas(said, TRACK_WORDS)
+    return features.where(has_tags).select("track_id", "extractor_version", "tags").mapInPandas(words_said, TRACK_WORDS)
 
 
 def _write(rows: DataFrame, settings: Mongo) -> None:

@@ -122,10 +122,10 @@ def _tags(cells: Mapping[str, str], genres: Mapping[int, str]) -> dict[str, Any]
     tags["year"] = year(cells["recorded"]) or year(cells["released"])
     numbers = (int(number) for number in re.findall(r"\d+", cells["genres"]))
     tags["genres"] = tuple(genres[number] for number in numbers if number in genres) or None
-    known = {name: value for name, value in tags.items() if value is not None}
+    present_tags = {name: value for name, value in tags.items() if value is not None}
     # what the file's own tags list must not stand beside other names
-    known |= {"artists": (known["artist"],)} if "artist" in known else {}
-    return known | ({"genre_tags": (known["genre"],)} if "genre" in known else {})
+    present_tags |= {"artists": (present_tags["artist"],)} if "artist" in present_tags else {}
+    return present_tags | ({"genre_tags": (present_tags["genre"],)} if "genre" in present_tags else {})
 
 
 def _count(text: str) -> int | None:

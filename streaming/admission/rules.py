@@ -92,17 +92,17 @@ def with_known_track(
     """
     titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
     refused = _refused_places(events, database)
-    known, unknown = [], []
+    admitted, unknown = [], []
     for each in events:
         is_known = each.event.track_id is None or each.event.track_id in titles
         if not is_known:
             unknown.append(each)
         elif _place(each) not in refused:
-            known.append(each)
+            admitted.append(each)
     if unknown:
         profiles = _profiles_of({each.event.user_id for each in unknown}, database)
         _record_refusals([each for each in unknown if not _is_past(profiles, each)], database)
-    return known, titles
+    return admitted, titles
 
 
 def places_with_unknown_track(

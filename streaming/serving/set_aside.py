@@ -70,16 +70,16 @@ def keep_events(
 
     waiting = database[SET_ASIDE_EVENTS].count_documents({"user_id": user_id})
     pairs = list(zip(events, values, strict=True))
-    kept = pairs[: max(0, MOST_WAITING_EVENTS - waiting)]
+    stored_pairs = pairs[: max(0, MOST_WAITING_EVENTS - waiting)]
     updates = []
-    for event, value in kept:
+    for event, value in stored_pairs:
         place = {"source": event.source, "partition": event.partition, "offset": event.offset}
         fields = set_aside_event_fields(value.value or b"", value.received_ms)
         updates.append(UpdateOne({"user_id": user_id, **place}, {"$setOnInsert": fields}, upsert=True))
     if updates:
         database[SET_ASIDE_EVENTS].bulk_write(updates, ordered=False)
-    if len(pairs) > len(kept):
-        database[SET_ASIDE].update_one({"_id": user_id}, {"$inc": {"events_not_kept": len(pairs) - len(kept)}})
+    if len(pairs) > len(stored_pairs):
+        database[SET_ASIDE].update_one({"_id": user_id}, {"$inc": {"events_not_kept": len(pairs) - len(stored_pairs)}})
     _count_events(user_id, database)
     remove_deleted([user_id], database)
 

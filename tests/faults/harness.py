@@ -75,6 +75,11 @@ class World:
             f"{PREFIX}STREAM__SKIP_RATES_MINUTES": "0",  # see `freeze_skip_rates`
         }
 
+    def stop(self) -> None:
+        self.driver.stop()
+        self.kafka.stop()
+        self.mongo.stop()
+
     def start_driver(self) -> None:
         ready = self.settings.home / "ready"
         ready.unlink(missing_ok=True)

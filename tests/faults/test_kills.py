@@ -21,9 +21,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     try:
         yield made
     finally:
-        made.driver.stop()
-        made.kafka.stop()
-        made.mongo.stop()
+        made.stop()
 
 
 @pytest.mark.timeout(1800)

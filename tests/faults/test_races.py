@@ -37,9 +37,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     try:
         yield made
     finally:
-        made.driver.stop()
-        made.kafka.stop()
-        made.mongo.stop()
+        made.stop()
 
 
 def until(is_reached: Callable[[], bool], what: str) -> None:

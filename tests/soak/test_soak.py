@@ -39,9 +39,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     try:
         yield made
     finally:
-        made.driver.stop()
-        made.kafka.stop()
-        made.mongo.stop()
+        made.stop()
 
 
 def sample(world: World, minute: float) -> dict[str, float]:

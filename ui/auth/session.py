@@ -133,11 +133,11 @@ class Sessions:
             return
         if not self.policy.open_names:
             raise Refused(401, "This player requires an account. Enter its password.")
-        known = self.names.find_with_data(name)
-        if known is not None and self.accounts.key(known.user_id) is not None:
+        listener_of_name = self.names.find_with_data(name)
+        if listener_of_name is not None and self.accounts.key(listener_of_name.user_id) is not None:
             raise Refused(401, "This name has an account. Enter its password.")
-        registered = self.names.register(known or Listener(name, name))
-        _start(request, known or registered, None)
+        registered = self.names.register(listener_of_name or Listener(name, name))
+        _start(request, listener_of_name or registered, None)
 
     def check_password(self, request: Request, user_id: str, password: str) -> str:
         """The account's key, if the password is right. Attempts are limited before anything is hashed.
