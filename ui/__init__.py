@@ -10,7 +10,9 @@ responses        errors with an HTTP status and a message
 
 auth/    who is listening, and who may: sessions, accounts, security middleware
 routes/  the HTTP routes, one module a purpose
-data/    what is read and stored: library, search, listeners' data, lake
+data/    what is read and stored: library, listeners' data, lake
+search/  search over the library, in memory
+playlists/  listeners' playlists
 events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
 page/    the page as HTML: layout, cards, covers, templates

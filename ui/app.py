@@ -25,15 +25,16 @@ from ui.auth.security import SecurityMiddleware
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
-from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.dependencies import Services
 from ui.events.event_queue import DataDeleted, QueueFull
 from ui.events.journal import JournalUnwritable
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
+from ui.playlists import routes as playlists
+from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.responses import Refused, refusal
-from ui.routes import accounts, audio, discover, events, operator, pages, playlists, taste_map
+from ui.routes import accounts, audio, discover, events, operator, pages, taste_map
 from ui.routes.left_out import similar_tracks
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600

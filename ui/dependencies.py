@@ -26,6 +26,7 @@ from ui.data.recently_added import RecentlyAdded
 from ui.events.event_queue import EventQueue, connect
 from ui.media.analysis import AudioAnalyzer
 from ui.media.similarity import SimilaritySearch
+from ui.playlists.store import Playlists
 from ui.responses import Refused
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class Services:
     @functools.cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.policy, self.accounts, self.names, self.revocations, has_data=self.listener_data.exists)
+
+    @functools.cached_property
+    def playlists(self) -> Playlists:
+        return Playlists(self.db)
 
     @functools.cached_property
     def event_limits(self) -> dict[str, Throttle]:

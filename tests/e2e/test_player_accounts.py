@@ -19,8 +19,8 @@ from playwright.sync_api import expect
 
 from conf.settings import Settings
 from ui import app
-from ui.data.playlists import MAX_PLAYLIST_TRACKS, LimitExceeded, Playlist, PlaylistChanged, Playlists
 from ui.dependencies import build_services
+from ui.playlists.store import MAX_PLAYLIST_TRACKS, LimitExceeded, Playlist, PlaylistChanged, Playlists
 
 PASSWORD = "a long enough one"
 Client = Callable[[], httpx.Client]

@@ -44,7 +44,12 @@ def top(module: str) -> str:
 
 
 def room(module: str) -> str:
-    """The sub-package of a module; a module that lies directly in its package is its own room."""
+    """The sub-package of a module; a module that lies directly in its package is its own room.
+
+    A sub-package's `routes` is of the room of all routes, which know the services of the player.
+    """
+    if module.startswith("ui.") and module.endswith(".routes"):
+        return "ui.routes"
     return ".".join(module.split(".")[:2])
 
 

@@ -14,7 +14,6 @@ import pytest
 from ui.data.library import Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
 from ui.data.recommendation_list import Item, Recommendations
-from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
 from ui.page.rendering import render
 from ui.routes import taste_map
@@ -22,6 +21,7 @@ from ui.routes.discover import _radio
 from ui.routes.left_out import LeftOut, similar_tracks, tracks_left_out
 from ui.routes.pages import _named_lists
 from ui.routes.schemas import Source
+from ui.search.index import SearchIndex, build_index
 
 TRACKS = [
     # id, artist, genre, recording

@@ -25,7 +25,8 @@ from ui.data.history import (
     read_position,
 )
 from ui.data.listener_data import TasteSummary, read_taste, readable_profile
-from ui.data.playlists import (
+from ui.data.recommendation_list import Item, read_recommendations
+from ui.playlists.store import (
     MAX_PLAYLIST_NAME_LENGTH,
     MAX_PLAYLIST_TRACKS,
     LimitExceeded,
@@ -34,7 +35,6 @@ from ui.data.playlists import (
     playlist_document,
     read_playlist,
 )
-from ui.data.recommendation_list import Item, read_recommendations
 
 NINE = datetime(2026, 11, 23, 9, 0, 0, 250_000, tzinfo=UTC)
 STORED = Path(__file__).parents[1] / "data" / "player-documents-v1.json"

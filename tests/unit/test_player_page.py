@@ -27,9 +27,7 @@ from ui.data.library import Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import Listener, Names
-from ui.data.playlists import LimitExceeded, PlaylistChanged
 from ui.data.recommendation_list import Item, Recommendations
-from ui.data.search import SearchIndex, build_index
 from ui.dependencies import Services
 from ui.events.event_queue import EventQueue, QueueFull, QueueState
 from ui.events.journal import JournalUnwritable
@@ -37,8 +35,10 @@ from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioAnalyzer, Audi
 from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
 from ui.page.covers import cover
+from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.responses import Refused
 from ui.routes import taste_map
+from ui.search.index import SearchIndex, build_index
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'

@@ -7,7 +7,8 @@ from collections.abc import Hashable
 
 import pytest
 
-from ui.data.search import LiveSearchIndex, SearchIndex, build_index
+from ui.search.index import SearchIndex, build_index
+from ui.search.live_index import LiveSearchIndex
 
 TRACKS = [
     {"_id": "1", "title": "Food", "artist": "AWOL", "album": "A Way Of Life", "genre": "Hip-Hop"},
@@ -98,7 +99,7 @@ def test_an_empty_library_has_no_words() -> None:
 
 
 def test_a_changed_library_is_read_again_and_an_unchanged_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.data.search.LIBRARY_CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr("ui.search.live_index.LIBRARY_CHECK_INTERVAL_S", 0.0)
     tracks, reads, tokens = [{"_id": "1", "title": "Old"}], [], ["a"]
 
     def read() -> SearchIndex:

@@ -14,8 +14,6 @@ from pydantic import ValidationError
 from ui.data.history import HistoryEntry
 from ui.data.library import Details, Library, Track
 from ui.data.listener_data import TasteSummary, read_taste
-from ui.data.search import SearchIndex, build_index
-from ui.data.words import ids_with, ids_with_word, listed_words, map_words, mood_sizes, word_query
 from ui.dependencies import Services
 from ui.page import cards
 from ui.page.rendering import render
@@ -26,6 +24,8 @@ from ui.routes.pages import _mood_shelves as mood_shelves
 from ui.routes.pages import get_tag, get_track
 from ui.routes.schemas import ListeningAction
 from ui.routes.taste_map import _tracks as map_tracks
+from ui.search.index import SearchIndex, build_index
+from ui.search.words import ids_with, ids_with_word, listed_words, map_words, mood_sizes, word_query
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -22,8 +22,9 @@ from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.names import name_key
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
-from ui.data.search import INDEXED_FIELDS, SEARCHED_FIELDS, LiveSearchIndex, SearchIndex, build_index, text_of
-from ui.data.words import WordQuery, ids_with, word_query
+from ui.search.index import INDEXED_FIELDS, SEARCHED_FIELDS, SearchIndex, build_index, text_of
+from ui.search.live_index import LiveSearchIndex
+from ui.search.words import WordQuery, ids_with, word_query
 
 TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
 """Without `features`, which are larger than everything that a page shows."""

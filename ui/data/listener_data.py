@@ -9,7 +9,6 @@ from pymongo.database import Database
 
 from ui.data.history import PROFILE_FIELDS_OF_HISTORY, History, list_in, profile_entries, stored_profile
 from ui.data.mongo import Document, unavailable_on_error
-from ui.data.playlists import Playlists
 
 COLLECTIONS_BY_FIELD = ("listens", "playlists", "set_aside_events")
 """Collections whose documents name their listener in the field `user_id`."""
@@ -55,7 +54,6 @@ class ListenerData:
     def __init__(self, db: Database[Document]) -> None:
         self._db = db
         self.history = History(db)
-        self.playlists = Playlists(db)
 
     def taste(self, user_id: str) -> TasteSummary:
         """The summary of the listener's profile; empty before the stream has written one."""

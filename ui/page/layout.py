@@ -14,8 +14,8 @@ from starlette.requests import Request
 
 from ui.data.library import Library, Track
 from ui.data.mongo import LibraryUnavailable
-from ui.data.search import MAX_QUERY_LENGTH
 from ui.page import cards
+from ui.search.index import MAX_QUERY_LENGTH
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 

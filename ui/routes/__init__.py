@@ -1,8 +1,8 @@
-"""Routes of the player, one module a purpose; each has a `router` that app.create_app includes.
+"""Routes of the player, one module a purpose; each has a `router` that app.create_app includes. Packages with routes of their own
+have them in their module `routes`.
 
 events      listening events, the position in a track, and the news of the list that every open page asks for
 accounts    sign-in and sign-out, export and deletion of one's data
-playlists   a listener's playlists
 audio       a track's audio, waveform, pictures and cover
 discover    search fields, radio, song path, search by sound
 taste_map   the library in two dimensions

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from ui.data.library import Library, Track
-from ui.data.words import ids_with, word_query
 from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
 from ui.routes.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
+from ui.search.words import ids_with, word_query
 
 MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40

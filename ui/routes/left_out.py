@@ -9,8 +9,8 @@ from typing import NamedTuple
 from batch.library.labels import spelling_key
 from streaming.events import TAG_KIND
 from ui.data.library import Track
-from ui.data.words import ids_with_word
 from ui.dependencies import Services
+from ui.search.words import ids_with_word
 
 STORED_SIMILAR_TRACKS = 50
 """All that a track's document has."""

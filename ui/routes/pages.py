@@ -13,15 +13,15 @@ from batch.words.vocabulary import WORD_BY_NAME, Word, word_of
 from ui.data.history import HistoryEntry
 from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item, Recommendations
-from ui.data.words import ids_with_word, listed_words, mood_sizes, words_heard
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.page import cards
 from ui.page.cards import track_count
 from ui.page.rendering import render
+from ui.playlists.routes import NO_PLAYLIST
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
 from ui.routes.left_out import similar_tracks, tracks_left_out
-from ui.routes.playlists import NO_PLAYLIST
+from ui.search.words import ids_with_word, listed_words, mood_sizes, words_heard
 
 SHELF_TRACKS = 14
 HOME_GENRES = 4
@@ -108,7 +108,7 @@ def get_tag(name: str, services: ServicesDep) -> str:
 
 @router.get("/playlist/{playlist_id:path}")
 def get_playlist(playlist_id: str, user_id: RequiredListener, services: ServicesDep) -> str:
-    playlist = services.listener_data.playlists.get(user_id, playlist_id)
+    playlist = services.playlists.get(user_id, playlist_id)
     if playlist is None:
         raise Refused(404, NO_PLAYLIST)
     tracks = services.library.in_order(playlist.tracks)
@@ -133,7 +133,7 @@ def get_your_music(user_id: RequiredListener, request: Request, services: Servic
         has_account=services.accounts.key(user_id) is not None,
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
         dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
-        playlists=listener_data.playlists.of(user_id),
+        playlists=services.playlists.of(user_id),
         muted=taste.muted,
         wishes=taste.wishes,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],

@@ -18,7 +18,6 @@ from streaming.events import (
     identifier_problem,
 )
 from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH
-from ui.data.playlists import MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS
 
 OBJECT_FIELDS = ("track_id", "target", "tracks")
 OBJECT_FIELD_BY_ACTION = {"mute": "target", "unmute": "target", "adventure": "target", SHOWN: "tracks", VISIT: None}
@@ -131,28 +130,6 @@ class PasswordChange(Strict):
 
     password: Password
     new_password: Password
-
-
-class NewPlaylist(Strict):
-    """A playlist to create."""
-
-    name: Annotated[str, Field(min_length=1, max_length=MAX_PLAYLIST_NAME_LENGTH)]
-    tracks: Annotated[list[Identifier], Field(max_length=MAX_PLAYLIST_TRACKS)] = []
-
-
-class PlaylistChange(Strict):
-    """A change of a playlist; None leaves a part as it is.
-
-    tracks : replaces all tracks;  add, remove : one track, after that;  drop : delete the playlist
-    revision : of the playlist from which name and tracks were made; at another one the change is refused with 409
-    """
-
-    name: Annotated[str | None, Field(min_length=1, max_length=MAX_PLAYLIST_NAME_LENGTH)] = None
-    tracks: Annotated[list[Identifier] | None, Field(max_length=MAX_PLAYLIST_TRACKS)] = None
-    add: Identifier | None = None
-    remove: Identifier | None = None
-    revision: Annotated[int | None, Field(ge=0)] = None
-    drop: bool = False
 
 
 class Confirmation(Strict):

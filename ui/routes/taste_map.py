@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
 from ui.data.listener_data import TasteSummary
-from ui.data.search import SearchIndex
-from ui.data.words import map_words
 from ui.dependencies import CurrentListener, ServicesDep
 from ui.media.similarity import centroid
+from ui.search.index import SearchIndex
+from ui.search.words import map_words
 
 MAX_TRACKS_ON_MAP = 20_000
 """Tracks sent for the map; of a larger library always the same sample."""

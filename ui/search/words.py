@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.words.vocabulary import GENRE, MOOD, WORD_BY_NAME, WORDS, Word, listed, word_of, words_in
-from ui.data.search import COLUMN_BY_WORD, MAX_QUERY_LENGTH, SearchIndex
+from ui.search.index import COLUMN_BY_WORD, MAX_QUERY_LENGTH, SearchIndex
 
 MAX_LISTED_WORDS = 6
 MAX_LISTED_GENRES = 2

@@ -2,19 +2,16 @@
 
 Terms with the same prefix are neighbours, so their postings are one slice of an array. Rows are in the order of titles, so
 "the title begins with …" is a range of rows. For 100,000 tracks a search takes about a millisecond and the index some 40 MB;
-in return it has to follow what is published (`LiveSearchIndex`).
+in return it has to follow what is published (`live_index.py`).
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-import time
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +21,6 @@ from numpy.typing import NDArray
 from batch.library.labels import spelling_key
 from batch.words.tag_percentiles import read_words
 from batch.words.vocabulary import WORDS
-
-log = logging.getLogger(__name__)
 
 SEARCHED_FIELDS = ("title", "artist", "album", "genre", "composer")
 LIST_FIELDS = ("artists", "genre_tags")
@@ -37,8 +32,6 @@ MAX_QUERY_TERMS = 8
 MAX_QUERY_LENGTH = 200
 LAST_SUFFIX = "\U0010ffff"
 """Appended to a prefix, sorts after every term with that prefix."""
-LIBRARY_CHECK_INTERVAL_S = 3.0
-REREAD_INTERVAL_S = 60.0
 _TERM = re.compile(r"[^\W_]+")
 
 Document = Mapping[str, Any]
@@ -241,49 +234,6 @@ def text_of(document: Document, field: str) -> str:
     """The text in a field of `tracks`, which any program may have written; "" where there is none."""
     text = document.get(field)
     return text if isinstance(text, str) else ""
-
-
-class LiveSearchIndex:
-    """The current search index: read at the first call, and again in the background when the library has changed.
-
-    read : builds the index
-    change_token : returns a value that differs once the library has changed; None where that cannot be told, and then the
-        index is read again every REREAD_INTERVAL_S
-    Both may raise ConnectionError. The first reading's error reaches the caller; later the old index stays.
-    """
-
-    def __init__(self, read: Callable[[], SearchIndex], change_token: Callable[[], Hashable]) -> None:
-        self._read, self._change_token = read, change_token
-        self._index: SearchIndex | None = None
-        self._token: Hashable = None
-        self._read_at = self._checked_at = float("-inf")
-        self._reading = threading.Lock()
-
-    def current(self) -> SearchIndex:
-        if self._index is None:
-            with self._reading:
-                if self._index is None:
-                    self._reread()
-        elif time.monotonic() - self._checked_at > LIBRARY_CHECK_INTERVAL_S and self._reading.acquire(blocking=False):
-            self._checked_at = time.monotonic()
-            threading.Thread(target=self._check, name="search-index", daemon=True).start()
-        assert self._index is not None
-        return self._index
-
-    def _reread(self) -> None:
-        token = self._change_token()  # before reading, so that a change during the reading is seen by the next check
-        self._index, self._token, self._read_at = self._read(), token, time.monotonic()
-        self._checked_at = self._read_at
-
-    def _check(self) -> None:
-        try:
-            token = self._change_token()
-            if token != self._token or (token is None and time.monotonic() - self._read_at > REREAD_INTERVAL_S):
-                self._reread()
-        except ConnectionError as error:
-            log.debug("the search index is not updated: %s", error)
-        finally:
-            self._reading.release()
 
 
 def _prefix_range(names: Sequence[str], prefix: str) -> tuple[int, int]:
