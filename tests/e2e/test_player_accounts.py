@@ -271,10 +271,26 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
     expect(other.page.locator("#listener")).to_have_text("Guest")
     ana.page.evaluate("location.hash = '#/you'")
     ana.page.click("#forget")
+
+    def answer_late(route: Any) -> None:
+        answer = route.fetch()
+        with ana.page.expect_request("**/for-you?*"):  # by now the server tells that nobody is listening
+            pass
+        ana.page.wait_for_timeout(300)
+        route.fulfill(response=answer)
+
+    ana.page.route("**/me/forget", answer_late)
+    before = len(ana.wrong)
     ana.page.fill("#forget-name", "ana")
     ana.page.fill("#forget-password", PASSWORD)
     ana.page.get_by_role("button", name="Delete", exact=True).click()
     expect(ana.page.locator("#listener")).to_have_text("Choose listener")
+    expect(ana.page.locator("#forget-dialog")).to_be_hidden()
+    ana.wait_for_requests("**/for-you?*")
+    assert ana.wrong[before:] == [], "no page of a listener is asked for without one"
+    ana.page.evaluate("location.hash = '#/you'")
+    expect(ana.page.get_by_role("alert").filter(has_text="Choose who is listening to see this page")).to_be_visible()
+    assert ana.wrong[before:] == []
     for each in (ana, other):
         each.wrong[:] = [said for said in each.wrong if "422" not in said and "401" not in said]
 

@@ -123,9 +123,12 @@ describe("the listener of an event", () => {
     assert.equal(names(), "");
   });
 
-  test("an event from before the listener is known goes out without one: the cookie tells", async () => {
+  test("an event from before the listener is known waits until then, and goes out for whom the cookie tells", async () => {
     listener = undefined;
     await outbox.send({ name: "a" });
+    assert.deepEqual(arrived, []);
+    listener = "ana";
+    await outbox.flush();
     assert.deepEqual(arrived, [{ event_id: "e1", name: "a" }]);
   });
 });

@@ -28,7 +28,7 @@ export class Actions {
    * @param {import("./playback/player.js").Player} player
    * @param {import("./account/opinions.js").Opinions} opinions
    * @param {() => void} onCards called when an action put cards into the page
-   * @param {() => void} onDeleted called when the listener has deleted their data
+   * @param {(listener: string) => void} onDeleted called when the listener has deleted their data
    */
   constructor(player, opinions, onCards, onDeleted) {
     this.player = player;

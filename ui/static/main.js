@@ -7,6 +7,7 @@ import {
   listenerId,
   loadListener,
   onListenerChange,
+  onListenerKnown,
   requireListener,
   setListener,
 } from "./account/listener.js";
@@ -38,7 +39,7 @@ import { QueuePanel } from "./playback/queue-panel.js";
 import { Queue } from "./playback/queue.js";
 import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/saved-playback.js";
 import { nextTrack, upNext } from "./playback/up-next.js";
-import { onPageShown, showHome, showPage, wireRouter } from "./router.js";
+import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
 
@@ -125,11 +126,10 @@ function start() {
   }
 
   /** The listener has deleted their data: this browser keeps none either. */
-  async function onDeleted() {
-    const id = listenerId();
-    if (id !== null) outbox.discard(id);
+  async function onDeleted(/** @type {string} */ id) {
+    outbox.discard(id);
     await loadListener();
-    if (id !== null) forgetPlayback(id);
+    forgetPlayback(id);
   }
 
   /**
@@ -188,6 +188,11 @@ function start() {
     else showHome();
   });
 
+  onListenerKnown(() => {
+    showAwaitedPage();
+    outbox.flush();
+  });
+
   restoreTheme();
   wireSteering(opinions, requireListener);
   wireMenu();
@@ -209,7 +214,6 @@ function start() {
   wireRouter();
   loadListener().then(() => {
     if (!listenerId()) restorePlayback(null, player);
-    outbox.flush();
   });
   setInterval(loadListener, RENEW_LISTENER_MS);
   refresh();

@@ -1,6 +1,7 @@
 // The pages beside home, by the part of the address behind "#". The server makes their HTML; a page that is unavailable
 // says so and is loaded again until it is back.
 
+import { currentListener } from "./account/listener.js";
 import { pathTo, segments } from "./address.js";
 import { get } from "./api.js";
 import { create, find, findAll, parseHtml, required } from "./page/dom.js";
@@ -11,10 +12,13 @@ import { showTitle } from "./page/title.js";
 const RETRY_MS = 3000;
 const SERVICE_REFRESH_MS = 5000;
 const KINDS = ["track", "artist", "genre", "tag", "playlist", "you", "map", "sound", "status"];
+const KINDS_OF_A_LISTENER = ["playlist", "you"]; // the server refuses these to nobody
+const CHOOSE_FIRST = "Choose who is listening to see this page.";
 
 let shownPath = "";
 let pageTimer = 0;
 let homeTimer = 0;
+let awaitsListener = false;
 /** @type {(kind: string) => void} */
 let onShown = () => {};
 
@@ -34,6 +38,7 @@ export function wireRouter() {
  */
 export async function showPage({ isRefresh = false } = {}) {
   clearTimeout(pageTimer);
+  awaitsListener = false;
   const hash = location.hash;
   const parts = segments(hash);
   const kind = parts?.[0];
@@ -47,6 +52,10 @@ export async function showPage({ isRefresh = false } = {}) {
     return showHome();
   }
   if (!parts || !kind || !KINDS.includes(kind)) return showError("Page not found.");
+  if (KINDS_OF_A_LISTENER.includes(kind) && !currentListener()) {
+    awaitsListener = currentListener() === undefined;
+    return awaitsListener ? required("#view").replaceChildren() : showError(CHOOSE_FIRST);
+  }
   const path = pathTo("view", ...parts);
   /** @type {HtmlAnswer} */
   const answer = await get(path);
@@ -62,6 +71,11 @@ export async function showPage({ isRefresh = false } = {}) {
   if (isNew && !isRefresh) focusHeading();
   if (kind === "status") pageTimer = setTimeout(() => showPage({ isRefresh: true }), SERVICE_REFRESH_MS);
   onShown(kind);
+}
+
+/** Shows the page that had to wait until the server said who is listening. */
+export function showAwaitedPage() {
+  if (awaitsListener) showPage();
 }
 
 /** Shows the shelves around "For you". */

@@ -1,6 +1,7 @@
 // The listener deletes everything that is stored about them.
 
 import { post } from "../api.js";
+import { leaving, listenerId } from "./listener.js";
 import { closeOnBackdrop, createDialog, required, requiredInput } from "../page/dom.js";
 
 export function createDeleteDataDialog() {
@@ -21,19 +22,20 @@ export function createDeleteDataDialog() {
   closeOnBackdrop(dialog);
 }
 
-/** @param {() => void} onDeleted */
+/** @param {(listener: string) => void} onDeleted */
 export function openDeleteDataDialog(onDeleted) {
   const dialog = required("#forget-dialog", HTMLDialogElement);
   required("#forget-form").onsubmit = async (event) => {
     event.preventDefault();
+    const listener = listenerId(); // the session ends before the answer comes
     const request = { name: requiredInput("#forget-name").value, password: requiredInput("#forget-password").value };
     /** @type {import("../api.js").Answer<object>} */
-    const answer = await post("/me/forget", request);
+    const answer = await leaving(() => post("/me/forget", request));
     required("#forget-error").textContent = answer.ok ? "" : answer.error;
     if (!answer.ok) return;
     dialog.close();
     location.hash = "#/";
-    onDeleted();
+    if (listener !== null) onDeleted(listener);
   };
   dialog.showModal();
 }

@@ -21,11 +21,14 @@ const CHOOSE = "Choose listener";
 /** @type {Session} */
 let session = { user_id: null, open_names: true, sign_up: true, guests: true };
 let isKnown = false;
+let isLeaving = false;
 /** @type {(id: string | null, before: string | null) => void} */
 let onChange = () => {};
+/** @type {() => void} */
+let onKnown = () => {};
 
-/** The listener's id, null where none was chosen; undefined until the server has answered. */
-export const currentListener = () => (isKnown ? session.user_id : undefined);
+/** The listener's id, null where none was chosen; undefined until the server has answered, and while the session ends. */
+export const currentListener = () => (isKnown && !isLeaving ? session.user_id : undefined);
 
 /** The listener's id, null where none was chosen or it is not known yet. */
 export const listenerId = () => session.user_id;
@@ -33,6 +36,25 @@ export const listenerId = () => session.user_id;
 /** @param {typeof onChange} callback called when the listener has changed */
 export function onListenerChange(callback) {
   onChange = callback;
+}
+
+/** @param {typeof onKnown} callback called when the server has said for the first time who is listening */
+export function onListenerKnown(callback) {
+  onKnown = callback;
+}
+
+/**
+ * Runs a request that ends the session. Until it is answered nothing is asked for in the listener's name.
+ * @template T
+ * @param {() => Promise<T>} request
+ */
+export async function leaving(request) {
+  isLeaving = true;
+  try {
+    return await request();
+  } finally {
+    isLeaving = false;
+  }
 }
 
 /** Asks the server who is listening. */
@@ -44,7 +66,7 @@ export async function loadListener() {
 
 /** @param {string | null | undefined} id as it came with another answer of the server; undefined: the answer had none */
 export function setListener(id) {
-  if (id === undefined || id === session.user_id) return;
+  if (id === undefined || (isKnown && id === session.user_id)) return;
   update({ ...session, user_id: id, name: id, is_guest: id?.startsWith("guest-") ?? false, has_account: false });
   if (id !== null) loadListener(); // for the name
 }
@@ -58,7 +80,7 @@ export function requireListener() {
 
 /** @param {Session} changed */
 function update(changed) {
-  const before = session.user_id;
+  const [before, wasKnown] = [session.user_id, isKnown];
   session = changed;
   isKnown = true;
   const button = required("#listener");
@@ -69,6 +91,7 @@ function update(changed) {
   button.setAttribute("aria-label", name ? label : "Choose who is listening");
   for (const link of findAll("#nav [data-operator]")) link.hidden = session.operator === false;
   if (id !== before) onChange(id, before);
+  if (!wasKnown) onKnown();
 }
 
 // ---- the dialog

@@ -84,7 +84,8 @@ export class Outbox {
 
   /** The first event of the current listener, or of one who was not known yet. */
   #next() {
-    const listener = this.listener() ?? null;
+    const listener = this.listener();
+    if (listener === undefined) return undefined; // an answer will tell
     // Events without a listener are never attributed to one who comes later.
     if (listener !== null) this.#queue = this.#queue.filter(({ event }) => event.listener !== null);
     return this.#queue.find(({ event }) => event.listener === undefined || event.listener === listener);
