@@ -96,7 +96,7 @@ def test_home_has_named_lists_without_what_was_disliked_since(visit: Any, db: An
     shelf.get_by_role("button", name="Play all").click()
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[1])
     ana.page.click("#queue-toggle")
-    expect(ana.page.locator("#queue-items b")).to_have_text([TITLES[3]])
+    expect(ana.page.locator("#queue-list b")).to_have_text([TITLES[3]])
 
 
 def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: Any) -> None:
@@ -256,15 +256,15 @@ def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
     ana.page.click("[data-action=radio]")
     ana.wait_for(lambda: ana.seconds > 0.2)
     ana.page.click("#queue-toggle")
-    titles = ana.page.locator("#queue-items b").all_inner_texts()
+    titles = ana.page.locator("#queue-list b").all_inner_texts()
     assert len(titles) == len(set(titles)) == len(IDS) - 1
     (event,) = events(1)
     assert (event["source"], event["action"]) == ("radio", "play")
     go(ana, "genre/Ambient", "Ambient")
     ambient = set(ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.title)"))
     ana.page.click("[data-action=mute-named]")
-    ana.wait_for(lambda: not ambient & set(ana.page.locator("#queue-items b").all_inner_texts()))
-    assert ana.page.locator("#queue-items b").count() > 0, "what is not muted goes on"
+    ana.wait_for(lambda: not ambient & set(ana.page.locator("#queue-list b").all_inner_texts()))
+    assert ana.page.locator("#queue-list b").count() > 0, "what is not muted goes on"
 
 
 def test_all_of_an_artist_is_played_without_what_is_disliked(visit: Any, events: Any) -> None:
@@ -276,7 +276,7 @@ def test_all_of_an_artist_is_played_without_what_is_disliked(visit: Any, events:
     heard = [event for event in events(2) if event["action"] == "play"]
     assert [event["track_id"] for event in heard] == others[:1] and first not in others
     ana.page.click("#queue-toggle")
-    assert ana.page.locator("#queue-items b").count() == len(others) - 1
+    assert ana.page.locator("#queue-list b").count() == len(others) - 1
 
 
 def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:

@@ -79,7 +79,7 @@ def test_words_are_searched_beside_names_and_radio_plays_on_from_them(ana: Visit
     expect(heads).to_have_text(["Sounds like: sad"])
     ana.page.locator("#results").get_by_role("button", name="Start radio").click()
     ana.wait_for(lambda: ana.seconds > 0.1)
-    queue = ana.page.evaluate("overtone.queue.items.map(track => track.id)")
+    queue = ana.page.evaluate("overtone.queue.list.map(track => track.id)")
     playing = ana.page.evaluate("overtone.player.track.id")
     assert sorted([playing, *queue]) == SAD
     search(ana, "chill")

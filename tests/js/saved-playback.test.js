@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { Queue } from "../../ui/static/playback/queue.js";
-import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "../../ui/static/playback/saved-playback.js";
+import { Queue } from "../../ui/static/playback/queue/queue.js";
+import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "../../ui/static/playback/queue/saved-playback.js";
 
 const track = (id) => ({ id, title: id, artist: "Band", durationMs: 1000, source: "for-you" });
 const ids = (player) => player.queue.items.map(({ id }) => id).join("");

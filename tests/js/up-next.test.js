@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { nextTrack, upNext } from "../../ui/static/playback/up-next.js";
+import { upNext } from "../../ui/static/playback/queue/up-next.js";
 
 const tracks = (...ids) => ids.map((id) => ({ id, title: id, artist: "", durationMs: null, source: "for-you" }));
 const ids = (list) => list.map(({ id }) => id).join("");
-const inOrder = { shuffle: false };
 
 describe("up next", () => {
   test("fresh tracks come in the order of the list, then those started longest ago", () => {
@@ -24,36 +23,39 @@ describe("up next", () => {
   });
 });
 
-describe("next track", () => {
+describe("the first of what follows", () => {
+  /** Plays the first of what follows, again and again. */
+  const heard = (list, count, seed) => {
+    const started = ["a"];
+    for (let turn = 0; turn < count; turn += 1) {
+      const others = list.filter(({ id }) => id !== started.at(-1));
+      started.push(upNext(others, started, seed)[0].id);
+    }
+    return started.join("");
+  };
+
   test("tracks follow each other along the list, then start over", () => {
-    const started = ["a"];
-    const list = tracks("a", "b", "c");
-    for (let turn = 0; turn < 4; turn += 1) {
-      const others = list.filter(({ id }) => id !== started.at(-1));
-      started.push(nextTrack(others, started, inOrder).id);
-    }
-    assert.equal(started.join(""), "abcab");
+    assert.equal(heard(tracks("a", "b", "c"), 4, null), "abcab");
   });
 
-  test("an empty list gives null", () => {
-    assert.equal(nextTrack([], ["a"], inOrder), null);
-    assert.equal(nextTrack([], [], { shuffle: true }), null);
+  test("an empty list gives nothing", () => {
+    assert.deepEqual(upNext([], ["a"], 7), []);
   });
 
-  test("shuffle takes any of the list but none twice", () => {
-    const numbers = [0.99, 0.5, 0.1, 0.7];
-    const started = ["a"];
+  test("shuffle takes any of the list but none twice, and another seed another order", () => {
     const list = tracks("a", "b", "c", "d", "e", "f");
-    for (let turn = 0; turn < 5; turn += 1) {
-      const others = list.filter(({ id }) => id !== started.at(-1));
-      const random = () => numbers[turn % numbers.length];
-      started.push(nextTrack(others, started, { shuffle: true, random }).id);
-    }
-    assert.deepEqual([...started].sort(), ["a", "b", "c", "d", "e", "f"]);
-    assert.notEqual(started.join(""), "abcdef");
+    const orders = [1, 2, 3, 4, 5].map((seed) => heard(list, 5, seed));
+    for (const order of orders) assert.equal([...order].sort().join(""), "abcdef");
+    assert.ok(new Set(orders).size > 2, orders.join());
   });
 
   test("shuffle without a fresh track takes the one started longest ago", () => {
-    assert.equal(nextTrack(tracks("a", "b"), ["b", "a"], { shuffle: true }).id, "b");
+    assert.equal(upNext(tracks("a", "b"), ["b", "a"], 3)[0].id, "b");
+  });
+
+  test("a shuffled track keeps its place before the others when the list is made anew", () => {
+    const order = upNext(tracks("a", "b", "c", "d"), [], 5);
+    const renewed = upNext(tracks("d", "c", "b", "a"), [], 5);
+    assert.equal(ids(renewed), ids(order));
   });
 });

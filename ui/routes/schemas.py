@@ -42,6 +42,10 @@ Source = Literal[
     "artist",
     "track",
     "tag",
+    "album",
+    "mood",
+    "recent",
+    "tracks",
 ]
 
 

@@ -11,10 +11,11 @@ import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
 import { showWhy } from "./discover/why.js";
-import { find, findAll, parseHtml, required } from "./page/dom.js";
+import { find, parseHtml, required } from "./page/dom.js";
 import { openMenu } from "./page/menu.js";
 import { toast } from "./page/messages.js";
 import { switchTheme } from "./page/theme.js";
+import { playCards } from "./playback/play-from.js";
 import { showPage } from "./router.js";
 import { firstCard, trackOf } from "./track.js";
 import { trackMenu } from "./track-menu.js";
@@ -51,8 +52,8 @@ export class Actions {
       radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? ""),
       "path-from": ({ dataset }) => startPath(dataset.trackId ?? "", dataset.title ?? ""),
       "play-page": () => this.playCard(required("#view .single .card")),
-      "play-all": (button) => player.playAll(this.#withoutDisliked(tracksIn(button.closest("section, article")))),
-      "play-path": () => player.playAll(tracksIn(find("#path-found"))),
+      "play-all": (button) => playCards(button.closest("section, article")),
+      "play-path": () => playCards(find("#path-found"), null, { kind: "path", title: "Song path" }),
       "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
       wish: ({ dataset }) => requireListener() && opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
@@ -77,7 +78,7 @@ export class Actions {
 
   /** @param {HTMLElement} card */
   playCard(card) {
-    this.player.play(trackOf(card));
+    playCards(card.closest(".cards") ?? card.parentElement, card);
     if (!listenerId()) toast("Choose a listener above to get your own recommendations.");
   }
 
@@ -129,23 +130,16 @@ export class Actions {
   }
 
   /**
-   * The tracks that are not disliked; all of them where there are no others.
-   * @param {Track[]} tracks
-   */
-  #withoutDisliked(tracks) {
-    const others = tracks.filter(({ id }) => !this.opinions.has(id, "dislike"));
-    return others.length ? others : tracks;
-  }
-
-  /**
    * @param {string} seed "track", "artist" or "words"
    * @param {string} value the track's id, the artist's name, or words for the sound
    */
   async #startRadio(seed, value) {
     /** @type {HtmlAnswer} */
     const answer = await get(`/radio?${seed}=${encodeURIComponent(value)}`);
-    if (answer.ok) this.player.playAll(tracksIn(parseHtml(answer.html)));
-    else toast(answer.error);
+    if (!answer.ok) return toast(answer.error);
+    const html = parseHtml(answer.html);
+    const about = seed === "track" ? (find(".card", html)?.dataset.title ?? "") : value;
+    playCards(html, null, { kind: "radio", id: `${seed}:${value}`, title: `${about} radio`, address: "" });
   }
 
   /**
@@ -170,9 +164,6 @@ function cardOf(button) {
   if (card instanceof HTMLElement) return card;
   throw new Error(`the button “${button.dataset.action}” is on no card`);
 }
-
-/** @param {ParentNode | null} part */
-const tracksIn = (part) => (part ? findAll(".card", part).map(trackOf) : []);
 
 /**
  * Opens a page, also the one behind the results of a search.

@@ -34,11 +34,12 @@ import { wireMenu } from "./page/menu.js";
 import { createToast, toast } from "./page/messages.js";
 import { loadPictures } from "./page/pictures.js";
 import { restoreTheme } from "./page/theme.js";
+import { connectPlayer } from "./playback/play-from.js";
 import { Player } from "./playback/player.js";
-import { QueuePanel } from "./playback/queue-panel.js";
-import { Queue } from "./playback/queue.js";
-import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/saved-playback.js";
-import { nextTrack, upNext } from "./playback/up-next.js";
+import { QueuePanel } from "./playback/queue/queue-panel.js";
+import { Queue } from "./playback/queue/queue.js";
+import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/queue/saved-playback.js";
+import { upNext } from "./playback/queue/up-next.js";
 import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
@@ -74,7 +75,7 @@ function start() {
   const player = new Player({
     completeShare: Number(required("#for-you").dataset.completeShare),
     queue,
-    nextForYou: () => nextTrack(forYouTracks(), player.startedIds, queue),
+    forYou: () => upNext(forYouTracks(), player.startedIds, queue.shuffle ? queue.seed : null),
     send,
     onButton: (...button) => actions.onBarButton(...button),
     onChange: onPlaybackChange,
@@ -91,12 +92,13 @@ function start() {
     load: () => loadJson(VISITS_STORED_AS),
     save: (times) => saveJson(VISITS_STORED_AS, times),
   });
-  const panel = new QueuePanel(player, () => upNext(forYouTracks(), player.startedIds));
+  connectPlayer(player, (track) => opinions.has(track.id, "dislike"));
+  const panel = new QueuePanel(player);
   const actions = new Actions(player, opinions, mark, onDeleted);
 
   /** The tracks of "For you" that may follow. */
   function forYouTracks() {
-    const queuedIds = queue.items.map((track) => track.id);
+    const queuedIds = [...queue.items, ...queue.list].map((track) => track.id);
     return findAll("#for-you .card")
       .map(trackOf)
       .filter(({ id }) => id !== player.track?.id && !opinions.has(id, "dislike") && !queuedIds.includes(id));
@@ -174,7 +176,7 @@ function start() {
   });
 
   onListenerChange((id, before) => {
-    if (player.track || queue.items.length) savePlayback(before, player);
+    if (player.track || queue.items.length || queue.list.length) savePlayback(before, player);
     playbackOwner = undefined; // nothing is saved until the new listener's own queue is in place
     opinions.clear();
     shownTracks.drop();

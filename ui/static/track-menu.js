@@ -13,7 +13,7 @@ import { toast } from "./page/messages.js";
 /**
  * What the menu needs of the rest of the page.
  * @typedef {object} MenuContext
- * @property {import("./playback/queue.js").Queue} queue
+ * @property {import("./playback/queue/queue.js").Queue} queue
  * @property {import("./account/opinions.js").Opinions} opinions
  * @property {(word: "more" | "less", track: Track) => void} toggleOpinion
  * @property {(seed: "track", id: string) => void} startRadio

@@ -1,17 +1,17 @@
-// Playback: the one audio element, what follows it, and what is reported of it. The element stands outside of what
-// Gradio renders, so nothing redrawn stops the music.
+// Playback: the audio element, outside of what Gradio redraws; what follows it, and what is reported of it.
 
 import { pathTo } from "../address.js";
 import { post } from "../api.js";
 import { toast } from "../page/messages.js";
 import { showTitle } from "../page/title.js";
-import { audioStatus, isUnavailable } from "./audio-status.js";
-import { Bar } from "./bar.js";
-import { LeftTracks } from "./left-tracks.js";
-import { wireMediaSession } from "./media-session.js";
+import { audioStatus, isUnavailable } from "./sound/audio-status.js";
+import { Bar } from "./bar/bar.js";
+import { LeftTracks } from "./queue/left-tracks.js";
+import { wireMediaSession } from "./bar/media-session.js";
+import { wireBar } from "./bar/wire-bar.js";
 import { PlayReporter } from "./play-reporter.js";
-import { loadVolume, saveVolume } from "./saved-playback.js";
-import { Waveform } from "./waveform.js";
+import { loadVolume, saveVolume } from "./queue/saved-playback.js";
+import { Waveform } from "./bar/waveform.js";
 
 /** @typedef {import("../track.js").Track} Track */
 
@@ -25,8 +25,8 @@ const MAX_UNPLAYABLE_TRACKS = 5; // after so many in a row, playback stops
 /**
  * @typedef {object} PlayerOptions
  * @property {number} completeShare share of a track from which it counts as complete, from 0 to 1
- * @property {import("./queue.js").Queue} queue
- * @property {() => Track | null} nextForYou the track that follows when the queue is empty
+ * @property {import("./queue/queue.js").Queue} queue
+ * @property {() => Track[]} forYou the tracks of "For you" in the order in which they follow
  * @property {(event: object) => void} send sends a listening event
  * @property {(action: "like" | "dislike" | "similar" | "menu", track: Track, button: HTMLElement) => void} onButton
  * @property {() => void} onChange called when track, state or position changed
@@ -44,16 +44,16 @@ export class Player {
   #positionSavedAt = 0;
 
   /** @param {PlayerOptions} options */
-  constructor({ completeShare, queue, nextForYou, send, onButton, onChange }) {
+  constructor({ completeShare, queue, forYou, send, onButton, onChange }) {
     this.queue = queue;
-    this.nextForYou = nextForYou;
+    this.forYou = forYou;
     this.onChange = onChange;
     this.reporter = new PlayReporter(completeShare, (action) => this.track && send(this.#event(action, this.track)));
     this.bar = new Bar();
     this.audio = this.bar.part("audio", HTMLAudioElement);
     this.audio.volume = loadVolume();
     this.waveform = new Waveform(this.bar.part("waveform", HTMLCanvasElement));
-    this.#wireBar(onButton);
+    wireBar(this, onButton);
     this.#wireAudio();
     wireMediaSession(this);
     this.bar.showVolume(this.audio);
@@ -78,12 +78,6 @@ export class Player {
     return this.track ? [...this.#left.ids, this.track.id] : this.#left.ids;
   }
 
-  /** @param {Track} track started; where it is the current one, paused or resumed */
-  play(track) {
-    if (this.track?.id === track.id && !this.audio.ended) this.toggle();
-    else this.#start(track);
-  }
-
   toggle() {
     if (!this.track) this.next();
     else if (this.audio.error) this.#load(this.track, this.positionMs || this.#startMs, true);
@@ -91,12 +85,17 @@ export class Player {
     else this.audio.pause();
   }
 
+  /** All that follows, in the order in which it plays: what the queue shows, and `next` takes the first of. */
+  upcoming() {
+    return this.queue.upcoming(this.forYou());
+  }
+
   /**
-   * Plays the next track of the queue, else of "For you".
+   * Plays the first of `upcoming`.
    * @param {boolean} [isSkip] whether the listener has asked for it
    */
   next(isSkip = true) {
-    const track = this.queue.take() ?? this.nextForYou();
+    const track = this.queue.take(this.forYou());
     if (track) this.#start(track, { isSkip });
     else toast("Nothing to play next.");
   }
@@ -110,17 +109,41 @@ export class Player {
     } else this.audio.currentTime = 0;
   }
 
-  /** @param {number | null} position in the queue; null: the next track */
-  playQueued(position) {
-    const track = this.queue.take(position);
+  /**
+   * Plays a track that the queue shows, now.
+   * @param {import("./queue/queue.js").Part} part
+   * @param {number} position in the part
+   */
+  playUpcoming(part, position) {
+    const track = part === "for-you" ? this.forYou()[position] : this.queue.takeAt(part, position);
     if (track) this.#start(track);
   }
 
-  /** @param {Track[]} tracks the first is played now, the others become the queue; with shuffle any is first */
-  playAll(tracks) {
-    if (!tracks.length) return;
-    this.queue.replaceAll(tracks);
-    this.playQueued(this.queue.shuffle ? null : 0);
+  /**
+   * Plays a track of a list, which follows from then on; where it is the current one, pauses or resumes.
+   * @param {import("./queue/queue.js").PlayContext} context
+   * @param {Track[]} tracks
+   * @param {string | null} startId null: the first, with shuffle any
+   * @returns {(() => void) | null} brings back what this replaced; null where nothing of a list is lost
+   */
+  playFrom(context, tracks, startId) {
+    if (startId !== null && this.track?.id === startId && !this.audio.ended) {
+      this.toggle();
+      return null;
+    }
+    const undo = this.queue.list.length ? this.undoable() : null;
+    const track = this.queue.playFrom(context, tracks, startId);
+    if (track) this.#start(track);
+    return undo;
+  }
+
+  /** A function that brings back queue, track, place and whether it plays, as they are now. */
+  undoable() {
+    const [queue, track, positionMs, isPlaying] = [this.queue.snapshot(), this.track, this.positionMs, this.isPlaying];
+    return () => {
+      this.queue.restore(queue);
+      if (track && (this.track !== track || this.audio.ended)) this.load(track, positionMs, isPlaying);
+    };
   }
 
   /**
@@ -164,7 +187,7 @@ export class Player {
     this.#load(track, positionMs, isToPlay);
     this.bar.showTrack(track);
     showTitle({ track: `${track.title} · ${track.artist}` });
-    this.#showTime();
+    this.showTime();
     this.onChange();
   }
 
@@ -202,25 +225,6 @@ export class Player {
     };
   }
 
-  /** @param {PlayerOptions["onButton"]} onButton */
-  #wireBar(onButton) {
-    const { bar, audio, queue } = this;
-    bar.on("play-pause", "click", () => this.toggle());
-    bar.on("next", "click", () => this.next());
-    bar.on("previous", "click", () => this.previous());
-    bar.on("seek", "input", () => {
-      if (this.durationMs) audio.currentTime = (bar.seekShare * this.durationMs) / 1000;
-      this.#showTime();
-    });
-    bar.on("volume", "input", () => Object.assign(audio, { volume: bar.volume, muted: false }));
-    bar.on("mute", "click", () => (audio.muted = !audio.muted));
-    bar.on("shuffle", "click", () => queue.toggleShuffle());
-    bar.on("repeat", "click", () => queue.cycleRepeat());
-    for (const action of /** @type {const} */ (["like", "dislike", "similar", "menu"])) {
-      bar.on(`${action}-now`, "click", () => this.track && onButton(action, this.track, bar.part(`${action}-now`)));
-    }
-  }
-
   #wireAudio() {
     const { audio } = this;
     audio.addEventListener("playing", () => {
@@ -230,7 +234,7 @@ export class Player {
     audio.addEventListener("timeupdate", () => {
       this.reporter.progress(this.positionMs, this.durationMs);
       if (Date.now() - this.#positionSavedAt > SAVE_POSITION_MS) this.#savePosition();
-      this.#showTime();
+      this.showTime();
     });
     audio.addEventListener("ended", () => {
       if (this.queue.repeat === "one" && this.track) this.#start(this.track, { isGoingBack: true });
@@ -249,7 +253,7 @@ export class Player {
       saveVolume(audio.volume);
     });
     for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
-    for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.#showTime());
+    for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.showTime());
   }
 
   /** Saves the position on the server, for "Continue listening" here or on another device. */
@@ -290,7 +294,7 @@ export class Player {
     this.onChange();
   }
 
-  #showTime() {
+  showTime() {
     this.waveform.showPosition(this.bar.showTime(this.positionMs, this.durationMs));
   }
 }

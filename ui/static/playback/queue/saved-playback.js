@@ -1,6 +1,6 @@
 // What a reload keeps: the volume, and for each listener track, position, queue and modes.
 
-import { forget, loadJson, loadText, saveJson, saveText } from "../storage.js";
+import { forget, loadJson, loadText, saveJson, saveText } from "../../storage.js";
 
 const DEFAULT_VOLUME = 0.8;
 
@@ -18,7 +18,7 @@ const nameFor = (listener) => `player.${listener ?? ""}`;
 
 /**
  * @param {string | null} listener
- * @param {import("./player.js").Player} player
+ * @param {import("../player.js").Player} player
  */
 export function savePlayback(listener, player) {
   const track = player.track && { ...player.track, positionMs: player.positionMs };
@@ -31,7 +31,7 @@ export const forgetPlayback = (listener) => forget(nameFor(listener));
 /**
  * Restores the listener's queue, and their track where none is loaded. What cannot be read is deleted.
  * @param {string | null} listener
- * @param {import("./player.js").Player} player
+ * @param {import("../player.js").Player} player
  */
 export function restorePlayback(listener, player) {
   restore(listener, ({ track, queue }) => {
@@ -45,16 +45,17 @@ export function restorePlayback(listener, player) {
  * name has queued becomes theirs, and what plays goes on.
  * @param {string | null} before the listener before; null: nobody was chosen
  * @param {string | null} listener
- * @param {import("./player.js").Player} player
+ * @param {import("../player.js").Player} player
  */
 export function switchPlayback(before, listener, player) {
-  const isAnybodys = before === null && (player.track !== null || player.queue.items.length > 0);
-  const queued = isAnybodys ? player.queue.items : [];
+  const isAnybodys = before === null && (player.track !== null || player.queue.items.length + player.queue.list.length > 0);
+  const { items, list, context, listPlayed, order } = player.queue.state();
   if (isAnybodys) forget(nameFor(null));
   else player.queue.restore();
   if (before !== null) player.stopAttributing();
   restore(listener, ({ track, queue }) => {
-    if (queue || isAnybodys) player.queue.restore({ ...queue, items: [...queued, ...(queue?.items ?? [])] });
+    const own = { ...queue, items: [...(isAnybodys ? items : []), ...(queue?.items ?? [])] };
+    if (queue || isAnybodys) player.queue.restore(isAnybodys && context ? { ...own, list, context, listPlayed, order } : own);
     if (isAnybodys && player.track) player.attributePlayback();
     else if (track) player.load(track, track.positionMs ?? 0);
   });

@@ -1,13 +1,13 @@
 // The bar at the bottom: what it shows of track, time and modes. On a phone it opens to a sheet over the whole page,
 // since most of its buttons have no room in it.
 
-import { pathTo } from "../address.js";
-import { create, required } from "../page/dom.js";
-import { clock, licenceLink } from "../track.js";
+import { pathTo } from "../../address.js";
+import { create, required } from "../../page/dom.js";
+import { clock, licenceLink } from "../../track.js";
 import { BAR_MARKUP, icon } from "./bar-markup.js";
 import { showMediaPosition, showMediaState, showMediaTrack } from "./media-session.js";
 
-/** @typedef {import("../track.js").Track} Track */
+/** @typedef {import("../../track.js").Track} Track */
 
 const SEEK_STEPS = 1000; // of the position's slider
 const REPEAT_LABELS = { off: "Repeat: off", all: "Repeat: all", one: "Repeat: one" };
@@ -113,13 +113,13 @@ export class Bar {
 
   /**
    * Shows shuffle, repeat and the number of queued tracks.
-   * @param {import("./queue.js").QueueState} queue
+   * @param {import("../queue/queue.js").QueueState} queue
    */
-  showModes({ shuffle, repeat, items }) {
+  showModes({ shuffle, repeat, items, list }) {
     this.part("shuffle").setAttribute("aria-pressed", String(shuffle));
     label(this.part("repeat"), REPEAT_LABELS[repeat]);
     this.part("repeat").dataset.repeat = repeat;
-    this.part("queue-toggle").dataset.count = items.length ? String(items.length) : "";
+    this.part("queue-toggle").dataset.count = String(items.length + list.length || "");
   }
 
   /** @param {{ muted: boolean, volume: number }} audio volume from 0 to 1 */

@@ -1,7 +1,7 @@
 // The waveform behind the position: drawn once for a track, tinted up to the position.
 
-import { pathTo } from "../address.js";
-import { get } from "../api.js";
+import { pathTo } from "../../address.js";
+import { get } from "../../api.js";
 
 const BAR_WIDTH_PX = 2;
 const BAR_STEP_PX = 3;
@@ -29,7 +29,7 @@ export class Waveform {
     this.#trackId = trackId;
     this.#show([]);
     for (let attempt = 0; attempt < MAX_ATTEMPTS && this.#trackId === trackId; attempt += 1) {
-      /** @type {import("../api.js").Answer<{ peaks?: number[] }>} without them while they are computed */
+      /** @type {import("../../api.js").Answer<{ peaks?: number[] }>} without them while they are computed */
       const answer = await get(pathTo("waveform", trackId));
       if (this.#trackId !== trackId) return;
       if (answer.ok && answer.peaks) return this.#show(answer.peaks);

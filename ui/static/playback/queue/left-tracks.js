@@ -1,6 +1,6 @@
 // The tracks that were left for others: those heard, for "previous", and all, so that "For you" goes on. Pure logic.
 
-/** @typedef {import("../track.js").Track} Track */
+/** @typedef {import("../../track.js").Track} Track */
 
 const MAX_TRACKS = 200;
 

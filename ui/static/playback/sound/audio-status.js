@@ -1,10 +1,10 @@
 // Why a track gives no sound: its file, or the server? Only the server knows.
 
-import { pathTo } from "../address.js";
+import { pathTo } from "../../address.js";
 
 /**
  * The status of a track's audio, without its content; 0 where the server does not answer.
- * @param {import("../track.js").Track} track
+ * @param {import("../../track.js").Track} track
  */
 export async function audioStatus(track) {
   try {

@@ -1,10 +1,10 @@
 // The system's media keys and controls, as far as the browser has them.
 
-/** @typedef {import("../track.js").Track} Track */
+/** @typedef {import("../../track.js").Track} Track */
 
 const SEEK_STEP_S = 10; // where the system names none
 
-/** @param {import("./player.js").Player} player */
+/** @param {import("../player.js").Player} player */
 export function wireMediaSession(player) {
   const { audio } = player;
   const seekTo = (/** @type {number} */ seconds) =>
