@@ -269,7 +269,7 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
     expect(other.page.locator("#listener-error")).to_contain_text("Enter its password")
     other.page.click("#listener-guest")
     expect(other.page.locator("#listener")).to_have_text("Guest")
-    ana.page.evaluate("location.hash = '#/you'")
+    ana.page.evaluate("location.hash = '#/settings'")
     ana.page.click("#forget")
 
     def answer_late(route: Any) -> None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from ui.data.library import Library, Track
 from ui.data.mongo import LibraryUnavailable
-from ui.page import cards
+from ui.page import cards, navigation
 from ui.search.index import MAX_QUERY_LENGTH
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -33,11 +33,8 @@ BRAND = (
     '<path d="M4 16q3-12 6 0t6 0 6 0 6 0" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>'
     "</svg><h1>Overtone</h1></div>"
 )
-NAV = (
-    '<nav id="nav" aria-label="Pages"><a href="#/">Home</a><a href="#/map">Map</a><a href="#/sound">By sound</a>'
-    '<a href="#/you">You</a><a href="#/status" data-operator>Service</a></nav>'
-)
 HOME = """
+<div id="content" tabindex="-1">
 <div id="view" hidden></div>
 <div id="home-view">
   <div id="home-top"></div>
@@ -51,6 +48,7 @@ HOME = """
   <section id="for-you" aria-label="For you" data-complete-share="{share}"></section>
   </div>
   <div id="home-more"></div>
+</div>
 </div>
 """
 LISTENER = (
@@ -87,8 +85,8 @@ def build(
 
     page = gr.Blocks(title="Overtone", analytics_enabled=False)
     with page:
+        _html(navigation.rail(BRAND), "rail")
         with gr.Row(elem_id="top"):
-            _html(BRAND + NAV, "brand")
             query = gr.Textbox(
                 elem_id="search",
                 label="Search title, artist, album, genre, mood",

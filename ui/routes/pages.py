@@ -130,13 +130,26 @@ def get_your_music(user_id: RequiredListener, request: Request, services: Servic
         "you",
         listener_name=services.sessions.name(request),
         is_guest=services.sessions.is_guest(request),
-        has_account=services.accounts.key(user_id) is not None,
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
         dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
         playlists=services.playlists.of(user_id),
         muted=taste.muted,
         wishes=taste.wishes,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],
+    )
+
+
+@router.get("/settings")
+def get_settings(user_id: CurrentListener, request: Request, services: ServicesDep) -> str:
+    """Playback, appearance, account, and for operators the way to the service's state."""
+    sessions = services.sessions
+    name = sessions.name(request) if user_id else None
+    return render(
+        "settings",
+        listener_name=name,
+        is_guest=user_id is not None and sessions.is_guest(request),
+        has_account=user_id is not None and services.accounts.key(user_id) is not None,
+        is_operator=services.policy.is_operator(sessions.name(request)),
     )
 
 

@@ -12,8 +12,10 @@ import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
 import { showWhy } from "./discover/why.js";
 import { find, parseHtml, required } from "./page/dom.js";
+import { areLettersOn, openKeySheet, switchLetters } from "./page/keyboard.js";
 import { openMenu } from "./page/menu.js";
 import { toast } from "./page/messages.js";
+import { openPagesMenu } from "./page/navigation.js";
 import { switchTheme } from "./page/theme.js";
 import { playCards } from "./playback/play-from.js";
 import { showPage } from "./router.js";
@@ -44,6 +46,12 @@ export class Actions {
       why: (button) => showWhy(cardOf(button).dataset.trackId ?? ""),
       "close-similar": () => showSimilar(""),
       listener: () => openListenerDialog(),
+      keys: () => openKeySheet(),
+      letters: (button) => {
+        switchLetters(!areLettersOn());
+        button.setAttribute("aria-pressed", String(areLettersOn()));
+      },
+      "more-pages": (button) => openPagesMenu(button),
       theme: () => {
         switchTheme();
         player.waveform.draw();

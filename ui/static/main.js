@@ -29,7 +29,7 @@ import { showTasteMap } from "./discover/taste-map.js";
 import { createWhyDialog } from "./discover/why.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
-import { wireKeyboard } from "./page/keyboard.js";
+import { areLettersOn, createKeySheet, wireKeyboard } from "./page/keyboard.js";
 import { wireMenu } from "./page/menu.js";
 import { createToast, toast } from "./page/messages.js";
 import { loadPictures } from "./page/pictures.js";
@@ -56,6 +56,7 @@ function start() {
   createWhyDialog();
   createDeleteDataDialog();
   createPasswordDialog();
+  createKeySheet();
 
   /** @type {string | null | undefined} whose queue and track these are; undefined while listeners are switched */
   let playbackOwner = null;
@@ -167,6 +168,7 @@ function start() {
 
   onPageShown((kind) => {
     if (kind === "track") loadPictures();
+    if (kind === "settings") required("#letters").setAttribute("aria-pressed", String(areLettersOn()));
     if (kind === "map") showTasteMap((card) => actions.playCard(card));
     if (kind === "sound") {
       wireSoundSearch(mark);
@@ -204,6 +206,9 @@ function start() {
     next: () => player.next(),
     previous: () => player.previous(),
     search: focusSearch,
+    seek: (seconds) => seekBy(player, seconds),
+    press: (id) => find(`#${id}`)?.click(),
+    changeVolume: (percent) => changeVolume(player.audio, percent / 100),
   });
   actions.wire();
   visits.setVisible(!document.hidden);
@@ -220,6 +225,22 @@ function start() {
   setInterval(loadListener, RENEW_LISTENER_MS);
   refresh();
   Object.assign(window, { overtone: { player, queue, outbox, refresh } }); // for tests and bench/player.py
+}
+
+/**
+ * @param {Player} player
+ * @param {number} seconds forward; negative: back
+ */
+function seekBy({ audio, durationMs }, seconds) {
+  if (durationMs) audio.currentTime = Math.max(0, Math.min(durationMs / 1000, audio.currentTime + seconds));
+}
+
+/**
+ * @param {HTMLAudioElement} audio
+ * @param {number} change of the volume, of which 1 is all
+ */
+function changeVolume(audio, change) {
+  Object.assign(audio, { volume: Math.max(0, Math.min(1, audio.volume + change)), muted: false });
 }
 
 /** Gradio may render the page before or after this script is loaded. */

@@ -5,13 +5,27 @@ import { currentListener } from "./account/listener.js";
 import { pathTo, segments } from "./address.js";
 import { get } from "./api.js";
 import { create, find, findAll, parseHtml, required } from "./page/dom.js";
+import { markCurrentLink, wireNavigation } from "./page/navigation.js";
+import { changePlace, restorePlace, wirePlaces } from "./page/places.js";
 import { showTitle } from "./page/title.js";
 
 /** @typedef {import("./api.js").Answer<import("./api.js").Html>} HtmlAnswer */
 
 const RETRY_MS = 3000;
 const SERVICE_REFRESH_MS = 5000;
-const KINDS = ["track", "artist", "genre", "tag", "playlist", "you", "map", "sound", "status"];
+const KINDS = [
+  "", // home
+  "track",
+  "artist",
+  "genre",
+  "tag",
+  "playlist",
+  "you",
+  "map",
+  "sound",
+  "settings",
+  "status",
+];
 const KINDS_OF_A_LISTENER = ["playlist", "you"]; // the server refuses these to nobody
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
 
@@ -28,19 +42,23 @@ export function onPageShown(callback) {
 }
 
 export function wireRouter() {
-  addEventListener("hashchange", () => showPage());
+  wireNavigation(KINDS);
+  wirePlaces();
+  addEventListener("hashchange", () => showPage({ place: changePlace() }));
   showPage();
 }
 
 /**
  * Shows the page of the address.
- * @param {{ isRefresh?: boolean }} [options] isRefresh: the focus stays where it is
+ * @param {{ isRefresh?: boolean, place?: import("./page/places.js").Place | null }} [options]
+ *   isRefresh: the focus stays where it is; place: where the listener was on it, who comes back to it
  */
-export async function showPage({ isRefresh = false } = {}) {
+export async function showPage({ isRefresh = false, place = null } = {}) {
   clearTimeout(pageTimer);
   awaitsListener = false;
   const hash = location.hash;
-  const parts = segments(hash);
+  const [address = "", query] = hash.split("?", 2);
+  const parts = segments(address);
   const kind = parts?.[0];
   markCurrentLink(kind);
   required("#home-view").hidden = kind !== "";
@@ -49,14 +67,18 @@ export async function showPage({ isRefresh = false } = {}) {
     shownPath = "";
     required("#view").replaceChildren();
     showTitle({ page: "" });
-    return showHome();
+    if (isRefresh) return showHome();
+    if (!place) scrollTo(0, 0);
+    await showHome();
+    if (place) restorePlace(place);
+    return;
   }
   if (!parts || !kind || !KINDS.includes(kind)) return showError("Page not found.");
   if (KINDS_OF_A_LISTENER.includes(kind) && !currentListener()) {
     awaitsListener = currentListener() === undefined;
     return awaitsListener ? required("#view").replaceChildren() : showError(CHOOSE_FIRST);
   }
-  const path = pathTo("view", ...parts);
+  const path = pathTo("view", ...parts) + (query ? `?${query}` : "");
   /** @type {HtmlAnswer} */
   const answer = await get(path);
   if (location.hash !== hash) return; // another page was chosen meanwhile
@@ -68,9 +90,10 @@ export async function showPage({ isRefresh = false } = {}) {
   const isNew = shownPath !== path;
   shownPath = path;
   replaceView(answer.html, isNew);
-  if (isNew && !isRefresh) focusHeading();
+  if (isNew && !isRefresh && !place) focusHeading();
   if (kind === "status") pageTimer = setTimeout(() => showPage({ isRefresh: true }), SERVICE_REFRESH_MS);
   onShown(kind);
+  if (place) restorePlace(place);
 }
 
 /** Shows the page that had to wait until the server said who is listening. */
@@ -96,15 +119,6 @@ export async function showHome() {
 
 /** @param {{ status: number }} answer */
 const isTemporary = ({ status }) => status === 0 || status >= 500;
-
-/** @param {string | undefined} kind */
-function markCurrentLink(kind) {
-  for (const link of document.querySelectorAll("#nav a")) {
-    const isCurrent = link.getAttribute("href") === `#/${kind}`;
-    if (isCurrent) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
-}
 
 /**
  * @param {string} html escaped by the server, see ui/page/rendering.py

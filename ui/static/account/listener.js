@@ -1,7 +1,7 @@
 // Who is listening: the button at the top and its dialog. The server decides, by the session's cookie.
 
 import { get, post } from "../api.js";
-import { createDialog, findAll, required, requiredInput } from "../page/dom.js";
+import { createDialog, required, requiredInput } from "../page/dom.js";
 
 /**
  * The session as the server tells it.
@@ -89,7 +89,6 @@ function update(changed) {
   button.textContent = name === null ? CHOOSE : isGuest ? "Guest" : name;
   const label = `${isGuest ? "A guest" : name} is listening. Change listener`;
   button.setAttribute("aria-label", name ? label : "Choose who is listening");
-  for (const link of findAll("#nav [data-operator]")) link.hidden = session.operator === false;
   if (id !== before) onChange(id, before);
   if (!wasKnown) onKnown();
 }

@@ -1,4 +1,4 @@
-// The menu of a track. One for all cards, rebuilt whenever it opens.
+// The menu that a button opens: of a track, or of pages. One for all buttons, rebuilt whenever it opens.
 
 import { create, find, findAll, required } from "./dom.js";
 
@@ -14,17 +14,20 @@ const GAP_PX = 4; // to the button
 
 /** @type {HTMLElement | null} the button that opened the menu */
 let opener = null;
+let openedAtPx = 0; // the button's place in the window, from its top
 
 /**
  * Opens a menu beside a button.
  * @param {HTMLElement} button
  * @param {MenuItem[]} items
+ * @param {string} [label] what they are for
  */
-export function openMenu(button, items) {
+export function openMenu(button, items, label = "Track") {
   closeMenu();
   opener = button;
+  openedAtPx = button.getBoundingClientRect().top;
   button.setAttribute("aria-expanded", "true");
-  const menu = create("div", { id: "menu", role: "menu", "aria-label": "Track" }, ...items.map(menuItem));
+  const menu = create("div", { id: "menu", role: "menu", "aria-label": label }, ...items.map(menuItem));
   document.body.append(menu);
   placeBeside(menu, button.getBoundingClientRect());
   menu.addEventListener("keydown", onKey);
@@ -85,11 +88,14 @@ function onKey(event) {
   event.stopPropagation();
 }
 
+/** Whether the button is elsewhere than when the menu opened: the scroll that ended with the press may still be told of. */
+const hasMoved = () => Math.abs((opener?.getBoundingClientRect().top ?? 0) - openedAtPx) > MARGIN_PX;
+
 /** Closes the menu on a click elsewhere, and when the page moves under it. */
 export function wireMenu() {
   document.addEventListener("click", ({ target }) => {
     if (target instanceof Element && !target.closest("#menu, [aria-haspopup=menu]")) closeMenu();
   });
   addEventListener("resize", closeMenu);
-  document.addEventListener("scroll", (event) => event.target === document && closeMenu(), true);
+  document.addEventListener("scroll", (event) => event.target === document && hasMoved() && closeMenu(), true);
 }

@@ -1,0 +1,10 @@
+// Addresses of cover pictures.
+
+import { pathTo } from "../address.js";
+
+/**
+ * The address of a track's cover.
+ * @param {{ id: string }} track
+ * @param {64 | 160 | 320 | 640} size pixels of a side
+ */
+export const coverAddress = ({ id }, size) => `${pathTo("cover", id)}?size=${size}`;

@@ -1,0 +1,74 @@
+// Where the listener was on each page of the browser's history, so that Back leads to the same place and the same button.
+
+import { findAll } from "./dom.js";
+
+const RESTORE_MS = 1500; // a page that is drawn piece by piece may need so long to be tall enough
+const LABELS = ["id", "href", "data-action", "data-track-id"];
+
+/**
+ * @typedef {object} Place
+ * @property {number} scrollY pixels
+ * @property {string} selector of what had the focus; empty: nothing of the page
+ * @property {number} position of it among what the selector matches
+ */
+
+/** @type {Map<number, Place>} by the number of the history's entry */
+const placeByEntry = new Map();
+let entry = 0;
+let lastEntry = 0;
+
+export function wirePlaces() {
+  history.scrollRestoration = "manual";
+  entry = lastEntry = history.state?.entry ?? 0;
+  history.replaceState({ entry }, "");
+}
+
+/**
+ * Notes the place on the page that is being left. To be called when the address has changed, before the page does.
+ * @returns {Place | null} the place on the page that comes, where it is one that the listener comes back to
+ */
+export function changePlace() {
+  placeByEntry.set(entry, currentPlace());
+  const known = history.state?.entry;
+  entry = known ?? lastEntry + 1;
+  lastEntry = Math.max(lastEntry, entry);
+  if (known === undefined) history.replaceState({ entry }, "");
+  return known === undefined ? null : (placeByEntry.get(known) ?? null);
+}
+
+/** @param {Place} place on the page that is shown */
+export function restorePlace({ scrollY: wanted, selector, position }) {
+  const until = performance.now() + RESTORE_MS;
+  const isOurs = { scroll: -1 };
+  const restore = () => {
+    if (isOurs.scroll >= 0 && Math.abs(scrollY - isOurs.scroll) > 1) return; // the listener scrolls
+    const matches = selector ? findAll(selector) : [];
+    (matches[position] ?? matches[0])?.focus({ preventScroll: true });
+    scrollTo(0, wanted);
+    isOurs.scroll = scrollY;
+    const isThere = Math.abs(scrollY - wanted) <= 1 && (!selector || matches.length > 0);
+    if (!isThere && performance.now() < until) requestAnimationFrame(restore);
+  };
+  restore();
+}
+
+function currentPlace() {
+  const focused = document.activeElement;
+  const selector = focused?.closest("#content, #top") ? selectorOf(focused) : "";
+  const position = selector ? findAll(selector).indexOf(/** @type {HTMLElement} */ (focused)) : 0;
+  return { scrollY, selector, position };
+}
+
+/** @param {Element} element */
+function selectorOf(element) {
+  const card = element.closest("[data-track-id]");
+  const own = attributesOf(element);
+  if (!own) return "";
+  return card && card !== element ? `${attributesOf(card)} ${own}` : own;
+}
+
+/** @param {Element} element */
+const attributesOf = (element) =>
+  LABELS.filter((name) => element.hasAttribute(name))
+    .map((name) => `[${name}="${CSS.escape(element.getAttribute(name) ?? "")}"]`)
+    .join("");
