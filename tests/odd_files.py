@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import av
@@ -62,14 +63,29 @@ def ogg_pages(content: bytes) -> list[bytes]:
 
 
 def without_end_mark(page: bytes) -> bytes:
-    """An Ogg page that does not say to be the last one of its stream, with its checksum (RFC 3533, section 6)."""
-    unmarked = bytearray(page)
-    unmarked[5] &= ~4
-    unmarked[22:26] = bytes(4)
-    checksum = 0
-    for byte in unmarked:
-        checksum ^= byte << 24
+    """An Ogg page that does not say to be the last one of its stream."""
+    return _with_checksum(page[:5] + bytes([page[5] & ~4]) + page[6:])
+
+
+def with_serial(page: bytes, serial: int) -> bytes:
+    """An Ogg page of another stream."""
+    return _with_checksum(page[:14] + serial.to_bytes(4, "little") + page[18:])
+
+
+def _with_checksum(page: bytes) -> bytes:
+    """RFC 3533, section 6."""
+    content, checksum = page[:22] + bytes(4) + page[26:], 0
+    for byte in content:
+        checksum = (checksum << 8 & 0xFFFFFFFF) ^ _ogg_checksums()[checksum >> 24 ^ byte]
+    return content[:22] + checksum.to_bytes(4, "little") + content[26:]
+
+
+@cache
+def _ogg_checksums() -> list[int]:
+    table = []
+    for byte in range(256):
+        checksum = byte << 24
         for _ in range(8):
             checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
-    unmarked[22:26] = checksum.to_bytes(4, "little")
-    return bytes(unmarked)
+        table.append(checksum)
+    return table

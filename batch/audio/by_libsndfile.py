@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch.audio.containers import declared_s, has_end_mark, is_chained, is_cut_within_page
+from batch.audio.containers import declared_s
+from batch.audio.flac_frames import flac_end
 from batch.audio.mpeg_frames import mpeg_frames
+from batch.audio.ogg_pages import has_end_mark, is_cut_within_page, links
 from batch.audio.recording import (
     BLOCK_SAMPLES,
     MIN_DECODED_SHARE,
@@ -25,13 +27,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MPEG_TOLERANCE_S = 0.3
-MPEG_TOLERANCE_SHARE = 0.01
-"""An MP3's frames may add up to another length than its header says by the larger of both."""
+FRAMES_TOLERANCE_S = 0.3
+FRAMES_TOLERANCE_SHARE = 0.01
+"""The frames of an MP3 or FLAC may add up to another length than its header says by the larger of both."""
+
+_DECODER_ERRORS = (RuntimeError, ValueError)
+"""What soundfile raises: LibsndfileError, and ValueError where libsndfile returns a negative number of frames."""
 
 
 class OtherDecoderNeeded(Exception):
     """libsndfile cannot open the file, or is wrong about its length."""
+
+
+class DecodingEnded(UnreadableAudio):
+    """libsndfile does not get to the end of what it reads; FFmpeg, which passes over what it cannot decode, may.
+
+    declared_s : the length that the header promises
+    """
+
+    declared_s = 0.0
+
+    @classmethod
+    def in_file(cls, file: Any, reason: str, detail: str) -> DecodingEnded:
+        error = cls(reason, detail)
+        error.declared_s = file.frames / file.samplerate
+        return error
 
 
 @contextmanager
@@ -70,12 +90,19 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
     elif file.format == "OGG":
         if is_cut_within_page(path):
             raise UnreadableAudio("truncated", "the file breaks off within an Ogg page")
-        if is_chained(path):
+        if len(links(path)) > 1:
             raise OtherDecoderNeeded("damaged", "one Ogg stream follows another")
         if file.subtype == "OPUS" and not has_end_mark(path):  # libsndfile fails in the last page then
             raise OtherDecoderNeeded("damaged", "the last Ogg page is not marked as such")
+    elif file.format == "FLAC" and (end := flac_end(path)) is not None:
+        held_s = end.samples / file.samplerate
+        if abs(held_s - duration_s) <= max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s):
+            return
+        if held_s < MIN_DECODED_SHARE * duration_s and not end.is_whole:
+            raise truncated(duration_s, held_s)
+        raise OtherDecoderNeeded("damaged", "its frames are not as its header says")
     elif file.format == "MP3" and (frames := mpeg_frames(path)) is not None:
-        tolerance_s = max(MPEG_TOLERANCE_S, MPEG_TOLERANCE_SHARE * duration_s)
+        tolerance_s = max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s)
         is_cut = frames.has_header and not frames.is_whole  # without a header, the length is an estimate
         if is_cut and frames.seconds < MIN_DECODED_SHARE * duration_s:
             raise truncated(duration_s, frames.seconds)
@@ -84,64 +111,56 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
 
 
 def _blocks(file: Any, first: int, count: int, downmix: Downmix) -> Iterator[NDArray[np.float32]]:
-    """`count` frames from `first` on, mono."""
-    import soundfile
-
-    _move(file, first)
+    """`count` frames from `first` on, mono.  Raises DecodingEnded."""
     block_frames, decoded = max(1, BLOCK_SAMPLES // file.channels), 0
-    while decoded < count:
-        try:
+    try:
+        _move(file, first)
+        while decoded < count:
             samples = file.read(min(block_frames, count - decoded), dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            _check_end(file)
-            position_s = decoded / file.samplerate
-            raise UnreadableAudio(
-                "damaged", f"the decoder stops {position_s:.1f} s into the part that is read: {error}"
-            ) from error
-        if len(samples) == 0:
-            break
-        decoded += len(samples)
-        yield downmix(samples)
+            if len(samples) == 0:
+                break
+            decoded += len(samples)
+            yield downmix(samples)
+    except _DECODER_ERRORS as error:
+        _check_end(file)
+        position_s = decoded / file.samplerate
+        detail = f"the decoder stops {position_s:.1f} s into the part that is read: {error}"
+        raise DecodingEnded.in_file(file, "damaged", detail) from error
     if decoded == 0:
-        raise UnreadableAudio("no samples", "the header promises audio, but none could be decoded")
+        raise DecodingEnded.in_file(file, "no samples", "the header promises audio, but none could be decoded")
     if decoded < MIN_DECODED_SHARE * count:
         wanted_s, decoded_s = count / file.samplerate, decoded / file.samplerate
-        raise UnreadableAudio("truncated", f"{wanted_s:.1f} s promised, {decoded_s:.1f} s could be decoded")
+        raise DecodingEnded.in_file(file, "truncated", f"{wanted_s:.1f} s promised, {decoded_s:.1f} s could be decoded")
     if count < file.frames:  # at the end, since an MP3 decodes slightly differently after a second seek
         _check_end(file, first + decoded)
 
 
 def _move(file: Any, frame: int, position: int = 0) -> None:
     """Goes to a frame; where the codec cannot seek (GSM 06.10, G.721), decodes up to there.  position : where the file is"""
-    import soundfile
-
     if frame == position:
         return
     try:
         file.seek(frame)
-    except (soundfile.LibsndfileError, RuntimeError):
+    except RuntimeError:
         block_frames = max(1, BLOCK_SAMPLES // file.channels)
         while position < frame and len(samples := file.read(min(block_frames, frame - position), dtype="float32")):
             position += len(samples)
 
 
 def _check_end(file: Any, position: int = 0) -> None:
-    """Raises UnreadableAudio where no sample can be decoded at 90 % of the declared length.
+    """Raises DecodingEnded where no sample can be decoded at 90 % of the declared length.
 
     position : up to which the file was decoded; beyond the 90 % it may be at the end, which some MP3s declare too late
     """
-    import soundfile
-
     end = int(MIN_DECODED_SHARE * file.frames)
     if position >= end:
         return
     try:
         _move(file, end, position)
         is_reached = len(file.read(64)) > 0
-    except (soundfile.LibsndfileError, RuntimeError):
+    except _DECODER_ERRORS:
         is_reached = False
     if not is_reached:
         length_s = file.frames / file.samplerate
-        raise UnreadableAudio(
-            "truncated", f"the file ends before {MIN_DECODED_SHARE:.0%} of the {length_s:.1f} s its header promises"
-        )
+        detail = f"the file ends before {MIN_DECODED_SHARE:.0%} of the {length_s:.1f} s its header promises"
+        raise DecodingEnded.in_file(file, "truncated", detail)

@@ -1,13 +1,14 @@
-"""What a file is, told by its bytes and never by its name: its container, and whether it breaks off."""
+"""What a file is, told by its bytes and never by its name."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp")
-_LONGEST_PAGE = 27 + 255 + 255 * 255
-"""Bytes of an Ogg page at most."""
+_MAX_ZEROS = 1 << 16
+"""Zero bytes behind an ID3 tag, which some taggers do not count as the tag's."""
 _UNKNOWN_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
 """Sizes that a program writes into the header when it does not know the size yet."""
 
@@ -40,8 +41,20 @@ def head_behind_id3(path: Path) -> bytes:
             behind = file.read(16)
             if not behind:
                 break
-            head = behind
+            head = _behind_zeros(file, behind)
     return head
+
+
+def _behind_zeros(file: BinaryIO, head: bytes) -> bytes:
+    """The 16 bytes behind the zeros at the end of which `head` was read; `head` where there are none, or too many."""
+    if any(head[:4]):
+        return head
+    start = file.tell() - len(head)
+    file.seek(start)
+    zeros = file.read(_MAX_ZEROS)
+    place = len(zeros) - len(zeros.lstrip(b"\0"))
+    file.seek(start + place)
+    return file.read(16) if place < len(zeros) else head
 
 
 def id3_size(head: bytes) -> int:
@@ -62,43 +75,3 @@ def declared_s(path: Path, samples_per_s: int) -> float:
     # a program that writes into a pipe cannot know the size, and writes the largest one
     is_unknown = any(abs(size - unknown) < 4096 for unknown in _UNKNOWN_SIZES)
     return 0.0 if is_unknown else float(info.length)
-
-
-def is_cut_within_page(path: Path) -> bool:
-    """Whether an Ogg file ends within its last page (RFC 3533, section 6)."""
-    tail = _tail(path)
-    page = tail.rfind(b"OggS")
-    if page < 0:
-        return False
-    if len(tail) < page + 27:
-        return True
-    segments = tail[page + 27 : page + 27 + tail[page + 26]]
-    return len(tail) < page + 27 + tail[page + 26] + sum(segments)
-
-
-def has_end_mark(path: Path) -> bool:
-    """Whether the last page of an Ogg file is marked as the last of its stream (RFC 3533, section 6)."""
-    tail = _tail(path)
-    page = tail.rfind(b"OggS")
-    return page >= 0 and bool(tail[page + 5 : page + 6]) and bool(tail[page + 5] & 4)
-
-
-def is_chained(path: Path) -> bool:
-    """Whether the last page of an Ogg file belongs to none of the streams that begin at its start (RFC 3533, section 4)."""
-    tail = _tail(path)
-    last_page = tail.rfind(b"OggS")
-    with open(path, "rb") as file:
-        start = file.read(_LONGEST_PAGE)
-    streams, page = set(), 0
-    while start[page : page + 4] == b"OggS" and start[page + 5 : page + 6] and start[page + 5] & 2:
-        streams.add(start[page + 14 : page + 18])
-        page += 27 + start[page + 26] + sum(start[page + 27 : page + 27 + start[page + 26]])
-    return last_page >= 0 and bool(streams) and tail[last_page + 14 : last_page + 18] not in streams
-
-
-def _tail(path: Path) -> bytes:
-    """The end of an Ogg file, with its last whole page."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 2 * _LONGEST_PAGE))
-        return file.read()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from batch.audio.decoding import BLOCK_SAMPLES, UnreadableAudio, recording
+from batch.audio.decoding import BLOCK_SAMPLES, UnreadableAudio, audible
 from batch.audio.features import clip, features, track
 
 RATE = 22_050
@@ -221,7 +221,6 @@ def test_a_hundred_channels_are_one(tmp_path: Path) -> None:
     path = tmp_path / "many.wav"
     tone = 0.5 * np.sin(np.arange(2 * RATE) * 0.1).astype(np.float32)
     soundfile.write(path, np.repeat(tone[:, None], 100, axis=1), RATE, subtype="FLOAT")
-    with recording(path, None) as file:
-        blocks = list(file.blocks)
+    blocks, _ = audible(path, None, lambda file: list(file.blocks))
     assert max(map(len, blocks)) <= BLOCK_SAMPLES // 100
     np.testing.assert_allclose(np.concatenate(blocks), tone, atol=1e-5)

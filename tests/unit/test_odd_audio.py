@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from batch.audio.decoding import UnreadableAudio, recording
+from batch.audio.decoding import UnreadableAudio, audible
 from batch.audio.features import SAMPLE_RATE, clip, features, track
 from batch.audio.mpeg_frames import mpeg_frames
 
@@ -19,6 +19,7 @@ from odd_files import (  # noqa: E402
     encoded,
     ogg_pages,
     rising,
+    with_serial,
     without_end_mark,
     without_first_mpeg_frame,
     written,
@@ -148,16 +149,63 @@ def test_a_flac_of_unknown_length_is_counted(tmp_path: Path) -> None:
     assert_middle_is_read(path, 20.0, 300 + 20 * 10)
 
 
-@pytest.mark.parametrize("kind", ["ogg", "opus"])
-def test_a_chained_ogg_is_as_long_as_its_links(kind: str, tmp_path: Path) -> None:
-    rate = 48_000 if kind == "opus" else RATE
-    links = [
-        written(tmp_path / f"a.{kind}", rising(8.0, rate), rate),
-        written(tmp_path / f"b.{kind}", rising(12.0, rate, 500), rate),
-    ]
-    path = tmp_path / f"chained.{kind}"
-    path.write_bytes(b"".join(link.read_bytes() for link in links))
+@pytest.mark.parametrize("declared_s", [5, 100])
+def test_a_flac_that_says_another_length_has_that_of_its_frames(declared_s: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.flac", rising(20.0))
+    content = bytearray(path.read_bytes())
+    content[22:26] = (declared_s * RATE).to_bytes(4, "big")
+    for behind in (b"", b"TAG" + bytes(125)):
+        path.write_bytes(content + behind)
+        assert_middle_is_read(path, 20.0, 300 + 20 * 10)
+
+
+@pytest.mark.parametrize("second_rate, second_channels", [(RATE, 2), (32_000, 2), (RATE, 1)])
+def test_joined_flacs_are_read_to_their_end(second_rate: int, second_channels: int, tmp_path: Path) -> None:
+    first = written(tmp_path / "first.flac", rising(8.0))
+    second = written(tmp_path / "second.flac", rising(12.0, second_rate, 500)[:, :second_channels], second_rate)
+    path = tmp_path / "joined.flac"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
     assert_middle_is_read(path, 20.0, 500 + 20 * 2)
+
+
+@pytest.mark.parametrize("second_serial", [1, 2])
+@pytest.mark.parametrize("second_rate, second_channels", [(RATE, 2), (48_000, 2), (RATE, 1)])
+@pytest.mark.parametrize("kind", ["ogg", "opus", "oga"])
+def test_a_chained_ogg_is_as_long_as_its_links(
+    kind: str, second_rate: int, second_channels: int, second_serial: int, tmp_path: Path
+) -> None:
+    """Links may have the same serial number, and other rates and channels."""
+    links = []
+    for serial, samples, rate in ((1, rising(8.0), RATE), (second_serial, rising(12.0, second_rate, 500), second_rate)):
+        if kind == "opus" and rate == RATE:
+            samples, rate = (
+                (rising(8.0, 24_000), 24_000) if serial == 1 and not links else (rising(12.0, 24_000, 500), 24_000)
+            )
+        samples = samples[:, :second_channels] if links else samples
+        link = tmp_path / f"{len(links)}.{kind}"
+        link = encoded(link, samples, "flac", "ogg", rate) if kind == "oga" else written(link, samples, rate)
+        links.append(b"".join(with_serial(page, serial) for page in ogg_pages(link.read_bytes())))
+    path = tmp_path / f"chained.{kind}"
+    path.write_bytes(b"".join(links))
+    assert_middle_is_read(path, 20.0, 500 + 20 * 2)
+
+
+@pytest.mark.parametrize("rubbish", [bytes(5_000), b"<html>" * 5_000, np.random.default_rng(3).bytes(5_000)])
+@pytest.mark.parametrize("kind", ["mp3", "flac"])
+def test_rubbish_in_the_middle_is_passed_over(kind: str, rubbish: bytes, tmp_path: Path) -> None:
+    path = written(tmp_path / f"a.{kind}", rising(20.0))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + rubbish + content[len(content) // 2 :])
+    y, length_s = clip(path, 2.0)
+    assert length_s == pytest.approx(20.0, abs=0.8)  # the frame that the rubbish parts is lost
+    assert hertz(y) == pytest.approx(300 + 20 * 10, abs=44)
+    assert track(path, None).duration_s == length_s
+
+
+def test_a_flac_behind_a_tags_stray_zeros_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.flac", rising(20.0))
+    path.write_bytes(b"ID3\x03\0\0\0\0\0\x64" + bytes(3000) + path.read_bytes())
+    assert_middle_is_read(path, 20.0, 300 + 20 * 10, tolerance_s=0.3)
 
 
 def test_an_mp3_within_a_wav_is_read(tmp_path: Path) -> None:
@@ -256,6 +304,5 @@ def test_a_file_that_is_silent_all_over_is_silent(tmp_path: Path) -> None:
 
 def test_the_whole_of_an_odd_file_is_one_recording(tmp_path: Path) -> None:
     path = encoded(tmp_path / "a.oga", rising(3.0), "flac", "ogg")
-    with recording(path, None) as file:
-        y = np.concatenate(list(file.blocks))
+    y, _ = audible(path, None, lambda file: np.concatenate(list(file.blocks)))
     np.testing.assert_allclose(y, rising(3.0).mean(axis=1), atol=1e-4)

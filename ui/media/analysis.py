@@ -191,23 +191,23 @@ def _local_copy() -> LocalCopy:
 
 
 def _peaks(track: str) -> list[int]:
-    from batch.audio.decoding import UnreadableAudio, recording
+    from batch.audio.decoding import Recording, UnreadableAudio, audible
 
-    power, count = np.zeros(PEAK_COUNT), np.zeros(PEAK_COUNT)
+    def rms(file: Recording) -> NDArray[np.float64]:
+        power, count = np.zeros(PEAK_COUNT), np.zeros(PEAK_COUNT)
+        position, length = 0, max(1.0, file.duration_s * file.rate)
+        for block in file.blocks:
+            bins = np.minimum((PEAK_COUNT * (position + np.arange(len(block))) / length).astype(int), PEAK_COUNT - 1)
+            power += np.bincount(bins, np.square(block, dtype=np.float64), PEAK_COUNT)
+            count += np.bincount(bins, minlength=PEAK_COUNT)
+            position += len(block)
+        return np.asarray(np.sqrt(power / np.maximum(count, 1)))
+
     try:
-        with recording(_local_file(track), None) as file:
-            position, length = 0, max(1.0, file.duration_s * file.rate)
-            for block in file.blocks:
-                bins = np.minimum(
-                    (PEAK_COUNT * (position + np.arange(len(block))) / length).astype(int), PEAK_COUNT - 1
-                )
-                power += np.bincount(bins, np.square(block, dtype=np.float64), PEAK_COUNT)
-                count += np.bincount(bins, minlength=PEAK_COUNT)
-                position += len(block)
+        heights, _ = audible(_local_file(track), None, rms)
     except (UnreadableAudio, OSError) as error:
         raise AudioUnreadable(f"cannot be decoded: {error}") from error
-    rms = np.sqrt(power / np.maximum(count, 1))
-    return [round(float(value)) for value in 100 * rms / max(float(rms.max()), 1e-9)]
+    return [round(float(value)) for value in 100 * heights / max(float(heights.max()), 1e-9)]
 
 
 def _pictures(track: str) -> dict[str, bytes]:
