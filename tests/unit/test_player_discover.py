@@ -21,7 +21,8 @@ from ui.routes.discover import _radio
 from ui.routes.left_out import LeftOut, similar_tracks, tracks_left_out
 from ui.routes.pages import _named_lists
 from ui.routes.schemas import Source
-from ui.search.index import SearchIndex, build_index
+from ui.search.building import build_index
+from ui.search.index import SearchIndex
 
 TRACKS = [
     # id, artist, genre, recording

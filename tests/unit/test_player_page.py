@@ -38,7 +38,8 @@ from ui.page.covers import cover
 from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.responses import Refused
 from ui.routes import taste_map
-from ui.search.index import SearchIndex, build_index
+from ui.search.building import build_index
+from ui.search.index import SearchIndex
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'

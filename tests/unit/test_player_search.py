@@ -7,7 +7,10 @@ from collections.abc import Hashable
 
 import pytest
 
-from ui.search.index import SearchIndex, build_index
+from ui.search.building import build_index
+from ui.search.entries import Entry
+from ui.search.grouped import search
+from ui.search.index import SearchIndex
 from ui.search.live_index import LiveSearchIndex
 
 TRACKS = [
@@ -36,7 +39,8 @@ def index() -> SearchIndex:
         ("elan", ["4"]),
         ("Élan", ["4"]),
         ("bjork", ["4"]),
-        ("foò", []),
+        ("foò", ["1", "2", "3"]),  # as it may be typed
+        ("xyzzy", []),
         ("", []),
         ("$ne", []),
     ],
@@ -144,3 +148,89 @@ def test_a_genre_is_one_shelf_in_its_commonest_spelling() -> None:
         "Música",
         "Jazz",
     )
+
+
+LIBRARY = [
+    {"_id": "1", "title": "Intermezzo in A", "artist": "Brahms", "album": "Piano Pieces", "album_id": "a1"},
+    {"_id": "2", "title": "Brahms Was Here", "artist": "The Tall Ships", "album": "Harbour"},
+    {"_id": "3", "title": "Symphony No. 9", "artist": "Ludwig van Beethoven", "album": "Beethoven: Symphonies"},
+    {"_id": "4", "title": "Hyperballad", "artist": "Björk", "album": "Post"},
+    {"_id": "5", "title": "Røyksopp Forever", "artist": "Røyksopp", "album": "Junior"},
+]
+ALBUMS = [
+    {"_id": "a1", "title": "Piano Pieces", "artist": "Brahms", "tracks": 1, "year": 1998},
+    {"_id": "a3", "title": "Beethoven: Symphonies", "artist": "Ludwig van Beethoven", "tracks": 9},
+    {"_id": "odd", "title": None, "artist": 7, "tracks": "many", "year": "long ago"},
+]
+ARTISTS = [
+    {"_id": "r1", "name": "Brahms", "tracks": 1},
+    {"_id": "r2", "name": "Brahmsians of Hamburg", "tracks": 40},
+    {"_id": "r3", "name": "Ludwig van Beethoven", "tracks": 9},
+    {"_id": "r4", "name": "Björk", "tracks": 1},
+]
+
+
+@pytest.fixture(scope="module")
+def library() -> SearchIndex:
+    return build_index(LIBRARY, ALBUMS, ARTISTS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "ids", "corrected"),
+    [
+        ("brahms", ["2", "1"], ""),
+        ("bramhs", ["2", "1"], "brahms"),  # two swapped
+        ("brahs", ["2", "1"], "brahms"),  # one missing
+        ("brrahms", ["2", "1"], "brahms"),  # one too many
+        ("prahms", ["2", "1"], "brahms"),  # one wrong, the first
+        ("bramhs intermezo", ["1"], "brahms intermezzo"),
+        ("INTERMEZZO brahms", ["1"], ""),
+        ("betoven", [], ""),  # two errors in a short word
+        ("beethofen simphony", ["3"], "beethoven symphony"),
+        ("beetov", ["3"], "beethoven"),  # still being typed
+        ("bjork", ["4"], ""),
+        ("bjørk", ["4"], ""),
+        ("royksopp", ["5"], ""),
+        ("zzzzzz", [], ""),
+        ("bx", [], ""),  # too short to be taken for another word
+    ],
+)
+def test_one_typing_error_is_forgiven_where_nothing_else_is_found(
+    library: SearchIndex, typed: str, ids: list[str], corrected: str
+) -> None:
+    results = search(library, typed)
+    assert (results.track_ids("tracks", 0, 10), results.corrected) == (ids, corrected)
+    assert library.search(typed, 10) == ids
+
+
+def test_results_are_grouped_with_the_best_hit_first(library: SearchIndex) -> None:
+    results = search(library, "brahms", [Entry("p1", "Evenings with Brahms", size=3), Entry("p2", "Rain")])
+    assert [artist.entry_id for artist in results.entries("artists", 0, 5)] == ["r1", "r2"], "the equal name first"
+    assert results.entries("albums", 0, 5) == [Entry("a1", "Piano Pieces", "Brahms", 1, 1998)], "found by its artist"
+    assert [playlist.entry_id for playlist in results.entries("playlists", 0, 5)] == ["p1"]
+    assert results.best_hit == ("artists", "r1")
+    assert search(library, "piano").best_hit == ("albums", "a1")
+    assert search(library, "hyper").best_hit == ("tracks", "4")
+    assert search(library, "brahmsi").best_hit == ("artists", "r2")
+    assert search(library, "nothing here").best_hit is None
+    assert search(library, "evnening", [Entry("p1", "Evening")]).count("playlists") == 1, "forgiving there, too"
+
+
+def test_all_results_come_in_pages() -> None:
+    many = build_index({"_id": f"{n:04}", "title": f"Song {n:04}", "album": "Rain"} for n in range(250))
+    results = search(many, "song")
+    pages = [results.track_ids("tracks", offset, 100) for offset in (0, 100, 200, 300)]
+    assert [len(page) for page in pages] == [100, 100, 50, 0] and results.count("tracks") == 250
+    assert [track_id for page in pages for track_id in page] == [f"{n:04}" for n in range(250)]
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "   ", "\x00", ".*", "[a-", "((((", "a" * 100_000, "😀", "\ud800", "%", "$where", "é" * 300, "-" * 500]
+)
+def test_an_odd_query_finds_something_or_nothing(library: SearchIndex, odd: str) -> None:
+    results = search(library, odd, [Entry("p1", "Rain")])
+    assert all(results.count(group) <= 5 for group in ("artists", "albums", "tracks", "playlists", "sound"))
+
+
+def test_odd_documents_of_albums_are_found_by_what_they_have(library: SearchIndex) -> None:
+    assert search(library, "untitled album").entries("albums", 0, 2) == [Entry("odd", "Untitled album")]

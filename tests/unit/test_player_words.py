@@ -24,7 +24,8 @@ from ui.routes.pages import _mood_shelves as mood_shelves
 from ui.routes.pages import get_tag, get_track
 from ui.routes.schemas import ListeningAction
 from ui.routes.taste_map import _tracks as map_tracks
-from ui.search.index import SearchIndex, build_index
+from ui.search.building import build_index
+from ui.search.index import SearchIndex
 from ui.search.words import ids_with, ids_with_word, listed_words, map_words, mood_sizes, word_query
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -91,7 +92,7 @@ def services(library: Library, muted: tuple[str, ...] = (), disliked: set[str] |
         ("female vocals", "b"),
         ("mellow bach", "c b"),
         ("mellow ba acoustic", "b a"),
-        ("mellow Bäch", ""),
+        ("mellow Bäch", "c b"),
         ("melancholy", "d"),
         ("hip hop", "e"),
         ("polka", ""),

@@ -22,7 +22,8 @@ from streaming.events import identifier_problem
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.names import name_key
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
-from ui.search.index import INDEXED_FIELDS, SEARCHED_FIELDS, SearchIndex, build_index, text_of
+from ui.search.building import ALBUM_FIELDS, ARTIST_FIELDS, INDEXED_FIELDS, build_index, text_of
+from ui.search.index import SEARCHED_FIELDS, SearchIndex
 from ui.search.live_index import LiveSearchIndex
 from ui.search.words import WordQuery, ids_with, word_query
 
@@ -101,8 +102,9 @@ class Library:
 
     def search_counted(self, text: str, limit: int = 40) -> tuple[list[Track], int]:
         """The result of `search`, and the number of matches without the limit."""
-        ids, count = self.search_index().search_counted(text, limit)
-        return self.in_order(ids), count
+        index = self.search_index()
+        matches = index.search_forgiving(text)
+        return self.in_order(index.ids[row] for row in matches.page(0, limit)), len(matches)
 
     def search_by_sound(self, text: str, limit: int = 40) -> SoundMatches | None:
         """The tracks of which the words in a text are said and in which the rest of it is found; None where it names none."""
@@ -210,18 +212,28 @@ class Library:
             return self._db.tracks.find_one({"_id": track_id, **self._scope}, fields) or {}
 
     def _read_search_index(self) -> SearchIndex:
-        fields = dict.fromkeys(INDEXED_FIELDS, 1)
+        def documents(collection: str, fields: Iterable[str]) -> Iterable[Document]:
+            return self._db[collection].find(self._scope, dict.fromkeys(fields, 1)).batch_size(5000)
+
         with unavailable_on_error():
-            return build_index(self._db.tracks.find(self._scope, fields).batch_size(5000))
+            return build_index(
+                documents("tracks", INDEXED_FIELDS),
+                documents("albums", ALBUM_FIELDS),
+                documents("artists", ARTIST_FIELDS),
+            )
 
     def _write_counts(self) -> Hashable:
-        """The storage engine's counters of writes to `tracks`, which a publish without changes leaves as they are.
-
-        None where they cannot be read: the collection does not exist yet, or the user has no right to its statistics.
+        """The storage engine's counters of writes to what the index is made of, which a publish without changes leaves as they
+        are. None where they cannot be read: no tracks yet, or the user has no right to statistics.
         """
+        counts = tuple(self._writes_to(collection) for collection in ("tracks", "albums", "artists"))
+        return None if counts[0] is None else counts
+
+    def _writes_to(self, collection: str) -> Hashable:
+        """None where the collection does not exist yet, or the user has no right to its statistics."""
         try:
             with unavailable_on_error():
-                (stats,) = self._db.tracks.aggregate([{"$collStats": {"storageStats": {}}}])
+                (stats,) = self._db[collection].aggregate([{"$collStats": {"storageStats": {}}}])
         except LibraryUnavailable as error:
             if isinstance(error.__cause__, OperationFailure):
                 return None

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ui.data.library import Library, Track
 from ui.data.mongo import LibraryUnavailable
 from ui.page import cards, navigation
-from ui.search.index import MAX_QUERY_LENGTH
+from ui.search.terms import MAX_QUERY_LENGTH
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 

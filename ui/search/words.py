@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.words.vocabulary import GENRE, MOOD, WORD_BY_NAME, WORDS, Word, listed, word_of, words_in
-from ui.search.index import COLUMN_BY_WORD, MAX_QUERY_LENGTH, SearchIndex
+from ui.search.index import COLUMN_BY_WORD, SearchIndex
+from ui.search.terms import MAX_QUERY_LENGTH
 
 MAX_LISTED_WORDS = 6
 MAX_LISTED_GENRES = 2
@@ -54,7 +55,7 @@ def ids_with(index: SearchIndex, query: WordQuery) -> list[str]:
     percentiles = index.word_percentiles[:, [COLUMN_BY_WORD[word.name] for word in query.words]]
     is_said = (percentiles > 0).all(axis=1)
     if query.rest:
-        is_said &= index.matching(query.rest)[0]
+        is_said &= index.matching(query.rest)
     rows = np.flatnonzero(is_said)
     heights = percentiles[rows].sum(axis=1, dtype=np.int64)
     return [index.ids[row] for row in rows[np.argsort(-heights, kind="stable")]]
