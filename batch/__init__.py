@@ -17,6 +17,7 @@ ear            a music network that hears excerpts
 fma            FMA's archives, metadata and published features
 index          approximate nearest neighbours
 model          what is fitted to the features
+discography    albums and artists, with ids, of the published tracks
 words          tags of the trained network as words for what a track sounds like
 report         the report card
 

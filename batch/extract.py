@@ -33,7 +33,7 @@ from batch.library.identity import FileContent, FileToRead, TrackIdentities
 from batch.library.listing import library_files
 from batch.library.parts import VECTOR, Readers
 from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
-from batch.library.tracks import FILE_TAGS, TRACKS, ExtractionSummary, Track
+from batch.library.tracks import FILE_TAGS, LISTS_OF_TAGS, TRACKS, ExtractionSummary, Track
 from batch.progress import FileProgress
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
@@ -249,7 +249,7 @@ class _Extraction:
 
     def _tags(self, row: Row) -> dict[str, object]:
         """row : OUTCOMES.  Returns columns of TRACKS"""
-        lists = {name: tuple(row[name]) for name in ("artists", "genre_tags") if row[name] is not None}
+        lists = {name: tuple(row[name]) for name in LISTS_OF_TAGS if row[name] is not None}
         return {name: row[name] for name in FILE_TAGS.names} | lists | {"tag_reader": TAG_READER_VERSION}
 
     def _rejected(self, path: str, reason: str, detail: str, now: datetime) -> RejectedTrack:

@@ -1,4 +1,5 @@
-"""Job: publishes the library's tracks, with features and the latest model's lists, genres and map, to MongoDB.
+"""Job: publishes the library's tracks, with features and the latest model's lists, genres and map, and its
+albums and artists, to MongoDB.
 
     spark-submit.sh batch/publish.py
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ from pyspark.sql.types import ArrayType, BooleanType, IntegerType, StringType, S
 
 from batch import job, mongo, registry
 from batch.audio.features import split_version
+from batch.discography import collections
+from batch.discography.albums import TrackEntry, album_documents, album_ids
+from batch.discography.artists import artist_documents, artist_ids
+from batch.discography.names import sort_key
 from batch.ear.tag_names import TAG_NAMES
 from batch.index.lsh import Index
 from batch.index.recordings import recording_ids
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IDS_PER_DELETE = 10_000
+ENTRY_COLUMNS = [field.name for field in fields(TrackEntry)]
 TRACK_WORDS = StructType(
     [
         StructField("track_id", StringType()),
@@ -85,7 +92,11 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
         model.check()
     except registry.ModelNotFound:
         model = None
-    rows = documents(spark, settings, model).cache()
+    tracks_present = present_tracks(spark, settings)
+    entries = [TrackEntry(**row.asDict()) for row in tracks_present.select(*ENTRY_COLUMNS).collect()]
+    album_by_track = album_ids(entries)
+    places = spark.createDataFrame(discography_places(entries, album_by_track))
+    rows = documents(spark, settings, model, tracks_present, places).cache()
     try:
         if rows.isEmpty():
             raise NothingToPublish(f"no tracks in {settings.lake.root}; run ./spark-submit.sh batch/extract.py first")
@@ -93,12 +104,17 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
         tracks = [row.asDict() for row in rows.select("track_id", "title", "artist", "genre").collect()]
     finally:
         rows.unpersist()
+    genre_by_id = {track["track_id"]: track["genre"] for track in tracks}
+    entries = [replace(entry, genre=genre_by_id.get(entry.track_id)) for entry in entries]
+    albums = album_documents(entries, album_by_track)
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
         published_ids = {track["track_id"] for track in tracks}
         withdrawn = {document["_id"] for document in database.tracks.find({}, {"_id": 1})} - published_ids
         for ids in mongo.chunks(sorted(withdrawn), IDS_PER_DELETE):
             database.tracks.delete_many({"_id": {"$in": ids}})
+        collections.write(database, albums, artist_documents(entries, albums))
+        collections.ensure_indexes(database)
         items = list_for_new_listeners(tracks, model.index if model else None, settings.stream.items)
         previous = database.recommendations.find_one({"_id": mongo.NEW_LISTENERS})
         mongo.upsert(
@@ -107,23 +123,50 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
     return len(tracks), len(withdrawn)
 
 
-def documents(spark: SparkSession, settings: Settings, model: registry.Model | None) -> DataFrame:
-    """One row for each document of `tracks`: the library's present tracks with features, lists, genres and map.
+def present_tracks(spark: SparkSession, settings: Settings) -> DataFrame:
+    """TRACKS of the library that have a file.
 
     A placeholder as genre tag counts as missing, as in the training: the likeliest predicted genre takes its place.
     """
-    lake = settings.lake
     is_present = F.col("gone_at").isNull()
     if settings.library.root:
         is_present &= F.col("library") == library_name(settings.library.root)
     is_named = F.udf(lambda genre: bool(normalised(genre)), BooleanType())(F.col("genre"))
-    tracks = table(spark, lake.table("tracks"), TRACKS).where(is_present).dropDuplicates(["track_id"])
-    tracks = tracks.withColumns(
+    tracks = table(spark, settings.lake.table("tracks"), TRACKS).where(is_present).dropDuplicates(["track_id"])
+    return tracks.withColumns(
         {"genre_tags": F.when(is_named, F.col("genre_tags")), "genre": F.when(is_named, F.col("genre"))}
     )
-    features = table(spark, lake.table("features"), FEATURES)
+
+
+def discography_places(entries: Sequence[TrackEntry], album_by_track: Mapping[str, str]) -> pa.Table:
+    """(track_id, album_id, artist_ids, sort_title, sort_artist, sort_album) of tracks.
+
+    album_by_track : the result of `album_ids`
+    """
+    return pa.table(
+        {
+            "track_id": pa.array([entry.track_id for entry in entries], pa.string()),
+            "album_id": pa.array([album_by_track.get(entry.track_id) for entry in entries], pa.string()),
+            "artist_ids": pa.array([artist_ids(entry) for entry in entries], pa.list_(pa.string())),
+            "sort_title": pa.array([sort_key(entry.title) for entry in entries], pa.string()),
+            "sort_artist": pa.array([sort_key(entry.artist) for entry in entries], pa.string()),
+            "sort_album": pa.array([sort_key(entry.album) for entry in entries], pa.string()),
+        }
+    )
+
+
+def documents(
+    spark: SparkSession, settings: Settings, model: registry.Model | None, tracks: DataFrame, places: DataFrame
+) -> DataFrame:
+    """One row for each document of the collection `tracks`: these tracks with features, lists, genres and map.
+
+    tracks : present_tracks
+    places : discography_places
+    """
+    features = table(spark, settings.lake.table("features"), FEATURES)
     similar = spark.read.parquet(model.parquet("similar")) if model else spark.createDataFrame([], SIMILAR_SCHEMA)
     rows = tracks.join(features, on="track_id", how="left").join(similar, on="track_id", how="left")
+    rows = rows.join(places, on="track_id", how="left")
     if model is not None and model.value("genres"):
         rows = rows.join(spark.read.parquet(model.parquet("genre_posterior")), on="track_id", how="left")
         likeliest = F.col("genre_posterior")[0]["genre"]
@@ -151,6 +194,10 @@ def documents(spark: SparkSession, settings: Settings, model: registry.Model | N
         "track_id",
         *["title", "artist", "album", "composer", "track_number", "year", "duration_s", "path", "licence", "library"],
         *["artists", "genre_tags", "album_artist", "disc_number", "compilation"],
+        *["album_id", "artist_ids", "sort_title", "sort_artist", "sort_album"],
+        *["track_gain_db", "track_peak", "album_gain_db", "album_peak"],
+        *["musicbrainz_recording_id", "musicbrainz_release_id", "musicbrainz_artist_ids"],
+        F.col("found_at").alias("added_at"),
         F.coalesce(F.col("genre"), likeliest).alias("genre"),
         (F.col("genre").isNull() & likeliest.isNotNull()).alias("genre_predicted"),
         F.col("vector").alias("features"),

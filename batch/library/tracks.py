@@ -51,6 +51,13 @@ TRACKS = StructType(
         StructField("album_artist", StringType()),
         StructField("disc_number", IntegerType()),
         StructField("compilation", BooleanType()),
+        StructField("track_gain_db", DoubleType()),
+        StructField("track_peak", DoubleType()),
+        StructField("album_gain_db", DoubleType()),
+        StructField("album_peak", DoubleType()),
+        StructField("musicbrainz_recording_id", StringType()),
+        StructField("musicbrainz_release_id", StringType()),
+        StructField("musicbrainz_artist_ids", ArrayType(StringType())),
         StructField("genres", ArrayType(StringType())),
         StructField("split", StringType()),
         StructField("subset", StringType()),
@@ -66,6 +73,9 @@ TRACKS = StructType(
 """One row per track and library. `path` is the first of its files by name, `files` has size and times of change of each when it
 was last read; `gone_at` is set once none of them exists. `artists` and `genre_tags` are the several names of `artist` and
 `genre`; `genres`, `split`, `subset` and `listens` are FMA's metadata. `tag_reader` is the version that read the tags."""
+
+LISTS_OF_TAGS = ("artists", "genre_tags", "musicbrainz_artist_ids")
+"""The columns of FILE_TAGS that are lists."""
 
 FILE_TAGS = StructType([TRACKS[field.name] for field in fields(FileTags)])
 """The columns that come from a file's tags."""
@@ -93,6 +103,13 @@ class Track:
     album_artist: str | None = None
     disc_number: int | None = None
     compilation: bool | None = None
+    track_gain_db: float | None = None
+    track_peak: float | None = None
+    album_gain_db: float | None = None
+    album_peak: float | None = None
+    musicbrainz_recording_id: str | None = None
+    musicbrainz_release_id: str | None = None
+    musicbrainz_artist_ids: tuple[str, ...] | None = None
     genres: tuple[str, ...] | None = None
     split: str | None = None
     subset: str | None = None
@@ -123,7 +140,7 @@ class Track:
             AudioFile(file["path"], file["size"], file["mtime_ns"], file.get("ctime_ns")) for file in row["files"]
         )
         values: dict[str, Any] = {name: row.get(name) for name in cls.__dataclass_fields__ if name != "files"}
-        for name in ("artists", "genre_tags", "genres"):
+        for name in (*LISTS_OF_TAGS, "genres"):
             values[name] = tuple(values[name]) if values[name] is not None else None
         return cls(**values, files=files)
 

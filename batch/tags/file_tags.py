@@ -9,9 +9,20 @@ from pathlib import Path, PurePath
 from batch.tags.folders import artist_album_disc
 from batch.tags.sources import Tags, tag_sources
 from batch.tags.text import cleaned, code_page, reread
-from batch.tags.values import disc_and_track, genres, number, single_genres, truth, year
+from batch.tags.values import (
+    disc_and_track,
+    gain_db,
+    genres,
+    identifiers,
+    number,
+    peak,
+    r128_db,
+    single_genres,
+    truth,
+    year,
+)
 
-TAG_READER_VERSION = 2
+TAG_READER_VERSION = 3
 """To be changed whenever the same file would give other tags: `extract` then reads all tags again, and nothing else."""
 ARTIST_SEPARATOR = "/"
 """Between several artists in the text of `artist`, as ID3v2.3 writes them."""
@@ -28,6 +39,9 @@ class FileTags:
     artists : each of them, in order
     genre : the first
     genre_tags : each of them, in order
+    track_gain_db, album_gain_db : ReplayGain, what to add to the volume, in decibels
+    track_peak, album_peak : the largest sample, 1 at full scale
+    musicbrainz_… : ids of MusicBrainz
     """
 
     title: str
@@ -43,6 +57,13 @@ class FileTags:
     album_artist: str | None = None
     disc_number: int | None = None
     compilation: bool | None = None
+    track_gain_db: float | None = None
+    track_peak: float | None = None
+    album_gain_db: float | None = None
+    album_peak: float | None = None
+    musicbrainz_recording_id: str | None = None
+    musicbrainz_release_id: str | None = None
+    musicbrainz_artist_ids: tuple[str, ...] | None = None
 
 
 def file_tags(path: PurePath, root: PurePath, file: Path | None = None) -> FileTags:
@@ -75,7 +96,20 @@ def file_tags(path: PurePath, root: PurePath, file: Path | None = None) -> FileT
         album_artist=tags.first("albumartist"),
         disc_number=number(tags.first("discnumber")) or disc or folder_disc,
         compilation=truth(tags.first("compilation")),
+        track_gain_db=_gain_db(tags, "track"),
+        track_peak=peak(tags.first("replaygain_track_peak")),
+        album_gain_db=_gain_db(tags, "album"),
+        album_peak=peak(tags.first("replaygain_album_peak")),
+        musicbrainz_recording_id=next(iter(identifiers(tags.all("musicbrainz_trackid"))), None),
+        musicbrainz_release_id=next(iter(identifiers(tags.all("musicbrainz_albumid"))), None),
+        musicbrainz_artist_ids=tuple(identifiers(tags.all("musicbrainz_artistid"))[:MAX_VALUES]) or None,
     )
+
+
+def _gain_db(tags: _FirstTags, scope: str) -> float | None:
+    """ReplayGain, else what Opus has in its place.  scope : "track" or "album" """
+    gain = gain_db(tags.first(f"replaygain_{scope}_gain"))
+    return r128_db(tags.first(f"r128_{scope}_gain")) if gain is None else gain
 
 
 class _FirstTags:

@@ -26,3 +26,9 @@ def artist_album_disc(path: PurePath, root: PurePath) -> tuple[str | None, str |
     if disc:  # an album in the root
         return None, cleaned(folders[0]), number
     return (cleaned(folders[0]) if folders else None), None, None
+
+
+def album_folder(folder: str) -> str:
+    """The folder of the album whose tracks, or those of one of its discs, lie in this folder.  folder : a path or URI"""
+    parent, _, name = folder.rpartition("/")
+    return parent if parent and _DISC.fullmatch(cleaned(name) or "") else folder

@@ -53,8 +53,13 @@ _OTHER_NAMES = {
     "part of a compilation": "compilation",
     "originalyear": "originaldate",
     "record date": "date",
+    "musicbrainz track id": "musicbrainz_trackid",
+    "musicbrainz album id": "musicbrainz_albumid",
+    "musicbrainz artist id": "musicbrainz_artistid",
 }
 """Names of comments, APEv2 items and ID3's own fields, where they are other ones."""
+_MUSICBRAINZ_OWNER = "http://musicbrainz.org"
+"""Of the ID3 frame UFID that holds the recording's id."""
 _NAMING = frozenset({"title", "artist", "artists", "album", "albumartist"})
 
 
@@ -169,6 +174,10 @@ def _texts(frames: Iterable[Any]) -> Tags:
     """The texts of ID3 frames."""
     tags: Tags = {}
     for frame in frames:
+        if frame.FrameID == "UFID" and frame.owner == _MUSICBRAINZ_OWNER:
+            tags.setdefault("musicbrainz_trackid", []).append(frame.data.decode("ascii", "replace"))
+        elif frame.FrameID == "RVA2" and frame.desc.lower() in ("track", "album"):
+            tags.setdefault(f"replaygain_{frame.desc.lower()}_gain", []).append(f"{frame.gain:.4f} dB")
         name = _ID3_FRAMES.get(frame.FrameID)
         if name is None and frame.FrameID == "TXXX":
             name = _name(frame.desc)

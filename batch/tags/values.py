@@ -1,4 +1,4 @@
-"""What the text of a tag means: years, track and disc numbers, genres."""
+"""What the text of a tag means: years, track and disc numbers, genres, gains, MusicBrainz ids."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ _DATES = (
 _NO_GENRES = frozenset({"unknown", "<unknown>", "unknown genre", "none", "(none)", "???", "n/a"})
 _GENRE_NUMBER = re.compile(r"\((\d{1,3})\)|(\d{1,3})")
 _CODED_GENRE = re.compile(r"\((?:\d{1,3}|RX|CR)\)", re.ASCII)
+_GAIN = re.compile(r"([+-]?\d{1,3}(?:[.,]\d+)?)\s*(?:dB|LU)?", re.IGNORECASE | re.ASCII)
+_MOST_GAIN_DB = 60.0
+"""Beyond it, either way, a gain is no measurement."""
+_MOST_PEAK = 16.0
+_R128_REFERENCE_DB = 5.0
+"""ReplayGain 2 aims at -18 LUFS, the gain of Opus (RFC 7845) at -23."""
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _GENRE_SEPARATOR = re.compile(r"\s*;\s*")
 
 
@@ -81,6 +88,32 @@ def genre_name(text: str) -> str | None:
         code = int(match[1] or match[2])
         return TCON.GENRES[code] if code < len(TCON.GENRES) else None
     return None if name.isdecimal() else name
+
+
+def gain_db(text: str | None) -> float | None:
+    """The decibels of a gain such as `-6.54 dB`."""
+    match = _GAIN.fullmatch((text or "").strip())
+    gain = float(match[1].replace(",", ".")) if match else None
+    return gain if gain is not None and abs(gain) <= _MOST_GAIN_DB else None
+
+
+def r128_db(text: str | None) -> float | None:
+    """ReplayGain in decibels from the gain of an Opus file, an integer of 1/256 dB."""
+    match = re.fullmatch(r"[+-]?\d{1,5}", (text or "").strip(), re.ASCII)
+    gain = int(match[0]) / 256 + _R128_REFERENCE_DB if match else None
+    return gain if gain is not None and abs(gain) <= _MOST_GAIN_DB else None
+
+
+def peak(text: str | None) -> float | None:
+    """The largest sample as a share of full scale; above 1 where decoding exceeds it."""
+    match = re.fullmatch(r"\d{1,2}(?:[.,]\d+)?", (text or "").strip(), re.ASCII)
+    value = float(match[0].replace(",", ".")) if match else 0.0
+    return value if 0.0 < value <= _MOST_PEAK else None
+
+
+def identifiers(texts: Iterable[str]) -> list[str]:
+    """MusicBrainz ids in small letters, each once, also of several in one text."""
+    return list(dict.fromkeys(match.lower() for text in texts for match in _UUID.findall(text)))
 
 
 def truth(text: str | None) -> bool | None:
