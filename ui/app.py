@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from streaming.events import BadEvent
 from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
+from ui.covers import routes as covers
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
@@ -47,6 +48,7 @@ ROUTERS = (
     accounts.router,
     playlists.router,
     audio.router,
+    covers.router,
     discover.router,
     taste_map.router,
     pages.router,

@@ -21,6 +21,7 @@ from ui.auth.accounts import Accounts
 from ui.auth.revocations import Revocations
 from ui.auth.secret import SecretUnusable, session_secret
 from ui.auth.throttle import Throttle
+from ui.covers.drawn import cover
 from ui.data.history import History
 from ui.data.lake import LakeUnavailable
 from ui.data.library import Library, Track
@@ -34,7 +35,6 @@ from ui.events.journal import JournalUnwritable
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioAnalyzer, AudioUnreadable
 from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
-from ui.page.covers import cover
 from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.responses import Refused
 from ui.routes import taste_map

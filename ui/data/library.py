@@ -27,7 +27,14 @@ from ui.search.index import SEARCHED_FIELDS, SearchIndex
 from ui.search.live_index import LiveSearchIndex
 from ui.search.words import WordQuery, ids_with, word_query
 
-TRACK_PROJECTION = dict.fromkeys((*SEARCHED_FIELDS, "genre_predicted", "year", "duration_s", "licence", "recording"), 1)
+TRACK_PROJECTION = dict.fromkeys(
+    (
+        *SEARCHED_FIELDS,
+        *["genre_predicted", "year", "duration_s", "licence", "recording"],
+        *["album_id", "artist_ids", "artists", "album_artist", "disc_number", "track_number"],
+    ),
+    1,
+)
 """Without `features`, which are larger than everything that a page shows."""
 WRITE_COUNTERS = ("insert", "modify", "update", "remove", "truncate")
 """Prefixes of the storage engine's counters that change when a collection is written to."""
@@ -41,6 +48,8 @@ class Track:
 
     duration_s : seconds, None where unknown
     recording : equal for tracks that are one recording; "" where unknown
+    album_id : "" where it has no album, or none has been published yet
+    artists, artist_ids : each of several artists, and their ids; empty before they have been published
     """
 
     track_id: str
@@ -54,6 +63,12 @@ class Track:
     duration_s: float | None = None
     licence: str = ""
     recording: str = ""
+    album_id: str = ""
+    album_artist: str = ""
+    artists: tuple[str, ...] = ()
+    artist_ids: tuple[str, ...] = ()
+    disc_number: int | None = None
+    track_number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -265,4 +280,20 @@ def _read_track(document: Document) -> Track:
         year=int(year) if isinstance(year, (int, float)) and year else None,
         duration_s=float(duration) if isinstance(duration, (int, float)) and duration > 0 else None,
         recording="" if document.get("recording") is None else str(document["recording"]),
+        album_id=text_of(document, "album_id"),
+        album_artist=text_of(document, "album_artist"),
+        artists=_texts(document, "artists"),
+        artist_ids=_texts(document, "artist_ids"),
+        disc_number=_number(document, "disc_number"),
+        track_number=_number(document, "track_number"),
     )
+
+
+def _texts(document: Document, field: str) -> tuple[str, ...]:
+    texts = document.get(field)
+    return tuple(text for text in texts if isinstance(text, str)) if isinstance(texts, list) else ()
+
+
+def _number(document: Document, field: str) -> int | None:
+    value = document.get(field)
+    return int(value) if isinstance(value, (int, float)) and value > 0 else None

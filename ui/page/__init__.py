@@ -5,6 +5,5 @@ navigation links that skip to parts of the page, and the rail of pages
 rendering  the other pages from Jinja templates, in templates/
 cards      cards and lists of tracks
 addresses  addresses of covers
-covers     generated cover pictures
 licences   licences by their usual names
 """

@@ -1,4 +1,4 @@
-"""Routes of a track's audio, waveform, pictures and cover. A request names a track of the library, never a path."""
+"""Routes of a track's audio, waveform and pictures. A request names a track of the library, never a path."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from ui.data.library import Library
 from ui.dependencies import ServicesDep
 from ui.media.analysis import PICTURES, AudioUnreadable
 from ui.media.streaming import audio_response
-from ui.page.covers import cover
 from ui.responses import Refused
 
 NO_TRACK = "This track is not in the library."
 ANALYSIS_WAIT_S = 1.0
 """An answer waits for an analysis no longer: a browser has six connections, and music needs one. The page asks again."""
 PRIVATE_FOR_A_DAY = {"Cache-Control": "private, max-age=86400"}
-COVER_FOR_A_DAY = {"Cache-Control": "max-age=86400"}
 
 router = APIRouter()
 
@@ -47,12 +45,6 @@ async def get_picture(track_id: str, kind: str, services: ServicesDep) -> Respon
     location = await run_in_threadpool(_location, services.library, track_id)
     picture = await services.analyzer.picture(location, kind, ANALYSIS_WAIT_S)
     return Response(picture, media_type="image/png", headers=PRIVATE_FOR_A_DAY)
-
-
-@router.get("/cover/{track_id:path}")
-def get_cover(track_id: str) -> Response:
-    """An SVG drawn from the id."""
-    return Response(cover(track_id), media_type="image/svg+xml", headers=COVER_FOR_A_DAY)
 
 
 def _location(library: Library, track_id: str) -> str:

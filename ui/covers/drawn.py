@@ -1,4 +1,4 @@
-"""Generated covers: a picture for every track, drawn from its id, so that no network is needed."""
+"""Covers drawn from an id, where the music has none."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 from math import cos, pi, sin
 
 
-def cover(track_id: str) -> str:
+def cover(seed_id: str) -> str:
     """An SVG picture of 240 x 240, always the same for an id. Only numbers derived from the id enter it, never the id itself."""
-    seed = hashlib.sha256(track_id.encode("utf-8", "replace")).digest()
+    seed = hashlib.sha256(seed_id.encode("utf-8", "replace")).digest()
     hue, hue_shift = seed[0] * 360 // 256, 35 + seed[1] % 70
     foreground = f"hsl({(hue + 2 * hue_shift) % 360} 75% 72%)"
     draw = (_rings, _bars, _wave, _orbits, _tiles)[seed[2] % 5]
