@@ -20,11 +20,13 @@ model          what is fitted to the features
 discography    albums and artists, with ids, of the published tracks
 words          tags of the trained network as words for what a track sounds like
 report         the report card
+storage        where lake, models and checkpoints lie: a path or a URI
+versions       model versions as they come to be, and as they reach the nodes
 
 Shared:
 
 job            the main() of every job
-registry       model versions on disk
+registry       model versions
 growth         public: add tracks to a trained index, remove them from it
 lake, mongo    Delta tables, MongoDB documents
 atomic         replace a file in one step

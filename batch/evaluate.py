@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from batch import atomic, job, registry
+from batch import job, registry
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit
 from batch.library.labels import spellings, track_labels
@@ -39,6 +39,9 @@ from batch.report.measures import (
     simulated_lists,
 )
 from batch.report.spaces import spaces
+from batch.storage import objects
+from batch.storage.locations import child
+from batch.versions.remote_index import local_folder
 from conf.settings import Settings
 
 
@@ -63,15 +66,15 @@ def _work(settings: Settings, options: argparse.Namespace) -> str | None:
 
     def evaluated(spark: SparkSession) -> str:
         report, folder = evaluate(spark, settings, model, options.out)
-        return f"{headline(report)}\nreport: {folder / 'report.html'}"
+        return f"{headline(report)}\nreport: {child(folder, 'report.html')}"
 
     return job.in_spark("evaluate", evaluated)
 
 
 def evaluate(
     spark: SparkSession, settings: Settings, model: registry.Model, out: Path | None = None
-) -> tuple[dict[str, Any], Path]:
-    """(report, folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable.
+) -> tuple[dict[str, Any], str]:
+    """(report, location of the folder that it was written to). Raises NothingToMeasure, NoFeatures, FeaturesUnfit, ModelUnusable.
 
     out : the folder; None: the model version's
     """
@@ -111,7 +114,7 @@ def evaluate(
         "machine": {"processors": os.cpu_count()},
     }
     report["seconds"] = round(time.monotonic() - started, 1)
-    folder = out.absolute() if out else model.folder / "report"
+    folder = str(out.absolute()) if out else model.part("report")
     _write(folder, report, drawn_figures(report, library, positions))
     return report, folder
 
@@ -162,7 +165,7 @@ def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[Measu
 
     Raises NothingToMeasure with fewer than two, IndexUnreadable.
     """
-    whole = Index.open(model.folder / "index", as_trained=True)
+    whole = Index.open(local_folder(model.index_place), as_trained=True)
     rows = whole.rows_of(dataset.ids)
     shared = np.flatnonzero(rows >= 0)
     if len(shared) < 2:
@@ -254,13 +257,12 @@ def drawn_figures(
     return drawn
 
 
-def _write(folder: Path, report: dict[str, Any], drawn: dict[str, str]) -> None:
+def _write(folder: str, report: dict[str, Any], drawn: dict[str, str]) -> None:
     from batch.report.html import page
 
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    atomic.write_text(folder / "report.json", text)
-    atomic.write_text(folder / "report.html", page(report, drawn))
+    objects.replace_text(child(folder, "report.json"), text)
+    objects.replace_text(child(folder, "report.html"), page(report, drawn))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from batch.library.parts import VECTOR, Readers
 from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
 from batch.library.tracks import FILE_TAGS, LISTS_OF_TAGS, TRACKS, ExtractionSummary, Track
 from batch.progress import FileProgress
+from batch.storage import lease
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
 
@@ -84,7 +85,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> str | None:
             work = partial(extract, scan=scan, settings=settings)
     except (ValueError, OSError) as error:
         raise job.WrongArgument(error) from error
-    return job.in_spark("extract", lambda spark: f"{work(spark)} (see {settings.lake.table('rejected_tracks')})")
+    with lease.held(settings.lake.root, "extract"):
+        return job.in_spark("extract", lambda spark: f"{work(spark)} (see {settings.lake.table('rejected_tracks')})")
 
 
 def _library_scan(folder: str, metadata_folder: str | None) -> LibraryScan:

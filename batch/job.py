@@ -10,6 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from batch.storage import locations
+from batch.storage.lease import HeldByAnother
+from batch.storage.locations import StorageUnusable
 from conf.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -36,23 +39,32 @@ def run(
     add_arguments : declares the job's options on its parser
     failures : what ends the job with 1 and its message; anything else is a fault of ours and keeps its traceback
     """
+    expected: tuple[type[Exception], ...] = (*failures, HeldByAnother)
     name = path.rpartition("/")[2].removesuffix(".py")
     parser = argparse.ArgumentParser(prog=path, description=description)
     add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
         chosen = settings()
-    except ValueError as error:
+        check_storage(chosen)
+    except (ValueError, StorageUnusable) as error:
         return failed(name, error, 2)
     try:
         summary = work(chosen, options)
     except WrongArgument as error:
         return failed(name, error, 2)
-    except failures as error:
+    except expected as error:
         return failed(name, error, 1)
     if summary is not None:
         print(summary, flush=True)
     return 0
+
+
+def check_storage(settings: Settings) -> None:
+    """Raises StorageUnusable where a URI for lake, models or checkpoints cannot be used."""
+    for location in (settings.lake.root, settings.models.root, settings.stream.checkpoints):
+        locations.check(location)
+    locations.allow_plain_http()
 
 
 def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | None:
@@ -63,8 +75,13 @@ def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | Non
     """
     from pyspark.sql import SparkSession
 
+    from batch.storage.spark import s3_options
+
     existing = SparkSession.getActiveSession()
-    spark = existing or SparkSession.builder.appName(name).getOrCreate()
+    builder = SparkSession.builder.appName(name)
+    for option, value in s3_options().items():
+        builder = builder.config(option, value)
+    spark = existing or builder.getOrCreate()
     try:
         return work(spark)
     finally:

@@ -39,6 +39,7 @@ from batch.library.labels import normalised
 from batch.library.tracks import TRACKS
 from batch.model.cold_start import list_for_new_listeners
 from batch.model.similar_tracks import SIMILAR_SCHEMA
+from batch.versions.remote_index import local_folder
 from batch.words.tag_percentiles import Calibration, said_words
 from conf.settings import Mongo, Settings
 
@@ -178,7 +179,7 @@ def documents(
         rows = rows.join(positions, on="track_id", how="left")
     else:
         rows = rows.withColumn("map", F.lit(None))
-    calibration = None if model is None else Calibration.open(model.folder / "index")
+    calibration = None if model is None else Calibration.open(local_folder(model.index_place))
     if model is not None and calibration is not None:
         ear = str(model.manifest.get("ear") or "")
         rows = rows.join(words(features, calibration, ear), on="track_id", how="left")
@@ -186,7 +187,7 @@ def documents(
         rows = rows.withColumn("words", F.lit(None))
     if model is not None:
         rows = rows.join(
-            spark.createDataFrame(recordings(Index.open(model.folder / "index"))), on="track_id", how="left"
+            spark.createDataFrame(recordings(Index.open(local_folder(model.index_place)))), on="track_id", how="left"
         )
     else:
         rows = rows.withColumn("recording", F.lit(None))

@@ -1,4 +1,4 @@
-"""Model versions on disk: one folder each; the file `latest` names the version in use.
+"""Model versions, below a local root or in an object store: one folder each; the file `latest` names the version in use.
 
 models/<version>/manifest.json   training data, parameters and scores
 models/<version>/index/          arrays of the LSH index (batch.index.storage), percentiles of words (batch.words.tag_percentiles)
@@ -15,27 +15,29 @@ What a training wrote is never changed; only the two folders that are written la
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch.atomic import write_text
 from batch.index.lsh import Index
 from batch.index.storage import UNREADABLE
 from batch.index.storage import ModelUnusable as ModelUnusable
+from batch.storage import objects
+from batch.storage.locations import child, hadoop_uri, is_remote, open_store
+from batch.versions.new_version import INDEX_FOLDER, MANIFEST_FILE
+from batch.versions.new_version import NewVersion as NewVersion
+from batch.versions.new_version import new_version as in_the_making
+from batch.versions.remote_index import FileSum, IndexPlace, RemoteIndex, local_folder
 from batch.words.tag_percentiles import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FORMAT = 3
 """Format of the versions written.
@@ -44,11 +46,8 @@ FORMAT = 3
 3 : blocks of the features in the projection
 """
 READABLE_FORMATS = (1, 2, 3)
-ABANDONED_AFTER_S = 86_400.0
-"""Age at which an unfinished version without a lock is removed."""
 EXCERPT_CHARACTERS = 40
 """Length to which a value quoted in a message is cut."""
-_LOCK = ".lock"
 _MANIFEST_TYPES: dict[str, type] = {
     "tracks": int,
     "dimensions": int,
@@ -67,38 +66,63 @@ class ModelNotFound(FileNotFoundError):
 
 @dataclass(frozen=True)
 class Model:
-    """A complete version."""
+    """A complete version.  location : its folder, a path or a URI"""
 
     version: str
-    folder: Path
+    location: str
     manifest: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of a version below a local root."""
+        return Path(self.location)
+
+    @property
+    def index_place(self) -> IndexPlace:
+        """Where the index lies; travels to workers. Raises ModelUnusable where its files are not known."""
+        if not is_remote(self.location):
+            return self.folder / INDEX_FOLDER
+        try:
+            files = tuple(
+                FileSum(str(each["name"]), each["sha256"], each["size"]) for each in self.value("index_files")
+            )
+        except (TypeError, KeyError) as error:
+            raise ModelUnusable(f"'index_files' in the manifest of {self.location} is damaged; train again") from error
+        return RemoteIndex(child(self.location, INDEX_FOLDER), files)
+
+    @property
+    def index_state(self) -> str:
+        """`Index.state` of the index: changes with every track that is appended or removed. One listing."""
+        place = self.index_place
+        return place.state() if isinstance(place, RemoteIndex) else Index.state(place)
 
     @property
     def index(self) -> Index:
         """The index, memory-mapped; opened once a process. Raises IndexUnreadable."""
-        return _open_index(self.folder)
+        return _open_index(self.index_place)
+
+    def part(self, name: str) -> str:
+        """The location of a file or folder of the version."""
+        return child(self.location, name)
 
     def has(self, name: str) -> bool:
         """Whether the version has that file or folder; versions of an earlier format lack some."""
-        return (self.folder / name).exists()
+        return objects.exists(self.part(name))
 
     def parquet(self, name: str) -> str:
         """The URI of a Parquet part, for Spark."""
-        return uri(self.folder / name)
+        return hadoop_uri(self.part(name))
 
     def value(self, name: str) -> Any:
         """A value of the manifest. Raises ModelUnusable where it is missing."""
         if name not in self.manifest:
-            raise ModelUnusable(f"{self.folder / 'manifest.json'} lacks {name!r}; train again with batch/train.py")
+            raise ModelUnusable(f"{self.part(MANIFEST_FILE)} lacks {name!r}; train again with batch/train.py")
         return self.manifest[name]
 
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a Parquet part, read without Spark. Raises ModelUnusable where it is missing or damaged."""
-        import pyarrow.parquet as pq
-
         try:
-            for file in _parquet_files(self.folder / name):
-                parquet = pq.ParquetFile(file)
+            for parquet in _parquet_files(self.part(name)):
                 if missing := set(columns) - set(parquet.schema_arrow.names):
                     raise KeyError(f"it lacks {', '.join(sorted(missing))}")
                 yield from parquet.iter_batches(columns=list(columns))
@@ -110,11 +134,10 @@ class Model:
 
         Raises ModelUnusable for the first damaged part.
         """
-        import pyarrow.parquet as pq
-
-        Index.open(self.folder / "index")
+        folder = local_folder(self.index_place)
+        Index.open(folder)
         try:
-            Calibration.open(self.folder / "index")
+            Calibration.open(folder)
         except UNREADABLE as error:
             raise _damaged(self, "words", error) from error
         tracks = self.value("tracks")
@@ -122,122 +145,82 @@ class Model:
         with_genres = ["genre_posterior"] if self.value("genres") else []
         for name in ["similar", *since_format_2, *with_genres]:
             try:
-                rows = sum(pq.read_metadata(file).num_rows for file in _parquet_files(self.folder / name))
+                rows = sum(parquet.metadata.num_rows for parquet in _parquet_files(self.part(name)))
                 if rows != tracks:
                     raise ValueError(f"it has {rows} rows, expected {tracks}")
             except (OSError, ValueError) as error:
                 raise _damaged(self, name, error) from error
 
 
-def _parquet_files(part: Path) -> list[Path]:
-    """A Parquet part's files. Raises FileNotFoundError where there is none."""
-    files = sorted(part.glob("*.parquet"))
-    if not files:
+def _parquet_files(part: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet part's files, one open at a time. Raises FileNotFoundError where there is none."""
+    import pyarrow.parquet as pq
+
+    names = [name for name in objects.names(part) if name.endswith(".parquet")]
+    if not names:
         raise FileNotFoundError("it is missing")
-    return files
+    store, path = open_store(part)
+    for name in names:
+        with pq.ParquetFile(f"{path}/{name}", filesystem=store) as file:
+            yield file
 
 
 def _damaged(model: Model, name: str, error: Exception) -> ModelUnusable:
     return ModelUnusable(
-        f"{name!r} of model {model.version} in {model.folder} cannot be read: {error}; train again with batch/train.py"
+        f"{name!r} of model {model.version} in {model.location} cannot be read: {error}; train again with batch/train.py"
     )
 
 
-def uri(path: Path) -> str:
-    """The path as a Hadoop URI. Not `as_uri()`: Hadoop takes an escaped blank literally."""
-    return f"file://{path.absolute()}"
-
-
 @contextmanager
-def new_version(root: str, now: datetime) -> Iterator[tuple[str, Path]]:
-    """(version, folder to fill). On success the folder becomes the version and the latest; on an error it is removed."""
-    base = Path(root)
-    base.mkdir(parents=True, exist_ok=True)
-    for unfinished in base.glob(".[0-9]*.part"):
-        _remove_if_abandoned(unfinished)
-    version = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    part = base / f".{version}.part"
-    part.mkdir()
-    try:
-        with _training_lock(part):
-            yield version, part
-        (part / _LOCK).unlink()
-        os.replace(part, base / version)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    make_latest(root, version)
-
-
-@contextmanager
-def _training_lock(part: Path) -> Iterator[None]:
-    """Locks an unfinished version; the operating system releases the lock when the process ends in any way."""
-    with (part / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _remove_if_abandoned(part: Path) -> None:
-    """Removes an unfinished version whose training has ended.
-
-    One that is locked stays, and so does one without a lock file until ABANDONED_AFTER_S: its training may have just begun.
-    """
-    try:
-        with (part / _LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(part, ignore_errors=True)
-    except BlockingIOError:
-        return
-    except OSError:
-        with suppress(OSError):
-            if time.time() - part.stat().st_mtime > ABANDONED_AFTER_S:
-                shutil.rmtree(part, ignore_errors=True)
+def new_version(root: str, now: datetime) -> Iterator[NewVersion]:
+    """A version to fill, which is the latest afterwards; on an error it is removed."""
+    with in_the_making(root, now) as new:
+        yield new
+    make_latest(root, new.version)
 
 
 def make_latest(root: str, version: str) -> None:
     """Makes a version the one in use."""
-    write_text(Path(root) / "latest", version + "\n")
+    objects.replace_text(child(root, "latest"), version + "\n")
 
 
-def write_manifest(folder: Path, values: dict[str, Any]) -> None:
-    """Writes manifest.json with the values and the format."""
+def write_manifest(folder: Path | str, values: dict[str, Any]) -> None:
+    """Writes manifest.json with the values and the format.  folder : or its URI"""
     content = json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n"
-    write_text(folder / "manifest.json", content)
+    objects.replace_text(child(str(folder), MANIFEST_FILE), content)
 
 
 def latest(root: str) -> Model:
     """The version in use. Raises ModelNotFound or ModelUnusable."""
-    file = Path(root) / "latest"
     try:
-        version = file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        version = objects.read_text(child(root, "latest")).strip()
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError) as error:
         raise ModelNotFound(f"no model in {root}; run ./spark-submit.sh batch/train.py first") from error
     return load(root, version)
 
 
 def load(root: str, version: str) -> Model:
     """A version by its name. Raises ModelNotFound or ModelUnusable."""
-    folder = Path(root) / version
+    location = child(root, version)
+    manifest_location = child(location, MANIFEST_FILE)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except OSError as error:
+        manifest = json.loads(objects.read_text(manifest_location))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelNotFound(f"no model version {version!r} in {root}; run ./spark-submit.sh batch/train.py") from error
     except ValueError as error:
-        raise ModelUnusable(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
+        raise ModelUnusable(f"{manifest_location} is damaged: {error}; train again") from error
     if not isinstance(manifest, dict):
-        raise ModelUnusable(
-            f"{folder / 'manifest.json'}: expected a JSON object, got {_excerpt(manifest)}; train again"
-        )
+        raise ModelUnusable(f"{manifest_location}: expected a JSON object, got {_excerpt(manifest)}; train again")
     if manifest.get("format") not in READABLE_FORMATS:
         expected = " or ".join(str(number) for number in READABLE_FORMATS)
-        raise ModelUnusable(f"{folder} has format {manifest.get('format')!r}, expected {expected}; train again")
+        raise ModelUnusable(f"{location} has format {manifest.get('format')!r}, expected {expected}; train again")
     for name, expected_type in _MANIFEST_TYPES.items():
         if name in manifest and (not isinstance(manifest[name], expected_type) or isinstance(manifest[name], bool)):
             raise ModelUnusable(
-                f"{name!r} in {folder / 'manifest.json'}: expected {_TYPE_NAMES[expected_type]}, got "
+                f"{name!r} in {manifest_location}: expected {_TYPE_NAMES[expected_type]}, got "
                 f"{_excerpt(manifest[name])}; train again"
             )
-    return Model(version, folder, manifest)
+    return Model(version, location, manifest)
 
 
 def _excerpt(value: Any) -> str:
@@ -248,7 +231,8 @@ def _excerpt(value: Any) -> str:
 
 def versions(root: str) -> list[str]:
     """All complete versions, oldest first."""
-    return sorted(path.parent.name for path in Path(root).glob("[0-9]*/manifest.json"))
+    names = [name for name in objects.names(root, folders=True) if name[0].isdigit()]
+    return [name for name in names if objects.exists(f"{child(root, name)}/{MANIFEST_FILE}")]
 
 
 def readable(root: str) -> Iterator[Model]:
@@ -276,5 +260,5 @@ def intact(root: str, fingerprint: str) -> Model | None:
 
 
 @lru_cache(maxsize=2)
-def _open_index(folder: Path) -> Index:
-    return Index.open(folder / "index")
+def _open_index(place: IndexPlace) -> Index:
+    return Index.open(local_folder(place))

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -130,7 +129,7 @@ def _with_ear_figures(model: registry.Model, figures: dict[str, Any], settings: 
     others = {name: value for name, value in model.manifest.items() if name not in EAR_FIGURES}
     if others | figures == model.manifest:
         return model
-    registry.write_manifest(model.folder, others | figures)
+    registry.write_manifest(model.location, others | figures)
     return registry.load(settings.models.root, model.version)
 
 
@@ -166,28 +165,28 @@ def _new_version(
 ) -> registry.Model:
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
     earlier = sweep.last_tuned(root, dataset.features.shape)
-    with registry.new_version(root, now) as (version, folder):
+    with registry.new_version(root, now) as new:
+        folder = new.folder
         fitted = fit_index.fit(
             features, dataset.features, dataset.labels, earlier.hash_parameters, dataset.block_lengths
         )
         if tune:
-            fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, folder))
-        index = saved_index(spark, dataset, fitted, folder)
-        ranked = similar_tracks.rankings(
-            features.select("track_id"), str(folder / "index"), STORED_SIMILAR_TRACKS
-        ).cache()
+            fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, new))
+        index = saved_index(spark, dataset, fitted, new)
+        ids = features.select("track_id")
+        ranked = similar_tracks.rankings(ids, new.shared_index(), STORED_SIMILAR_TRACKS).cache()
         similar_tracks.save_neighbours(ranked, folder / "index")
         if dataset.tags is not None:
             tag_percentiles.save(dataset.tags, TAG_NAMES, folder / "index")
         distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
-        similar = similar_tracks.similar_lists(ranked, str(folder / "index"), STORED_SIMILAR_TRACKS)
-        similar.write.parquet(registry.uri(folder / "similar"))
+        similar = similar_tracks.similar_lists(ranked, new.shared_index(), STORED_SIMILAR_TRACKS)
+        similar.write.parquet(new.uri("similar"))
         ranked.unpersist()
-        similar = spark.read.parquet(registry.uri(folder / "similar"))
-        map_layout.library_map(spark, index, similar).write.parquet(registry.uri(folder / "map"))
-        networks, chosen_on = saved_genre_networks(spark, dataset, features, folder, None if tune else earlier)
+        similar = spark.read.parquet(new.uri("similar"))
+        map_layout.library_map(spark, index, similar).write.parquet(new.uri("map"))
+        networks, chosen_on = saved_genre_networks(spark, dataset, features, new, None if tune else earlier)
         described = {
-            "version": version,
+            "version": new.version,
             "created_at": now.isoformat(),
             "library": settings.library.root,
             "fingerprint": dataset_fingerprint,
@@ -198,7 +197,7 @@ def _new_version(
         }
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)
         registry.write_manifest(folder, described)
-    return registry.load(root, version)
+    return registry.load(root, new.version)
 
 
 def manifest(
@@ -240,16 +239,21 @@ def manifest(
     }
 
 
-def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fitted, folder: Path) -> Index:
+def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fitted, new: registry.NewVersion) -> Index:
     """Saves the index and MLlib's models; returns the index, with local scales."""
-    fit_index.as_index(dataset.ids, dataset.artists, fitted).save(folder / "index")
+    folder = new.folder / "index"
+    fit_index.as_index(dataset.ids, dataset.artists, fitted).save(folder)
     for name, model in fitted.models.items():
-        model.write().save(registry.uri(folder / "mllib" / name))
-    return fit_index.with_scales(spark, folder / "index")
+        model.write().save(new.uri(f"mllib/{name}"))
+    return fit_index.with_scales(spark, folder, new.shared_index())
 
 
 def saved_genre_networks(
-    spark: SparkSession, dataset: TrainingSet, features: DataFrame, folder: Path, earlier: sweep.Tuned | None
+    spark: SparkSession,
+    dataset: TrainingSet,
+    features: DataFrame,
+    new: registry.NewVersion,
+    earlier: sweep.Tuned | None,
 ) -> tuple[genre_mlp.GenreModel | None, str | None]:
     """Trains and saves the genre networks and each track's posterior.
 
@@ -263,14 +267,14 @@ def saved_genre_networks(
         hyperparameters, table = genre_mlp.tuned(spark, learned)
         chosen_on = genre_mlp.chosen_on(learned) if table else None
         if table:
-            spark.createDataFrame(table).coalesce(1).write.parquet(registry.uri(folder / "genre_tuning"))
+            spark.createDataFrame(table).coalesce(1).write.parquet(new.uri("genre_tuning"))
     else:
         hyperparameters, chosen_on = earlier.hyperparameters, earlier.chosen_on
     networks = genre_mlp.fit(spark, learned, hyperparameters)
-    networks.ensemble.save(folder / "genre.npz")
+    networks.ensemble.save(new.folder / "genre.npz")
     for name, model in networks.models.items():
-        model.write().save(registry.uri(folder / "mllib" / "genre" / name))
-    genre_mlp.posteriors(features, folder / "genre.npz").write.parquet(registry.uri(folder / "genre_posterior"))
+        model.write().save(new.uri(f"mllib/genre/{name}"))
+    genre_mlp.posteriors(features, networks.ensemble).write.parquet(new.uri("genre_posterior"))
     return networks, chosen_on
 
 

@@ -70,7 +70,8 @@ def model(root: Path, made: GeneratedLibrary) -> registry.Model:
         registry.make_latest(str(root), existing.version)
         return existing
     index, recall, share = _index(made)
-    with registry.new_version(str(root), datetime.now(UTC)) as (_, folder):
+    with registry.new_version(str(root), datetime.now(UTC)) as new:
+        folder = new.folder
         index.save(folder / "index")
         values = {"tracks": len(made.ids), "fingerprint": fingerprint, "recall": recall, "candidate_share": share}
         registry.write_manifest(folder, {**values, "genres": [], "library": "made"})

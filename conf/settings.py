@@ -46,11 +46,14 @@ class Lake(Section):
     keep_rejected_days: int = Field(default=90, ge=0)
 
     def table(self, name: str) -> str:
-        return f"{self.root.rstrip('/')}/{name}"
+        root = self.root.rstrip("/")
+        if root.startswith("s3://"):  # Hadoop's name for it, which delta-rs knows too
+            root = "s3a" + root.removeprefix("s3")
+        return f"{root}/{name}"
 
 
 class Models(Section):
-    """Where model versions lie: a folder that driver and workers see."""
+    """Where model versions lie: a URI, or a folder that driver and workers see."""
 
     root: str = ""
 
@@ -112,6 +115,7 @@ class Stream(Section):
     skip_rates_minutes: float = Field(ge=0)
     mixes_hours: float = Field(ge=0)
     metrics_port: int = Field(ge=0, le=65535)
+    checkpoints: str = ""
 
 
 class Taste(Section):

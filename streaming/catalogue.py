@@ -16,14 +16,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymongo.errors import PyMongoError
 
 from batch import job, mongo, registry
-from batch.atomic import write_text
 from batch.audio.features import split_version
 from batch.ear.graph import N_EMBEDDING
 from batch.index.lsh import Index
@@ -33,6 +31,9 @@ from batch.index.updates import append, remove
 from batch.library.labels import artist_key
 from batch.library.titles import title_keys
 from batch.model import blocks
+from batch.storage import lease, objects
+from batch.storage.locations import child
+from batch.versions.remote_index import local_folder, updating
 from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.events import MAX_ID_LENGTH, identifier_problem
@@ -83,7 +84,7 @@ def run_until_stopped(settings: Settings, stopping: threading.Event) -> None:
     supervisor.run_until_stopped(
         "catalogue",
         lambda stopping: IndexUpdater(settings).run(stopping=stopping),
-        (OSError, KafkaError, registry.ModelUnusable),
+        (OSError, KafkaError, registry.ModelUnusable, lease.HeldByAnother),
         str,
         stopping,
     )
@@ -124,10 +125,11 @@ class IndexUpdater:
             max_poll_records=CHUNK_MESSAGES,
         )
         try:
-            while not stopping.is_set():
-                model = registry.latest(self.settings.models.root)
-                if self._follow(consumer, model, source, until_caught_up, stopping):
-                    break
+            with lease.held(self.settings.models.root, "catalogue"):
+                while not stopping.is_set():
+                    model = registry.latest(self.settings.models.root)
+                    if self._follow(consumer, model, source, until_caught_up, stopping):
+                        break
         finally:
             consumer.close()
         return self.counts
@@ -149,7 +151,7 @@ class IndexUpdater:
         topic = self.settings.kafka.features_topic
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
-        offsets = read_offsets(model.folder, source)
+        offsets = read_offsets(model.location, source)
         for partition in partitions:
             if partition.partition in offsets:
                 consumer.seek(partition, offsets[partition.partition])
@@ -163,7 +165,7 @@ class IndexUpdater:
             if messages:
                 self._update(model, messages)
                 positions = {partition.partition: consumer.position(partition) for partition in partitions}
-                write_offsets(model.folder, source, positions)
+                write_offsets(model.location, source, positions)
             if until_caught_up and all(consumer.position(partition) >= ends[partition] for partition in partitions):
                 return True
             if registry.latest(self.settings.models.root).version != model.version:
@@ -173,8 +175,7 @@ class IndexUpdater:
     def _update(self, model: registry.Model, messages: list[tuple[bytes | None, bytes | None]]) -> None:
         """Adds and removes tracks by the messages' (key, value)."""
         latest = self._latest(messages)
-        folder = model.folder / "index"
-        index = Index.open(folder)
+        index = Index.open(local_folder(model.index_place))
         extractor = str(model.manifest.get("extractor_version") or "")
         new = {
             track_id: track
@@ -193,13 +194,15 @@ class IndexUpdater:
             titles = [track["title"] for track in new.values()]
             durations = [track["duration_s"] for track in new.values()]
             words = [read_words(track.get("tags")) for track in new.values()]
-            append(folder, list(new), features, artists, titles, durations, words)
+            with updating(model.index_place) as folder:
+                append(folder, list(new), features, artists, titles, durations, words)
             self.counts.added += len(new)
         if removed:
-            remove(folder, removed)
+            with updating(model.index_place) as folder:
+                remove(folder, removed)
             self.counts.removed += len(removed)
         if new or removed:
-            self._publish_recordings(Index.open(folder), sorted({*new, *former_copies}))
+            self._publish_recordings(Index.open(local_folder(model.index_place)), sorted({*new, *former_copies}))
 
     def _copies(self, index: Index, ids: list[str]) -> list[str]:
         """Ids of the tracks that are one recording with these, which a change of these may part."""
@@ -210,7 +213,7 @@ class IndexUpdater:
 
     def _publish_appended(self, model: registry.Model) -> None:
         """Writes the recordings of all appended tracks: an earlier run may have ended before it did."""
-        index = Index.open(model.folder / "index")
+        index = Index.open(local_folder(model.index_place))
         trained = index.tables.rows.shape[1]
         self._publish_recordings(
             index, [str(track_id) for track_id in index.ids[index.present[index.present >= trained]]]
@@ -299,20 +302,20 @@ def set_recordings(tracks: Collection[dict[str, Any]], index: Index, rows: Rows)
         tracks.bulk_write(updates, ordered=False)
 
 
-def read_offsets(model: Path, source: str) -> dict[int, int]:
+def read_offsets(model: str, source: str) -> dict[int, int]:
     """{partition: next offset} of the topic that the model's index does not include yet; empty where nothing was read.
 
-    source : the topic's "cluster id/topic id"
+    model : location of the version;  source : the topic's "cluster id/topic id"
     """
     try:
-        offsets = json.loads((model / OFFSETS_FILE).read_text())
+        offsets = json.loads(objects.read_text(child(model, OFFSETS_FILE)))
     except (OSError, ValueError):
         return {}
     return {int(partition): int(offset) for partition, offset in offsets.get(source, {}).items()}
 
 
-def write_offsets(model: Path, source: str, offsets: dict[int, int]) -> None:
-    write_text(model / OFFSETS_FILE, json.dumps({source: offsets}))
+def write_offsets(model: str, source: str, offsets: dict[int, int]) -> None:
+    objects.replace_text(child(model, OFFSETS_FILE), json.dumps({source: offsets}))
 
 
 if __name__ == "__main__":

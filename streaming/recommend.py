@@ -33,7 +33,6 @@ from pyspark.sql.types import (
 )
 
 from batch import registry
-from batch.index.lsh import Index
 from conf.settings import Settings
 from streaming.admission import rules
 from streaming.events import MAX_BYTES, BadEvent, parse, received_at
@@ -186,8 +185,8 @@ def context_source(settings: Settings, source: str) -> Callable[[], ServingConte
             items=settings.stream.items,
             source=source,
             model_version=model.version,
-            model=model.folder,
-            index_state=Index.state(model.folder / "index"),
+            index_place=model.index_place,
+            index_state=model.index_state,
             skip_rates=latest_rates.current(),
             mixes_hours=settings.stream.mixes_hours,
         )

@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from batch import job, mongo, registry
-from batch.index.lsh import Index
 from batch.lake import table
 from batch.mongo import NEW_LISTENERS
 from conf.settings import Settings, settings
@@ -182,7 +180,7 @@ def replayed_list(events_of_user: pd.DataFrame, context: ServingContext, factors
     import pandas as pd
 
     profile = profile_after(events_of_user, context, factors)
-    index = index_of(context.model, context.index_state)
+    index = index_of(context.index_place, context.index_state)
     list_read = database_of(context.mongo).recommendations.find_one({"_id": NEW_LISTENERS}, LIST_PROJECTION)
     new_listener_ids = stored_list_from(list_read or {}).track_ids
     muted = muted_rows(profile.muted, context.mongo, index)
@@ -287,8 +285,8 @@ def _context(settings: Settings, model: registry.Model) -> ServingContext:
         items=settings.stream.items,
         source="",
         model_version=model.version,
-        model=Path(model.folder),
-        index_state=Index.state(model.folder / "index"),
+        index_place=model.index_place,
+        index_state=model.index_state,
         skip_rates=latest_version(settings.lake),
     )
 

@@ -313,15 +313,16 @@ class Index:
         storage.save(folder, arrays, self.projection)
 
     @classmethod
-    def open(cls, folder: Path, as_trained: bool = False) -> Index:
+    def open(cls, folder: Path, as_trained: bool = False, state: str | None = None) -> Index:
         """The index in a folder, memory-mapped. Raises IndexUnreadable where it is missing or damaged.
 
         as_trained : without the tracks that were appended and removed since
+        state : as of that `Index.state`; None: the latest. Raises OtherState where the folder does not have it
         """
         try:
             arrays = storage.arrays(folder)
             projection = Projection.open(folder / "space.npz")
-            segment = segments.read(folder, projection.components.shape[0])
+            segment = segments.read(folder, projection.components.shape[0], state)
             storage.check(arrays, projection, segment)
         except storage.UNREADABLE as error:
             raise IndexUnreadable(f"no index in {folder}: {error}; train again with batch/train.py") from error

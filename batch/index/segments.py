@@ -2,13 +2,15 @@
 
 A segment is a .npz file in the index's folder `added/` with the tracks that were appended and the ids that were removed. It is
 written whole and never changed. Segments are numbered; the latest one that names a track holds. Before there are MAX_SEGMENTS of
-them they are compacted into one, and the older ones deleted. One writer at a time (a lock on the folder); any number of readers.
+them they are compacted into one; what was compacted may be in use, and is deleted at the next compaction. One writer at a time (a
+lock on the folder); any number of readers.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +26,14 @@ from batch.index.projection import Floats
 SEGMENTS_FOLDER = "added"
 MAX_SEGMENTS = 32
 READ_ATTEMPTS = 10
+STATE_PAUSE_S = 0.2
+"""Between two attempts to read a segment that the folder does not show yet."""
 _COMPACTED = "-whole"
 """Part of the name of a segment that holds all before it."""
+
+
+class OtherState(RuntimeError):
+    """The folder does not have, or no longer has, the segments that are to be read."""
 
 
 @dataclass(frozen=True)
@@ -131,25 +139,33 @@ def empty(dimensions: int) -> Segment:
 
 def state(index_folder: Path) -> str:
     """Name of the latest segment, "" where there is none: changes with every append and remove. Costs one listing of a folder."""
-    names = _current_names(index_folder)
+    names = current_names(index_folder)
     return names[-1] if names else ""
 
 
-def read(index_folder: Path, dimensions: int) -> Segment:
-    """All segments merged into one."""
+def read(index_folder: Path, dimensions: int, state: str | None = None) -> Segment:
+    """All segments merged into one.
+
+    state : the latest segment to read; None: the latest that there is. Raises OtherState where the folder does not have it
+    """
     folder = index_folder / SEGMENTS_FOLDER
-    for _ in range(READ_ATTEMPTS):
-        try:
-            return merged([_load(folder / name) for name in _current_names(index_folder)], dimensions)
-        except FileNotFoundError:  # compacted and deleted since the listing
+    for attempt in range(READ_ATTEMPTS):
+        names = current_names(index_folder, state)
+        if state and names[-1:] != [state]:
+            time.sleep(STATE_PAUSE_S)  # a shared folder may show a new file late
             continue
-    return merged([_load(folder / name) for name in _current_names(index_folder)], dimensions)
+        try:
+            return merged([_load(folder / name) for name in names], dimensions)
+        except FileNotFoundError:  # compacted and deleted since the listing
+            if attempt == READ_ATTEMPTS - 1:
+                raise
+    raise OtherState(f"{folder} does not have segment {state}, which the index must be read with: it has changed since")
 
 
 def write(index_folder: Path, segment: Segment) -> str:
     """Writes one segment in one step, and compacts where there are many; returns the new state. Call it under `write_lock`."""
     folder = index_folder / SEGMENTS_FOLDER
-    names = _current_names(index_folder)
+    names = current_names(index_folder)
     compacts = len(names) + 1 >= MAX_SEGMENTS
     if compacts:
         segment = merged([*(_load(folder / name) for name in names), segment], segment.points.shape[1])
@@ -159,7 +175,7 @@ def write(index_folder: Path, segment: Segment) -> str:
     with replacing(folder / name, durable=True) as part, part.open("wb") as file:
         np.savez(file, **stored)
     for older in sorted(folder.glob("[0-9]*.npz")) if compacts else ():
-        if older.name < name:
+        if older.name < names[0]:
             older.unlink()
     return name
 
@@ -174,13 +190,18 @@ def write_lock(index_folder: Path) -> Iterator[None]:
         yield
 
 
-def _current_names(index_folder: Path) -> list[str]:
-    """Files of the segments that count, oldest first: the last compacted one and those after it."""
+def current_names(index_folder: Path, state: str | None = None) -> list[str]:
+    """Files of the segments that count, oldest first: the last compacted one and those after it.
+
+    state : the latest segment that counts, "" for none of them; None: the latest that there is
+    """
     try:
         files = os.listdir(index_folder / SEGMENTS_FOLDER)
     except FileNotFoundError:
         return []
     names = sorted(name for name in files if name.endswith(".npz") and name[0].isdigit())
+    if state is not None:
+        names = [name for name in names if name <= state]
     compacted = [position for position, name in enumerate(names) if _COMPACTED in name]
     return names[compacted[-1] :] if compacted else names
 

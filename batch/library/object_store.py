@@ -12,9 +12,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from batch.library.files import SUFFIXES, AudioFile, EmptyLibrary, LibraryNotFound, is_passed_over
+from batch.storage import locations
+from batch.storage.locations import is_remote as is_remote
+from batch.storage.locations import without_password
 
 _COPY_PREFIX = "overtone-copy-"
 
@@ -27,7 +29,7 @@ def remote_files(uri: str) -> list[AudioFile]:
     try:
         entries = store.get_file_info(fs.FileSelector(base, recursive=True))
     except (OSError, ValueError) as error:
-        raise LibraryNotFound(f"{_without_password(uri)} cannot be listed: {error}") from error
+        raise LibraryNotFound(f"{without_password(uri)} cannot be listed: {error}") from error
     root = uri.rstrip("/")
     files = [
         AudioFile(root + entry.path.removeprefix(base.rstrip("/")), entry.size, entry.mtime_ns or 0)
@@ -38,7 +40,7 @@ def remote_files(uri: str) -> list[AudioFile]:
     ]
     if not files:
         suffixes = " ".join(sorted(SUFFIXES))
-        raise EmptyLibrary(f"no audio below {_without_password(uri)}: looked for files ending in {suffixes}")
+        raise EmptyLibrary(f"no audio below {without_password(uri)}: looked for files ending in {suffixes}")
     return sorted(files, key=lambda file: file.path)
 
 
@@ -68,32 +70,12 @@ class LocalCopy:
             self._uri = ""
 
 
-def is_remote(path: str) -> bool:
-    return "://" in path
-
-
 def open_store(uri: str) -> tuple[Any, str]:
-    """(Arrow file system, path in it) of a URI. Raises LibraryNotFound."""
-    from pyarrow import fs
-
-    scheme, _, rest = uri.partition("://")
-    host = rest.partition("/")[0]
-    if "@" in host and (scheme in ("s3", "s3a") or ":" in host.partition("@")[0]):
-        raise LibraryNotFound(f"{_without_password(uri)}: credentials belong in the environment, not in the URI")
+    """(Arrow file system, path in it) of a library's URI. Raises LibraryNotFound."""
     try:
-        if scheme in ("s3", "s3a"):
-            # not by from_uri, which asks Amazon for the bucket's region even where the endpoint is not Amazon's
-            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
-            store = fs.S3FileSystem(
-                region=region, endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
-            )
-            return store, rest.rstrip("/")
-        # from_uri decodes percent escapes, and our URIs are not encoded
-        store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}")
-    except (OSError, ValueError) as error:
-        raise LibraryNotFound(f"{_without_password(uri)} cannot be opened: {error}") from error
-    return store, path.rstrip("/")
+        return locations.open_store(uri)
+    except OSError as error:
+        raise LibraryNotFound(str(error)) from error
 
 
 def _downloaded(uri: str) -> Path:
@@ -111,9 +93,3 @@ def _downloaded(uri: str) -> Path:
 
 def _is_hidden(path: str) -> bool:
     return any(is_passed_over(part) for part in PurePosixPath(path).parts)
-
-
-def _without_password(uri: str) -> str:
-    """The URI without user, password and query, for messages."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

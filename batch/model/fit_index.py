@@ -42,6 +42,7 @@ from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tu
 from batch.library.labels import TrackLabels
 from batch.library.titles import title_keys, track_lengths
 from batch.model.metric.choice import Metric, learned_metric
+from batch.versions.remote_index import IndexPlace, local_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,29 +183,29 @@ def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index
     return Index(fitted.projection, keys, fitted.points, scales, codes, names, fitted.tables, sketches=sketches)
 
 
-def with_scales(spark: SparkSession, folder: Path) -> Index:
+def with_scales(spark: SparkSession, folder: Path, place: IndexPlace | None = None) -> Index:
     """Computes each track's local scale, by Spark where there are many tracks, and saves it; returns the index with it.
 
-    folder : of the saved index
+    folder : of the saved index;  place : where workers find it; None: there
     """
     whole = Index.open(folder, as_trained=True)
     if len(whole) <= MAX_TRACKS_ON_DRIVER:
         scales = local_scales(whole, whole.vectors)
     else:
-        table = _local_scales(spark, str(folder), len(whole)).toArrow()
+        table = _local_scales(spark, place or folder, len(whole)).toArrow()
         scales = np.ones(len(whole), dtype=np.float32)
         scales[table["row"].to_numpy()] = table["scale"].to_numpy()
     np.save(folder / "scales.npy", positive_scales(scales))
     return Index.open(folder, as_trained=True)
 
 
-def _local_scales(spark: SparkSession, folder: str, tracks: int) -> DataFrame:
+def _local_scales(spark: SparkSession, place: IndexPlace, tracks: int) -> DataFrame:
     """LOCAL_SCALES of all rows of the index."""
 
     def measured(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        whole = Index.open(Path(folder), as_trained=True)
+        whole = Index.open(local_folder(place), as_trained=True)
         for batch in batches:
             rows = batch["id"].to_numpy()
             yield pd.DataFrame({"row": rows, "scale": local_scales(whole, whole.vectors[rows])})

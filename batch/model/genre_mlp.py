@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,14 +180,14 @@ def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hype
     return Score(dataset.genres, np.concatenate(true), np.concatenate(predicted), method) if true else None
 
 
-def posteriors(features: DataFrame, file: Path) -> DataFrame:
-    """POSTERIORS of all tracks.  features : (track_id, features);  file : of the ensemble, which every worker opens"""
-    ensemble_path = str(file)
+def posteriors(features: DataFrame, ensemble: Ensemble) -> DataFrame:
+    """POSTERIORS of all tracks.  features : (track_id, features)"""
+    shared = features.sparkSession.sparkContext.broadcast(ensemble)
 
     def most_likely(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        ensemble = Ensemble.open(Path(ensemble_path))
+        ensemble = shared.value
         for batch in batches:
             probabilities = (
                 ensemble.probabilities(np.vstack(batch["features"]))

@@ -18,6 +18,7 @@ from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, Str
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.recordings import first_of_each_recording
 from batch.model.artist_cap import capped_ranking
+from batch.versions.remote_index import IndexPlace, local_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,16 +49,16 @@ SIMILAR_SCHEMA = StructType(
 """
 
 
-def rankings(ids: DataFrame, folder: str, k: int) -> DataFrame:
+def rankings(ids: DataFrame, place: IndexPlace, k: int) -> DataFrame:
     """RANKINGS of each track: enough for a list of k similar tracks, and for the stored neighbours.
 
-    ids : (track_id);  folder : of the index, which every worker maps into its memory
+    ids : (track_id);  place : of the index, which every worker maps into its memory
     """
 
     def ranked(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        whole = Index.open(Path(folder), as_trained=True)
+        whole = Index.open(local_folder(place), as_trained=True)
         for batch in batches:
             rows = whole.rows_of(list(batch["track_id"]))
             similar = whole.similar(rows, max(STORED_NEIGHBOURS, OVERSAMPLING * k))
@@ -67,16 +68,16 @@ def rankings(ids: DataFrame, folder: str, k: int) -> DataFrame:
     return ids.mapInPandas(ranked, RANKINGS)
 
 
-def similar_lists(ranked: DataFrame, folder: str, k: int) -> DataFrame:
+def similar_lists(ranked: DataFrame, place: IndexPlace, k: int) -> DataFrame:
     """Each track's list of the k most similar tracks: SIMILAR_SCHEMA.
 
-    ranked : RANKINGS;  folder : of the index, with recordings
+    ranked : RANKINGS;  place : of the index, with recordings
     """
 
     def listed(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        whole = Index.open(Path(folder), as_trained=True)
+        whole = Index.open(local_folder(place), as_trained=True)
         for batch in batches:
             lists = []
             for row, neighbours, scores in zip(

@@ -83,36 +83,28 @@ def last_tuned(root: str, shape: tuple[int, ...]) -> Tuned:
     return Tuned(default_parameters(tracks))
 
 
-def tuned_parameters(spark: SparkSession, points: Floats, folder: Path) -> HashParameters:
+def tuned_parameters(spark: SparkSession, points: Floats, new: registry.NewVersion) -> HashParameters:
     """The cheapest hash parameters that reach the target recall. Saves the sweep and its plot.
 
-    points : float32 [shape=(n, m)];  folder : of the model version
+    points : float32 [shape=(n, m)];  new : the model version in the making
     """
-    table = registry.uri(folder / "sweep.parquet")
-    points_file = folder / "points.npy"
-    try:
-        sweep(spark, points, points_file).write.parquet(table)
-    finally:
-        points_file.unlink(missing_ok=True)
+    table = new.uri("sweep.parquet")
+    sweep(spark, points).write.parquet(table)
     rows = [row.asDict() for row in spark.read.parquet(table).collect()]
-    plot(rows, cheapest_row(rows), folder / "sweep.png")
+    plot(rows, cheapest_row(rows), new.folder / "sweep.png")
     return cheapest_parameters(rows)
 
 
-def sweep(spark: SparkSession, points: Floats, points_file: Path) -> DataFrame:
-    """SWEEP over `tuning.parameter_grid`.
-
-    points : float32 [shape=(n, m)];  points_file : written here, must stay until the result is computed: workers read it
-    """
+def sweep(spark: SparkSession, points: Floats) -> DataFrame:
+    """SWEEP over `tuning.parameter_grid`.  points : float32 [shape=(n, m)]"""
     sampled = points[:: max(1, -(-len(points) // MAX_TRACKS_SWEPT))]
-    np.save(points_file, sampled)
+    shared = spark.sparkContext.broadcast(np.ascontiguousarray(sampled))
     components, variances = principal_components(sampled, MAX_COMPONENTS)
-    points_path = str(points_file)
 
     def measured(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        points = np.load(points_path, mmap_mode="r")
+        points = shared.value
         queries = tuning_sample(points)
         for batch in batches:
             rows = []

@@ -10,6 +10,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from batch import job, mongo, registry
+from batch.storage import lease
 from conf.settings import Settings
 from streaming.operations import metrics
 from streaming.operations.supervisor import StartQuery, Supervisor
@@ -35,7 +36,8 @@ def main(
             registry.latest(settings.models.root)
         mongo.client(settings.mongo).close()
         topics.ensure(settings.kafka)
-        job.in_spark(name, lambda spark: run(spark, settings, options.until_caught_up))
+        with lease.held(settings.stream.checkpoints, name):
+            job.in_spark(name, lambda spark: run(spark, settings, options.until_caught_up))
 
     def run(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:
         if until_caught_up:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from batch.index.lsh import Index, Rows
 from batch.mongo import connection
+from batch.versions.remote_index import IndexPlace, local_folder
 from conf.settings import Kafka, Mongo
 from streaming.ranking.neighbour_cache import CachedIndex
 
@@ -54,44 +54,43 @@ def forget_producer() -> None:
 
 
 @lru_cache(maxsize=1)
-def index_of(model: Path, index_state: str) -> CachedIndex:
+def index_of(place: IndexPlace, index_state: str) -> CachedIndex:
     """The memory-mapped index of a model version.
 
-    model : folder of the model version
-    index_state : `Index.state`; another state opens the index again
+    place : where the index of a model version lies
+    index_state : `Index.state`; another state opens the index again. Raises OtherState where the place does not have it
     """
-    del index_state  # part of the cache's key
-    return CachedIndex(Index.open(model / "index"))
+    return CachedIndex(Index.open(local_folder(place, index_state), state=index_state))
 
 
-def offered_index(model: Path, index_state: str, mongo: Mongo) -> CachedIndex:
+def offered_index(place: IndexPlace, index_state: str, mongo: Mongo) -> CachedIndex:
     """The index without the tracks that MongoDB's `tracks` lacks, which would only take places in lists.
 
-    model, index_state : as for `index_of`
+    place, index_state : as for `index_of`
     MongoDB's ids are read again when the index or the number of tracks has changed, and after IDS_KEPT_S; as long as there are no
     tracks at all, the index is whole.
     """
     global _offered
     tracks = database_of(mongo).tracks
-    place, now, count = (model, index_state, mongo), time.monotonic(), tracks.estimated_document_count()
+    key, now, count = (place, index_state, mongo), time.monotonic(), tracks.estimated_document_count()
     offered = _offered
-    if offered is not None and offered.place == place:
+    if offered is not None and offered.key == key:
         age_s = now - offered.read_at
         is_settled = count == offered.tracks and age_s < IDS_KEPT_S
         if is_settled or age_s < READING_SHARE * offered.reading_s:
             return offered.index
-    whole = index_of(model, index_state)
+    whole = index_of(place, index_state)
     ids = [document["_id"] for document in tracks.find({}, {"_id": 1}, batch_size=IDS_AT_A_TIME)]
     is_absent = np.zeros(len(whole.index), dtype=bool)
     is_absent[whole.present] = bool(ids)
     rows = whole.index.rows_of([track_id for track_id in ids if isinstance(track_id, str)])
     is_absent[rows[rows >= 0]] = False
     absent = np.flatnonzero(is_absent)
-    if offered is not None and offered.place == place and np.array_equal(offered.absent, absent):
+    if offered is not None and offered.key == key and np.array_equal(offered.absent, absent):
         index = offered.index  # with what it has cached
     else:
         index = CachedIndex(whole.index.without(absent)) if len(absent) else whole
-    _offered = _Offered(place, index, absent, count, now, time.monotonic() - now)
+    _offered = _Offered(key, index, absent, count, now, time.monotonic() - now)
     return index
 
 
@@ -99,13 +98,13 @@ def offered_index(model: Path, index_state: str, mongo: Mongo) -> CachedIndex:
 class _Offered:
     """What `offered_index` keeps.
 
-    place : model, state of its index, MongoDB
+    key : place of the index, its state, MongoDB
     absent : rows that MongoDB's tracks lack, sorted
     tracks : how many MongoDB had
     read_at, reading_s : when the ids were read, in monotonic seconds, and how long that took
     """
 
-    place: tuple[Path, str, Mongo]
+    key: tuple[IndexPlace, str, Mongo]
     index: CachedIndex
     absent: Rows
     tracks: int

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from batch.versions.remote_index import IndexPlace
 from conf.settings import Kafka, Mongo, Taste
 from streaming.profile.skip_rates import RatesVersion
 
@@ -15,8 +15,8 @@ class ServingContext:
 
     items : length of a list
     source : the listening topic's "cluster id/topic id"
-    model : folder of the model version
-    index_state : `Index.state` of its index
+    index_place : where the index of the model version lies
+    index_state : its `Index.state`
     skip_rates : how often all listeners skip each track; None: every skip weighs alike
     mixes_hours : age from which named lists are made again; 0 for never
     """
@@ -27,7 +27,7 @@ class ServingContext:
     items: int
     source: str
     model_version: str
-    model: Path
+    index_place: IndexPlace
     index_state: str = ""
     skip_rates: RatesVersion | None = None
     mixes_hours: float = 0.0

@@ -205,7 +205,7 @@ def _serve_once(
 
 
 def _index(context: ServingContext) -> CachedIndex:
-    return offered_index(context.model, context.index_state, context.mongo)
+    return offered_index(context.index_place, context.index_state, context.mongo)
 
 
 def _with_events(

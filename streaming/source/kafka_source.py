@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch.storage.locations import hadoop_uri
 from conf.settings import Settings
 
 KAFKA_OPTIONS: dict[str, str | int] = {
@@ -51,5 +52,5 @@ def checkpoint_folder(settings: Settings, query: str, source: str) -> str:
 
     source : "cluster id/topic id" of each topic: a recreated topic has another id, and so another checkpoint
     """
-    # Not as_uri(): Hadoop does not decode percent signs, so an escaped blank would be another folder.
-    return f"file://{settings.home / 'checkpoints' / query / source.replace('/', '-')}"
+    root = settings.stream.checkpoints or str(settings.home / "checkpoints")
+    return hadoop_uri(f"{root.rstrip('/')}/{query}/{source.replace('/', '-')}")

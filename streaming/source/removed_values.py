@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from batch.storage import objects
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -28,7 +29,7 @@ class RemovedValues:
 
     def __init__(self, kafka: Kafka, checkpoint: str) -> None:
         self._kafka = kafka
-        self._offsets = Path(checkpoint.removeprefix("file://")) / "offsets"
+        self._offsets = f"{checkpoint}/offsets"
         self._last: tuple[int, Offsets] | None = None
         """(number, ends) of the last micro-batch"""
         self._consumer: KafkaConsumer | None = None
@@ -52,7 +53,7 @@ class RemovedValues:
     def _ends(self, batch_id: int) -> Offsets:
         """The ends of a micro-batch, by Spark's log of offsets; empty where it has none."""
         try:
-            lines = (self._offsets / str(batch_id)).read_text().splitlines()
+            lines = objects.read_text(f"{self._offsets}/{batch_id}").splitlines()
             sources = [json.loads(line) for line in lines if line.startswith("{")]
         except (OSError, ValueError):
             return {}

@@ -12,7 +12,6 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from batch import registry
-from batch.index.lsh import Index
 from batch.mongo import NEW_LISTENERS
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
@@ -55,8 +54,8 @@ def context(world: World) -> ServingContext:
         30,
         SOURCE,
         model.version,
-        model.folder,
-        Index.state(model.folder / "index"),
+        model.index_place,
+        model.index_state,
         mixes_hours=6.0,
     )
 

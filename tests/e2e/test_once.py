@@ -12,7 +12,6 @@ import pytest
 from deltalake import DeltaTable
 
 from batch import registry
-from batch.index.lsh import Index
 from local.services import KafkaServer, MongoServer
 from streaming.admission import rules
 from streaming.documents import DELETIONS
@@ -46,7 +45,7 @@ def serving(world: World) -> ServingContext:
     chosen = world.settings
     model = registry.latest(chosen.models.root)
     return ServingContext(
-        chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.folder, Index.state(model.folder / "index")
+        chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.index_place, model.index_state
     )  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def model(settings: Settings, catalogue: None, sounds: Path) -> Index:
         bucket_length=1.0,
     )
     made = build_index(list(IDS), vectors, [None] * len(IDS), space)
-    with registry.new_version(settings.models.root, datetime.now(UTC)) as (version, folder):
+    with registry.new_version(settings.models.root, datetime.now(UTC)) as new:
+        version, folder = new.version, new.folder
         made.save(folder / "index")
         registry.write_manifest(folder, {"version": version, "tracks": len(IDS), "genres": []})
         (folder / "report").mkdir()

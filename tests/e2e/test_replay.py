@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from batch import registry
-from batch.index.lsh import Index
 from batch.mongo import NEW_LISTENERS
 from local.services import KafkaServer, MongoServer
 from streaming import ledger
@@ -44,7 +43,7 @@ def test_a_replay_makes_the_lists_that_the_stream_made(world: World, clock: str)
     chosen, model = world.settings, registry.latest(world.settings.models.root)
     source = f"{SOURCE} {clock}"
     context = ServingContext(
-        chosen.mongo, chosen.kafka, chosen.taste, 30, source, model.version, model.folder, Index.state(model.folder / "index")
+        chosen.mongo, chosen.kafka, chosen.taste, 30, source, model.version, model.index_place, model.index_state
     )  # fmt: skip
     database = world.database
     for collection in (database.profiles, database.recommendations):

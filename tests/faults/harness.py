@@ -148,7 +148,8 @@ def make_model(root: Path, hour: int = 12) -> None:
         bucket_length=3.0,
     )
     built = with_local_scales(build_index(ids, corners + rng.normal(0, 0.6, corners.shape), _artists(), projection))
-    with registry.new_version(str(root), NOON.replace(hour=hour)) as (_, part):
+    with registry.new_version(str(root), NOON.replace(hour=hour)) as new:
+        part = new.folder
         built.save(part / "index")
         registry.write_manifest(part, {"tracks": TRACKS, "genres": [], "library": "made", "fingerprint": "made"})
 

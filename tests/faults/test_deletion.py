@@ -56,7 +56,7 @@ def context(world: World) -> ServingContext:
     model = registry.latest(chosen.models.root)
     state = Index.state(model.folder / "index")
     return ServingContext(
-        chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.folder, state, None, 6.0
+        chosen.mongo, chosen.kafka, chosen.taste, 30, SOURCE, model.version, model.index_place, state, None, 6.0
     )
 
 

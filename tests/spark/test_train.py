@@ -82,7 +82,7 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
         [row.vector for row in spark.read.format("delta").load(chosen.lake.table("features")).collect()]
     )
     ensemble = Ensemble.open(model.folder / "genre.npz")
-    hidden = MultilayerPerceptronClassificationModel.load(registry.uri(model.folder / "mllib" / "genre" / "hidden-0"))
+    hidden = MultilayerPerceptronClassificationModel.load(model.parquet("mllib/genre/hidden-0"))
     inputs = ensemble.inputs.standardised(vectors)
     rows = [(array.tolist(),) for array in inputs]
     frame = spark.createDataFrame(rows, "inputs array<double>").select(array_to_vector("inputs").alias("features"))

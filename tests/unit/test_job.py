@@ -74,6 +74,9 @@ class FakeSpark:
         assert name == "made"
         return self
 
+    def config(self, option: str, value: str) -> FakeSpark:
+        return self
+
     def getOrCreate(self) -> FakeSpark:  # noqa: N802
         return self
 

@@ -66,7 +66,7 @@ def test_what_cannot_be_listed_is_told(bucket: fs.S3FileSystem) -> None:
         library_files("s3://nothing/here")
     with pytest.raises(EmptyLibrary, match="no audio below s3://empty"):
         library_files("s3://empty")
-    with pytest.raises(LibraryNotFound, match="ftp://host/music cannot be opened"):
+    with pytest.raises(LibraryNotFound, match="ftp://host/music: unknown scheme"):
         library_files("ftp://host/music")
 
 

@@ -174,7 +174,8 @@ def line(tmp_path: Path) -> SimilaritySearch:
         bucket_length=100.0,
     )
     made: Index = build_index([f"t{number}" for number in range(10)], vectors, [None] * 10, space)
-    with registry.new_version(str(tmp_path), datetime.now(UTC)) as (_, folder):
+    with registry.new_version(str(tmp_path), datetime.now(UTC)) as new:
+        folder = new.folder
         made.save(folder / "index")
         registry.write_manifest(folder, {})
     return SimilaritySearch(str(tmp_path))
@@ -200,7 +201,8 @@ def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None
     assert [track_id for track_id, _ in line.nearest([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index
     smaller = build_index(["x", "y"], np.asarray(only.vectors[:2]), [None, None], only.projection)
-    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
+    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as new:
+        folder = new.folder
         smaller.save(folder / "index")
         registry.write_manifest(folder, {})
     assert [track_id for track_id, _ in line.nearest([0, 0, 0, 0], 1)] == ["x"]
@@ -216,7 +218,8 @@ def test_an_index_says_whether_it_has_embeddings(line: SimilaritySearch, tmp_pat
     )
     rows = np.arange(389 * 3, dtype=np.float32).reshape(3, 389) % 7
     both = build_index(["x", "y", "z"], rows, [None] * 3, projection)
-    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as (_, folder):
+    with registry.new_version(str(tmp_path), datetime(2030, 1, 1, tzinfo=UTC)) as new:
+        folder = new.folder
         both.save(folder / "index")
         registry.write_manifest(folder, {})
     assert line.has_embeddings and line.nearest(rows[1].tolist(), 1)[0][0] == "y"

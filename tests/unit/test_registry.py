@@ -21,6 +21,7 @@ from batch.index.lsh import Index
 from batch.index.projection import Projection
 from batch.model.mlp_inference import Ensemble
 from batch.registry import ModelNotFound, ModelUnusable
+from batch.storage.locations import hadoop_uri
 from batch.words import tag_percentiles
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,8 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def make(root: Path, minutes: int, fingerprint: str) -> str:
-    with registry.new_version(str(root), NOON + timedelta(minutes=minutes)) as (version, folder):
+    with registry.new_version(str(root), NOON + timedelta(minutes=minutes)) as new:
+        version, folder = new.version, new.folder
         registry.write_manifest(folder, {"fingerprint": fingerprint, "note": "ü"})
     return version
 
@@ -46,7 +48,7 @@ def test_the_newest_version_is_the_latest(tmp_path: Path) -> None:
 
 def test_a_path_for_hadoop_is_absolute_and_not_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert registry.uri(Path("höme mit raum/models")) == f"file://{tmp_path}/höme mit raum/models"
+    assert hadoop_uri("höme mit raum/models") == f"file://{tmp_path}/höme mit raum/models"
 
 
 def test_an_earlier_version_can_be_made_latest_again(tmp_path: Path) -> None:
@@ -65,7 +67,8 @@ def test_a_version_is_found_by_what_it_was_trained_on(tmp_path: Path) -> None:
 
 def test_a_training_that_fails_leaves_nothing_and_latest_stays(tmp_path: Path) -> None:
     first = make(tmp_path, 0, "one")
-    with pytest.raises(RuntimeError), registry.new_version(str(tmp_path), NOON + timedelta(hours=1)) as (_, folder):
+    with pytest.raises(RuntimeError), registry.new_version(str(tmp_path), NOON + timedelta(hours=1)) as new:
+        folder = new.folder
         (folder / "half").write_text("done")
         raise RuntimeError
     assert sorted(path.name for path in tmp_path.iterdir()) == [first, "latest"]
@@ -84,7 +87,8 @@ def test_an_abandoned_version_is_removed_by_the_next_training(tmp_path: Path) ->
 
 
 def test_a_training_at_the_same_time_is_left_alone(tmp_path: Path) -> None:
-    with registry.new_version(str(tmp_path), NOON) as (slow, folder):
+    with registry.new_version(str(tmp_path), NOON) as new:
+        slow, folder = new.version, new.folder
         registry.write_manifest(folder, {"fingerprint": "slow"})
         just_begun = tmp_path / ".20261123T115959.000000Z.part"
         just_begun.mkdir()
@@ -101,7 +105,8 @@ QUICK = """
 import sys
 from datetime import UTC, datetime
 from batch import registry
-with registry.new_version(sys.argv[1], datetime(2026, 11, 23, 13, tzinfo=UTC)) as (_, folder):
+with registry.new_version(sys.argv[1], datetime(2026, 11, 23, 13, tzinfo=UTC)) as new:
+    folder = new.folder
     registry.write_manifest(folder, {"fingerprint": "quick"})
 """
 
@@ -191,7 +196,8 @@ def test_a_model_opens_its_index(tmp_path: Path) -> None:
     ones = np.ones(2, dtype=np.float32)
     directions, offsets = np.ones((1, 1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.float32)
     projection = Projection(0 * ones, ones, np.eye(2, dtype=np.float32), directions, offsets, 1.0)
-    with registry.new_version(str(tmp_path), NOON) as (_, folder):
+    with registry.new_version(str(tmp_path), NOON) as new:
+        folder = new.folder
         build_index(["a", "b"], np.eye(2), [None, None], projection).save(folder / "index")
         registry.write_manifest(folder, {})
     model = registry.latest(str(tmp_path))

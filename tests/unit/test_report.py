@@ -161,7 +161,7 @@ def test_only_tracks_that_are_in_library_and_model_are_measured(tmp_path: Path) 
     whole = library(n=20)
     whole.index.save(tmp_path / "index")
     ids = [*whole.index.ids[:15].tolist(), "x1", "x2"]
-    measured, withdrawn = measured_library(dataset(ids, whole.standardised[:17]), Model("v", tmp_path, {}))
+    measured, withdrawn = measured_library(dataset(ids, whole.standardised[:17]), Model("v", str(tmp_path), {}))
     assert (measured.index.ids.tolist(), withdrawn) == (ids[:15], 5)
     np.testing.assert_array_equal(measured.standardised, whole.index.projection.standardised(whole.standardised[:15]))
     assert np.abs(measured.standardised).sum(axis=1).min() > 0, "no track of zeros"
@@ -271,10 +271,10 @@ def test_settings_of_the_last_tuning_are_found_past_a_damaged_version(tmp_path: 
     for minute, values in enumerate(
         [{**described, "parameters": parameters}, {"tuned": True}, {**described, "parameters": {"genre": {"x": 1}}}]
     ):
-        with registry.new_version(root, datetime(2026, 11, 23, 12, minute, tzinfo=UTC)) as (version, folder):
-            registry.write_manifest(folder, values)
-    with registry.new_version(root, datetime(2026, 11, 23, 13, tzinfo=UTC)) as (version, folder):
-        (folder / "manifest.json").write_text("[]")
+        with registry.new_version(root, datetime(2026, 11, 23, 12, minute, tzinfo=UTC)) as new:
+            registry.write_manifest(new.folder, values)
+    with registry.new_version(root, datetime(2026, 11, 23, 13, tzinfo=UTC)) as new:
+        (new.folder / "manifest.json").write_text("[]")
     assert sweep.last_tuned(root, (100, 6)) == sweep.Tuned(HashParameters(7), Hyperparameters(9))
     assert sweep.last_tuned(root, (100, 7)) == sweep.Tuned(default_parameters(100))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
 
 from batch import registry
+from batch.storage import objects
 from streaming.documents import SET_ASIDE
 from ui.data.mongo import Document, unavailable_on_error
 
@@ -64,13 +64,13 @@ class ModelCard:
     """The latest model.
 
     figures : of its manifest, as shown
-    report : file of its report card, None before it is evaluated
+    report : location of its report card, None before it is evaluated
     results : content of the report card's JSON
     """
 
     version: str
     figures: tuple[tuple[str, str], ...]
-    report: Path | None = None
+    report: str | None = None
     results: dict[str, Any] = field(default_factory=dict)
 
 
@@ -126,15 +126,14 @@ def model_card(root: str) -> ModelCard | None:
         for name, value in model.manifest.items()
         if isinstance(value, (int, float, str)) and name not in ("format", "fingerprint")
     }
-    folder = model.folder / "report"
     results: dict[str, Any] = {}
     try:
-        content = json.loads((folder / "report.json").read_text())
+        content = json.loads(objects.read_text(model.part("report/report.json")))
         results = content if isinstance(content, dict) else {}
     except (OSError, ValueError):
         pass  # not evaluated yet
-    page = folder / "report.html"
-    return ModelCard(model.version, tuple(flattened(figures)), page if page.is_file() else None, results)
+    page = model.part("report/report.html")
+    return ModelCard(model.version, tuple(flattened(figures)), page if objects.exists(page) else None, results)
 
 
 def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from batch import registry
 from batch.audio.features import N_FEATURES
+from batch.versions.remote_index import local_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,11 +44,14 @@ class SimilaritySearch:
 
         try:
             model = registry.latest(self._root)
-            folder = model.folder / "index"
-            state = Index.state(folder)
+            state = model.index_state
             with self._lock:
                 if self._opened is None or self._opened[:2] != (model.version, state):
-                    self._opened = (model.version, state, Index.open(folder))
+                    self._opened = (
+                        model.version,
+                        state,
+                        Index.open(local_folder(model.index_place, state), state=state),
+                    )
                 return self._opened[2]
         except (OSError, ValueError) as error:
             raise NoModel("There is no model yet. Train one with ./spark-submit.sh batch/train.py first.") from error

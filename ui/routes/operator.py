@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
+from batch.storage import objects
 from ui.data import lake
 from ui.data.status import flattened, headlines, model_card, query_statuses, set_aside_listeners
 from ui.dependencies import ServicesDep, require_operator
@@ -56,4 +57,4 @@ def get_report(services: ServicesDep) -> Response:
     if model is None or model.report is None:
         raise Refused(404, "No report card yet. Run ./spark-submit.sh batch/evaluate.py.")
     headers = {"Content-Security-Policy": REPORT_POLICY}
-    return FileResponse(model.report, media_type="text/html", headers=headers)
+    return HTMLResponse(objects.read_text(model.report), headers=headers)

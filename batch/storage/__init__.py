@@ -1,0 +1,7 @@
+"""Where lake, models and checkpoints lie: a local path or a URI (s3a://, gs://, abfss://, hdfs://), read and written alike.
+
+locations  what a location is: its scheme, its Arrow file system, its name for Hadoop
+objects    small objects and files at a location: read, write, list, remove
+spark      what Spark must be told of an S3 server
+lease      one writer at a time, where the store itself does not see to it
+"""

@@ -1,0 +1,116 @@
+"""Locations: a local path, or a URI of an object store.
+
+Credentials and endpoints come from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
+HADOOP_HOME …) of the driver and of every worker, never from the URI.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+SCHEMES = ("s3", "s3a", "gs", "abfs", "abfss", "hdfs", "viewfs")
+S3_SCHEMES = ("s3", "s3a")
+
+
+class StorageUnusable(OSError):
+    """A location cannot be used: its scheme is unknown, its store refuses, or it does not answer."""
+
+
+def is_remote(location: str) -> bool:
+    return "://" in location and not location.startswith("file://")
+
+
+def local_path(location: str) -> Path:
+    """The path of a location that is not remote."""
+    return Path(location.removeprefix("file://"))
+
+
+def is_s3(location: str) -> bool:
+    return location.partition("://")[0] in S3_SCHEMES and is_remote(location)
+
+
+def child(location: str, name: str) -> str:
+    """The location of a name in a folder."""
+    return f"{location.rstrip('/')}/{name}"
+
+
+def hadoop_uri(location: str) -> str:
+    """The location as Hadoop and Delta have it. Not `as_uri()`: Hadoop takes an escaped blank literally."""
+    if location.startswith("s3://"):
+        return "s3a" + location.removeprefix("s3")
+    return location if is_remote(location) else f"file://{local_path(location).absolute()}"
+
+
+def without_password(location: str) -> str:
+    """The location without user, password and query, for messages."""
+    if not is_remote(location):
+        return location
+    parts = urlsplit(location)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def check(location: str) -> None:
+    """Raises StorageUnusable where a URI cannot be listed; a folder that is not there yet is no fault."""
+    if not is_remote(location):
+        return
+    from pyarrow import fs
+
+    store, path = open_store(location)
+    try:
+        store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        bucket = path.partition("/")[0]
+        if is_s3(location) and store.get_file_info(bucket).type == fs.FileType.NotFound:
+            raise StorageUnusable(f"{without_password(location)} cannot be used: there is no bucket {bucket}")
+    except StorageUnusable:
+        raise
+    except (OSError, ValueError) as error:
+        raise StorageUnusable(f"{without_password(location)} cannot be listed: {error}") from error
+
+
+def open_store(location: str) -> tuple[Any, str]:
+    """(Arrow file system, path in it) of a location. Raises StorageUnusable."""
+    from pyarrow import fs
+
+    if not is_remote(location):
+        return fs.LocalFileSystem(), str(local_path(location).absolute())
+    scheme, _, rest = location.partition("://")
+    if scheme not in SCHEMES:
+        raise StorageUnusable(
+            f"{without_password(location)}: unknown scheme {scheme!r}; use a path or one of {', '.join(SCHEMES)}"
+        )
+    host = rest.partition("/")[0]
+    if "@" in host and (scheme in S3_SCHEMES or ":" in host.partition("@")[0]):
+        raise StorageUnusable(f"{without_password(location)}: credentials belong in the environment, not in the URI")
+    if not host and scheme not in ("hdfs", "viewfs"):
+        raise StorageUnusable(f"{location} names no bucket; write {scheme}://BUCKET/FOLDER")
+    try:
+        if scheme in S3_SCHEMES:
+            # not by from_uri, which asks Amazon for the bucket's region even where the endpoint is not Amazon's
+            endpoint = urlsplit(s3_endpoint())
+            store = fs.S3FileSystem(
+                region=s3_region(), endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
+            )
+            return store, rest.rstrip("/")
+        # from_uri decodes percent escapes, and our URIs are not encoded
+        store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}")
+    except (OSError, ValueError) as error:
+        raise StorageUnusable(f"{without_password(location)} cannot be opened: {error}") from error
+    return store, path.rstrip("/")
+
+
+def s3_endpoint() -> str:
+    """The endpoint of an S3 server that is not Amazon's, as a URL; "" for Amazon's."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def s3_region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+
+
+def allow_plain_http() -> None:
+    """Lets delta-rs reach an S3 endpoint whose URL begins with http://, which it otherwise refuses."""
+    if s3_endpoint().startswith("http://"):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")

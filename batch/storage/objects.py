@@ -1,0 +1,115 @@
+"""Small objects and files at a location, a local path or a URI. A reader sees an object as it was before or whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from batch.atomic import replacing, write_text
+from batch.storage.locations import StorageUnusable, is_remote, local_path, open_store, without_password
+
+COPY_CHUNK_BYTES = 1 << 20
+
+
+def read_text(location: str) -> str:
+    """The UTF-8 text of an object. Raises OSError, FileNotFoundError where there is none, or UnicodeDecodeError."""
+    if not is_remote(location):
+        return local_path(location).read_text(encoding="utf-8")
+    store, path = open_store(location)
+    with store.open_input_stream(path) as content:
+        return str(content.read(), "utf-8")
+
+
+def replace_text(location: str, text: str) -> None:
+    """Replaces an object's content by UTF-8 text in one step. Raises OSError."""
+    if not is_remote(location):
+        local_path(location).parent.mkdir(parents=True, exist_ok=True)
+        write_text(local_path(location), text)
+        return
+    store, path = open_store(location)
+    with store.open_output_stream(path) as out:  # a single put: it is there whole, or not at all
+        out.write(text.encode())
+
+
+def exists(location: str) -> bool:
+    """Whether there is an object or a folder."""
+    from pyarrow import fs
+
+    if not is_remote(location):
+        return local_path(location).exists()
+    store, path = open_store(location)
+    return bool(store.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def names(folder: str, folders: bool = False) -> list[str]:
+    """Names of the objects right below a folder, or of the folders there, sorted; none where it does not exist."""
+    from pyarrow import fs
+
+    wanted = fs.FileType.Directory if folders else fs.FileType.File
+    store, path = open_store(folder)
+    entries = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(entry.base_name for entry in entries if entry.type == wanted)
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """{path below the folder: bytes} of all objects below it."""
+    from pyarrow import fs
+
+    store, path = open_store(folder)
+    entries = store.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    prefix = len(path) + 1
+    return {entry.path[prefix:]: entry.size for entry in entries if entry.type == fs.FileType.File}
+
+
+def upload(file: Path, location: str) -> None:
+    """Copies a local file to a location. Raises OSError."""
+    if not is_remote(location):
+        local_path(location).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(local_path(location)) as part:
+            shutil.copyfile(file, part)
+        return
+    store, path = open_store(location)
+    with file.open("rb") as content, store.open_output_stream(path) as out:
+        shutil.copyfileobj(content, out, COPY_CHUNK_BYTES)
+
+
+def download(location: str, file: Path) -> None:
+    """Copies an object to a local file, whose folder exists. Raises OSError."""
+    store, path = open_store(location)
+    with replacing(file) as part, store.open_input_stream(path) as content, part.open("wb") as out:
+        shutil.copyfileobj(content, out, COPY_CHUNK_BYTES)
+
+
+def remove(location: str) -> None:
+    """Removes an object; one that is not there is no fault. Raises OSError."""
+    if not is_remote(location):
+        local_path(location).unlink(missing_ok=True)
+        return
+    store, path = open_store(location)
+    try:
+        store.delete_file(path)
+    except FileNotFoundError:
+        pass
+
+
+def remove_folder(location: str) -> None:
+    """Removes a folder with all that is in it; one that is not there is no fault. Raises OSError."""
+    if not is_remote(location):
+        shutil.rmtree(local_path(location), ignore_errors=True)
+        return
+    store, path = open_store(location)
+    if "/" not in path:
+        raise StorageUnusable(f"{without_password(location)} is a whole bucket, which is not removed")
+    try:
+        store.delete_dir(path)
+    except FileNotFoundError:
+        pass
+
+
+def move_folder(folder: Path, location: str) -> None:
+    """Copies a local folder's files to a location, in the order of their names."""
+    for root, _, files in os.walk(folder):
+        for name in sorted(files):
+            file = Path(root) / name
+            upload(file, f"{location}/{file.relative_to(folder).as_posix()}")

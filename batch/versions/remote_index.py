@@ -1,0 +1,193 @@
+"""The index of a model version in an object store, copied once to each node and memory-mapped from there.
+
+cache_folder()/files/<sha256>  contents, each once
+cache_folder()/indexes/<key>/  an index as `batch.index.storage` has it: hard links to the contents, and the segments in `added/`
+
+A version's files never change, so what is there under its checksum is right; the segments that were appended since are objects
+with names of their own, listed at each use. The indexes used longest ago are removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch.index.segments import SEGMENTS_FOLDER
+from batch.index.storage import IndexUnreadable
+from batch.storage import objects
+
+KEPT_INDEXES = 3
+"""Indexes whose copies a node keeps: the one in use, the one before, and one that is in the making."""
+
+
+@dataclass(frozen=True)
+class FileSum:
+    """A file of an index: its name, its content's SHA-256 in hex digits, its bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class RemoteIndex:
+    """An index in an object store; travels to the workers.
+
+    location : URI of its folder
+    files : what the training wrote there
+    """
+
+    location: str
+    files: tuple[FileSum, ...]
+
+    def local_folder(self, state: str | None = None) -> Path:
+        """The folder of this node's copy, with the segments that the store has now.
+
+        state : `Index.state` that is to be read; None: the latest
+        Raises IndexUnreadable where a file is missing or has another content, OSError where the store does not answer.
+        """
+        folder = self._trained_folder()
+        if state is None or (state and not (folder / SEGMENTS_FOLDER / state).exists()):
+            self._fetch_segments(folder)
+        return folder
+
+    def state(self) -> str:
+        """`Index.state` of the index in the store: one listing."""
+        return max(self._stored_segments(), default="")
+
+    @contextmanager
+    def updating(self) -> Iterator[Path]:
+        """The folder of this node's copy, to append to and remove from; what was written there goes to the store at the end."""
+        folder = self.local_folder()
+        yield folder
+        here, there = set(_segment_names(folder)), set(self._stored_segments())
+        for name in sorted(here - there):
+            objects.upload(folder / SEGMENTS_FOLDER / name, f"{self.location}/{SEGMENTS_FOLDER}/{name}")
+        for name in sorted(there - here):  # compacted into one that is there now
+            objects.remove(f"{self.location}/{SEGMENTS_FOLDER}/{name}")
+
+    def _trained_folder(self) -> Path:
+        root = cache_folder()
+        key = hashlib.sha256("\n".join([self.location, *(file.sha256 for file in self.files)]).encode()).hexdigest()
+        folder = root / "indexes" / key[:32]
+        if folder.is_dir():
+            os.utime(folder)
+            return folder
+        (root / "files").mkdir(parents=True, exist_ok=True)
+        (root / "indexes").mkdir(exist_ok=True)
+        with _locked(root):
+            if not folder.is_dir():
+                part = root / "indexes" / f".{key[:32]}.part"
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                for file in self.files:
+                    os.link(self._content(file, root), part / file.name)
+                (part / SEGMENTS_FOLDER).mkdir()
+                os.replace(part, folder)
+                _remove_unused(root)
+        return folder
+
+    def _content(self, file: FileSum, root: Path) -> Path:
+        """The local content of a file, fetched where it is not here yet."""
+        content = root / "files" / file.sha256
+        if content.is_file() and content.stat().st_size == file.size:
+            return content
+        location = f"{self.location}/{file.name}"
+        try:
+            objects.download(location, content)
+        except FileNotFoundError as error:
+            raise IndexUnreadable(f"no index in {self.location}: {file.name} is missing; train again") from error
+        if (actual := checksum(content)) != file.sha256:
+            content.unlink()
+            raise IndexUnreadable(
+                f"{location} is not what the model's manifest names: checksum {actual[:12]} …, expected "
+                f"{file.sha256[:12]} …; train again with batch/train.py"
+            )
+        return content
+
+    def _fetch_segments(self, folder: Path) -> None:
+        """Makes the copy's segments those that the store has."""
+        with _locked(folder):
+            there = self._stored_segments()
+            for name in there:
+                if not (folder / SEGMENTS_FOLDER / name).exists():
+                    try:
+                        objects.download(f"{self.location}/{SEGMENTS_FOLDER}/{name}", folder / SEGMENTS_FOLDER / name)
+                    except FileNotFoundError:  # compacted since the listing
+                        continue
+            for name in set(_segment_names(folder)) - set(there):
+                (folder / SEGMENTS_FOLDER / name).unlink(missing_ok=True)
+
+    def _stored_segments(self) -> list[str]:
+        return [name for name in objects.names(f"{self.location}/{SEGMENTS_FOLDER}") if name.endswith(".npz")]
+
+
+IndexPlace = Path | RemoteIndex
+"""Where an index lies: a folder that all nodes see, or an object store."""
+
+
+def local_folder(index: IndexPlace, state: str | None = None) -> Path:
+    """A folder on this node with the index; see `RemoteIndex.local_folder`."""
+    return index.local_folder(state) if isinstance(index, RemoteIndex) else index
+
+
+@contextmanager
+def updating(index: IndexPlace) -> Iterator[Path]:
+    """A folder on this node with the index, in which `batch.growth` may write; see `RemoteIndex.updating`."""
+    if isinstance(index, RemoteIndex):
+        with index.updating() as folder:
+            yield folder
+    else:
+        yield index
+
+
+def uploaded(folder: Path, location: str, before: RemoteIndex | None = None) -> RemoteIndex:
+    """The index in a store, its files copied there from a local folder.  before : what of it has been copied already"""
+    stored = {} if before is None else {file.name: file for file in before.files}
+    files = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+        file = FileSum(path.name, checksum(path), path.stat().st_size)
+        if stored.get(file.name) != file:
+            objects.upload(path, f"{location}/{file.name}")
+        files.append(file)
+    return RemoteIndex(location, tuple(files))
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a file's content in hex digits."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where this node keeps its copies: a folder of this user among its temporary files (TMPDIR)."""
+    return Path(tempfile.gettempdir()) / f"overtone-models-{os.getuid()}"
+
+
+def _segment_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / SEGMENTS_FOLDER).glob("[0-9]*.npz"))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits until no other process of this node fetches into the folder."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_unused(root: Path) -> None:
+    """Removes all but the indexes used last, and the contents that none of these has. Maps of removed files stay valid."""
+    folders = sorted((root / "indexes").glob("[0-9a-f]*"), key=lambda folder: -folder.stat().st_mtime)
+    for folder in folders[KEPT_INDEXES:]:
+        shutil.rmtree(folder, ignore_errors=True)
+    for content in (root / "files").iterdir():
+        if content.stat().st_nlink == 1 and not content.name.startswith("."):
+            content.unlink()
