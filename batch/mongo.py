@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pymongo import MongoClient
+    from pymongo import AsyncMongoClient, MongoClient
     from pymongo.collection import Collection
 
     from conf.settings import Mongo
@@ -46,10 +46,21 @@ def connection(mongo: Mongo, **options: Any) -> MongoClient[dict[str, Any]]:
     """
     from pymongo import MongoClient
 
+    return MongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
+
+
+def async_connection(mongo: Mongo, **options: Any) -> AsyncMongoClient[dict[str, Any]]:
+    """As `connection`, for an event loop."""
+    from pymongo import AsyncMongoClient
+
+    return AsyncMongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
+
+
+def _uri(mongo: Mongo) -> str:
+    """The settings' URI without what GUARANTEES override: the driver refuses a URI's tags or staleness beside the primary."""
     uri, mark, query = mongo.uri.get_secret_value().partition("?")
-    # Not by arguments alone: the driver refuses a URI's tags or staleness beside the primary.
     own_options = [option for option in query.split("&") if option.partition("=")[0].lower() not in _OVERRIDDEN_OPTIONS]
-    return MongoClient(uri + mark + "&".join(own_options), tz_aware=True, **GUARANTEES, **options)
+    return uri + mark + "&".join(own_options)
 
 
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:

@@ -17,5 +17,6 @@ events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
 covers/  pictures of albums and tracks
 page/    the page as HTML: layout, cards, templates
+push/    server-sent events: what changes, to each open page
 static/  the page's scripts and styles
 """

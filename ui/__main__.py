@@ -30,9 +30,7 @@ def main(settings: Settings) -> int:
     except OSError as error:
         return failed(NAME, _listen_problem(error, address), 1)
 
-    import uvicorn
-
-    from ui.app import create_app, server_config
+    from ui.app import PlayerServer, create_app
     from ui.auth.secret import SecretUnusable
     from ui.data.mongo import LibraryUnusable
     from ui.dependencies import build_services
@@ -45,14 +43,14 @@ def main(settings: Settings) -> int:
     except LibraryUnusable as error:
         return failed(NAME, error, 2)
 
-    class AnnouncedServer(uvicorn.Server):
+    class AnnouncedServer(PlayerServer):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 print(f"Overtone is at http://{address}/", flush=True)
 
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop the player
-        AnnouncedServer(server_config(create_app(services))).run(sockets=[server_socket])
+        AnnouncedServer(create_app(services)).run(sockets=[server_socket])
     return 0
 
 

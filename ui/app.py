@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -34,6 +35,9 @@ from ui.media.similarity import NoModel
 from ui.page import layout
 from ui.playlists import routes as playlists
 from ui.playlists.store import LimitExceeded, PlaylistChanged
+from ui.push import routes as push_routes
+from ui.push.changes import follow_changes
+from ui.push.hub import Hub
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, operator, pages, taste_map
 from ui.routes.left_out import similar_tracks
@@ -53,6 +57,7 @@ ROUTERS = (
     taste_map.router,
     pages.router,
     operator.router,
+    push_routes.router,
 )
 
 RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
@@ -77,16 +82,21 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
 
 def create_app(services: Services) -> FastAPI:
     """The application of one player."""
+    hub = Hub(lambda: (services.event_queue.state.connected, services.event_queue.state.waiting))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_load_search_index, args=(services,), name="load-search-index", daemon=True).start()
+        pushing = [asyncio.create_task(hub.run()), asyncio.create_task(follow_changes(services.settings.mongo, hub))]
         yield
+        for task in pushing:
+            task.cancel()
+        await asyncio.gather(*pushing, return_exceptions=True)
         await asyncio.to_thread(services.analyzer.close)
         await asyncio.to_thread(services.event_queue.close, QUEUE_CLOSE_TIMEOUT_S)
 
     app = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.services = services
+    app.state.services, app.state.hub = services, hub
     for router in ROUTERS:
         app.include_router(router)
     for error_class, respond in RESPONSES.items():
@@ -118,6 +128,18 @@ def create_app(services: Services) -> FastAPI:
         max_file_size=1,
     )
     return app
+
+
+class PlayerServer(uvicorn.Server):
+    """uvicorn, which ends the streams of open pages before it waits for their connections to close."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(server_config(app))
+        self._hub: Hub = app.state.hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.end_all()
+        await super().shutdown(sockets)
 
 
 def server_config(app: FastAPI) -> uvicorn.Config:

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import uvicorn
 from fastapi import FastAPI
 from kafka import KafkaConsumer
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect
@@ -150,7 +149,7 @@ def serving(app: FastAPI, listening: socket.socket | None = None) -> Iterator[st
     listening : the socket to answer at, closed at the end; None: any port
     """
     listening = listening or socket.create_server(("127.0.0.1", 0))
-    served = uvicorn.Server(server.server_config(app))
+    served = server.PlayerServer(app)
     thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -310,6 +309,11 @@ class Visit:
         for _ in range(count):
             with self.page.expect_request(url):
                 pass
+
+    def look_for_news(self, count: int = 1) -> None:
+        """Asks for list and opinions that many times, and waits until the page has shown the answers."""
+        for _ in range(count):
+            self.page.evaluate("overtone.refresh()")
 
     def wait_for(self, holds: Callable[[], bool], within_s: float = 20.0) -> float:
         """Seconds until it holds."""

@@ -84,7 +84,7 @@ def test_an_unchanged_list_is_left_alone(visit: Any) -> None:
         """() => { window.changes = 0; new MutationObserver(all => changes += all.length)
         .observe(document.getElementById('for-you'), {childList: true, subtree: true}); }"""
     )
-    ana.wait_for_requests("**/for-you?*", 3)
+    ana.look_for_news(3)
     assert ana.page.evaluate("changes") == 0
 
 
@@ -148,7 +148,7 @@ def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) 
     bob.wait_for(lambda: bob.order == IDS[6:])
     put("bob", IDS[:3], 2)
     bob.wait_for(lambda: bob.order == IDS[:3])
-    ana.wait_for_requests("**/for-you?*")
+    ana.look_for_news()
     assert ana.order == IDS[2:8]
     bob.play(IDS[0])
     assert [event["user_id"] for event in events(1)] == ["bob"]

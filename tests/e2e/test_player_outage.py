@@ -71,7 +71,7 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
         expect(ana.page.locator("#notice")).to_contain_text("Kafka is unavailable. 1 event is queued", timeout=20_000)
         own_mongo.stop()
         try:
-            expect(ana.page.locator("#notice")).to_contain_text("does not answer", timeout=20_000)
+            expect(ana.page.locator("#notice")).to_contain_text("Can't reach your library", timeout=20_000)
             assert ana.order == ["a"], "what is there stays on the page"
         finally:
             own_mongo.start().wait()

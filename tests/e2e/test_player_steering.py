@@ -117,7 +117,7 @@ def test_the_list_is_led_further_away_and_back_by_keyboard(ana: Visit, said: Any
 def test_the_page_leaves_the_list_to_the_stream(ana: Visit) -> None:
     """Muting hides no card by itself: the list changes when its document does."""
     menu(ana, 3, "Mute genre")
-    ana.wait_for_requests("**/for-you?*", 4)
+    ana.look_for_news(2)
     assert ana.order == IDS[2:8]
 
 

@@ -26,13 +26,17 @@ test("a folder holds at most twelve files", () => {
   );
 });
 
-test("every import leads to a script, and every script is reached from main.js", () => {
+/** Scripts of workers, which pages name by their address. */
+const workersOf = (file) =>
+  [...readFileSync(join(ROOT, file), "utf8").matchAll(/new SharedWorker\("\/ui\/([^"]+)"/g)].map(([, path]) => path);
+
+test("every import leads to a script, and every script is reached from main.js or is a worker's", () => {
   const reached = new Set();
   const visit = (file) => {
     if (reached.has(file)) return;
     reached.add(file);
     assert.ok(imports.has(file), `${file} is imported and not there`);
-    imports.get(file).forEach(visit);
+    [...imports.get(file), ...workersOf(file)].forEach(visit);
   };
   visit("main.js");
   assert.deepEqual([...imports.keys()].filter((file) => !reached.has(file)), []);

@@ -20,7 +20,7 @@ import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
 import { post } from "./api.js";
-import { onForYouNews, pollFaster, refresh, reload } from "./discover/for-you.js";
+import { onForYouNews, refresh, reload, wireForYou } from "./discover/for-you.js";
 import { focusSearch, wireSearch } from "./discover/search.js";
 import { ShownTracks, watchCards } from "./discover/shown-tracks.js";
 import { wireSongPath } from "./discover/song-path.js";
@@ -40,6 +40,7 @@ import { QueuePanel } from "./playback/queue/queue-panel.js";
 import { Queue } from "./playback/queue/queue.js";
 import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/queue/saved-playback.js";
 import { upNext } from "./playback/queue/up-next.js";
+import { connect, reconnect } from "./push.js";
 import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
@@ -141,8 +142,7 @@ function start() {
    */
   function onResult(result, { action }) {
     const isByItself = action === "shown" || action === "visit"; // sent without the listener's doing, so failures are not shown
-    if (result.ok && action !== "shown") pollFaster();
-    else if (result.status === 401) setListener(null);
+    if (result.status === 401) setListener(null);
     else if (result.status === 409) refresh(); // it tells who is listening now
     else if (!result.ok && result.status !== 0 && !isByItself) toast(result.error);
   }
@@ -187,6 +187,7 @@ function start() {
     playbackOwner = id;
     onQueueChange();
     reload();
+    reconnect();
     outbox.flush();
     if (location.hash.length > "#/".length) showPage();
     else showHome();
@@ -198,6 +199,7 @@ function start() {
   });
 
   restoreTheme();
+  wireForYou();
   wireSteering(opinions, requireListener);
   wireMenu();
   wireSearch();
@@ -221,6 +223,7 @@ function start() {
   wireRouter();
   loadListener().then(() => {
     if (!listenerId()) restorePlayback(null, player);
+    connect();
   });
   setInterval(loadListener, RENEW_LISTENER_MS);
   refresh();

@@ -1,14 +1,14 @@
-// "For you" follows the listener: the page polls for news, more often after an action, and moves the cards.
+// "For you" follows the listener: the page asks for the news whenever it is told that there are some, and moves the cards.
 
 import { get } from "../api.js";
 import { find, findAll, parseHtml, prefersReducedMotion, required } from "../page/dom.js";
 import { notice } from "../page/messages.js";
+import { subscribe } from "../push.js";
 
-const POLL_MS = 1000;
-const POLL_AFTER_ACTION_MS = 250; // a new list is on its way
-const AFTER_ACTION_MS = 5000;
-const POLL_HIDDEN_MS = 5000; // in a background tab
+const RETRY_MS = 3000; // after an answer without a list
 const MOVE_MS = 450;
+const SERVER_AWAY = "Can't reach the player. Trying again…";
+const LIBRARY_AWAY = "Can't reach your library. Trying again…";
 
 /**
  * What changed since the marks that the page sent.
@@ -28,8 +28,13 @@ const MOVE_MS = 450;
 
 let listMark = "";
 let opinionsMark = "";
-let fastUntil = 0;
-let pollTimer = 0;
+let retryTimer = 0;
+/** Goes up with each listener: an answer for the one before is late. */
+let listenerNumber = 0;
+/** @type {Promise<void>} the request that runs, or the last one */
+let running = Promise.resolve();
+/** @type {Promise<void> | null} the one that follows it */
+let waiting = null;
 /** @type {(news: NewsAnswer) => void} */
 let onNews = () => {};
 
@@ -38,44 +43,49 @@ export function onForYouNews(callback) {
   onNews = callback;
 }
 
+/** Follows the list and the state of the services. */
+export function wireForYou() {
+  subscribe("list", refresh);
+  subscribe("status", (status) => notice(noticeOf(status)));
+}
+
 /** Reloads list and opinions: the listener has changed. */
 export function reload() {
   listMark = opinionsMark = "";
+  listenerNumber += 1;
   return refresh();
 }
 
-/** Asks for news now, and again after a while. */
-export async function refresh() {
-  clearTimeout(pollTimer);
+/** Asks for news; calls while a request runs become one request after it. */
+export function refresh() {
+  waiting ??= running.then(() => {
+    waiting = null;
+    running = load();
+    return running;
+  });
+  return waiting;
+}
+
+async function load() {
+  clearTimeout(retryTimer);
+  const number = listenerNumber;
   /** @type {NewsAnswer} */
   const news = await get(`/for-you?seen=${encodeURIComponent(listMark)}&mine=${encodeURIComponent(opinionsMark)}`);
+  if (number !== listenerNumber) return; // another listener has come, and a request for them waits
   if (news.ok && !news.away) {
     if (news.html !== undefined) showForYou(news.html, news);
     listMark = news.mark;
     opinionsMark = news.mine ?? "";
-  }
-  notice(noticeOf(news));
+  } else retryTimer = setTimeout(refresh, RETRY_MS);
+  notice(news.ok ? noticeOf(news) : news.status === 0 ? SERVER_AWAY : news.error);
   onNews(news);
-  clearTimeout(pollTimer);
-  const pause = document.hidden ? POLL_HIDDEN_MS : Date.now() < fastUntil ? POLL_AFTER_ACTION_MS : POLL_MS;
-  pollTimer = setTimeout(refresh, pause);
 }
 
-/** Polls more often for a while: the listener has done something. */
-export function pollFaster() {
-  fastUntil = Date.now() + AFTER_ACTION_MS;
-  clearTimeout(pollTimer);
-  pollTimer = setTimeout(refresh, POLL_AFTER_ACTION_MS);
-}
-
-/** @param {NewsAnswer} news */
-function noticeOf(news) {
-  if (news.status === 0) return "The server is unavailable. The page reconnects automatically.";
-  if (!news.ok) return news.error;
-  if (news.away) return news.away;
-  if (news.connected) return "";
-  const queued = `${news.waiting || "No"} ${news.waiting === 1 ? "event is" : "events are"} queued`;
-  return `Kafka is unavailable. ${queued} and sent later; playback continues.`;
+/** @param {import("../push.js").Status} status */
+function noticeOf({ away, connected, waiting: count }) {
+  if (away) return LIBRARY_AWAY;
+  if (connected) return "";
+  return `Kafka is unavailable. ${count || "No"} ${count === 1 ? "event is" : "events are"} queued and sent later; playback continues.`;
 }
 
 /**

@@ -1,0 +1,120 @@
+"""What changes in MongoDB reaches the open page by itself: no poll, each listener their own, and after an absence too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from player_site import IDS, Lists, Visit, Windows, serving, with_library
+from playwright.sync_api import expect
+from pydantic import SecretStr
+from pymongo import MongoClient
+
+from conf.settings import Settings
+from local.services import MongoServer
+from ui import app
+from ui.dependencies import build_services
+
+COUNT_REQUESTS = """() => { const asked = window.asked = []; const own = window.fetch;
+    window.fetch = (address, ...more) => { asked.push(String(address)); return own(address, ...more); }; }"""
+
+
+def requests_for_the_list(visit: Visit) -> int:
+    return int(visit.page.evaluate("asked.filter((address) => address.startsWith('/for-you')).length"))
+
+
+def test_a_new_list_appears_and_without_one_nothing_is_asked(visit: Any, put: Lists) -> None:
+    ana = visit("ana")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    ana.page.evaluate(COUNT_REQUESTS)
+    ana.page.wait_for_timeout(2500)
+    assert requests_for_the_list(ana) <= 1, "the page does not poll"
+    for generation in range(2, 6):
+        order = IDS[generation : generation + 4]
+        put("ana", order, generation)
+        assert ana.wait_for(lambda order=order: ana.order == order) < 2.0
+    assert requests_for_the_list(ana) <= 1 + 2 * 4
+
+
+def test_two_listeners_are_told_of_their_own(visit: Any, put: Lists) -> None:
+    ana, bob = visit("ana"), visit("bob")
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    bob.wait_for(lambda: bob.order == IDS[6:])
+    bob.page.wait_for_timeout(500)  # until what the visit itself has written is told
+    bob.page.evaluate(COUNT_REQUESTS)
+    put("ana", IDS[:5], 2)
+    ana.wait_for(lambda: ana.order == IDS[:5])
+    assert requests_for_the_list(bob) == 0
+
+
+def test_all_tabs_of_a_browser_share_one_stream(visit: Any, put: Lists) -> None:
+    ana = visit("ana")
+    tabs = [ana.page.context.new_page() for _ in range(7)]
+    for tab in tabs:  # with a connection each, the seventh would wait for ever
+        tab.goto(ana.site)
+        expect(tab.locator("#for-you .card")).to_have_count(6)
+    put("ana", IDS[:3], 2)
+    for tab in tabs:
+        expect(tab.locator("#for-you .card")).to_have_count(3)
+        tab.close()
+
+
+def test_a_stream_ends_with_its_session(site: str) -> None:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=20) as ana:
+        ana.post("/listener", json={"name": "ana"}).raise_for_status()
+        with ana.stream("GET", "/events-of-mine") as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            lines = stream.iter_lines()
+            assert next(lines) == "event: status"
+            assert json.loads(next(lines).removeprefix("data: "))["connected"] is True
+            ana.post("/listener", json={"name": None}).raise_for_status()
+            for _ in lines:
+                pass  # it ends, where it would else go on for ever
+
+
+@pytest.fixture(scope="module")
+def own_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A MongoDB of this test's own, to be frozen."""
+    own = MongoServer(tmp_path_factory.mktemp("mongo")).start()
+    try:
+        yield own.wait()
+    finally:
+        own.stop()
+
+
+def test_a_frozen_database_is_told_and_what_changed_since_is_shown(
+    windows: Windows, settings: Settings, topics: None, own_mongo: MongoServer, tmp_path: Path
+) -> None:
+    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own_mongo.uri)})
+    own_settings = with_library(settings.model_copy(update={"mongo": mongo}), tmp_path)
+    with MongoClient[dict[str, Any]](own_mongo.uri) as client:
+        database = client[own_settings.mongo.database]
+        database.tracks.insert_many({"_id": track_id, "title": track_id} for track_id in IDS)
+
+        def put_list(track_ids: list[str], generation: int) -> None:
+            items = [{"track_id": track_id, "rank": rank} for rank, track_id in enumerate(track_ids, start=1)]
+            database.recommendations.replace_one(
+                {"_id": "ana"}, {"items": items, "generation": generation}, upsert=True
+            )
+
+        put_list(IDS[:4], 1)
+        player = app.create_app(build_services(own_settings))
+        with serving(player) as site, windows.visit(site, "ana") as ana:
+            notice = ana.page.locator("#notice")
+            ana.wait_for(lambda: ana.order == IDS[:4])
+            os.kill(own_mongo.process.pid, signal.SIGSTOP)
+            try:
+                expect(notice).to_contain_text("Can't reach your library", timeout=20_000)
+                assert ana.order == IDS[:4], "what is there stays on the page"
+            finally:
+                os.kill(own_mongo.process.pid, signal.SIGCONT)
+            expect(notice).to_be_hidden(timeout=20_000)
+            put_list(IDS[4:9], 2)
+            assert ana.wait_for(lambda: ana.order == IDS[4:9]) < 3.0
+            ana.wrong.clear()  # what was away is an error to the browser's console
