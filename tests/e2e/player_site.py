@@ -297,6 +297,13 @@ class Visit:
         self.page.click("#listener-ok")
         expect(self.page.locator("#listener")).to_have_text(name)
 
+    def show_new_list(self, order: list[str]) -> None:
+        """Asks for the list that waits while the one before is in sight."""
+        expect(self.page.locator("#list-update")).to_contain_text("Updated")
+        self.wait_for(lambda: self.page.locator("#list-update button").count() == 1)
+        self.page.click("#list-update button")
+        self.wait_for(lambda: self.order == order)
+
     def play(self, track_id: str) -> None:
         self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()
         self.wait_for(lambda: self.seconds > 0.3)

@@ -68,7 +68,7 @@ def test_the_list_follows_its_document_without_touching_the_music(visit: Any, pu
     before = ana.seconds
     for generation, wanted in ((2, [*IDS[8:11], IDS[2]]), (3, [IDS[2], *IDS[5:9]])):
         put("ana", wanted, generation)
-        assert ana.wait_for(lambda wanted=wanted: ana.order == wanted) < 2.0
+        ana.show_new_list(wanted)
         expect(ana.cards.first.locator(".reason")).to_have_text(f"close, {generation}")
     assert ana.page.evaluate("kept.isConnected && kept.dataset.trackId") == IDS[2], (
         "a card that stays is moved, not remade"
@@ -147,7 +147,7 @@ def test_two_listeners_see_their_own_lists(visit: Any, put: Lists, events: Any) 
     ana.wait_for(lambda: ana.order == IDS[2:8])
     bob.wait_for(lambda: bob.order == IDS[6:])
     put("bob", IDS[:3], 2)
-    bob.wait_for(lambda: bob.order == IDS[:3])
+    bob.show_new_list(IDS[:3])
     ana.look_for_news()
     assert ana.order == IDS[2:8]
     bob.play(IDS[0])
@@ -223,13 +223,16 @@ def test_the_focus_stays_in_the_list_when_its_card_leaves(visit: Any, put: Lists
     ana.wait_for(lambda: ana.order == IDS[2:8])
     focused = "(one => [one.dataset.action, one.closest('.card')?.dataset.trackId])(document.activeElement)"
     ana.cards.nth(2).locator("[data-action=like]").focus()
+    ana.page.set_viewport_size({"width": 1280, "height": 400})
+    ana.page.evaluate("scrollTo(0, document.body.scrollHeight)")  # out of sight, the list is renewed at once
     put("ana", [*IDS[2:4], *IDS[5:8]], 2)
     ana.wait_for(lambda: ana.order == [*IDS[2:4], *IDS[5:8]])
     assert ana.page.evaluate(focused) == ["like", IDS[5]]
-    ana.cards.last.locator(".cover").focus()
+    ana.page.evaluate("document.querySelector('#for-you .card:last-child .cover').focus({preventScroll: true})")
     put("ana", IDS[2:4], 3)
     ana.wait_for(lambda: ana.order == IDS[2:4])
     assert ana.page.evaluate(focused) == ["play", IDS[3]]
+    ana.page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_a_search_stands_in_place_of_the_page_until_one_goes_on(visit: Any) -> None:

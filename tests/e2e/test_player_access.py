@@ -131,7 +131,8 @@ def test_a_phone_has_all_of_the_player_on_a_sheet(ana: Visit) -> None:
 @pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
 def test_a_message_on_a_phone_leaves_the_queue_free_and_can_be_closed(ana: Visit) -> None:
     page = ana.page
-    ana.cards.first.locator("[data-action=like]").tap()
+    ana.cards.first.locator("[data-action=menu]").tap()
+    page.get_by_role("menuitem", name="Mute genre").tap()
     expect(page.locator("#undo")).to_be_visible()
     page.locator("#queue-toggle").tap()
     boxes = [page.locator(place).bounding_box() for place in ("#toast", "#queue-panel")]
@@ -213,5 +214,5 @@ def test_who_wants_no_motion_gets_none(ana: Visit, put: Any) -> None:
         "() => { window.moved = 0; Element.prototype.animate = function () { moved += this.matches('.card'); }; }"
     )
     put("ana", list(reversed(IDS[2:8])), 2)
-    ana.wait_for(lambda: ana.order == list(reversed(IDS[2:8])))
+    ana.show_new_list(list(reversed(IDS[2:8])))
     assert ana.page.evaluate("moved") == 0

@@ -274,9 +274,7 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
 
     def answer_late(route: Any) -> None:
         answer = route.fetch()
-        with ana.page.expect_request("**/for-you?*"):  # by now the server tells that nobody is listening
-            pass
-        ana.page.wait_for_timeout(300)
+        ana.look_for_news()  # by now the server tells that nobody is listening
         route.fulfill(response=answer)
 
     ana.page.route("**/me/forget", answer_late)
@@ -286,7 +284,7 @@ def test_an_account_is_made_and_used_in_the_page(visit: Any) -> None:
     ana.page.get_by_role("button", name="Delete", exact=True).click()
     expect(ana.page.locator("#listener")).to_have_text("Choose listener")
     expect(ana.page.locator("#forget-dialog")).to_be_hidden()
-    ana.wait_for_requests("**/for-you?*")
+    ana.look_for_news()
     assert ana.wrong[before:] == [], "no page of a listener is asked for without one"
     ana.page.evaluate("location.hash = '#/you'")
     expect(ana.page.get_by_role("alert").filter(has_text="Choose who is listening to see this page")).to_be_visible()

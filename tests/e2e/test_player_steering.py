@@ -44,23 +44,27 @@ def undo(visit: Visit) -> None:
     visit.page.click("#undo")
 
 
+def undo_on_card(visit: Visit, number: int) -> None:
+    visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"] [data-action=undo-reaction]').click()
+
+
 def test_more_and_less_are_said_and_undone(ana: Visit, said: Any) -> None:
     menu(ana, 3, "More like this")
-    expect(ana.page.locator("#toast")).to_contain_text(f"More like “{TITLES[3]}”")
-    undo(ana)
+    card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]')
+    expect(card.locator(".reaction")).to_contain_text("More like this")
+    undo_on_card(ana, 3)
     menu(ana, 3, "Less like this")
     menu(ana, 3, "More like this")  # instead of less
-    card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]')
-    expect(card).to_have_attribute("data-wish", "more")
+    expect(card).to_have_attribute("data-reaction", "more")
     menu(ana, 3, "More like this")  # saying it again takes it back
-    expect(card).to_have_attribute("data-wish", "")
+    expect(card).to_have_attribute("data-reaction", "")
     assert said(5) == [("more", 3), ("neutral", 3), ("less", 3), ("more", 3), ("neutral", 3)]
 
 
 def test_a_wish_that_is_taken_back_leaves_the_like(ana: Visit, said: Any) -> None:
     ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=like]').click()
     menu(ana, 3, "More like this")
-    undo(ana)
+    undo_on_card(ana, 3)
     heart = ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=like]')
     expect(heart).to_have_attribute("aria-pressed", "true")
     assert said(4) == [("like", 3), ("more", 3), ("neutral", 3), ("like", 3)]
@@ -72,7 +76,7 @@ def test_a_dislike_goes_on_and_can_be_undone(ana: Visit, said: Any) -> None:
     ana.play(IDS[2])
     ana.page.click("#dislike-now")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
-    undo(ana)
+    undo_on_card(ana, 2)
     assert said(5) == [("play", 2), ("dislike", 2), ("skip", 2), ("play", 3), ("unlike", 2)]
 
 

@@ -18,6 +18,7 @@ import { toast } from "./page/messages.js";
 import { openPagesMenu } from "./page/navigation.js";
 import { switchTheme } from "./page/theme.js";
 import { playCards } from "./playback/play-from.js";
+import { react, undoReaction } from "./reactions/react.js";
 import { showPage } from "./router.js";
 import { firstCard, trackOf } from "./track.js";
 import { trackMenu } from "./track-menu.js";
@@ -39,8 +40,12 @@ export class Actions {
     /** @type {Record<string, (button: HTMLElement) => unknown>} by data-action */
     this.byName = {
       play: (button) => this.playCard(cardOf(button)),
-      like: (button) => this.toggleOpinion("like", trackOf(cardOf(button))),
-      dislike: (button) => this.toggleOpinion("dislike", trackOf(cardOf(button))),
+      like: (button) => this.#react("like", trackOf(cardOf(button))),
+      dislike: (button) => this.#react("dislike", trackOf(cardOf(button))),
+      "undo-reaction": (button) => {
+        const track = trackOf(cardOf(button));
+        undoReaction(track.id, /** @type {OpinionWord} */ (button.dataset.word), track);
+      },
       similar: (button) => showSimilar(cardOf(button).dataset.trackId ?? ""),
       menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
       why: (button) => showWhy(cardOf(button).dataset.trackId ?? ""),
@@ -99,26 +104,15 @@ export class Actions {
   onBarButton(action, track, button) {
     if (action === "similar") showSimilar(track.id);
     else if (action === "menu") this.openTrackMenu(button, track);
-    else this.toggleOpinion(action, track);
+    else this.#react(action, track);
   }
 
   /**
-   * Sets or removes an opinion. A dislike of the current track plays the next one.
    * @param {OpinionWord} word
    * @param {Track} track
    */
-  toggleOpinion(word, track) {
-    if (!requireListener()) return;
-    const { player } = this;
-    const isCurrent = player.track?.id === track.id;
-    const durationMs = isCurrent ? player.durationMs : track.durationMs;
-    const isSet = this.opinions.toggle(word, track, {
-      ...(isCurrent && { position_ms: player.positionMs }),
-      ...(durationMs && { duration_ms: durationMs }),
-      source: track.source,
-      ...(track.modelVersion && { model_version: track.modelVersion }),
-    });
-    if (word === "dislike" && isSet && isCurrent) player.next();
+  #react(word, track) {
+    if (requireListener()) react(track.id, word, track);
   }
 
   /**
@@ -129,7 +123,7 @@ export class Actions {
     const items = trackMenu(track, {
       queue: this.player.queue,
       opinions: this.opinions,
-      toggleOpinion: (word, about) => this.toggleOpinion(word, about),
+      toggleOpinion: (word, about) => this.#react(word, about),
       startRadio: (seed, id) => this.#startRadio(seed, id),
       startPath,
       navigate,

@@ -20,7 +20,14 @@ import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
 import { post } from "./api.js";
-import { onForYouNews, refresh, reload, wireForYou } from "./discover/for-you.js";
+import {
+  onForYouNews,
+  refresh,
+  reload,
+  renewAtNextTrack,
+  wireForYou,
+  wireForYouList,
+} from "./discover/for-you.js";
 import { focusSearch, wireSearch } from "./discover/search.js";
 import { ShownTracks, watchCards } from "./discover/shown-tracks.js";
 import { wireSongPath } from "./discover/song-path.js";
@@ -31,7 +38,7 @@ import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
 import { areLettersOn, createKeySheet, wireKeyboard } from "./page/keyboard.js";
 import { wireMenu } from "./page/menu.js";
-import { createToast, toast } from "./page/messages.js";
+import { createToast, say, toast } from "./page/messages.js";
 import { loadPictures } from "./page/pictures.js";
 import { restoreTheme } from "./page/theme.js";
 import { connectPlayer } from "./playback/play-from.js";
@@ -41,6 +48,8 @@ import { Queue } from "./playback/queue/queue.js";
 import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/queue/saved-playback.js";
 import { upNext } from "./playback/queue/up-next.js";
 import { connect, reconnect } from "./push.js";
+import { wireReactions } from "./reactions/react.js";
+import { isCardInSight, showReactionNotes } from "./reactions/reaction-notes.js";
 import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
@@ -72,7 +81,11 @@ function start() {
     forget: forgetEvent,
   });
   const send = (/** @type {object} */ event) => outbox.send(event);
-  const opinions = new Opinions({ send, announce: toast, onChange: showOpinions });
+  const opinions = new Opinions({
+    send,
+    announce: (message, undo, trackId) => (trackId && isCardInSight(trackId) ? say(message) : toast(message, undo)),
+    onChange: showOpinions,
+  });
   const queue = new Queue(onQueueChange);
   const player = new Player({
     completeShare: Number(required("#for-you").dataset.completeShare),
@@ -109,6 +122,7 @@ function start() {
   function mark() {
     const { track, isPlaying } = player;
     markCards({ currentId: track?.id ?? null, isPlaying, has: (id, word) => opinions.has(id, word) });
+    showReactionNotes(opinions);
   }
 
   function showOpinions() {
@@ -123,7 +137,12 @@ function start() {
     if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
   }
 
+  let startedId = "";
   function onPlaybackChange() {
+    if (player.track && player.track.id !== startedId) {
+      startedId = player.track.id;
+      renewAtNextTrack();
+    }
     mark();
     panel.show();
     if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
@@ -151,20 +170,16 @@ function start() {
     if (news.ok) {
       if (!news.away) opinions.update(news);
       setListener(news.listener);
-      if (!news.away) onList(news);
+      if (!news.away) visits.show(news.listener, required("#for-you").dataset.personal === "true");
     }
     mark();
     panel.show();
   });
 
-  /** @param {import("./discover/for-you.js").NewsWithOpinions} news */
-  function onList({ listener, mark: listMark, html, personal }) {
-    if (html !== undefined) {
-      shownTracks.showList(personal ? listMark : null, find("#for-you .cards")?.dataset.modelVersion);
-      watchNewCards();
-    }
-    visits.show(listener, required("#for-you").dataset.personal === "true");
-  }
+  wireForYouList(({ mark: listMark, personal }) => {
+    shownTracks.showList(personal ? listMark : null, find("#for-you .cards")?.dataset.modelVersion);
+    watchNewCards();
+  });
 
   onPageShown((kind) => {
     if (kind === "track") loadPictures();
@@ -198,6 +213,7 @@ function start() {
     outbox.flush();
   });
 
+  wireReactions({ opinions, player });
   restoreTheme();
   wireForYou();
   wireSteering(opinions, requireListener);

@@ -18,7 +18,7 @@ import { spellingKey } from "./names.js";
 /**
  * @typedef {object} OpinionsOptions
  * @property {(event: object) => void} send
- * @property {(message: string, undo: () => void) => void} announce
+ * @property {(message: string, undo: () => void, trackId?: string) => void} announce trackId: of the track it is about
  * @property {() => void} onChange
  */
 
@@ -32,6 +32,8 @@ export class Opinions {
   #confirmed = {};
   /** @type {Map<string, OpinionWord[]>} by track id, sent and not yet confirmed */
   #pending = new Map();
+  /** @type {Map<string, { word: OpinionWord, undo: () => void }>} by track id, the latest one that was set on this page */
+  #latest = new Map();
   /** @type {string[]} */
   muted = [];
   /** @type {Record<string, string>} "more" or "less" by "tag:mellow" */
@@ -82,6 +84,7 @@ export class Opinions {
   clear() {
     this.#confirmed = {};
     this.#pending.clear();
+    this.#latest.clear();
     this.muted = [];
     this.wishes = {};
     this.adventure = BALANCED;
@@ -104,8 +107,23 @@ export class Opinions {
     }
     this.#change(track, before, [...others, word], context);
     const undo = () => this.#change(track, this.#words(track.id), before, context);
-    this.announce(`${PHRASES[word]} “${track.title}”.`, undo);
+    this.#latest.set(track.id, { word, undo });
+    this.announce(`${PHRASES[word]} “${track.title}”.`, undo, track.id);
     return true;
+  }
+
+  /**
+   * Takes an opinion back. Where it was set on this page, what stood before it stands again.
+   * @param {OpinionWord} word
+   * @param {OpinionTrack} track
+   * @param {object} context fields of the event
+   */
+  takeBack(word, track, context) {
+    const latest = this.#latest.get(track.id);
+    if (!this.has(track.id, word)) return;
+    if (latest?.word === word) latest.undo();
+    else this.toggle(word, track, context);
+    this.#latest.delete(track.id);
   }
 
   /**

@@ -4,6 +4,8 @@ import { get } from "../api.js";
 import { find, findAll, parseHtml, prefersReducedMotion, required } from "../page/dom.js";
 import { notice } from "../page/messages.js";
 import { subscribe } from "../push.js";
+import { ListRenewal, changesBetween, changesInWords } from "../reactions/list-renewal.js";
+import { isListInSight, isListInUse, markChange, offerList, wireListUpdate } from "../reactions/list-update.js";
 
 const RETRY_MS = 3000; // after an answer without a list
 const MOVE_MS = 450;
@@ -25,6 +27,7 @@ const LIBRARY_AWAY = "Can't reach your library. Trying again…";
  */
 /** @typedef {News & import("../account/opinions.js").ServerOpinions} NewsWithOpinions */
 /** @typedef {import("../api.js").Answer<NewsWithOpinions>} NewsAnswer */
+/** @typedef {News & { html: string }} NewList */
 
 let listMark = "";
 let opinionsMark = "";
@@ -37,6 +40,31 @@ let running = Promise.resolve();
 let waiting = null;
 /** @type {(news: NewsAnswer) => void} */
 let onNews = () => {};
+/** @type {(list: NewList) => void} */
+let onListShown = () => {};
+/** @type {ListRenewal<NewList>} */
+const renewal = new ListRenewal({
+  show: (list, isFirst) => {
+    showForYou(list, isFirst);
+    onListShown(list);
+  },
+  isSame: (list) => shownIds().join() === idsIn(list.html).join(),
+  isInSight: isListInSight,
+  isInUse: isListInUse,
+  offer: (list) => offerList(list && changesInWords(changesBetween(shownIds(), idsIn(list.html)))),
+});
+
+/** @param {(list: NewList) => void} callback called when a list was put in place */
+export function wireForYouList(callback) {
+  onListShown = callback;
+  wireListUpdate(
+    () => renewal.showNow(),
+    () => renewal.settle(),
+  );
+}
+
+/** Another track has started: a list that waits may take its place. */
+export const renewAtNextTrack = () => renewal.nextTrack();
 
 /** @param {typeof onNews} callback called after every answer */
 export function onForYouNews(callback) {
@@ -73,7 +101,7 @@ async function load() {
   const news = await get(`/for-you?seen=${encodeURIComponent(listMark)}&mine=${encodeURIComponent(opinionsMark)}`);
   if (number !== listenerNumber) return; // another listener has come, and a request for them waits
   if (news.ok && !news.away) {
-    if (news.html !== undefined) showForYou(news.html, news);
+    if (news.html !== undefined) renewal.receive({ ...news, html: news.html }, listMark === "");
     listMark = news.mark;
     opinionsMark = news.mine ?? "";
   } else retryTimer = setTimeout(refresh, RETRY_MS);
@@ -90,10 +118,10 @@ function noticeOf({ away, connected, waiting: count }) {
 
 /**
  * Puts the new list in place. Cards that stay are moved, not made again, so that pictures do not flicker.
- * @param {string} html escaped by the server, see ui/page/cards.py
- * @param {News} news
+ * @param {NewList} list its markup was escaped by the server, see ui/page/cards.py
+ * @param {boolean} isFirst of this listener: nothing in it is marked as new
  */
-function showForYou(html, { generation, personal }) {
+function showForYou({ html, generation, personal }, isFirst) {
   const section = required("#for-you");
   const fresh = parseHtml(html);
   section.dataset.generation = String(generation ?? "");
@@ -106,7 +134,12 @@ function showForYou(html, { generation, personal }) {
   const places = new Map(findAll(".card", list).map((card) => [card, card.getBoundingClientRect()]));
   required(".section-head", HTMLElement, section).replaceWith(required(".section-head", HTMLElement, fresh));
   Object.assign(list.dataset, freshList.dataset);
-  arrange(list, findAll(".card", freshList), listMark === "");
+  const { added, moved } = changesBetween(shownIds(), idsIn(html));
+  arrange(list, findAll(".card", freshList), isFirst);
+  for (const card of findAll(".card", list)) {
+    const id = card.dataset.trackId ?? "";
+    markChange(card, isFirst ? "" : added.includes(id) ? "new" : moved.includes(id) ? "moved" : "");
+  }
   if (focused && focused !== document.activeElement) {
     const position = Math.min(focusedPosition, list.childElementCount - 1);
     restoreFocus(focused, findAll(".card", list)[position]);
@@ -140,6 +173,8 @@ function arrange(list, cards, isFirst) {
 function update(card, fresh) {
   Object.assign(card.dataset, fresh.dataset);
   const [words, freshWords] = [required(".words", HTMLElement, card), required(".words", HTMLElement, fresh)];
+  const note = find(".reaction", words);
+  if (note) freshWords.append(note);
   if (words.innerHTML !== freshWords.innerHTML) words.replaceWith(freshWords);
   const [actions, freshActions] = [card, fresh].map((each) => required(".card-actions", HTMLElement, each));
   if (actions?.childElementCount !== freshActions?.childElementCount) actions?.replaceWith(freshActions ?? "");
@@ -156,6 +191,12 @@ function restoreFocus(focused, card) {
   const same = find(`[data-action="${focused.dataset.action ?? "play"}"]`, card);
   (same ?? required(".cover", HTMLElement, card)).focus({ preventScroll: true });
 }
+
+/** Ids of the tracks of the list on the page. */
+const shownIds = () => findAll("#for-you .card").map((card) => card.dataset.trackId ?? "");
+
+/** @param {string} html of a list */
+const idsIn = (html) => findAll(".card", parseHtml(html)).map((card) => card.dataset.trackId ?? "");
 
 /** @param {Map<HTMLElement, DOMRect>} places of the cards before they moved */
 function animateMoves(places) {

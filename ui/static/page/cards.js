@@ -19,7 +19,6 @@ export function markCards({ currentId, isPlaying, has }) {
     const isCurrent = trackId === currentId;
     card.classList.toggle("is-current", isCurrent);
     card.classList.toggle("is-playing", isCurrent && isPlaying);
-    card.dataset.wish = has(trackId, "more") ? "more" : has(trackId, "less") ? "less" : "";
     const label = `${isCurrent && isPlaying ? "Pause" : "Play"} ${title} by ${artist}`;
     setAttribute(required(".cover", HTMLElement, card), "aria-label", label);
     setPressed(find("[data-action=like]", card), has(trackId, "like"));

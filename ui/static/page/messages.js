@@ -34,6 +34,15 @@ export function toast(message, undo = null) {
 }
 
 /**
+ * Says to screen readers what the page shows elsewhere.
+ * @param {string} message
+ */
+export function say(message) {
+  const box = find("#said") ?? document.body.appendChild(create("p", { id: "said", className: "said", role: "status" }));
+  box.textContent = message;
+}
+
+/**
  * Shows what holds for now, such as an unavailable service.
  * @param {string} message empty: all is well
  */

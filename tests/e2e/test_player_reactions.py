@@ -1,0 +1,103 @@
+"""Reactions happen in place, can be undone there, and move nothing under the finger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from player_site import IDS, TITLES, Lists, Visit
+from playwright.sync_api import expect
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+@pytest.fixture
+def ana(visit: Any, request: pytest.FixtureRequest) -> Visit:
+    ana: Visit = visit("ana", **getattr(request, "param", {}))
+    ana.wait_for(lambda: ana.order == IDS[2:8] and ana.page.evaluate("document.getAnimations().length === 0"))
+    return ana
+
+
+def card(visit: Visit, number: int) -> Any:
+    return visit.page.locator(f'#for-you .card[data-track-id="{IDS[number]}"]')
+
+
+def boxes(visit: Visit) -> list[tuple[float, ...]]:
+    script = """cards => cards.map(card => card.getBoundingClientRect()).map(({x, y, width, height}) => [x, y, width, height])"""
+    return [tuple(box) for box in visit.cards.evaluate_all(script)]
+
+
+def test_a_reaction_stays_on_its_card_with_its_undo(ana: Visit, put: Lists, events: Any) -> None:
+    before = boxes(ana)
+    dislike = card(ana, 3).locator("[data-action=dislike]")
+    dislike.click()
+    expect(card(ana, 3).locator(".reaction")).to_contain_text("Disliked")
+    put("ana", [*IDS[8:11], IDS[4]], 2)  # as the stream answers: without the track
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated: 3 new")
+    assert (ana.order, boxes(ana)) == (IDS[2:8], before), "nothing has moved"
+    card(ana, 3).locator("[data-action=undo-reaction]").click()
+    expect(card(ana, 3).locator(".reaction")).to_have_count(0)
+    expect(dislike).to_have_attribute("aria-pressed", "false")
+    assert (ana.order, boxes(ana)) == (IDS[2:8], before)
+    assert [(event["action"], event["track_id"]) for event in events(2)] == [("dislike", IDS[3]), ("unlike", IDS[3])]
+    ana.page.reload()
+    expect(ana.cards.first).to_be_visible()
+    expect(ana.page.locator(".reaction")).to_have_count(0)
+
+
+def test_a_reaction_is_on_every_card_of_the_track_and_undo_brings_back_what_stood_before(ana: Visit, events: Any) -> None:
+    card(ana, 3).locator("[data-action=like]").click()
+    shelf = ana.page.locator(f'#home-more .card[data-track-id="{IDS[3]}"]').first
+    expect(shelf.locator("[data-action=like]")).to_have_attribute("aria-pressed", "true")
+    card(ana, 3).locator("[data-action=dislike]").click()
+    expect(shelf.locator(".reaction")).to_contain_text("Disliked")
+    expect(shelf.locator("[data-action=like]")).to_have_attribute("aria-pressed", "false")
+    shelf.locator("[data-action=undo-reaction]").click()
+    expect(card(ana, 3).locator("[data-action=like]")).to_have_attribute("aria-pressed", "true")
+    assert [event["action"] for event in events(3)] == ["like", "dislike", "like"]
+
+
+def test_the_second_enter_on_the_same_spot_is_for_the_same_track(ana: Visit, put: Lists, events: Any) -> None:
+    card(ana, 3).locator("[data-action=like]").focus()
+    ana.page.keyboard.press("Enter")
+    put("ana", IDS[8:], 2)
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated")
+    ana.page.keyboard.press("Enter")
+    assert [(event["action"], event["track_id"]) for event in events(2)] == [("like", IDS[3]), ("unlike", IDS[3])]
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_the_second_tap_on_the_same_spot_is_for_the_same_track(ana: Visit, put: Lists, events: Any) -> None:
+    box = card(ana, 3).locator("[data-action=like]").bounding_box()
+    assert box is not None
+    spot = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    ana.page.touchscreen.tap(*spot)
+    expect(card(ana, 3).locator("[data-action=like]")).to_have_attribute("aria-pressed", "true")
+    put("ana", IDS[8:], 2)
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated")
+    ana.page.touchscreen.tap(*spot)
+    assert [(event["action"], event["track_id"]) for event in events(2)] == [("like", IDS[3]), ("unlike", IDS[3])]
+    card(ana, 4).locator("[data-action=dislike]").tap()
+    expect(card(ana, 4).locator(".reaction")).to_be_in_viewport(ratio=1)
+    expect(ana.page.locator("#toast")).not_to_have_class("is-shown")  # it would cover what it tells of
+    card(ana, 4).locator("[data-action=undo-reaction]").tap()
+    expect(card(ana, 4).locator(".reaction")).to_have_count(0)
+
+
+def test_a_new_list_comes_at_the_next_track_out_of_sight_or_when_asked_for(ana: Visit, put: Lists) -> None:
+    ana.play(IDS[2])
+    put("ana", [IDS[9], *IDS[3:6]], 2)
+    expect(ana.page.locator("#list-update")).to_have_text("Updated: 1 newShow")
+    assert ana.order == IDS[2:8]
+    ana.show_new_list([IDS[9], *IDS[3:6]])
+    expect(card(ana, 9)).to_have_attribute("data-change", "new")
+    expect(ana.page.locator("#list-update button")).to_have_count(0)
+    put("ana", IDS[4:8], 3)
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated: 2 new")
+    ana.page.click("#nav a[href='#/map']")
+    ana.wait_for(lambda: ana.order == IDS[4:8])
+    ana.page.click("#nav a[href='#/']")
+    put("ana", IDS[2:8], 4)
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated: 2 new")
+    ana.page.evaluate("document.getElementById('audio').currentTime = 19.5")  # it ends, and the next one starts
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[4] and ana.order == IDS[2:8])

@@ -1,0 +1,64 @@
+// "Updated": the quiet line above "For you" that says that a new list waits, and what is new in it.
+
+import { create, find, findAll, required } from "../page/dom.js";
+
+const IN_USE_MS = 5000; // after a touch, a click or a key, the next one may be meant for the same spot
+
+let usedAt = -Infinity;
+
+/**
+ * @param {() => void} onShow called when the listener asks for the new list
+ * @param {() => void} onOutOfSight called when the list may have gone out of sight
+ */
+export function wireListUpdate(onShow, onOutOfSight) {
+  const section = required("#for-you");
+  const line = create("p", { id: "list-update", role: "status" });
+  section.before(line);
+  line.addEventListener("click", ({ target }) => {
+    if (!(target instanceof Element) || !target.closest("button")) return;
+    onShow(); // the button leaves, and the list gets its focus
+    find("#for-you .cover")?.focus({ preventScroll: true });
+  });
+  for (const event of ["pointerdown", "keydown"]) {
+    const onUse = (/** @type {Event} */ { target }) => {
+      usedAt = target instanceof Node && section.contains(target) ? Date.now() : -Infinity; // elsewhere: one has gone on
+    };
+    document.addEventListener(event, onUse, true);
+  }
+  const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting || onOutOfSight());
+  observer.observe(section.parentElement ?? section);
+  document.addEventListener("visibilitychange", () => document.hidden && onOutOfSight());
+}
+
+/** Whether any of "For you" is on the screen. */
+export function isListInSight() {
+  const boxes = findAll("#for-you .card").map((card) => card.getBoundingClientRect());
+  return !document.hidden && boxes.some(({ height, top, bottom }) => height > 0 && bottom > 0 && top < innerHeight);
+}
+
+/** Whether the listener may be about to press something in "For you". */
+export function isListInUse() {
+  const hasFocusByKey = find("#for-you :focus-visible") !== null;
+  return hasFocusByKey || Date.now() - usedAt < IN_USE_MS || find("#menu, dialog[open]") !== null;
+}
+
+/** @param {string | null} changes "5 new, 2 moved" in the list that waits; null: none waits */
+export function offerList(changes) {
+  const line = required("#list-update");
+  if (changes === null) return line.replaceChildren();
+  const label = `Updated: ${changes}. Show the new list`;
+  line.replaceChildren(
+    create("span", {}, `Updated: ${changes}`),
+    create("button", { type: "button", className: "pill", "aria-label": label }, "Show"),
+  );
+}
+
+/**
+ * Marks what is new in the list that was just put in place.
+ * @param {HTMLElement} card
+ * @param {"new" | "moved" | ""} change
+ */
+export function markChange(card, change) {
+  if (change) card.dataset.change = change;
+  else delete card.dataset.change;
+}
