@@ -194,6 +194,7 @@ def outcome(
 def warm_up(ear_graph: str) -> None:
     """Loads what the reading process needs, so that the first file does not wait for it, nor has its memory counted."""
     import av  # noqa: F401 - 100 MB of address space
+    import chardet
     import mutagen  # noqa: F401
     import numpy as np
 
@@ -201,6 +202,7 @@ def warm_up(ear_graph: str) -> None:
     from batch.ear.excerpts import MOST_EXCERPTS
 
     features.warm_up()
+    chardet.detect("Кино".encode("cp1251"))  # its models take 30 MB
     ear = _ear(ear_graph)
     if isinstance(ear, Ear):
         ear.answers(np.zeros((MOST_EXCERPTS, graph.PATCH_FRAMES, graph.N_BANDS), dtype=np.float32))

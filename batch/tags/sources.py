@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from batch.audio.containers import container
+from batch.tags.ape import ape_items
 from batch.tags.chunks import id3_and_info
+from batch.tags.text import UnicodeText
 
 Tags = dict[str, list[str]]
+"""Texts by name; those of fields that are Unicode by their standard are of class UnicodeText."""
 
 _ID3_FRAMES = {
     "TIT2": "title",
@@ -113,7 +116,7 @@ def _ogg(path: Path) -> Tags:
 def _comments(pairs: Iterable[tuple[str, str]]) -> Tags:
     tags: Tags = {}
     for name, text in pairs:
-        tags.setdefault(_name(name), []).append(text)
+        tags.setdefault(_name(name), []).append(UnicodeText(text))
     return tags
 
 
@@ -128,7 +131,7 @@ def _mp4(path: Path) -> Tags:
             if isinstance(value, tuple):  # number and total
                 value = "/".join(str(number) for number in value if number) if value[0] else ""
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-            tags.setdefault(name, []).append(text)
+            tags.setdefault(name, []).append(UnicodeText(text))
     return tags
 
 
@@ -150,12 +153,9 @@ def _id3v1(path: Path) -> Tags:
 
 
 def _ape(path: Path) -> Tags:
-    from mutagen.apev2 import APETextValue, APEv2
-
     tags: Tags = {}
-    for name, value in APEv2(path).items():
-        if isinstance(value, APETextValue):
-            tags.setdefault(_name(name), []).extend(value)
+    for name, text in ape_items(path):
+        tags.setdefault(_name(name), []).append(text)
     return tags
 
 
@@ -184,7 +184,8 @@ def _texts(frames: Iterable[Any]) -> Tags:
         if name is None:
             continue
         texts = frame.genres if frame.FrameID == "TCON" else getattr(frame, "text", None) or [getattr(frame, "url", "")]
-        tags.setdefault(name, []).extend(str(text) for text in texts)
+        kind = str if getattr(frame, "encoding", 0) == 0 else UnicodeText
+        tags.setdefault(name, []).extend(kind(text) for text in texts)
     return tags
 
 

@@ -119,6 +119,26 @@ def test_apev2_is_read_behind_id3v2_and_before_id3v1(tmp_path: Path) -> None:
     assert (read(path).title, read(path).album) == ("Right Title", "Riverbed")
 
 
+def test_one_bad_item_does_not_lose_the_others_of_apev2(tmp_path: Path) -> None:
+    path = whole_file(tmp_path / "a.mp3", 1)
+    ape = APEv2()
+    ape["Title"], ape["Artist"], ape["Album"] = "Wet Stone", "Dara", "Riverbed"
+    ape.save(path)
+    content = path.read_bytes()
+    for damaged, title in (
+        (content.replace(b"Wet Stone", b"Wet Ston\xe9"), "Wet Stoné"),
+        (content.replace(b"Title\0", b"T\xeftle\0"), "a"),
+        (content.replace(b"Title\0", b"T\0tle\0"), "a"),
+    ):
+        for behind in (
+            b"",
+            id3v1("Cut", "Cut", "Cut", 3),
+            b"LYRICSBEGIN" + b"x" * 50 + b"000061LYRICS200" + id3v1("C", "C", "C", 3),
+        ):
+            path.write_bytes(damaged + behind)
+            assert (read(path).title, read(path).artist, read(path).album) == (title, "Dara", "Riverbed")
+
+
 def chunk(name: bytes, content: bytes, order: str = "<", pad: bool = True) -> bytes:
     return name + struct.pack(f"{order}I", len(content)) + content + (b"\0" if len(content) % 2 and pad else b"")
 
@@ -357,7 +377,18 @@ def test_album_artist_disc_and_compilation_are_read(suffix: str, tmp_path: Path)
         ("Ana/First", ("Ana", "First", None)),
         ("Ana/Discovery", ("Ana", "Discovery", None)),
         ("Ana/CD1984", ("Ana", "CD1984", None)),
-        ("CD1", ("CD1", None, None)),
+        ("CD1", (None, None, 1)),
+        ("Ana/First/Disc One", ("Ana", "First", 1)),
+        ("Ana/First/cd two (live)", ("Ana", "First", 2)),
+        ("Ana/First/Disc II", ("Ana", "First", 2)),
+        ("Ana/First/CD1of2", ("Ana", "First", 1)),
+        ("Ana/First/CD 2 of 2", ("Ana", "First", 2)),
+        ("Ana/First/Vol. 2", ("Ana", "First", 2)),
+        ("Ana/Vol. 2", ("Ana", "Vol. 2", None)),
+        ("Ana/Disco", ("Ana", "Disco", None)),
+        ("Ana/Disc Onett", ("Ana", "Disc Onett", None)),
+        ("Ana/CDs", ("Ana", "CDs", None)),
+        ("Ana/LPs of 2", ("Ana", "LPs of 2", None)),
     ],
 )
 def test_a_folder_of_one_disc_is_no_album(
@@ -403,11 +434,55 @@ def test_names_in_another_code_page_are_told_by_all_of_a_files_tags(page: str, t
     assert read(path).artist == artist
 
 
-@pytest.mark.parametrize("title, artist", [("Группа крови", "КИНО"), ("Осень", "ДДТ"), ("Искала", "Земфира")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Группа крови", "КИНО"),
+        ("Осень", "ДДТ"),
+        ("Искала", "Земфира"),
+        ("Мы",),
+        ("Кино",),
+        ("Ты", "Цой жив"),
+        ("Би-2",),
+    ],
+)
 @pytest.mark.parametrize("page", ["koi8_r", "cp1251"])
-def test_two_short_names_tell_the_code_page_of_cyrillic(page: str, title: str, artist: str) -> None:
-    names = [name.encode(page).decode("latin-1") for name in (title, artist)]
-    assert [reread(name, code_page(names)) for name in names] == [title, artist]
+def test_short_names_tell_the_code_page_of_cyrillic(page: str, names: tuple[str, ...]) -> None:
+    as_latin1 = [name.encode(page).decode("latin-1") for name in names]
+    assert [reread(name, code_page([*as_latin1, "Rock"])) for name in as_latin1] == list(names)
+
+
+@pytest.mark.parametrize(
+    "page, names",
+    [
+        ("big5", ("王菲", "紅豆", "愛")),
+        ("big5", ("周杰倫", "月亮", "夢")),
+        ("gb18030", ("邓丽君", "月亮")),
+        ("gb18030", ("王菲",)),
+        ("cp932", ("スピッツ",)),
+        ("cp932", ("中島みゆき",)),
+        ("cp932", ("椎名林檎", "桜")),
+        ("euc_kr", ("아이유", "좋은 날")),
+        ("euc_kr", ("보아", "넬", "비")),
+        ("cp1255", ("שיר",)),
+        ("cp874", ("รัก", "เธอ")),
+    ],
+)
+def test_short_names_tell_other_code_pages(page: str, names: tuple[str, ...]) -> None:
+    as_latin1 = [name.encode(page).decode("latin-1") for name in names]
+    assert [reread(name, code_page([*as_latin1, "Pop"])) for name in as_latin1] == list(names)
+
+
+def test_a_field_that_is_unicode_is_doubted_only_where_it_is_most_implausible(tmp_path: Path) -> None:
+    path = comments(whole_file(tmp_path / "a.flac", 1), TITLE="ÆØÅÆ", ARTIST="Ìû", ALBUM="½¼¾¾")
+    assert (read(path).title, read(path).artist, read(path).album) == ("ÆØÅÆ", "Ìû", "½¼¾¾")
+    misread = "Группа крови".encode("cp1251").decode("latin-1")  # which a tagger wrote as Unicode
+    path = comments(whole_file(tmp_path / "b.flac", 1), TITLE=misread, ARTIST="Êèíî")
+    assert (read(path).title, read(path).artist) == ("Группа крови", "Кино")
+    tag = ID3()
+    tag.add(TPE1(encoding=0, text="Ìû"))
+    tag.save(path := whole_file(tmp_path / "a.mp3", 1))
+    assert read(path).artist == "Мы"
 
 
 @pytest.mark.parametrize(
