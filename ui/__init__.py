@@ -15,6 +15,7 @@ search/  search over the library, in memory
 playlists/  listeners' playlists
 events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
+library/ albums, artists, tracks, genres and moods
 covers/  pictures of albums and tracks
 page/    the page as HTML: layout, cards, templates
 push/    server-sent events: what changes, to each open page

@@ -30,6 +30,7 @@ from ui.data.mongo import LibraryUnavailable
 from ui.dependencies import Services
 from ui.events.event_queue import DataDeleted, QueueFull
 from ui.events.journal import JournalUnwritable
+from ui.library import routes as library_routes
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
@@ -39,7 +40,7 @@ from ui.push import routes as push_routes
 from ui.push.changes import follow_changes
 from ui.push.hub import Hub
 from ui.responses import Refused, refusal
-from ui.routes import accounts, audio, discover, events, operator, pages, taste_map
+from ui.routes import accounts, audio, discover, events, genres, operator, pages, taste_map
 from ui.routes.left_out import similar_tracks
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
@@ -55,6 +56,8 @@ ROUTERS = (
     covers.router,
     discover.router,
     taste_map.router,
+    library_routes.router,
+    genres.router,
     pages.router,
     operator.router,
     push_routes.router,
@@ -93,6 +96,7 @@ def create_app(services: Services) -> FastAPI:
             task.cancel()
         await asyncio.gather(*pushing, return_exceptions=True)
         await asyncio.to_thread(services.analyzer.close)
+        await asyncio.to_thread(services.covers.close)
         await asyncio.to_thread(services.event_queue.close, QUEUE_CLOSE_TIMEOUT_S)
 
     app = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

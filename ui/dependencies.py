@@ -18,12 +18,17 @@ from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
 from ui.auth.session import Sessions
 from ui.auth.throttle import Throttle
+from ui.covers.candidates import read_hint
+from ui.covers.covers import Covers
 from ui.data.library import Library
 from ui.data.listener_data import ListenerData
 from ui.data.mongo import Document, database
 from ui.data.names import Names
 from ui.data.recently_added import RecentlyAdded
 from ui.events.event_queue import EventQueue, connect
+from ui.library.albums import Albums
+from ui.library.artists import Artists
+from ui.library.track_table import TrackTable
 from ui.media.analysis import AudioAnalyzer
 from ui.media.similarity import SimilaritySearch
 from ui.playlists.store import Playlists
@@ -81,6 +86,26 @@ class Services:
     @functools.cached_property
     def recent_events(self) -> RecentEvents:
         return RecentEvents()
+
+    @functools.cached_property
+    def covers(self) -> Covers:
+        return Covers(
+            self.library,
+            lambda album_id: read_hint(self.albums.document(album_id)),
+            self.settings.home / "player" / "covers",
+        )
+
+    @functools.cached_property
+    def albums(self) -> Albums:
+        return Albums(self.db, self.settings.library.root)
+
+    @functools.cached_property
+    def artists(self) -> Artists:
+        return Artists(self.db, self.settings.library.root)
+
+    @functools.cached_property
+    def track_table(self) -> TrackTable:
+        return TrackTable(self.db, self.settings.library.root)
 
     @functools.cached_property
     def recently_added(self) -> RecentlyAdded:

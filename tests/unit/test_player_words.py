@@ -19,9 +19,10 @@ from ui.page import cards
 from ui.page.rendering import render
 from ui.responses import Refused
 from ui.routes.discover import start_radio
+from ui.routes.genres import get_mood
 from ui.routes.left_out import tracks_left_out
 from ui.routes.pages import _mood_shelves as mood_shelves
-from ui.routes.pages import get_tag, get_track
+from ui.routes.pages import get_track
 from ui.routes.schemas import ListeningAction
 from ui.routes.taste_map import _tracks as map_tracks
 from ui.search.building import build_index
@@ -167,8 +168,8 @@ def test_a_track_lists_its_words_by_kind_and_few_genres() -> None:
 
 
 def test_a_words_page_has_its_tracks_and_what_can_be_done_with_them() -> None:
-    html = get_tag("Mellow", services(Shelf()))
-    assert re.findall(r'class="card" data-track-id="(.)"', html) == ["a", "c", "b"]
+    html = get_mood("Mellow", services(Shelf()))
+    assert re.findall(r'class="card row" data-track-id="(.)"', html) == ["a", "c", "b"]
     assert (
         ">Mellow</h2><p>3 tracks, the computer&#39;s guess from their sound</p>" in html and 'data-source="tag"' in html
     )
@@ -176,7 +177,7 @@ def test_a_words_page_has_its_tracks_and_what_can_be_done_with_them() -> None:
     assert 'data-seed="words"' in html and re.findall(r'data-wish="(.*?)"', html) == ["more", "less"]
     for name in ("polka", "happy"):
         with pytest.raises(Refused):
-            get_tag(name, services(Shelf()))
+            get_mood(name, services(Shelf()))
 
 
 MANY = [

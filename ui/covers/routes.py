@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from batch.discography.names import digest
+from ui.covers.candidates import Candidates
+from ui.covers.covers import CoverPending, nearest_size
 from ui.covers.drawn import cover
 from ui.data.mongo import LibraryUnavailable
-from ui.dependencies import ServicesDep
+from ui.dependencies import Services, ServicesDep
 
-SIZES = (64, 160, 320, 640)
-"""Pixels of the longer side."""
 KEPT_FOR_A_DAY = "max-age=86400"
-KEPT_FOR_A_MINUTE = "max-age=60"
+NOT_KEPT = "no-store"
+"""Of a picture drawn where there may be a real one in a moment."""
 
 router = APIRouter()
 
@@ -23,29 +25,53 @@ Size = Annotated[int, Query(ge=1, le=4096)]
 
 
 @router.get("/covers/album/{album_id}")
-def get_album_cover(album_id: str, request: Request, size: Size = 320) -> Response:
+async def get_album_cover(album_id: str, request: Request, services: ServicesDep, size: Size = 320) -> Response:
     """The cover of an album."""
-    return _drawn(album_id, request)
+    try:
+        places = await run_in_threadpool(services.covers.album, album_id)
+    except LibraryUnavailable:
+        return _drawn(album_id, request, NOT_KEPT)
+    return await _cover(services, places, album_id, size, request)
 
 
 @router.get("/covers/track/{track_id:path}")
 @router.get("/cover/{track_id:path}")
-def get_track_cover(track_id: str, request: Request, services: ServicesDep, size: Size = 320) -> Response:
+async def get_track_cover(track_id: str, request: Request, services: ServicesDep, size: Size = 320) -> Response:
     """The cover of a track's album; of a track without an album its own."""
     try:
-        track = services.library.track(track_id)
+        track = await run_in_threadpool(services.library.track, track_id)
+        if track is not None and track.album_id:
+            return await get_album_cover(track.album_id, request, services, size)
+        if track is None:
+            return _drawn(track_id, request)
+        places = await run_in_threadpool(services.covers.track, track_id)
     except LibraryUnavailable:
-        return _drawn(track_id, request, KEPT_FOR_A_MINUTE)
-    return _drawn((track.album_id if track else "") or track_id, request)
+        return _drawn(track_id, request, NOT_KEPT)
+    return await _cover(services, places, track_id, size, request)
+
+
+async def _cover(services: Services, places: Candidates, seed: str, size: int, request: Request) -> Response:
+    """The picture in these places, else one drawn from the seed."""
+    size = nearest_size(size)
+    etag = f'"{places.state}-{size}"'
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=_headers(etag, KEPT_FOR_A_DAY))
+    try:
+        picture = await services.covers.picture(places, size)
+    except CoverPending:
+        return _drawn(seed, request, NOT_KEPT)
+    if picture is None:
+        return _drawn(seed, request)
+    return Response(picture, media_type="image/jpeg", headers=_headers(etag, KEPT_FOR_A_DAY))
 
 
 def _drawn(seed: str, request: Request, cache_control: str = KEPT_FOR_A_DAY) -> Response:
-    return _answer(cover(seed).encode(), "image/svg+xml", request, cache_control)
-
-
-def _answer(content: bytes, media_type: str, request: Request, cache_control: str) -> Response:
-    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    headers = {"Cache-Control": cache_control, "ETag": etag}
-    if etag in request.headers.get("if-none-match", ""):
+    etag = f'"{digest("drawn", seed)}"'
+    headers = _headers(etag, cache_control)
+    if cache_control != NOT_KEPT and etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
+    return Response(cover(seed), media_type="image/svg+xml", headers=headers)
+
+
+def _headers(etag: str, cache_control: str) -> dict[str, str]:
+    return {"Cache-Control": cache_control, "ETag": etag}

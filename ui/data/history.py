@@ -14,6 +14,7 @@ version are kept; readers ignore them, and give missing ones a default.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -108,6 +109,13 @@ class History:
         track_ids = {entry.track_id for entry in entries}
         entries += [entry for entry in profile_entries(profile, limit) if entry.track_id not in track_ids]
         return sorted(entries, key=lambda entry: entry.listened_at, reverse=True)[:limit]
+
+    def play_counts(self, user_id: str, track_ids: Iterable[str]) -> dict[str, int]:
+        """How often the listener has played each of these tracks; only those that they have played."""
+        ids = [{"user": user_id, "track": track_id} for track_id in track_ids]
+        with unavailable_on_error():
+            listens = list(self._listens.find({"_id": {"$in": ids}, "plays": {"$gt": 0}}, {"plays": 1}))
+        return {str(document["_id"]["track"]): int(document["plays"]) for document in listens}
 
     def save_position(self, user_id: str, track_id: str, position_ms: int, duration_ms: int | None) -> None:
         """Stores where the listener is in a track, for playback to resume there."""

@@ -167,20 +167,25 @@ def _because(track_ids: Iterable[str], track_by_id: Mapping[str, Track]) -> str:
     return f"Because you listened to {' and '.join([title for title in titles if title][:2])}" if any(titles) else ""
 
 
-def _card(track: Track, reason: str, has_why: bool) -> str:
-    title, artist = track.title or "Untitled", track.artist or "Unknown artist"
+def card_data(track: Track) -> dict[str, str]:
+    """What scripts read of a track, by the name of the attribute behind `data-`."""
     track_licence = licence(track.licence)
-    data = {
+    return {
         "track-id": track.track_id,
-        "title": title,
-        "artist": artist,
+        "title": track.title or "Untitled",
+        "artist": track.artist or "Unknown artist",
+        "album-id": track.album_id,
         "licence": track_licence.name,
         "licence-url": track_licence.url,
         "muted-artist": track.artist,
         "muted-genre": track.genre,
         "duration-ms": "" if track.duration_s is None else str(round(track.duration_s * 1000)),
     }
-    attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
+
+
+def _card(track: Track, reason: str, has_why: bool) -> str:
+    title, artist = track.title or "Untitled", track.artist or "Unknown artist"
+    attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in card_data(track).items())
     name = escape(f"{title} by {artist}")
     track_page, artist_page = (
         escape(f"#/{kind}/{quote(key, safe='')}") for kind, key in (("track", track.track_id), ("artist", artist))

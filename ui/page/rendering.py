@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from ui.data.recommendation_list import Recommendations
 from ui.page import cards
+from ui.page.addresses import cover_address
 from ui.page.licences import licence
 
 _templates = Environment(
@@ -23,7 +24,7 @@ _templates = Environment(
 )
 
 
-def render(name: str, **values: Any) -> str:
+def render(name: str, /, **values: Any) -> str:
     """The template `name` with these values. Only the result of `cards` enters as markup; all other values are escaped."""
     return _templates.get_template(f"{name}.html").render(**values)
 
@@ -62,13 +63,32 @@ def _item_reasons(recommendations: Recommendations) -> dict[str, str]:
     return {item.track_id: item.reason for item in recommendations.items}
 
 
-_templates.globals.update(cards=_cards, guess=cards.GUESS)
+def _counted(count: int, noun: str) -> str:
+    """ "1 track", "1,200 tracks"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _hours(seconds: float) -> str:
+    """ "42 min", "1 h 5 min"."""
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _icon(name: str) -> Markup:
+    return Markup(cards.icon(name))  # noqa: S704 - one of our own
+
+
+_templates.globals.update(
+    cards=_cards, guess=cards.GUESS, card_data=cards.card_data, cover_address=cover_address, icon=_icon
+)
 _templates.filters.update(
     item_reasons=_item_reasons,
     licence=licence,
     list_source=lambda recommendations: recommendations.name.partition("-")[0],
     plain=_plain,
     clock=_clock,
+    counted=_counted,
+    hours=_hours,
     when=_when,
     path=lambda text: quote(str(text), safe=""),
     percent=lambda share: f"{100 * share:.0f} %",

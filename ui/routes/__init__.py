@@ -4,6 +4,7 @@ have them in their module `routes`.
 events      listening events, the position in a track, and the news of the list that every open page asks for
 accounts    sign-in and sign-out, export and deletion of one's data
 audio       a track's audio, waveform and pictures
+genres      pages of genres and moods
 discover    search fields, radio, song path, search by sound
 taste_map   the library in two dimensions
 left_out    what radio, song path and named lists leave out

@@ -45,18 +45,22 @@ def get_card(track_id: str, services: ServicesDep) -> dict[str, str]:
 
 @router.get("/radio")
 def start_radio(
-    user_id: CurrentListener, services: ServicesDep, track: str = "", artist: str = "", words: str = ""
+    user_id: CurrentListener, services: ServicesDep, track: str = "", album: str = "", artist: str = "", words: str = ""
 ) -> dict[str, str]:
-    """Tracks to play on from a track, an artist or words: what sounds similar, few in a row by one artist, nothing of
+    """Tracks to play on from a track, an album, an artist or words: what sounds similar, few in a row by one artist, nothing of
     `tracks_left_out`."""
     if words:
         tracks = _radio_of_words(services.library, words, tracks_left_out(services, user_id))
         if not tracks:
             raise Refused(404, "No tracks sound like this.")
         return {"html": cards.cards(tracks, "radio")}
-    seeds = [track] if track else services.library.search_index().by_artist(artist)
+    if album:
+        seeds = services.track_table.of_album(album)
+        random.shuffle(seeds)
+    else:
+        seeds = [track] if track else services.library.search_index().by_artist(artist)
     if not seeds or services.library.track(seeds[0]) is None:
-        raise Refused(404, NO_TRACK if track else "This artist is not in the library.")
+        raise Refused(404, NO_TRACK if track else f"This {'album' if album else 'artist'} is not in the library.")
     return {"html": cards.cards(_radio(services.library, seeds, tracks_left_out(services, user_id)), "radio")}
 
 

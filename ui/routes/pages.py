@@ -9,7 +9,7 @@ from collections import Counter
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from batch.words.vocabulary import WORD_BY_NAME, Word, word_of
+from batch.words.vocabulary import WORD_BY_NAME, Word
 from ui.data.history import HistoryEntry
 from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item, Recommendations
@@ -72,38 +72,6 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
         reasons={similar_id: f"Similarity {score:.2f}" for similar_id, score in details.similar},
         words=listed_words(details.words),
     )
-
-
-@router.get("/artist/{name:path}")
-def get_artist(name: str, services: ServicesDep) -> str:
-    index = services.library.search_index()
-    track_ids, name = index.by_artist(name), index.artist_name(name)
-    tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
-    if not tracks:
-        raise Refused(404, "This artist is not in the library.")
-    return _track_list(name, tracks, "artist", len(track_ids), artist=name)
-
-
-@router.get("/genre/{name:path}")
-def get_genre(name: str, services: ServicesDep) -> str:
-    index = services.library.search_index()
-    track_ids, name = index.by_genre(name), index.genre_name(name)
-    tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
-    if not tracks:
-        raise Refused(404, "This genre is not in the library.")
-    return _track_list(name, tracks, "genre", len(track_ids), genre=name)
-
-
-@router.get("/tag/{name:path}")
-def get_tag(name: str, services: ServicesDep) -> str:
-    """The tracks of which a word is said, those that stand highest for it first."""
-    word = word_of(name)
-    track_ids = [] if word is None else ids_with_word(services.library.search_index(), word.name)
-    tracks = services.library.in_order(track_ids[:PAGE_TRACKS])
-    if word is None or not tracks:
-        raise Refused(404, "No tracks sound like this.")
-    title = f"{word.label[0].upper()}{word.label[1:]}"
-    return _track_list(title, tracks, "tag", len(track_ids), tag=word.name)
 
 
 @router.get("/playlist/{playlist_id:path}")

@@ -11,6 +11,8 @@ import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
 import { showWhy } from "./discover/why.js";
+import { showEntry } from "./library/paged-list.js";
+import { playList } from "./library/play-list.js";
 import { find, parseHtml, required } from "./page/dom.js";
 import { areLettersOn, openKeySheet, switchLetters } from "./page/keyboard.js";
 import { openMenu } from "./page/menu.js";
@@ -62,10 +64,12 @@ export class Actions {
         player.waveform.draw();
       },
       resume: ({ dataset }) => this.#resume(dataset.trackId ?? "", Number(dataset.positionMs)),
-      radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? ""),
+      radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? "", dataset.title),
       "path-from": ({ dataset }) => startPath(dataset.trackId ?? "", dataset.title ?? ""),
       "play-page": () => this.playCard(required("#view .single .card")),
       "play-all": (button) => playCards(button.closest("section, article")),
+      "play-list": (button) => playList(button),
+      letter: ({ dataset }) => showEntry(Number(dataset.offset)),
       "play-path": () => playCards(find("#path-found"), null, { kind: "path", title: "Song path" }),
       "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
       wish: ({ dataset }) => requireListener() && opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
@@ -132,15 +136,16 @@ export class Actions {
   }
 
   /**
-   * @param {string} seed "track", "artist" or "words"
-   * @param {string} value the track's id, the artist's name, or words for the sound
+   * @param {string} seed "track", "album", "artist" or "words"
+   * @param {string} value the track's or album's id, the artist's name, or words for the sound
+   * @param {string} [title] of what is named by an id
    */
-  async #startRadio(seed, value) {
+  async #startRadio(seed, value, title) {
     /** @type {HtmlAnswer} */
     const answer = await get(`/radio?${seed}=${encodeURIComponent(value)}`);
     if (!answer.ok) return toast(answer.error);
     const html = parseHtml(answer.html);
-    const about = seed === "track" ? (find(".card", html)?.dataset.title ?? "") : value;
+    const about = title ?? (seed === "track" ? (find(".card", html)?.dataset.title ?? "") : value);
     playCards(html, null, { kind: "radio", id: `${seed}:${value}`, title: `${about} radio`, address: "" });
   }
 

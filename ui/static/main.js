@@ -34,6 +34,7 @@ import { wireSongPath } from "./discover/song-path.js";
 import { wireSoundSearch } from "./discover/sound-search.js";
 import { showTasteMap } from "./discover/taste-map.js";
 import { createWhyDialog } from "./discover/why.js";
+import { onEntriesAdded, wirePagedLists } from "./library/paged-list.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
 import { areLettersOn, createKeySheet, wireKeyboard } from "./page/keyboard.js";
@@ -181,7 +182,9 @@ function start() {
     watchNewCards();
   });
 
+  onEntriesAdded(mark);
   onPageShown((kind) => {
+    wirePagedLists();
     if (kind === "track") loadPictures();
     if (kind === "settings") required("#letters").setAttribute("aria-pressed", String(areLettersOn()));
     if (kind === "map") showTasteMap((card) => actions.playCard(card));

@@ -1,0 +1,75 @@
+"""All tracks as a list that can be sorted, in pages, and the tracks of an album and an artist."""
+
+from __future__ import annotations
+
+from pymongo.database import Database
+
+from batch.library.files import library_name
+from ui.data.mongo import Document, unavailable_on_error
+
+SORTS: dict[str, list[tuple[str, int]]] = {
+    "title": [("sort_title", 1), ("_id", 1)],
+    "artist": [("sort_artist", 1), ("sort_album", 1), ("disc_number", 1), ("track_number", 1), ("_id", 1)],
+    "album": [("sort_album", 1), ("album_id", 1), ("disc_number", 1), ("track_number", 1), ("_id", 1)],
+    "year": [("year", -1), ("sort_title", 1), ("_id", 1)],
+    "added": [("added_at", -1), ("sort_title", 1), ("_id", 1)],
+    "duration": [("duration_s", 1), ("_id", 1)],
+}
+"""Fields and directions by the column's name; each is the beginning of an index of `batch.discography.collections`."""
+MAX_TRACKS = 1000
+"""Of an album or an artist."""
+
+
+class TrackTable:
+    """Ids of tracks. Methods raise LibraryUnavailable.
+
+    root : only tracks of this library; "": of all
+    """
+
+    def __init__(self, db: Database[Document], root: str = "") -> None:
+        self._db = db
+        self._scope: Document = {"library": library_name(root)} if root else {}
+
+    def page(self, sort: str, is_reversed: bool, offset: int, limit: int) -> list[str]:
+        """Track ids in one of SORTS. Read from the index alone: a document with its features has 6 kB."""
+        order = [(field, -direction if is_reversed else direction) for field, direction in SORTS[sort]]
+        with unavailable_on_error():
+            documents = self._db.tracks.find(self._scope, {"_id": 1}).sort(order).skip(offset).limit(limit)
+            return [str(document["_id"]) for document in documents]
+
+    def of_album(self, album_id: str) -> list[str]:
+        """Track ids by disc, track number and title."""
+        return self._ids({"album_id": album_id})
+
+    def of_artist(self, artist_id: str) -> list[str]:
+        """Track ids by album, disc, track number and title."""
+        return self._ids({"artist_ids": artist_id}, by_album=True)
+
+    def similar(self, track_ids: list[str]) -> dict[str, list[str]]:
+        """The ids of each track's similar tracks, most similar first."""
+        with unavailable_on_error():
+            documents = list(self._db.tracks.find({"_id": {"$in": track_ids}}, {"similar.track_id": 1}))
+        return {
+            str(document["_id"]): [
+                str(each["track_id"])
+                for each in document.get("similar") or ()
+                if isinstance(each, dict) and "track_id" in each
+            ]
+            for document in documents
+        }
+
+    def _ids(self, query: Document, by_album: bool = False) -> list[str]:
+        fields = dict.fromkeys(("sort_album", "album_id", "disc_number", "track_number", "sort_title"), 1)
+        with unavailable_on_error():
+            documents = list(self._db.tracks.find({**query, **self._scope}, fields).limit(MAX_TRACKS))
+
+        def place(document: Document) -> tuple[str, str, int, int, str]:
+            album = (
+                (str(document.get("sort_album") or "\uffff"), str(document.get("album_id") or ""))
+                if by_album
+                else ("", "")
+            )
+            disc, number = (document.get(name) for name in ("disc_number", "track_number"))
+            return *album, int(disc or 1), int(number or 10_000), str(document.get("sort_title") or "")
+
+        return [str(document["_id"]) for document in sorted(documents, key=place)]
