@@ -45,7 +45,9 @@ def test_a_reaction_stays_on_its_card_with_its_undo(ana: Visit, put: Lists, even
     expect(ana.page.locator(".reaction")).to_have_count(0)
 
 
-def test_a_reaction_is_on_every_card_of_the_track_and_undo_brings_back_what_stood_before(ana: Visit, events: Any) -> None:
+def test_a_reaction_is_on_every_card_of_the_track_and_undo_brings_back_what_stood_before(
+    ana: Visit, events: Any
+) -> None:
     card(ana, 3).locator("[data-action=like]").click()
     shelf = ana.page.locator(f'#home-more .card[data-track-id="{IDS[3]}"]').first
     expect(shelf.locator("[data-action=like]")).to_have_attribute("aria-pressed", "true")

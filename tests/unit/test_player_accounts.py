@@ -33,7 +33,7 @@ from ui.auth.revocations import Revocations
 from ui.auth.session import Sessions, place_of
 from ui.auth.throttle import WINDOW_S, Throttle, TooManyAttempts
 from ui.data.mongo import LibraryUnavailable
-from ui.data.names import Listener, Names, NameTaken, name_key, read_name
+from ui.data.names import Listener, Names, NameTaken, name_key, read_name, visible_name
 
 ACCOUNT_V1 = Path(__file__).parents[1] / "data" / "account-v1.json"
 """An account as version 1 stored it, before documents had a field `version`; its password is PASSWORD."""
@@ -235,6 +235,33 @@ def test_a_name_is_one_in_every_case_and_keeps_its_first_spelling() -> None:
     names.delete("Zoë")
     names.claim(Listener("guest-1", "zOË"))
     assert names.find("ZOË") == Listener("guest-1", "zOË")
+
+
+def test_what_cannot_be_seen_makes_no_other_name() -> None:
+    names = names_in(Database())
+    names.register(Listener("Ana Bo", "Ana Bo"))
+    for spelling in (
+        "Ana\u200b Bo",
+        "\u202eAna Bo",
+        "ana\u00a0bo",
+        "\ufeffAna  Bo",
+        "A\u00adna Bo",
+        "Ana\u3164 Bo\ufe0f",
+    ):
+        assert names.find(spelling) == Listener("Ana Bo", "Ana Bo"), ascii(spelling)
+    assert names.find("Ana Böo") is None
+    assert visible_name(" \u202eAna\u200b  Bo\u2069 ") == "Ana Bo"
+    assert visible_name("👩\u200d👧") == "👩\u200d👧"
+    assert visible_name("\u200b\ufeff") == ""
+
+
+def test_a_name_of_before_with_an_invisible_mark_is_found_by_its_spelling() -> None:
+    database = Database()
+    database.names.documents["a\u200bna"] = {"_id": "a\u200bna", "user_id": "A\u200bna", "name": "A\u200bna"}
+    names = names_in(database)
+    names.register(Listener("Ana", "Ana"))
+    assert names.find("A\u200bna") == Listener("A\u200bna", "A\u200bna")
+    assert names.find("Ana") == names.find("\u200bAna") == Listener("Ana", "Ana")
 
 
 def test_accounts_of_before_that_differ_in_case_alone_are_found_by_their_spelling_else_the_older() -> None:

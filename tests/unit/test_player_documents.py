@@ -25,7 +25,7 @@ from ui.data.history import (
     read_position,
 )
 from ui.data.listener_data import TasteSummary, read_taste, readable_profile
-from ui.data.recommendation_list import Item, read_recommendations
+from ui.data.recommendation_list import Item, read_named_lists, read_recommendations
 from ui.playlists.store import (
     MAX_PLAYLIST_NAME_LENGTH,
     MAX_PLAYLIST_TRACKS,
@@ -117,6 +117,18 @@ def test_missing_fields_have_defaults() -> None:
     assert read_playlist({"_id": "p"}) == Playlist("p", "", ())
     assert read_taste({}) == read_taste({"opinions": [{"title": "without a track"}]}) == TasteSummary()
     assert read_recommendations({"_id": "ana", "items": [{"rank": 1}, {"track_id": "a"}]}).items == (Item("a", 2),)
+
+
+@pytest.mark.parametrize("odd", [7, "text", {"a": 1}, [1], None, True, float("nan")])
+def test_fields_of_a_list_of_another_type_count_as_missing(odd: object) -> None:
+    item = dict.fromkeys(("rank", "score", "because", "parts", "percentile"), odd) | {"track_id": "a"}
+    fields = dict.fromkeys(("generation", "events_applied", "generated_at", "model_version"), odd)
+    (read,) = read_recommendations({"_id": "ana", **fields, "items": [odd, item]}).items
+    assert (read.track_id, read.reason) == ("a", "")
+    assert read_recommendations({"_id": "ana", "items": odd}).items == ()
+    (mix,) = read_named_lists({"_id": "ana", "lists": [odd, {"name": "mix-1", "items": [item]}]})
+    assert (mix.name, [each.track_id for each in mix.items]) == ("mix-1", ["a"])
+    assert read_named_lists({"_id": "ana", "lists": odd}) == ()
 
 
 def test_the_later_of_profile_and_listens_counts_and_in_the_same_millisecond_the_page() -> None:

@@ -22,7 +22,7 @@ from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, WrongPassword, 
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.throttle import Throttle, TooManyAttempts
-from ui.data.names import Listener, Names, NameTaken
+from ui.data.names import Listener, Names, NameTaken, visible_name
 from ui.responses import Refused
 
 GUEST_PREFIX = "guest-"
@@ -136,7 +136,7 @@ class Sessions:
         listener_of_name = self.names.find_with_data(name)
         if listener_of_name is not None and self.accounts.key(listener_of_name.user_id) is not None:
             raise Refused(401, "This name has an account. Enter its password.")
-        registered = self.names.register(listener_of_name or Listener(name, name))
+        registered = self.names.register(listener_of_name or new_listener(name))
         _start(request, listener_of_name or registered, None)
 
     def check_password(self, request: Request, user_id: str, password: str) -> str:
@@ -189,9 +189,9 @@ class Sessions:
         current, owner = self.listener(request), self.names.find_with_data(name)
         try:
             if current is not None and self.is_guest(request) and self.has_data(current):
-                listener, key = self._sign_up_guest(Listener(current, name), owner, password)
+                listener, key = self._sign_up_guest(Listener(current, visible_name(name)), owner, password)
             else:
-                registered = self.names.register(owner or Listener(name, name))
+                registered = self.names.register(owner or new_listener(name))
                 listener = owner or registered
                 if not (self.policy.open_names or current == listener.user_id) and self.has_data(listener.user_id):
                     raise NameTaken
@@ -241,6 +241,11 @@ def is_guest(user_id: str) -> bool:
     return user_id.startswith(GUEST_PREFIX)
 
 
+def new_listener(name: str) -> Listener:
+    """A listener whose user id is the name."""
+    return Listener(visible_name(name), visible_name(name))
+
+
 def _start(request: Request, listener: Listener, key: str | None) -> None:
     session = {
         "user_id": listener.user_id,
@@ -270,10 +275,15 @@ def too_many(error: TooManyAttempts) -> Refused:
 
 
 def _checked_name(name: str) -> str:
-    """The name without outer blanks, as a new listener's user id would be. Raises Refused."""
+    """The name without outer blanks. Raises Refused where it cannot be that of a new listener."""
     name = name.strip()
-    problem = f"{NEW_LISTENERS!r} is reserved" if name == NEW_LISTENERS else identifier_problem(name)
-    if problem is None and is_guest(name.casefold()):
+    shown = visible_name(name)
+    problem = (
+        f"{NEW_LISTENERS!r} is reserved"
+        if shown == NEW_LISTENERS
+        else identifier_problem(name) or identifier_problem(shown)
+    )
+    if problem is None and is_guest(shown.casefold()):
         problem = f"begins with {GUEST_PREFIX!r}, which is reserved for guests"
     if problem is not None:
         raise Refused(422, f"The name {problem}.")

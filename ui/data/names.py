@@ -1,15 +1,16 @@
-"""Names of listeners, compared without case, and the user id of each, in the collection `names`.
+"""Names of listeners, compared without case and invisible marks, and the user id of each, in the collection `names`.
 
 A listener's user id never changes: it stands in events, lists and history. It is the name as it was first entered; a guest who
 signs up keeps the id that they had as a guest, under the name that they choose.
 
-`_id` = the name without case; fields: user_id, name (as it was entered first), version (of the code that wrote the document;
-absent means 1). Names of before there was this collection that differ only in case stay listeners of their own, each found by its
-exact spelling; any other spelling leads to the account that is older.
+`_id` = the name as `name_key` has it; fields: user_id, name (as it was entered first), version (of the code that wrote the
+document; absent means 1). Names of before there was this collection that differ only in case stay listeners of their own, each
+found by its exact spelling; any other spelling leads to the account that is older.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,6 +21,13 @@ from pymongo.errors import DuplicateKeyError
 from ui.data.mongo import Document, unavailable_on_error
 
 NAME_VERSION = 1
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point: zero-width marks, marks of the direction of text, fillers, variation selectors."""
+_JOINER = "\u200d"
+"""Of which emoji and some scripts make one character out of two."""
 
 
 class Listener(NamedTuple):
@@ -36,9 +44,24 @@ class NameTaken(ValueError):
         super().__init__(message)
 
 
+def visible_name(name: str) -> str:
+    """A new listener's name as it is stored: composed, on one line, without invisible marks but for joiners within it."""
+    shown = _INVISIBLE.sub(lambda mark: _JOINER if mark[0] == _JOINER else "", unicodedata.normalize("NFC", name))
+    return " ".join(shown.strip(_JOINER).split())
+
+
 def name_key(name: str) -> str:
-    """What spellings of a name that differ only in case have in common."""
+    """What spellings of a name have in common that differ only in case, in blanks, and in what cannot be seen."""
+    return _folded(" ".join(_INVISIBLE.sub("", name).split()))
+
+
+def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _keys(name: str) -> list[str]:
+    """Ids of documents of `names` that may be this name's; the first is that of a version that told invisible marks apart."""
+    return list(dict.fromkeys((_folded(name), name_key(name))))
 
 
 def name_fields(listener: Listener) -> Document:
@@ -70,8 +93,11 @@ class Names:
             account = self._db.accounts.find_one({"_id": name}, {"name": 1})
             if account is not None:
                 return Listener(name, str(account.get("name") or name))
-            document = self._db.names.find_one({"_id": name_key(name)})
-        return None if document is None else read_name(document)
+            for key in _keys(name):
+                document = self._db.names.find_one({"_id": key})
+                if document is not None:
+                    return read_name(document)
+        return None
 
     def find_with_data(self, name: str) -> Listener | None:
         """As `find`, and listeners of before there were registered names: by the exact spelling, or a usual one."""
@@ -82,7 +108,8 @@ class Names:
             return Listener(name, name)
         if listener is not None:
             return listener
-        spellings = dict.fromkeys((name.lower(), name.title(), name.upper(), name.casefold()))
+        shown = visible_name(name)
+        spellings = dict.fromkeys((shown, shown.lower(), shown.title(), shown.upper(), shown.casefold()))
         earlier = next((spelling for spelling in spellings if spelling != name and self._has_data(spelling)), None)
         return None if earlier is None else Listener(earlier, earlier)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch.mongo import NEW_LISTENERS
+from ui.data.history import list_in
 from ui.data.mongo import Document
 
 FOR_YOU = "for-you"
@@ -65,17 +67,17 @@ class Recommendations:
 
 
 def read_recommendations(document: Document) -> Recommendations:
-    """The list that a document of `recommendations` holds; missing fields get defaults, unknown ones are ignored."""
+    """The list that a document of `recommendations` holds; missing fields and those of another type get defaults."""
     generated_at = document.get("generated_at")
     if isinstance(generated_at, datetime) and generated_at.tzinfo is None:
         generated_at = generated_at.replace(tzinfo=UTC)
     return Recommendations(
-        user_id=document["_id"],
+        user_id=str(document["_id"]),
         items=_read_items(document),
-        generation=document.get("generation"),
+        generation=_whole(document.get("generation")),
         generated_at=generated_at if isinstance(generated_at, datetime) else None,
         model_version=str(document.get("model_version") or ""),
-        events_applied=document.get("events_applied"),
+        events_applied=_whole(document.get("events_applied")),
     )
 
 
@@ -90,32 +92,42 @@ def read_named_lists(document: Document) -> tuple[Recommendations, ...]:
             title=str(each.get("title") or each["name"]),
             reason=str(each.get("reason") or ""),
         )
-        for each in document.get("lists") or ()
-        if each.get("name")
+        for each in list_in(document, "lists")
+        if isinstance(each, dict) and each.get("name")
     )
 
 
 def _read_items(document: Document) -> tuple[Item, ...]:
     items = [
         _read_item(item, position)
-        for position, item in enumerate(document.get("items") or [], start=1)
-        if item.get("track_id") is not None
+        for position, item in enumerate(list_in(document, "items"), start=1)
+        if isinstance(item, dict) and item.get("track_id") is not None
     ]
     return tuple(sorted(items, key=lambda item: item.rank))
 
 
 def _read_item(item: Document, position: int) -> Item:
+    parts = item.get("parts")
     return Item(
         track_id=str(item["track_id"]),
-        rank=int(item.get("rank") or position),
-        score=None if item.get("score") is None else float(item["score"]),
-        because=tuple(str(track_id) for track_id in item.get("because") or ()),
+        rank=_whole(item.get("rank")) or position,
+        score=_number(item.get("score")),
+        because=tuple(str(track_id) for track_id in list_in(item, "because")),
         reason=str(item.get("reason") or ""),
         explore=bool(item.get("explore")),
-        parts={str(name): float(part) for name, part in (item.get("parts") or {}).items() if _is_number(part)},
-        percentile=float(item["percentile"]) if _is_number(item.get("percentile")) else None,
+        parts={str(name): float(part) for name, part in parts.items() if _number(part) is not None}
+        if isinstance(parts, dict)
+        else {},
+        percentile=_number(item.get("percentile")),
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """The value as a finite number; None for others."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else None
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)

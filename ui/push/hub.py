@@ -101,7 +101,9 @@ class Hub:
         owner = f"place {place}" if listener is None else f"listener {listener}"
         if len(self._subscriptions) >= MAX_STREAMS or self._streams_by_owner[owner] >= MAX_STREAMS_OF_LISTENER:
             raise Refused(
-                503, "Too many pages are open. This one is updated less often.", {"Retry-After": str(STREAM_RETRY_AFTER_S)}
+                503,
+                "Too many pages are open. This one is updated less often.",
+                {"Retry-After": str(STREAM_RETRY_AFTER_S)},
             )
         subscription = Subscription(listener, session_id)
         self._subscriptions.add(subscription)
