@@ -90,7 +90,8 @@ def evaluate(
     dataset = checked(dataset, model)
     library, withdrawn = measured_library(dataset, model)
     lists, positions = served_lists(model, library.index), map_positions(model, library.index)
-    metric = learned_metric(library.standardised, library.labels, library.block_lengths)
+    deviation = library.index.projection.deviation
+    metric = learned_metric(library.standardised, library.labels, library.block_lengths, deviation)
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -145,6 +145,7 @@ def defaults(tracks: int) -> dict[str, Any]:
         "metric": [
             learning.ALBUM_SHRINKAGE,
             learning.ALBUM_POWER,
+            learning.ALBUM_POWER_IN_BLOCKS,
             learning.GENRE_SHRINKAGE,
             learning.GENRE_LENGTH,
             *choice.BLOCK_WEIGHTS,

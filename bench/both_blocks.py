@@ -150,7 +150,7 @@ def exact(library: Labelled, rows: np.ndarray, block_lengths: tuple[int, ...]) -
     def ranked(training: np.ndarray) -> np.ndarray:
         mean, deviation = rows[training].mean(axis=0), np.maximum(rows[training].std(axis=0), 1e-9)
         standardised = ((rows - mean) / deviation).astype(np.float32)
-        metric = learned_metric(standardised[training], library.tracks[training], block_lengths)
+        metric = learned_metric(standardised[training], library.tracks[training], block_lengths, deviation)
         return by_distance(locally_scaled_distances(metric.points(standardised)))
 
     return ranked

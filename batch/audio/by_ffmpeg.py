@@ -153,7 +153,20 @@ def _recording(
     seek : goes to a time in s, exactly; None: all before the part is decoded, too
     """
     downmix = Downmix(part.channel)
-    return Recording(rate, duration_s, _blocks(rate, duration_s, part, frames, seek, downmix), downmix)
+    blocks = _blocks(rate, duration_s, part, frames, seek, downmix)
+
+    def other_part(start_s: float, seconds: float) -> NDArray[np.float32]:
+        import numpy as np
+
+        assert seek is not None
+        other = Part(seconds, start_s, part.channel)
+        try:
+            seek(0.0)
+            return np.concatenate(list(_blocks(rate, duration_s, other, frames, seek, Downmix(part.channel))))
+        except UnreadableAudio:
+            return np.empty(0, dtype=np.float32)
+
+    return Recording(rate, duration_s, blocks, downmix, part.start(duration_s), other_part if seek else None)
 
 
 def _seek_in(file: Any, stream: Any) -> Callable[[float], None]:
@@ -178,8 +191,7 @@ def _blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """The part of a signal, mono; arguments as of `_recording`."""
     wanted_s = duration_s if part.seconds is None else min(duration_s, part.seconds)
-    middle_s = (duration_s - wanted_s) / 2
-    start_s = middle_s if part.start_s is None else min(part.start_s, duration_s - wanted_s)
+    start_s = part.start(duration_s)
     wanted, decoded, position = round(wanted_s * rate), 0, 0
     is_sought = seek is not None and start_s > 0
     errors: list[str] = []

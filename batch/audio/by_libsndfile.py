@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,9 @@ def by_libsndfile(path: Path, part: Part) -> Iterator[Recording]:
         _check_length(path, file, part)
         first, count = part.frames(file.frames, file.samplerate)
         downmix = Downmix(part.channel)
-        yield Recording(file.samplerate, file.frames / file.samplerate, _blocks(file, first, count, downmix), downmix)
+        rate, blocks = file.samplerate, _blocks(file, first, count, downmix)
+        other_part = partial(_other_part, file, part.channel)
+        yield Recording(rate, file.frames / rate, blocks, downmix, first / rate, other_part)
 
 
 def _check_length(path: Path, file: Any, part: Part) -> None:
@@ -133,6 +136,19 @@ def _blocks(file: Any, first: int, count: int, downmix: Downmix) -> Iterator[NDA
         raise DecodingEnded.in_file(file, "truncated", f"{wanted_s:.1f} s promised, {decoded_s:.1f} s could be decoded")
     if count < file.frames:  # at the end, since an MP3 decodes slightly differently after a second seek
         _check_end(file, first + decoded)
+
+
+def _other_part(file: Any, channel: int | None, start_s: float, seconds: float) -> NDArray[np.float32]:
+    """Mono samples of a part of the file; fewer or none where they cannot be decoded, or the codec cannot seek."""
+    import numpy as np
+    import soundfile
+
+    try:
+        file.seek(min(file.frames, int(start_s * file.samplerate)))
+        samples = file.read(int(seconds * file.samplerate), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError):
+        return np.empty(0, dtype=np.float32)
+    return Downmix(channel)(samples)
 
 
 def _move(file: Any, frame: int, position: int = 0) -> None:

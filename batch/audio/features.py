@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from batch.audio.decoding import Recording, UnreadableAudio, audible
 from batch.audio.spectra import N_CONTRAST, N_MELS, SAMPLE_RATE, mel_bands, peaks_and_valleys, spectra
-from batch.ear.excerpts import Excerpts
+from batch.ear.excerpts import SPAN_S, Excerpts
 from batch.ear.network import Ear, Heard, NoAnswer
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S, ear: 
     """The features of a file, from one pass over it.
 
     middle_s : seconds around the file's middle that are decoded; None: all of it, in blocks
-    ear : the trained ear, which hears excerpts of the same part; None: the vector alone
+    ear : the trained ear, which hears excerpts of that part and around it; None: the vector alone
     Raises UnreadableAudio.
     """
     if ear is None:
@@ -96,7 +96,9 @@ def track(path: str | os.PathLike[str], middle_s: float | None = MIDDLE_S, ear: 
 
     def both(file: Recording) -> tuple[NDArray[np.float32], Excerpts]:
         excerpts = _excerpts(file, middle_s)
-        return _features_of(_collected(_resampled(file), excerpts)), excerpts
+        vector = _features_of(_collected(_resampled(file), excerpts))
+        _add_outside(excerpts, file)
+        return vector, excerpts
 
     (vector, excerpts), duration_s = audible(Path(path), middle_s, both)
     try:
@@ -113,14 +115,25 @@ def heard(path: str | os.PathLike[str], middle_s: float | None, ear: Ear) -> Hea
         excerpts = _excerpts(file, middle_s)
         for _ in _collected(_resampled(file), excerpts):
             pass
+        _add_outside(excerpts, file)
         return excerpts
 
     return ear.heard(audible(Path(path), middle_s, excerpts_alone)[0].patches())
 
 
 def _excerpts(file: Recording, middle_s: float | None) -> Excerpts:
+    """The excerpts to be heard: of the SPAN_S around the middle of the part that is read, where its decoder reads others."""
     part_s = file.duration_s if middle_s is None else min(file.duration_s, middle_s)
-    return Excerpts(SAMPLE_RATE, int(part_s * SAMPLE_RATE))
+    span_s = min(file.duration_s, max(part_s, SPAN_S)) if file.other_part else part_s
+    start_s = min(max(0.0, file.start_s + (part_s - span_s) / 2), file.duration_s - span_s)
+    before_s = max(0.0, file.start_s - start_s)
+    return Excerpts(SAMPLE_RATE, int(part_s * SAMPLE_RATE), before_s, max(0.0, span_s - part_s - before_s))
+
+
+def _add_outside(excerpts: Excerpts, file: Recording) -> None:
+    """Reads the excerpts outside the part that has been read."""
+    if file.other_part is not None:
+        excerpts.add_outside(file.other_part, file.rate, file.start_s)
 
 
 def _collected(blocks: Iterable[NDArray[np.float32]], excerpts: Excerpts) -> Iterator[NDArray[np.float32]]:

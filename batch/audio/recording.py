@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class Part:
     def longest_s(self) -> float:
         """Length in seconds of the longest file of which this part can be read."""
         return LONGEST_WHOLE_S if self.seconds is None else LONGEST_S
+
+    def start(self, duration_s: float) -> float:
+        """Seconds from the beginning of a file of that length to the part's."""
+        wanted_s = duration_s if self.seconds is None else min(duration_s, self.seconds)
+        return (duration_s - wanted_s) / 2 if self.start_s is None else min(self.start_s, duration_s - wanted_s)
 
     def frames(self, total: int, rate: int) -> tuple[int, int]:
         """(first frame, number of frames) of this part in a file of `total` frames."""
@@ -117,12 +122,17 @@ class Recording:
     duration_s : length of the whole file
     blocks : the requested part, mono float32 [shape=(n,)] in [-1, 1]
     downmix : what the blocks went through
+    start_s : where the requested part begins
+    other_part : (seconds from the beginning, length in seconds) → mono float32 samples of another part, once the blocks have been
+        read: fewer or none where it cannot be decoded; None where all before it would have to be decoded
     """
 
     rate: int
     duration_s: float
     blocks: Iterator[NDArray[np.float32]]
     downmix: Downmix
+    start_s: float = 0.0
+    other_part: Callable[[float, float], NDArray[np.float32]] | None = None
 
 
 def check_limits(rate: int, duration_s: float, part: Part) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EAR_VERSION = "musicnn-msd/1"
+EAR_VERSION = "musicnn-msd/2"
 """Part of the column `extractor_version`; to be changed whenever the same file would give another embedding."""
 
 

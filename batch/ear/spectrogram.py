@@ -20,6 +20,7 @@ FRAME_SAMPLES = 512
 FRAME_STEP = 256
 PATCH_SAMPLES = (PATCH_FRAMES - 1) * FRAME_STEP + FRAME_SAMPLES
 """Samples that the frames of a patch cover, half a frame before the first one's middle and half a frame behind the last one's."""
+PATCH_S = PATCH_SAMPLES / EAR_RATE
 
 
 def log_mel(samples: NDArray[np.float32], *, is_centred: bool = True) -> NDArray[np.float32]:

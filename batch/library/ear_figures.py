@@ -9,13 +9,12 @@ from pyspark.sql import functions as F
 
 from batch.audio.features import EXTRACTOR_VERSION
 from batch.ear.network import usable_graph
-from batch.ear.spectrogram import EAR_RATE, PATCH_SAMPLES
+from batch.ear.spectrogram import PATCH_S
 from batch.lake import table
 from batch.library.extraction import FEATURES_OF_CONTENT
 from conf.settings import Settings
 
 EAR_FIGURES = ("ear_problem", "tracks_without_ear", "tracks_heard_repeated")
-PATCH_S = PATCH_SAMPLES / EAR_RATE
 
 
 def ear_figures(spark: SparkSession, tracks: DataFrame, settings: Settings) -> dict[str, Any]:

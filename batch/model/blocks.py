@@ -34,6 +34,19 @@ def split(rows: Floats, block_lengths: tuple[int, ...]) -> list[Floats]:
     return np.split(rows, np.cumsum(block_lengths)[:-1], axis=1)
 
 
+def column_scales(deviation: Floats, block_lengths: tuple[int, ...]) -> Floats:
+    """Factors of standardised features [shape=(d,)]: 1 in the first block; in the embedding each number's deviation, by their
+    root mean square, which brings the numbers back to the scale of the network, where those that say little are small.
+
+    deviation : of the features [shape=(d,)]
+    """
+    scales = [np.ones_like(part) for part in np.split(deviation, np.cumsum(block_lengths)[:-1])]
+    if len(block_lengths) > 1:
+        of_embedding = deviation[block_lengths[0] :]
+        scales[1] = of_embedding / max(float(np.sqrt(np.square(of_embedding).mean())), 1e-9)
+    return np.concatenate(scales).astype(np.float32)
+
+
 def fitting(vector: NDArray[np.floating], embedding: NDArray[np.floating] | None, dimensions: int) -> Floats:
     """A track's row for a model: float32 [shape=(dimensions,)].
 

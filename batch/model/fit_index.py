@@ -106,7 +106,7 @@ def fit(
     mean, deviation = (array.toArray().astype(np.float32) for array in (scaler.mean, scaler.std))
     projection = Projection(mean, deviation, empty, empty, empty, 1.0, unit_length=True)
     standardised = projection.standardised(rows)
-    metric = learned_metric(standardised, tracks, block_lengths)
+    metric = learned_metric(standardised, tracks, block_lengths, deviation)
     scaling = metric.scaling
     projection = replace(
         projection,

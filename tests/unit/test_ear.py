@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import zipfile
+from math import ceil
 from pathlib import Path
 
 import crc32c
@@ -78,13 +79,68 @@ def test_excerpts_are_spread_from_the_first_sample_to_the_last(ear: Ear) -> None
         excerpts.add(signal[start : start + 7001])
     patches = excerpts.patches()
     last = len(signal) - spectrogram.PATCH_SAMPLES
-    expected = [spectrogram.patch(signal[last * n // 3 :]) for n in range(4)]
+    expected = [spectrogram.patch(signal[last * n // 9 :]) for n in range(10)]
     np.testing.assert_array_equal(patches, np.stack(expected))
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(1.0, 1), (2.9, 1), (3.2, 2), (8.0, 3), (30.0, 4), (3600.0, 4)])
+@pytest.mark.parametrize(("seconds", "count"), [(1.0, 1), (2.9, 1), (3.2, 2), (8.0, 3), (30.0, 10), (3600.0, 10)])
 def test_a_short_track_has_fewer_excerpts(seconds: float, count: int) -> None:
-    assert len(Excerpts(22_050, round(seconds * 22_050))._excerpts) == count
+    signal = made_music(min(seconds, 31.0), 22_050)
+    excerpts = Excerpts(22_050, round(seconds * 22_050))
+    for _ in range(ceil(seconds / 31.0)):
+        excerpts.add(signal)
+    assert len(excerpts.patches()) == count
+
+
+def test_excerpts_outside_the_signal_are_read_by_themselves() -> None:
+    rate = spectrogram.EAR_RATE
+    whole = made_music(90.0) * np.linspace(0.2, 1.0, 90 * rate, dtype=np.float32)
+    signal = whole[30 * rate : 60 * rate]
+    excerpts = Excerpts(rate, len(signal), before_s=30.0, behind_s=30.0)
+    excerpts.add(signal)
+    starts_s: list[float] = []
+
+    def read(start_s: float, seconds: float) -> NDArray[np.float32]:
+        starts_s.append(start_s)
+        return whole[round(start_s * rate) : round((start_s + seconds) * rate)]
+
+    excerpts.add_outside(read, rate, 30.0)
+    last = len(whole) - spectrogram.PATCH_SAMPLES
+    starts = [last * n // 9 for n in range(10)]
+    within = [start for start in starts if 30 * rate <= start <= 60 * rate - spectrogram.PATCH_SAMPLES]
+    outside = [start for start in starts if start not in within]
+    assert (len(within), len(outside), len(starts_s)) == (2, 8, 8)
+    patches = excerpts.patches()
+    assert len(patches) == 10
+    for patch, start in zip(patches, within + outside, strict=True):
+        np.testing.assert_allclose(patch, spectrogram.patch(whole[start:]), rtol=0, atol=0.05)
+
+
+def test_excerpts_that_cannot_be_read_are_left_out() -> None:
+    rate = spectrogram.EAR_RATE
+    signal = made_music(30.0)
+    excerpts = Excerpts(rate, len(signal), before_s=30.0, behind_s=30.0)
+    excerpts.add(signal)
+    nothing, broken = np.empty(0, dtype=np.float32), np.full(4 * rate, np.nan, dtype=np.float32)
+    excerpts.add_outside(lambda start_s, seconds: nothing if start_s < 30 else broken, rate, 30.0)
+    assert len(excerpts.patches()) == 2
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg"])
+def test_the_ear_hears_around_the_part_that_is_read(suffix: str, tmp_path: Path, ear: Ear) -> None:
+    """A track that changes outside the middle 5 s: its vector stays, its embedding does not."""
+    rate = 44_100
+    same, path, other_path = made_music(40.0, rate), tmp_path / f"song{suffix}", tmp_path / f"other{suffix}"
+    other = same.copy()
+    noise = np.random.default_rng(0).normal(0, 0.1, 10 * rate).astype(np.float32)
+    other[: len(noise)] = noise
+    soundfile.write(path, same, rate)
+    soundfile.write(other_path, other, rate)
+    first, second = (track(file, 5.0, ear) for file in (path, other_path))
+    np.testing.assert_allclose(first.vector, second.vector, rtol=0.05, atol=0.5)
+    assert first.embedding is not None and second.embedding is not None
+    assert np.abs(first.embedding - second.embedding).max() > 0.05
+    np.testing.assert_array_equal(second.embedding, heard(other_path, 5.0, ear).embedding)
 
 
 def test_a_clip_shorter_than_a_patch_is_repeated_until_it_fills_one() -> None:
@@ -99,20 +155,20 @@ def test_a_clip_shorter_than_a_patch_is_repeated_until_it_fills_one() -> None:
 
 def test_silent_excerpts_are_left_out_where_others_sound() -> None:
     signal = made_music(30.0)
-    signal[: round(12.2 * spectrogram.EAR_RATE)] = 0  # the second one ends at 12.005 s
+    signal[: round(12.2 * spectrogram.EAR_RATE)] = 0  # the fourth one ends at 12.005 s
     excerpts = Excerpts(spectrogram.EAR_RATE, len(signal))
     excerpts.add(signal)
-    assert len(excerpts.patches()) == 2
+    assert len(excerpts.patches()) == 6
     silence = Excerpts(spectrogram.EAR_RATE, len(signal))
     silence.add(np.zeros_like(signal))
-    assert silence.patches().shape == (4, 187, 96) and not silence.patches().any()
+    assert silence.patches().shape == (10, 187, 96) and not silence.patches().any()
 
 
 def test_a_signal_that_ends_early_has_the_excerpts_before_its_end() -> None:
     signal = made_music(28.0, 22_050)
     excerpts = Excerpts(22_050, round(30 * 22_050))
     excerpts.add(signal)
-    assert len(excerpts.patches()) == 3
+    assert len(excerpts.patches()) == 9
 
 
 def test_an_excerpt_cut_out_and_resampled_is_what_the_whole_signal_gives_there() -> None:
@@ -124,7 +180,7 @@ def test_an_excerpt_cut_out_and_resampled_is_what_the_whole_signal_gives_there()
     whole = soxr.resample(signal, rate, spectrogram.EAR_RATE, quality="HQ")
     assert MARGIN_SAMPLES / rate < 0.05
     for number, patch in enumerate(excerpts.patches()):
-        start = round((len(signal) - 66_327) * number // 3 * spectrogram.EAR_RATE / rate)
+        start = round((len(signal) - 66_327) * number // 9 * spectrogram.EAR_RATE / rate)
         np.testing.assert_allclose(patch, spectrogram.patch(whole[start:]), rtol=0, atol=0.05)
 
 

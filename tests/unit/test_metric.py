@@ -9,8 +9,9 @@ from batch.index import hubness
 from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
 from batch.index.projection import to_unit
 from batch.library.labels import TrackLabels, track_labels
+from batch.model.blocks import column_scales
 from batch.model.metric.choice import BLOCK_WEIGHTS, learned_metric
-from batch.model.metric.learning import BlockScaling, learners
+from batch.model.metric.learning import ALBUM_POWER_IN_BLOCKS, BlockScaling, album_metric, learners
 
 D = 20
 
@@ -166,3 +167,21 @@ def test_without_genres_both_blocks_have_one_length_whatever_their_scale() -> No
     plain = learned_metric(points, no_labels, (D, 30))
     assert (plain.name, plain.weights, plain.scores) == ("plain", (1.0, 1.0), ())
     assert plain.matrix is not None and np.count_nonzero(plain.matrix) == D + 30, "a factor for each feature"
+
+
+def test_an_embedding_keeps_the_scale_of_its_network_and_a_vector_is_standardised() -> None:
+    deviation = np.array([5.0, 0.1, 3.0, 4.0], dtype=np.float32)
+    scales = column_scales(deviation, (2, 2))
+    np.testing.assert_allclose(scales, [1, 1, 3 / 12.5**0.5, 4 / 12.5**0.5], rtol=1e-6)
+    assert column_scales(deviation, (4,)).tolist() == [1, 1, 1, 1]
+    features = np.random.default_rng(4).normal(0, 1, (240, 4)).astype(np.float32)
+    no_labels = track_labels([None] * 240, [None] * 240, [None] * 240)
+    metric = learned_metric(features, no_labels, (2, 2), deviation)
+    assert metric.matrix is not None
+    np.testing.assert_allclose(metric.matrix, np.diag(scales), rtol=1e-6)
+    _, tracks = library(4)
+    album = learners((2, 2), (1.0, 1.0), scales)["album"](features, tracks)
+    assert album is not None
+    scaled = features * scales
+    expected = scaled[:, 2:] @ album_metric(scaled[:, 2:], tracks, ALBUM_POWER_IN_BLOCKS)
+    np.testing.assert_allclose((features @ album)[:, 2:], expected, rtol=1e-3, atol=1e-4)

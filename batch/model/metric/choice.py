@@ -14,6 +14,7 @@ from batch.index.exact import locally_scaled_distances, normalised_precision, ra
 from batch.index.hubness import k_occurrences, skewness
 from batch.index.projection import Floats
 from batch.library.labels import TrackLabels, without_rare
+from batch.model.blocks import column_scales
 from batch.model.metric.learning import BlockScaling, Learner, Weights, learners, points
 
 EQUAL: Weights = (1.0, 1.0)
@@ -77,18 +78,25 @@ class Metric:
         return points(standardised, self.matrix, self.scaling)
 
 
-def learned_metric(standardised: Floats, tracks: TrackLabels, block_lengths: tuple[int, ...] = ()) -> Metric:
+def learned_metric(
+    standardised: Floats,
+    tracks: TrackLabels,
+    block_lengths: tuple[int, ...] = (),
+    deviation: Floats | None = None,
+) -> Metric:
     """The best metric, learned on all tracks; `plain` at equal weights where the labels do not suffice.
 
     standardised : [shape=(n, d)];  tracks : labels of the same n
     block_lengths : numbers of each block; (): one block of d
+    deviation : of the features before they were standardised [shape=(d,)], for two blocks; None: 1
     """
     block_lengths = block_lengths or (standardised.shape[1],)
     weights: Weights = (1.0,)
     other_weights: tuple[MetricScore, ...] = ()
+    scales = None if deviation is None else column_scales(deviation, block_lengths)
     if len(block_lengths) > 1:
-        weights, other_weights = _chosen_weights(standardised, tracks, block_lengths)
-    by_name, scaling = learners(block_lengths, weights), BlockScaling.of(block_lengths, weights)
+        weights, other_weights = _chosen_weights(standardised, tracks, block_lengths, scales)
+    by_name, scaling = learners(block_lengths, weights, scales), BlockScaling.of(block_lengths, weights)
     names = _learnable(tracks)
     if names == ["plain"]:
         return Metric("plain", by_name["plain"](standardised, tracks), (), weights, scaling)
@@ -109,7 +117,7 @@ class Candidate:
 
 
 def _chosen_weights(
-    standardised: Floats, tracks: TrackLabels, block_lengths: tuple[int, ...]
+    standardised: Floats, tracks: TrackLabels, block_lengths: tuple[int, ...], scales: Floats | None
 ) -> tuple[Weights, tuple[MetricScore, ...]]:
     """(weights of the blocks, scores of the others that were tried).
 
@@ -119,7 +127,9 @@ def _chosen_weights(
         return EQUAL, ()
     name = "album" if _has_albums(tracks) else "plain"
     candidates = [
-        Candidate(name, weights, learners(block_lengths, weights)[name], BlockScaling.of(block_lengths, weights))
+        Candidate(
+            name, weights, learners(block_lengths, weights, scales)[name], BlockScaling.of(block_lengths, weights)
+        )
         for weights in BLOCK_WEIGHTS
     ]
     equal, *others = _cross_validated(standardised, tracks, candidates)

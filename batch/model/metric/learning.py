@@ -5,14 +5,16 @@ album   whitened within albums (power 1/4): directions in which the tracks of on
 genre   discriminant directions of the genres (LDA; Fisher, 1936) beside the plain features, at half their length
 both    the two together
 
-Features of two blocks (`batch.model.blocks`) are whitened block by block. Each track is brought to the same length in each block,
-times the block's weight, so that the cosine of two tracks is the weighted mean of the blocks' cosines.
+Features of two blocks (`batch.model.blocks`) are whitened block by block, the embedding's numbers at the network's own scale
+(`blocks.column_scales`). Each track is brought to the same length in each block, times the block's weight, so that the cosine of
+two tracks is the weighted mean of the blocks' cosines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,8 @@ from batch.model import blocks
 ALBUM_SHRINKAGE = 0.2
 """Weight of the identity in the scatter within albums, 0 to 1."""
 ALBUM_POWER = 0.25
+ALBUM_POWER_IN_BLOCKS = 0.35
+"""Of each of two blocks."""
 GENRE_SHRINKAGE = 0.3
 """Weight of the identity in the scatter within genres, 0 to 1."""
 GENRE_LENGTH = 0.5
@@ -57,10 +61,13 @@ def points(standardised: Floats, matrix: Floats | None, scaling: BlockScaling | 
     return to_unit(mapped if scaling is None else with_block_lengths(mapped, scaling.widths, scaling.weights))
 
 
-def learners(block_lengths: tuple[int, ...], weights: Weights) -> dict[str, Learner]:
+def learners(
+    block_lengths: tuple[int, ...], weights: Weights, column_scales: Floats | None = None
+) -> dict[str, Learner]:
     """The four metrics by name, simplest first, with the blocks at these weights.
 
     block_lengths : numbers of each block, one or two
+    column_scales : of two blocks, see `blocks.column_scales` [shape=(d,)]; None: 1
     """
     if len(block_lengths) == 1:
         return {
@@ -71,10 +78,11 @@ def learners(block_lengths: tuple[int, ...], weights: Weights) -> dict[str, Lear
         }
 
     def plain(standardised: Floats, tracks: TrackLabels) -> Floats:
-        return block_metric(standardised, tracks, block_lengths, weights)
+        return block_metric(standardised, tracks, block_lengths, weights, column_scales)
 
     def album(standardised: Floats, tracks: TrackLabels) -> Floats:
-        return block_metric(standardised, tracks, block_lengths, weights, album_metric)
+        whitening = partial(album_metric, power=ALBUM_POWER_IN_BLOCKS)
+        return block_metric(standardised, tracks, block_lengths, weights, column_scales, whitening)
 
     return {
         "plain": plain,
@@ -89,21 +97,24 @@ def block_metric(
     tracks: TrackLabels,
     block_lengths: tuple[int, ...],
     weights: Weights,
+    column_scales: Floats | None = None,
     learn: Callable[[Floats, TrackLabels], Floats] | None = None,
 ) -> Floats:
     """The metrics of the blocks side by side, float32 [shape=(d, m)], block-diagonal; a block of weight 0 has no columns.
 
+    column_scales : factors of the standardised features before the metric [shape=(d,)]; None: 1
     learn : the metric of a block, such as `album_metric`; None: the identity
     """
     from scipy.linalg import block_diag
 
+    scales = np.ones(standardised.shape[1], dtype=np.float32) if column_scales is None else column_scales
     matrices = []
-    for block, weight in zip(blocks.split(standardised, block_lengths), weights, strict=True):
+    for block, weight in zip(blocks.split(standardised * scales, block_lengths), weights, strict=True):
         if weight:
             matrices.append(_identity(block) if learn is None else learn(block, tracks))
         else:
             matrices.append(np.empty((block.shape[1], 0), dtype=np.float32))
-    return np.asarray(block_diag(*matrices), dtype=np.float32)
+    return np.asarray(scales[:, None] * block_diag(*matrices), dtype=np.float32)
 
 
 def album_metric(standardised: Floats, tracks: TrackLabels, power: float = ALBUM_POWER) -> Floats:
