@@ -22,6 +22,11 @@ done
 
 master=${MASTER:-local[*,4]}
 jars=$project/.venv/jars/spark
+s3_jars=
+if overtone_uses_s3 "$project"; then
+  overtone_s3_jars "$project"
+  s3_jars=$project/.venv/jars/s3
+fi
 zip=$(mktemp --suffix=.zip "${TMPDIR:-/tmp}/overtone-XXXXXX")
 trap 'rm -f "$zip"' EXIT
 "$project/.venv/bin/python" -I - "$project" "$zip" <<'PYTHON'
@@ -40,7 +45,7 @@ case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-    options+=(--driver-class-path "$jars/*" --driver-memory 1g)
+    options+=(--driver-class-path "$jars/*${s3_jars:+:$s3_jars/*}" --driver-memory 1g)
     options+=(--conf "spark.scheduler.allocation.file=file://$project/conf/fairscheduler.xml")
     # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
     # is left to it, as the loops of a training on a large library.
@@ -54,7 +59,7 @@ case $master in
     fi
     ;;
   *)
-    options+=(--jars "$(printf '%s,' "$jars"/*.jar | sed 's/,$//')")
+    options+=(--jars "$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')")
     # The executors need the trained ear; --files among the caller's options takes the place of this one.
     ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
     [[ $ear == *\** ]] || options+=(--files "$ear")

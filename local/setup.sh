@@ -86,14 +86,43 @@ overtone_ear() {
   exec {lock}>&-
 }
 
-# The jars of conf/ivy.xml, fetched by the Ivy that PySpark carries, with a cache of its own: a half-filled ~/.m2 fails.
-overtone_jars() {
-  local project=$1 venv=$1/.venv ivy part=$1/.venv/jars.part
+# overtone_uses_s3 PROJECT: whether lake, models or checkpoints lie on S3.
+overtone_uses_s3() {
+  local settings=${SPARK_CONF_DIR:-$1/conf}/settings.toml
+  env | grep -Eq '^OVERTONE_(LAKE__ROOT|MODELS__ROOT|STREAM__CHECKPOINTS)=s3a?://' ||
+    { [ -f "$settings" ] && grep -Eq '^(root|checkpoints) *= *"s3a?://' "$settings"; }
+}
+
+# The jars of S3A, fetched into .venv/jars/s3 once they are needed.
+overtone_s3_jars() {
+  local project=$1 jars=$1/.venv/jars lock
+  [ ! -e "$jars/s3" ] || return 0
+  exec {lock}>"$project/.venv.lock"
+  command -v flock >/dev/null && flock "$lock" # two commands at once: the second waits for the first
+  if [ ! -e "$jars/s3" ]; then
+    echo "overtone: fetching S3A, once …" >&2
+    overtone_retrieve "$project" "$jars/s3.part" s3
+    mv "$jars/s3.part/s3" "$jars/s3"
+    rm -rf "$jars/s3.part"
+  fi
+  exec {lock}>&-
+}
+
+# overtone_retrieve PROJECT FOLDER CONFIGURATION…: jars of conf/ivy.xml into FOLDER/CONFIGURATION.
+overtone_retrieve() {
+  local project=$1 part=$2 venv=$1/.venv ivy
+  shift 2
   ivy=$(ls "$venv"/lib/python3*/site-packages/pyspark/jars/ivy-*.jar)
   rm -rf "$part"
-  java -jar "$ivy" -warn -cache "$venv/ivy" -m2compatible -ivy "$project/conf/ivy.xml" -confs spark kafka \
+  java -jar "$ivy" -warn -cache "$venv/ivy" -m2compatible -ivy "$project/conf/ivy.xml" -confs "$@" \
     -retrieve "$part/[conf]/[artifact]-[revision].[ext]" >"$venv/ivy.log" 2>&1 ||
     { tail -n 20 "$venv/ivy.log" >&2; overtone_fail "the jars of conf/ivy.xml could not be fetched; a second try goes on from here"; }
+}
+
+# The jars of conf/ivy.xml, fetched by the Ivy that PySpark carries, with a cache of its own: a half-filled ~/.m2 fails.
+overtone_jars() {
+  local project=$1 venv=$1/.venv part=$1/.venv/jars.part
+  overtone_retrieve "$project" "$part" spark kafka
   ls "$part"/spark/delta-spark*.jar "$part"/kafka/kafka_*.jar >/dev/null ||
     overtone_fail "the jars of conf/ivy.xml did not all arrive; see $venv/ivy.log"
   rm -rf "$venv/jars"
