@@ -2,7 +2,8 @@
 # spark-submit.sh [Spark options] JOB.py [job arguments]: runs one of our jobs on any Spark.
 #
 # MASTER names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
-# zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder.
+# zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder. ENVIRONMENT names what
+# deploy/pack-environment.sh has packed, for nodes that do not have this .venv; secrets come by the environment alone.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=local/setup.sh
@@ -63,6 +64,11 @@ case $master in
     # The executors need the trained ear; --files among the caller's options takes the place of this one.
     ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
     [[ $ear == *\** ]] || options+=(--files "$ear")
+    if [ -n "${ENVIRONMENT:-}" ]; then
+      [ -f "$ENVIRONMENT" ] || overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
+      options+=(--archives "$ENVIRONMENT#environment" --conf spark.pyspark.python=./environment/bin/python)
+      options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")
+    fi
     ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
