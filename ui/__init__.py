@@ -5,6 +5,7 @@ recommendations  python -m ui.recommendations: a listener's list on the command 
 accounts         python -m ui.accounts: an operator resets a password
 list_formats     the query's formats: table, JSON, CSV
 app              the FastAPI application: routes, error responses, middleware, Gradio's page
+endpoints        Gradio's named endpoints: recommendations, similar tracks, search
 dependencies     the services of a player, and FastAPI's Depends for them and for the listener
 responses        errors with an HTTP status and a message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import socket
 import threading
@@ -25,9 +24,9 @@ from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
 from ui.covers import routes as covers
 from ui.data.lake import LakeUnavailable
-from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
 from ui.dependencies import Services
+from ui.endpoints import add_endpoints
 from ui.events.event_queue import DataDeleted, QueueFull
 from ui.events.journal import JournalUnwritable
 from ui.library import routes as library_routes
@@ -41,7 +40,6 @@ from ui.push.changes import follow_changes
 from ui.push.hub import Hub
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, genres, operator, pages, taste_map
-from ui.routes.left_out import similar_tracks
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
 """An unused session ends after so long; one in use is renewed daily (`auth.session`)."""
@@ -116,9 +114,11 @@ def create_app(services: Services) -> FastAPI:
         https_only=bool(services.player.trusted_proxies),
     )
     app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
+    page = layout.build(services.library, services.player.complete_share)
+    add_endpoints(page, services)
     gr.mount_gradio_app(
         app,
-        layout.build(services.library, functools.partial(_similar_tracks, services), services.player.complete_share),
+        page,
         path="/",
         head=layout.HEAD,
         theme=layout.THEME,
@@ -171,10 +171,6 @@ def _first_problem(error: RequestValidationError) -> str:
     """The first invalid field and its problem."""
     problem = error.errors()[0]
     return f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
-
-
-def _similar_tracks(services: Services, track_id: str, request: Request | None) -> list[Track]:
-    return similar_tracks(services, services.sessions.listener(request) if request else None, track_id)
 
 
 def _load_search_index(services: Services) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from ui.data.library import Track
 from ui.data.recommendation_list import FOR_YOU, Item, Recommendations
@@ -52,10 +52,10 @@ def _row(item: Item, track: Track) -> Row:
     )
 
 
-def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
-    """One object; `list` says whose list it is: the listener's id, or "*" for the list for new listeners; `name`, which."""
+def list_fields(recommendations: Recommendations, user_id: str, rows: list[Row]) -> dict[str, Any]:
+    """The list as JSON; `list` says whose list it is: the listener's id, or "*" for the list for new listeners; `name`, which."""
     generated_at = recommendations.generated_at
-    document = {
+    return {
         "user_id": user_id,
         "list": recommendations.user_id,
         "name": recommendations.name,
@@ -66,7 +66,11 @@ def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], 
         "events_applied": recommendations.events_applied,
         "items": [asdict(row) for row in rows],
     }
-    json.dump(document, out, ensure_ascii=False, indent=2)
+
+
+def write_json(recommendations: Recommendations, user_id: str, rows: list[Row], out: TextIO) -> None:
+    """One object, `list_fields`."""
+    json.dump(list_fields(recommendations, user_id, rows), out, ensure_ascii=False, indent=2)
     out.write("\n")
 
 

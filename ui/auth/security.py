@@ -37,7 +37,7 @@ DISABLED_GRADIO_ROUTES = (
 PROXY_HEADERS = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' {nonce}'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self'{nonce}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
@@ -90,7 +90,8 @@ def check_request(scope: Scope, policy: AccessPolicy) -> None:
 
 
 def _check_post(method: str, path: str, headers: Headers) -> None:
-    if method != "POST" or not _is_same_origin(headers):
+    is_allowed = _is_same_origin(headers) or (path.startswith(GRADIO_API) and _is_of_a_program(headers))
+    if method != "POST" or not is_allowed:
         raise Refused(403, "Only pages of this player may send this request.")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if path == CLIP_PATH:
@@ -112,7 +113,7 @@ def _with_security_headers(path: str, send: Send) -> Send:
     nonce = secrets.token_urlsafe(16) if path == "/" else ""
     if nonce:
         send = _NonceSend(send, nonce)
-    content_security_policy = CONTENT_SECURITY_POLICY.format(nonce=f"'nonce-{nonce}' " if nonce else "")
+    content_security_policy = CONTENT_SECURITY_POLICY.format(nonce=f" 'nonce-{nonce}'" if nonce else "")
     # The names of Gradio's assets change with their content; everything else is revalidated.
     cache_control = "max-age=31536000" if path.startswith("/assets/") else "no-cache"
 
@@ -179,3 +180,9 @@ def _is_same_origin(headers: Headers) -> bool:
         return headers.get("sec-fetch-site") == "same-origin"
     scheme, _, host = origin.partition("://")
     return scheme in ("http", "https") and host != "" and host == headers.get("host")
+
+
+def _is_of_a_program(headers: Headers) -> bool:
+    """Whether no browser sent the request, but a program such as gradio_client: browsers add one of these to every POST, and ask
+    first before they send JSON to another origin."""
+    return "origin" not in headers and not any(name.startswith("sec-fetch-") for name in headers)

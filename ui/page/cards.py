@@ -133,10 +133,8 @@ def track_count(shown: int, count: int = 0) -> str:
     return f"{shown:,} {'track' if shown == 1 else 'tracks'}"
 
 
-def similar(track: Track | None, tracks: list[Track]) -> str:
+def similar(track: Track, tracks: list[Track]) -> str:
     """The section of tracks similar to one."""
-    if track is None:
-        return ""
     close = '<button type="button" class="quiet" data-action="close-similar">Close</button>'
     title = f"More like {track.title or 'this'}"
     if not tracks:

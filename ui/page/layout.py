@@ -1,4 +1,4 @@
-"""The page as Gradio Blocks: Gradio handles search and similar tracks, the scripts in ui/static/ do the rest.
+"""The page's frame as Gradio Blocks; the scripts in ui/static/ do the rest. docs/player.md tells what is Gradio's, and why.
 
 The scripts create the player bar and the audio element outside of what Gradio renders, so that nothing Gradio redraws can
 interrupt playback. They fetch "For you" too, since it changes without a user's action; see ui/routes/events.py.
@@ -7,12 +7,9 @@ interrupt playback. They fetch "For you" too, since it changes without a user's 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from html import escape
 
-from starlette.requests import Request
-
-from ui.data.library import Library, Track
+from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable
 from ui.page import cards, navigation
 from ui.search.terms import MAX_QUERY_LENGTH
@@ -52,20 +49,18 @@ HOME = """
 </div>
 """
 LISTENER = (
-    '<button type="button" id="theme" data-action="theme" aria-label="Switch between light and dark theme" title="Switch theme">'
+    '<div><button type="button" id="theme" data-action="theme" title="Switch theme" '
+    'aria-label="Switch between light and dark theme">'
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" '
     'stroke="currentColor" stroke-width="2" fill-opacity=".25"/></svg></button>'
-    '<button type="button" id="listener" data-action="listener" aria-haspopup="dialog">Choose listener</button>'
+    '<button type="button" id="listener" data-action="listener" aria-haspopup="dialog">Choose listener</button></div>'
 )
 UNAVAILABLE_MESSAGE = "The library is unavailable. Try again in a moment."
 
 
-def build(
-    library: Library, similar_tracks: Callable[[str, Request | None], list[Track]], complete_share: float = 0.9
-) -> gr.Blocks:
+def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
     """The page.
 
-    similar_tracks : those to show for a track id, to whoever sends the request
     complete_share : share of a track from which a play counts as complete; below it is a skip
     """
 
@@ -75,13 +70,6 @@ def build(
             return cards.results(text, *library.search_counted(text), library.search_by_sound(text))
         except LibraryUnavailable:
             return cards.unavailable("Search", UNAVAILABLE_MESSAGE)
-
-    def similar(track_id: str, request: gr.Request) -> str:
-        try:
-            track = library.track(track_id) if track_id else None
-            return cards.similar(track, similar_tracks(track_id, request.request) if track else [])
-        except LibraryUnavailable:
-            return cards.unavailable("More like this", UNAVAILABLE_MESSAGE)
 
     page = gr.Blocks(title="Overtone", analytics_enabled=False)
     with page:
@@ -99,22 +87,24 @@ def build(
             _html(LISTENER, "who")
         _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")
         results_html = _html("", "results")
-        similar_html = _html("", "similar")
+        _html('<div id="similar"></div>', "similar-tracks")
         _html(HOME.format(share=escape(str(complete_share))), "home")
-        # The script writes a track id into this hidden field, so that `similar` is called as `search` is.
-        similar_to = gr.Textbox(elem_id="similar-to", visible="hidden", label="Track id")
-        for handler, textbox, output in ((search, query, results_html), (similar, similar_to, similar_html)):
-            textbox.change(
-                handler,
-                textbox,
-                output,
-                queue=False,
-                show_progress="hidden",
-                trigger_mode="always_last",
-                api_name=handler.__name__,
-            )
+        query.change(
+            search,
+            query,
+            results_html,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+            api_name="results",
+        )
     return page
 
 
-def _html(value: str, elem_id: str) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load="")
+def _html(value: str, elem_id: str) -> gr.Markdown:
+    """Markup as it is. gr.HTML would compile it as a template, for which the content security policy would have to allow `eval`.
+
+    value : one element, without empty lines, which would end it as markup
+    """
+    return gr.Markdown(value, elem_id=elem_id, sanitize_html=False, container=False)

@@ -74,6 +74,13 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
     )
 
 
+@router.get("/similar/{track_id:path}")
+def get_similar(track_id: str, user_id: CurrentListener, services: ServicesDep) -> str:
+    """The section "More like this", which stands above a page."""
+    track = _track(services.library, track_id)
+    return cards.similar(track, similar_tracks(services, user_id, track_id))
+
+
 @router.get("/playlist/{playlist_id:path}")
 def get_playlist(playlist_id: str, user_id: RequiredListener, services: ServicesDep) -> str:
     playlist = services.playlists.get(user_id, playlist_id)

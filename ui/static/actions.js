@@ -192,16 +192,18 @@ function startPath(id, title) {
 }
 
 /**
- * Shows the tracks similar to one; Gradio answers when the id in its hidden field changes.
+ * Shows the tracks similar to one above the page.
  * @param {string} trackId empty: closes them
  */
-function showSimilar(trackId) {
-  const field = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (required("#similar-to :is(textarea, input)"));
-  if (field.value !== trackId) {
-    field.value = trackId;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-  if (!trackId) return;
+async function showSimilar(trackId) {
+  const section = required("#similar");
+  section.dataset.trackId = trackId;
+  if (!trackId) return section.replaceChildren();
   clearSearch();
-  required("#similar").scrollIntoView({ behavior: "auto", block: "start" });
+  /** @type {import("./api.js").Answer<import("./api.js").Html>} */
+  const answer = await get(pathTo("view", "similar", trackId));
+  if (section.dataset.trackId !== trackId) return; // closed, or another one was chosen meanwhile
+  if (!answer.ok) return toast(answer.error);
+  section.replaceChildren(parseHtml(answer.html));
+  section.scrollIntoView({ behavior: "auto", block: "start" });
 }

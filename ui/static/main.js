@@ -61,6 +61,8 @@ const RENEW_LISTENER_MS = 6 * 3600_000; // the server renews the session's cooki
 const RENDERED_BY_GRADIO = ["#for-you", "#search", "#listener", "#notice", "#view", "#nav"];
 
 function start() {
+  // Gradio styles these as the text of a document; what the page has in them has styles of its own.
+  for (const wrapper of findAll(".gradio-container :is(.prose, .md)")) wrapper.className = "frame";
   createToast();
   createListenerDialog();
   createPlaylistDialogs();
