@@ -33,6 +33,8 @@ from ui.library import routes as library_routes
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
+from ui.playback import routes as playback
+from ui.playback.store import QueueChanged
 from ui.playlists import routes as playlists
 from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.push import routes as push_routes
@@ -50,6 +52,7 @@ ROUTERS = (
     events.router,
     accounts.router,
     playlists.router,
+    playback.router,
     audio.router,
     covers.router,
     discover.router,
@@ -68,6 +71,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     AudioUnreadable: lambda error: refusal(422, f"The file {error}"),
     LimitExceeded: lambda error: refusal(409, str(error)),
     PlaylistChanged: lambda error: refusal(409, str(error)),
+    QueueChanged: lambda error: refusal(412, str(error)),
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
@@ -95,6 +99,7 @@ def create_app(services: Services) -> FastAPI:
         await asyncio.gather(*pushing, return_exceptions=True)
         await asyncio.to_thread(services.analyzer.close)
         await asyncio.to_thread(services.covers.close)
+        await asyncio.to_thread(services.transcoder.close)
         await asyncio.to_thread(services.event_queue.close, QUEUE_CLOSE_TIMEOUT_S)
 
     app = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

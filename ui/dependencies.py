@@ -31,6 +31,7 @@ from ui.library.artists import Artists
 from ui.library.track_table import TrackTable
 from ui.media.analysis import AudioAnalyzer
 from ui.media.similarity import SimilaritySearch
+from ui.media.transcoding import Transcoder
 from ui.playlists.store import Playlists
 from ui.responses import Refused
 
@@ -82,6 +83,10 @@ class Services:
     @functools.cached_property
     def limits(self) -> RequestLimits:
         return RequestLimits()
+
+    @functools.cached_property
+    def transcoder(self) -> Transcoder:
+        return Transcoder()
 
     @functools.cached_property
     def recent_events(self) -> RecentEvents:

@@ -20,6 +20,10 @@ class Silent {
     Object.assign(this, { track: loaded, positionMs });
   }
 
+  unload() {
+    this.track = null;
+  }
+
   stopAttributing() {
     this.calls.push("stop");
   }

@@ -12,7 +12,7 @@ from ui.data.mongo import Document, unavailable_on_error
 
 COLLECTIONS_BY_FIELD = ("listens", "playlists", "set_aside_events")
 """Collections whose documents name their listener in the field `user_id`."""
-COLLECTIONS_BY_ID = ("places", "profiles", "recommendations", "mixes", "set_aside")
+COLLECTIONS_BY_ID = ("places", "queues", "profiles", "recommendations", "mixes", "set_aside")
 """Collections with one document a listener, whose `_id` is the user id."""
 COLUMNS_OF_PROFILE = {"evidence": "evidence", "last_heard": "heard", "verdicts": "verdicts", "shown_often": "shown"}
 """Fields of a profile's document that are stored as columns, with the attribute of `Profile` that each is read to."""

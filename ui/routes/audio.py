@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
@@ -10,6 +12,7 @@ from ui.data.library import Library
 from ui.dependencies import ServicesDep
 from ui.media.analysis import PICTURES, AudioUnreadable
 from ui.media.streaming import audio_response
+from ui.media.transcoding import kbps_of
 from ui.responses import Refused
 
 NO_TRACK = "This track is not in the library."
@@ -21,9 +24,25 @@ router = APIRouter()
 
 
 @router.api_route("/audio/{track_id:path}", methods=["GET", "HEAD"])
-def get_audio(track_id: str, request: Request, services: ServicesDep) -> Response:
-    """The audio, whole or the requested range."""
-    return audio_response(_location(services.library, track_id), request.headers.get("range"), request.method)
+async def get_audio(
+    track_id: str,
+    request: Request,
+    services: ServicesDep,
+    without: Annotated[str, Query(max_length=100)] = "",
+    smaller: bool = False,
+    wanted: Annotated[Literal["", "mp3"], Query(alias="as")] = "",
+) -> Response:
+    """The audio, whole or the requested range: the file as it is, or MP3 made on the way.
+
+    without : kinds of files that the browser cannot play, separated by commas;  smaller : lossless files as MP3
+    wanted : "mp3": any file as MP3
+    """
+    location = await run_in_threadpool(_location, services.library, track_id)
+    byte_range = request.headers.get("range")
+    kbps = kbps_of(location, without, smaller, wanted == "mp3")
+    if kbps is None:
+        return await run_in_threadpool(audio_response, location, byte_range, request.method)
+    return await services.transcoder.response(location, kbps, byte_range, request.method)
 
 
 @router.get("/waveform/{track_id:path}")

@@ -19,7 +19,7 @@ import { showSteering, wireSteering } from "./account/steering.js";
 import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import {
   onForYouNews,
   refresh,
@@ -46,8 +46,11 @@ import { connectPlayer } from "./playback/play-from.js";
 import { Player } from "./playback/player.js";
 import { QueuePanel } from "./playback/queue/queue-panel.js";
 import { Queue } from "./playback/queue/queue.js";
+import { QueueSync } from "./playback/queue/queue-sync.js";
 import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/queue/saved-playback.js";
 import { upNext } from "./playback/queue/up-next.js";
+import { PlaybackSettings } from "./playback/settings.js";
+import { createSettingsDialog } from "./playback/settings-dialog.js";
 import { connect, reconnect } from "./push.js";
 import { wireReactions } from "./reactions/react.js";
 import { isCardInSight, showReactionNotes } from "./reactions/reaction-notes.js";
@@ -90,9 +93,12 @@ function start() {
     onChange: showOpinions,
   });
   const queue = new Queue(onQueueChange);
+  const settings = new PlaybackSettings((sent) => listenerId() && post("/queue/settings", sent));
+  createSettingsDialog(settings);
   const player = new Player({
     completeShare: Number(required("#for-you").dataset.completeShare),
     queue,
+    settings,
     forYou: () => upNext(forYouTracks(), player.startedIds, queue.shuffle ? queue.seed : null),
     send,
     onButton: (...button) => actions.onBarButton(...button),
@@ -112,6 +118,15 @@ function start() {
   });
   connectPlayer(player, (track) => opinions.has(track.id, "dislike"));
   const panel = new QueuePanel(player);
+  const queueSync = new QueueSync({
+    get: () => get("/queue"),
+    post: (body) => post("/queue", body),
+    current: () => ({ queue: queue.state(), track: player.track && { ...player.track, positionMs: player.positionMs } }),
+    adopt: (playback) => player.adopt(playback),
+    onSaved: keepPlayback,
+    onSettings: (stored) => settings.show(stored),
+    device: uuid(),
+  });
   const actions = new Actions(player, opinions, mark, onDeleted);
 
   /** The tracks of "For you" that may follow. */
@@ -137,7 +152,8 @@ function start() {
   function onQueueChange() {
     player.showModes();
     panel.show();
-    if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
+    keepPlayback();
+    if (playbackOwner !== undefined) queueSync.change();
   }
 
   let startedId = "";
@@ -148,7 +164,13 @@ function start() {
     }
     mark();
     panel.show();
-    if (playbackOwner !== undefined) savePlayback(playbackOwner, player);
+    keepPlayback();
+    if (playbackOwner !== undefined) queueSync.change();
+  }
+
+  /** Keeps queue and track in this browser. */
+  function keepPlayback() {
+    if (playbackOwner !== undefined) savePlayback(playbackOwner, player, queueSync.isSaved);
   }
 
   /** The listener has deleted their data: this browser keeps none either. */
@@ -203,8 +225,9 @@ function start() {
     opinions.clear();
     shownTracks.drop();
     visits.expect();
-    switchPlayback(before, id, player);
+    const hasChanges = switchPlayback(before, id, player);
     playbackOwner = id;
+    queueSync.show(id, hasChanges);
     onQueueChange();
     reload();
     reconnect();

@@ -65,3 +65,19 @@ export class PlayReporter {
     this.report("play");
   }
 }
+
+/**
+ * The listening event of a track.
+ * @param {PlayAction} action
+ * @param {import("../track.js").Track} track
+ * @param {number} positionMs
+ * @param {number | null} durationMs
+ */
+export const playEvent = (action, { id, source, modelVersion }, positionMs, durationMs) => ({
+  track_id: id,
+  action,
+  position_ms: positionMs,
+  duration_ms: durationMs,
+  source,
+  ...(modelVersion && { model_version: modelVersion }),
+});

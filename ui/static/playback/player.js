@@ -1,31 +1,32 @@
-// Playback: the audio element, outside of what Gradio redraws; what follows it, and what is reported of it.
+// Playback: what is heard, outside of what Gradio redraws; what follows it, and what is reported of it.
 
-import { pathTo } from "../address.js";
-import { post } from "../api.js";
 import { toast } from "../page/messages.js";
 import { showTitle } from "../page/title.js";
-import { audioStatus, isUnavailable } from "./sound/audio-status.js";
+import { SavedPosition } from "./sound/saved-position.js";
+import { SleepTimer } from "./sound/sleep-timer.js";
+import { TrackSound } from "./sound/track-sound.js";
 import { Bar } from "./bar/bar.js";
+import { Following } from "./queue/following.js";
 import { LeftTracks } from "./queue/left-tracks.js";
 import { wireMediaSession } from "./bar/media-session.js";
 import { wireBar } from "./bar/wire-bar.js";
-import { PlayReporter } from "./play-reporter.js";
+import { PlayReporter, playEvent } from "./play-reporter.js";
 import { loadVolume, saveVolume } from "./queue/saved-playback.js";
 import { Waveform } from "./bar/waveform.js";
 
 /** @typedef {import("../track.js").Track} Track */
 
 const RESTART_AFTER_S = 3; // later in a track, "previous" goes to its beginning
-const SAVE_POSITION_MS = 10_000; // the position is sent to the server this often
-const MIN_SAVED_POSITION_MS = 1000;
-const RETRY_MS = 2000; // a server that does not answer is asked again after this long
 const SKIP_UNPLAYABLE_MS = 1200; // the message can be read meanwhile
 const MAX_UNPLAYABLE_TRACKS = 5; // after so many in a row, playback stops
+const PREPARE_S = 20; // the next track is loaded so long before this one ends, or fades
+const SLEEP_FADE_S = 8;
 
 /**
  * @typedef {object} PlayerOptions
  * @property {number} completeShare share of a track from which it counts as complete, from 0 to 1
  * @property {import("./queue/queue.js").Queue} queue
+ * @property {import("./settings.js").PlaybackSettings} settings
  * @property {() => Track[]} forYou the tracks of "For you" in the order in which they follow
  * @property {(event: object) => void} send sends a listening event
  * @property {(action: "like" | "dislike" | "similar" | "menu", track: Track, button: HTMLElement) => void} onButton
@@ -37,27 +38,35 @@ export class Player {
   track = null;
   #left = new LeftTracks();
   #unplayableInRow = 0;
-  #loads = 0; // counts loadings: an answer for an earlier one is ignored
-  #startMs = 0;
-  #isToPlay = false; // whether the listener wants sound, also while none comes
-  #wasReloaded = false;
-  #positionSavedAt = 0;
+  #position = new SavedPosition(
+    () => ({ track: this.reporter.isAttributed ? this.track : null, positionMs: this.positionMs, durationMs: this.durationMs }),
+    () => this.onChange(),
+  );
 
   /** @param {PlayerOptions} options */
-  constructor({ completeShare, queue, forYou, send, onButton, onChange }) {
+  constructor({ completeShare, queue, settings, forYou, send, onButton, onChange }) {
     this.queue = queue;
-    this.forYou = forYou;
+    this.settings = settings;
+    this.following = new Following(queue, forYou);
     this.onChange = onChange;
-    this.reporter = new PlayReporter(completeShare, (action) => this.track && send(this.#event(action, this.track)));
+    this.reporter = new PlayReporter(completeShare, (action) => {
+      if (this.track) send(playEvent(action, this.track, this.positionMs, this.durationMs));
+    });
     this.bar = new Bar();
-    this.audio = this.bar.part("audio", HTMLAudioElement);
-    this.audio.volume = loadVolume();
+    this.sound = new TrackSound(this.bar.part("audio", HTMLAudioElement), settings);
+    this.sound.pair.volume = loadVolume();
+    this.sleepTimer = new SleepTimer(() => this.sound.pair.fadeOutAndPause(SLEEP_FADE_S));
     this.waveform = new Waveform(this.bar.part("waveform", HTMLCanvasElement));
     wireBar(this, onButton);
     this.#wireAudio();
     wireMediaSession(this);
-    this.bar.showVolume(this.audio);
+    this.bar.showVolume(this.sound.pair);
     this.showModes();
+  }
+
+  /** The element that is heard. */
+  get audio() {
+    return this.sound.audio;
   }
 
   get isPlaying() {
@@ -65,7 +74,7 @@ export class Player {
   }
 
   get positionMs() {
-    return Math.round(this.audio.currentTime * 1000) || 0;
+    return this.sound.positionMs;
   }
 
   get durationMs() {
@@ -80,22 +89,15 @@ export class Player {
 
   toggle() {
     if (!this.track) this.next();
-    else if (this.audio.error) this.#load(this.track, this.positionMs || this.#startMs, true);
-    else if (this.audio.paused) this.audio.play().catch(() => {});
-    else this.audio.pause();
-  }
-
-  /** All that follows, in the order in which it plays: what the queue shows, and `next` takes the first of. */
-  upcoming() {
-    return this.queue.upcoming(this.forYou());
+    else this.sound.toggle();
   }
 
   /**
-   * Plays the first of `upcoming`.
+   * Plays what follows.
    * @param {boolean} [isSkip] whether the listener has asked for it
    */
   next(isSkip = true) {
-    const track = this.queue.take(this.forYou());
+    const track = this.following.take();
     if (track) this.#start(track, { isSkip });
     else toast("Nothing to play next.");
   }
@@ -115,7 +117,7 @@ export class Player {
    * @param {number} position in the part
    */
   playUpcoming(part, position) {
-    const track = part === "for-you" ? this.forYou()[position] : this.queue.takeAt(part, position);
+    const track = this.following.takeAt(part, position);
     if (track) this.#start(track);
   }
 
@@ -156,14 +158,37 @@ export class Player {
     this.#start(track, { isGoingBack: true, isToPlay, positionMs });
   }
 
+  /**
+   * Another device of the listener's has changed the queue. What plays here goes on, in its list; only own additions are taken over.
+   * @param {import("./queue/queue-wire.js").Playback} playback
+   */
+  adopt({ queue, track }) {
+    if (this.isPlaying) return this.queue.restore({ ...this.queue.state(), items: queue.items });
+    this.queue.restore(queue);
+    if (!track) this.unload();
+    else if (track.id !== this.track?.id) this.load(track, track.positionMs ?? 0);
+  }
+
   /** The listener has changed: stops attributing playback, and forgets what was played. */
   stopAttributing() {
     this.reporter.stopAttributing();
-    this.audio.pause();
+    this.sound.pause();
     this.#left.clear();
   }
 
-  /** The first listener was chosen: what plays is theirs. */
+  /** Nothing is in place any more: the listener has changed. */
+  unload() {
+    if (!this.track) return;
+    this.reporter.leave();
+    this.track = null;
+    this.sound.unload();
+    this.waveform.clear();
+    this.bar.showNothing();
+    showTitle({ track: "" });
+    this.#showState();
+  }
+
+  /** What plays is the listener's who has just been chosen. */
   attributePlayback() {
     if (this.isPlaying) this.reporter.attribute();
   }
@@ -174,118 +199,85 @@ export class Player {
 
   /**
    * @param {Track} track
-   * @param {{ isGoingBack?: boolean, isToPlay?: boolean, positionMs?: number, isSkip?: boolean }} [options]
+   * @param {{ isGoingBack?: boolean, isToPlay?: boolean, positionMs?: number, isSkip?: boolean, fadeS?: number }} [options]
    */
-  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0, isSkip = false } = {}) {
+  #start(track, { isGoingBack = false, isToPlay = true, positionMs = 0, isSkip = false, fadeS = 0 } = {}) {
     this.reporter.leave(isSkip);
     if (this.track && !isGoingBack) this.#left.add(this.track, this.reporter.wasHeard);
     this.track = track;
     this.reporter.start();
-    this.#positionSavedAt = Date.now();
-    this.#wasReloaded = false;
+    this.#position.start();
+    this.following.start();
     this.waveform.load(track.id);
-    this.#load(track, positionMs, isToPlay);
+    this.sound.start(track, positionMs, isToPlay, fadeS);
     this.bar.showTrack(track);
     showTitle({ track: `${track.title} · ${track.artist}` });
     this.showTime();
     this.onChange();
   }
 
-  /**
-   * @param {Track} track
-   * @param {number} positionMs
-   * @param {boolean} isToPlay
-   */
-  #load(track, positionMs, isToPlay) {
-    this.#loads += 1;
-    this.#startMs = positionMs;
-    this.#isToPlay = isToPlay;
-    this.audio.src = pathTo("audio", track.id);
-    const seek = () => (this.audio.currentTime = positionMs / 1000);
-    if (positionMs) this.audio.addEventListener("loadedmetadata", seek, { once: true });
-    if (!isToPlay) return;
-    this.audio.play().catch((error) => {
-      // AbortError: another track was chosen meanwhile. Missing or broken files come as an "error" event.
-      if (error.name === "NotAllowedError") toast("Press Play to start playback.");
-    });
+  /** Near the end: loads what follows, and with crossfade starts it. */
+  #prepareNext() {
+    const { duration, currentTime, paused } = this.audio;
+    const leftS = duration - currentTime;
+    const fadeS = Math.min(this.settings.values.crossfadeS, duration / 3);
+    if (!(leftS < PREPARE_S + fadeS) || paused || this.queue.repeat === "one") return;
+    const next = this.following.prepare();
+    if (!next || next.id === this.track?.id) return;
+    this.sound.prepare(next);
+    if (fadeS <= 0 || leftS > fadeS || this.sleepTimer.setting === "track") return;
+    this.reporter.progress(duration * 1000, duration * 1000); // what fades out was played to its end
+    this.#advance(fadeS);
   }
 
   /**
-   * @param {string} action
-   * @param {Track} track
+   * The track has ended by itself, or fades out.
+   * @param {number} [fadeS]
    */
-  #event(action, { id, source, modelVersion }) {
-    return {
-      track_id: id,
-      action,
-      position_ms: this.positionMs,
-      duration_ms: this.durationMs,
-      source,
-      ...(modelVersion && { model_version: modelVersion }),
-    };
+  #advance(fadeS = 0) {
+    const isToPlay = !this.sleepTimer.takeEndOfTrack();
+    const again = this.queue.repeat === "one" ? this.track : null;
+    const track = again ?? this.following.take();
+    if (track) this.#start(track, { isGoingBack: again !== null, isToPlay, fadeS });
   }
 
   #wireAudio() {
-    const { audio } = this;
-    audio.addEventListener("playing", () => {
+    const sound = this.sound.pair;
+    sound.on("playing", () => {
       this.#unplayableInRow = 0;
       if (this.track) this.reporter.sound();
     });
-    audio.addEventListener("timeupdate", () => {
+    sound.on("timeupdate", () => {
       this.reporter.progress(this.positionMs, this.durationMs);
-      if (Date.now() - this.#positionSavedAt > SAVE_POSITION_MS) this.#savePosition();
+      this.#position.tick();
       this.showTime();
+      this.#prepareNext();
     });
-    audio.addEventListener("ended", () => {
-      if (this.queue.repeat === "one" && this.track) this.#start(this.track, { isGoingBack: true });
-      else this.next(false);
+    sound.on("ended", () => this.#advance());
+    sound.on("pause", () => {
+      if (!this.audio.ended && !this.audio.error) this.#position.save();
     });
-    audio.addEventListener("play", () => (this.#isToPlay = true));
-    audio.addEventListener("pause", () => {
-      if (audio.ended || audio.error) return;
-      this.#isToPlay = false;
-      this.#savePosition();
-    });
-    addEventListener("pagehide", () => this.#savePosition());
-    audio.addEventListener("error", () => this.#recover());
-    audio.addEventListener("volumechange", () => {
-      this.bar.showVolume(audio);
-      saveVolume(audio.volume);
-    });
-    for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.#showState());
-    for (const event of ["durationchange", "seeked"]) audio.addEventListener(event, () => this.showTime());
+    addEventListener("pagehide", () => this.#position.save());
+    sound.on("error", () => this.#recover());
+    for (const event of ["play", "pause", "ended"]) sound.on(event, () => this.#showState());
+    for (const event of ["durationchange", "seeked"]) sound.on(event, () => this.showTime());
   }
 
-  /** Saves the position on the server, for "Continue listening" here or on another device. */
-  #savePosition() {
-    if (!this.track || !this.reporter.isAttributed || this.positionMs < MIN_SAVED_POSITION_MS) return;
-    this.#positionSavedAt = Date.now();
-    post("/place", { track_id: this.track.id, position_ms: this.positionMs, duration_ms: this.durationMs });
-    this.onChange();
+  /** @param {{ volume?: number, isMuted?: boolean }} change */
+  setVolume({ volume = this.sound.pair.volume, isMuted = false }) {
+    Object.assign(this.sound.pair, { volume, muted: isMuted });
+    this.bar.showVolume(this.sound.pair);
+    saveVolume(volume);
   }
 
-  /** No sound came. Waits while the server is unavailable; else tries once more, then skips the track. */
+  /** No sound came: what cannot be played is skipped, some tracks in a row at most. */
   async #recover() {
-    if (!this.track || !this.audio.getAttribute("src")) return;
-    const [load, track] = [this.#loads, this.track];
-    const isCurrent = () => this.#loads === load;
-    let status = await audioStatus(track);
-    const message = `“${track.title}” is unavailable right now. Playback resumes automatically.`;
-    if (isCurrent() && isUnavailable(status)) toast(message);
-    while (isCurrent() && isUnavailable(status)) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      status = await audioStatus(track);
-      this.#wasReloaded = false;
-    }
-    if (!isCurrent()) return;
-    if (status === 200 && !this.#wasReloaded) {
-      this.#wasReloaded = true;
-      this.#load(track, this.positionMs || this.#startMs, this.#isToPlay);
-      return;
-    }
+    const { track } = this;
+    if (!(await this.sound.recover()) || this.track !== track || !track) return;
     toast(`“${track.title}” cannot be played.`);
     this.#unplayableInRow += 1;
-    if (this.#unplayableInRow < MAX_UNPLAYABLE_TRACKS) setTimeout(() => isCurrent() && this.next(false), SKIP_UNPLAYABLE_MS);
+    const skip = () => this.track === track && this.next(false);
+    if (this.#unplayableInRow < MAX_UNPLAYABLE_TRACKS) setTimeout(skip, SKIP_UNPLAYABLE_MS);
     this.#showState();
   }
 

@@ -12,6 +12,8 @@ import { showMediaPosition, showMediaState, showMediaTrack } from "./media-sessi
 const SEEK_STEPS = 1000; // of the position's slider
 const REPEAT_LABELS = { off: "Repeat: off", all: "Repeat: all", one: "Repeat: one" };
 
+const NEED_A_TRACK = ["seek", "like-now", "dislike-now", "similar-now", "menu-now"];
+
 export class Bar {
   constructor() {
     this.element = create("section", { id: "player", "aria-label": "Player" });
@@ -78,6 +80,17 @@ export class Bar {
     cover.hidden = this.part("sheet-open").hidden = false;
     for (const element of this.element.querySelectorAll(":disabled")) element.removeAttribute("disabled");
     showMediaTrack(track, cover.src);
+  }
+
+  /** No track is in place. */
+  showNothing() {
+    Object.assign(this.part("now-title"), { textContent: "Nothing is playing", title: "" });
+    this.part("now-title").removeAttribute("href");
+    Object.assign(this.part("now-artist"), { textContent: "Choose a track", title: "" });
+    this.part("now-licence").replaceChildren();
+    this.part("now-cover").hidden = this.part("sheet-open").hidden = true;
+    for (const id of NEED_A_TRACK) this.part(id).setAttribute("disabled", "");
+    this.showTime(0, null);
   }
 
   /** @param {boolean} isPlaying */

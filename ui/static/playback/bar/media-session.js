@@ -6,19 +6,18 @@ const SEEK_STEP_S = 10; // where the system names none
 
 /** @param {import("../player.js").Player} player */
 export function wireMediaSession(player) {
-  const { audio } = player;
   const seekTo = (/** @type {number} */ seconds) =>
-    (audio.currentTime = Math.max(0, Math.min(seconds, audio.duration || 0)));
+    (player.audio.currentTime = Math.max(0, Math.min(seconds, player.audio.duration || 0)));
   /** @type {Partial<Record<MediaSessionAction, MediaSessionActionHandler>>} */
   const handlers = {
-    play: () => audio.paused && player.toggle(),
-    pause: () => audio.pause(),
-    stop: () => audio.pause(),
+    play: () => player.audio.paused && player.toggle(),
+    pause: () => player.sound.pause(),
+    stop: () => player.sound.pause(),
     nexttrack: () => player.next(),
     previoustrack: () => player.previous(),
     seekto: ({ seekTime }) => seekTo(seekTime ?? 0),
-    seekforward: ({ seekOffset }) => seekTo(audio.currentTime + (seekOffset || SEEK_STEP_S)),
-    seekbackward: ({ seekOffset }) => seekTo(audio.currentTime - (seekOffset || SEEK_STEP_S)),
+    seekforward: ({ seekOffset }) => seekTo(player.audio.currentTime + (seekOffset || SEEK_STEP_S)),
+    seekbackward: ({ seekOffset }) => seekTo(player.audio.currentTime - (seekOffset || SEEK_STEP_S)),
   };
   for (const [action, handler] of Object.entries(handlers)) {
     try {

@@ -38,6 +38,11 @@ export class Waveform {
     }
   }
 
+  clear() {
+    this.#trackId = "";
+    this.#show([]);
+  }
+
   /**
    * Moves the tint, where that is at least a pixel.
    * @param {number} share of the track, from 0 to 1

@@ -2,6 +2,7 @@
 
 import { create, find, findAll, required } from "../../page/dom.js";
 import { toast } from "../../page/messages.js";
+import { openPlaybackSettings, openSleepMenu } from "../settings-dialog.js";
 
 /** @typedef {import("../../track.js").Track} Track */
 /** @typedef {import("./queue.js").Part} Part */
@@ -27,6 +28,12 @@ export class QueuePanel {
         button("queue-clear", "Clear", () => this.#clear()),
         button("queue-close", "Close", () => this.toggle()),
       ),
+      create(
+        "p",
+        { id: "queue-tools" },
+        button("queue-sleep", "Sleep timer", () => openSleepMenu(required("#queue-sleep"), player)),
+        button("queue-settings", "Playback settings", openPlaybackSettings),
+      ),
       create("p", { id: "queue-empty" }, "Your queue is empty. For you plays next."),
       create("section", { id: "queue-own" }, create("h3", {}, "Next in queue"), list("queue-items")),
       create(
@@ -39,6 +46,8 @@ export class QueuePanel {
       create("section", { id: "queue-for-you" }, create("h3", {}, "Next from For you"), list("queue-ahead")),
     );
     document.body.append(this.panel);
+    const opensMenu = { "aria-haspopup": "menu", "aria-expanded": "false" };
+    for (const [name, value] of Object.entries(opensMenu)) required("#queue-sleep").setAttribute(name, value);
     required("#queue-toggle").addEventListener("click", () => this.toggle());
     this.panel.addEventListener("keydown", (event) => event.key === "Escape" && this.toggle());
   }
@@ -55,7 +64,7 @@ export class QueuePanel {
     if (this.panel.hidden) return;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement : null;
     const item = /** @type {HTMLElement | null} */ (focused?.closest("#queue-panel li"));
-    const upcoming = this.player.upcoming();
+    const upcoming = this.player.following.upcoming();
     const tracksOf = (/** @type {Part} */ part) => upcoming.filter((each) => each.part === part).map(({ track }) => track);
     const [own, list, forYou] = [tracksOf("own"), tracksOf("list"), tracksOf("for-you")];
     const { items, list: ahead, context } = this.queue;

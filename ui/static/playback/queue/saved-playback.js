@@ -19,17 +19,18 @@ const nameFor = (listener) => `player.${listener ?? ""}`;
 /**
  * @param {string | null} listener
  * @param {import("../player.js").Player} player
+ * @param {boolean} [isOnServer] whether the server has all of it
  */
-export function savePlayback(listener, player) {
+export function savePlayback(listener, player, isOnServer = false) {
   const track = player.track && { ...player.track, positionMs: player.positionMs };
-  saveJson(nameFor(listener), { track, queue: player.queue.state() });
+  saveJson(nameFor(listener), { track, queue: player.queue.state(), isOnServer });
 }
 
 /** @param {string} listener whose data were deleted */
 export const forgetPlayback = (listener) => forget(nameFor(listener));
 
 /**
- * Restores the listener's queue, and their track where none is loaded. What cannot be read is deleted.
+ * Restores the queue of a listener, and their track where none is loaded. What cannot be read is deleted.
  * @param {string | null} listener
  * @param {import("../player.js").Player} player
  */
@@ -46,24 +47,29 @@ export function restorePlayback(listener, player) {
  * @param {string | null} before the listener before; null: nobody was chosen
  * @param {string | null} listener
  * @param {import("../player.js").Player} player
+ * @returns {boolean} whether the server may lack some of what is in place now
  */
 export function switchPlayback(before, listener, player) {
   const isAnybodys = before === null && (player.track !== null || player.queue.items.length + player.queue.list.length > 0);
   const { items, list, context, listPlayed, order } = player.queue.state();
+  let hasChanges = isAnybodys;
   if (isAnybodys) forget(nameFor(null));
   else player.queue.restore();
   if (before !== null) player.stopAttributing();
-  restore(listener, ({ track, queue }) => {
+  if (!isAnybodys) player.unload();
+  restore(listener, ({ track, queue, isOnServer }) => {
     const own = { ...queue, items: [...(isAnybodys ? items : []), ...(queue?.items ?? [])] };
     if (queue || isAnybodys) player.queue.restore(isAnybodys && context ? { ...own, list, context, listPlayed, order } : own);
     if (isAnybodys && player.track) player.attributePlayback();
     else if (track) player.load(track, track.positionMs ?? 0);
+    hasChanges ||= Boolean(queue || track) && !isOnServer;
   });
+  return hasChanges;
 }
 
 /**
  * @param {string | null} listener
- * @param {(saved: { track?: any, queue?: any }) => void} use what it cannot use is deleted
+ * @param {(saved: { track?: any, queue?: any, isOnServer?: boolean }) => void} use what it cannot use is deleted
  */
 function restore(listener, use) {
   try {

@@ -1,0 +1,62 @@
+"""Queues and playback settings by listener, in the collection `queues`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from ui.data.mongo import Document, unavailable_on_error
+from ui.playback.queue_document import (
+    PlaybackSettings,
+    StoredQueue,
+    queue_fields,
+    read_queue,
+    read_settings,
+    settings_fields,
+)
+
+
+class QueueChanged(ValueError):
+    """The queue is no longer at the revision that a change was made from."""
+
+    def __init__(self) -> None:
+        super().__init__("The queue was changed on another device meanwhile.")
+
+
+class Queues:
+    """Queues and playback settings by user id, which callers must take from the session. Methods raise LibraryUnavailable."""
+
+    def __init__(self, db: Database[Document]) -> None:
+        self._queues = db.queues
+
+    def get(self, user_id: str) -> tuple[StoredQueue, PlaybackSettings]:
+        """The listener's queue and settings; an empty queue and the defaults where nothing was saved."""
+        with unavailable_on_error():
+            document = self._queues.find_one({"_id": user_id}) or {}
+        return read_queue(document), read_settings(document)
+
+    def revision(self, user_id: str) -> int:
+        """The number of changes of the listener's queue so far."""
+        with unavailable_on_error():
+            return read_queue(self._queues.find_one({"_id": user_id}, {"revision": 1}) or {}).revision
+
+    def save(self, user_id: str, queue: StoredQueue) -> int:
+        """Replaces the queue that is at the revision of `queue`; the new revision. Raises QueueChanged at another one."""
+        is_first = queue.revision == 0
+        # A document of settings alone has no revision, which means 0.
+        condition = {"_id": user_id, "revision": {"$in": [0, None]} if is_first else queue.revision}
+        change = {"$set": queue_fields(queue, datetime.now(UTC)) | {"revision": queue.revision + 1}}
+        with unavailable_on_error():
+            try:
+                matched = self._queues.update_one(condition, change, upsert=is_first)
+            except DuplicateKeyError:  # there is a queue already, at another revision
+                raise QueueChanged from None
+        if not matched.matched_count and matched.upserted_id is None:
+            raise QueueChanged
+        return queue.revision + 1
+
+    def save_settings(self, user_id: str, settings: PlaybackSettings) -> None:
+        with unavailable_on_error():
+            self._queues.update_one({"_id": user_id}, {"$set": settings_fields(settings)}, upsert=True)

@@ -1,0 +1,43 @@
+// From where a track's audio comes: its file, or MP3 made from it on the way where this browser cannot play the file.
+
+import { pathTo } from "../../address.js";
+
+/** @typedef {import("../../track.js").Track} Track */
+
+/** Kinds of files, with a type that a browser says whether it can play. */
+const TYPES = {
+  aac: "audio/aac",
+  aiff: "audio/aiff",
+  flac: "audio/flac",
+  m4a: 'audio/mp4; codecs="mp4a.40.2"',
+  mp3: "audio/mpeg",
+  ogg: 'audio/ogg; codecs="vorbis"',
+  opus: 'audio/ogg; codecs="opus"',
+  wav: "audio/wav",
+};
+
+/** @type {string | null} */
+let unplayable = null;
+
+/** The kinds that this browser cannot play, with commas between them. */
+function unplayableKinds() {
+  const audio = document.createElement("audio");
+  unplayable ??= Object.entries(TYPES)
+    .filter(([, type]) => !audio.canPlayType(type))
+    .map(([kind]) => kind)
+    .join();
+  return unplayable;
+}
+
+/**
+ * @param {Track} track
+ * @param {{ isSmaller?: boolean, isMp3?: boolean }} [options] isSmaller: lossless files as MP3;  isMp3: any file as MP3
+ */
+export function audioAddress(track, { isSmaller = false, isMp3 = false } = {}) {
+  const query = new URLSearchParams({
+    ...(unplayableKinds() && { without: unplayableKinds() }),
+    ...(isSmaller && { smaller: "1" }),
+    ...(isMp3 && { as: "mp3" }),
+  }).toString();
+  return pathTo("audio", track.id) + (query && `?${query}`);
+}
