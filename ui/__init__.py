@@ -14,6 +14,7 @@ routes/  the HTTP routes, one module a purpose
 data/    what is read and stored: library, listeners' data, lake
 search/  search over the library, in memory
 playlists/  listeners' playlists
+playback/   listeners' queues and playback settings
 events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
 library/ albums, artists, tracks, genres and moods

@@ -34,7 +34,6 @@ from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
 from ui.page import layout
 from ui.playback import routes as playback
-from ui.playback.store import QueueChanged
 from ui.playlists import routes as playlists
 from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.push import routes as push_routes
@@ -71,7 +70,6 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     AudioUnreadable: lambda error: refusal(422, f"The file {error}"),
     LimitExceeded: lambda error: refusal(409, str(error)),
     PlaylistChanged: lambda error: refusal(409, str(error)),
-    QueueChanged: lambda error: refusal(412, str(error)),
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),

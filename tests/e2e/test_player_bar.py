@@ -88,7 +88,7 @@ def test_repeat_plays_the_track_again_or_the_queue(ana: Visit, events: Any) -> N
 
 
 def test_shuffle_takes_any_of_the_list_but_none_twice(ana: Visit) -> None:
-    ana.page.evaluate("Math.random = () => 0.123")
+    ana.page.evaluate("overtone.queue.random = () => 0.123")
     ana.play(IDS[2])
     ana.page.click("#shuffle")
     expect(ana.page.locator("#shuffle")).to_have_attribute("aria-pressed", "true")

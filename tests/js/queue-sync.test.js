@@ -74,12 +74,12 @@ class Server {
     this.posts += 1;
     if (this.isAway) return { ok: false, status: 0, error: "away" };
     if (listener !== this.listener) return { ok: false, status: 409, error: "someone else" };
-    if (revision !== this.revision) return { ok: false, status: 412, error: "changed" };
+    if (revision !== this.revision) return { ok: true, status: 200, saved: false };
     this.revision += 1;
     const list = wire.list_ahead.map(track);
     this.stored = playback(wire.items.map(({ id }) => id), "", wire.current?.id);
     Object.assign(this.stored.queue, { list, context: wire.context && ALBUM });
-    return { ok: true, status: 200, revision: this.revision };
+    return { ok: true, status: 200, saved: true };
   };
 }
 
@@ -120,6 +120,16 @@ describe("a page", () => {
     await here.sync.pull();
     assert.equal(read(here.has), "abc|xy|p");
     assert.equal(server.revision, 1, "taking over is no change");
+  });
+
+  test("saves what is changed in the queue that it has taken over", async () => {
+    server.revision = 2;
+    server.stored = playback("abc", "xy", "p");
+    const here = page(server);
+    await here.sync.show("ana", false);
+    here.has.queue.items.splice(1, 1); // as the queue does, in place
+    await here.sync.flush();
+    assert.equal(read(server.stored), "ac|xy|p");
   });
 
   test("that was away while another device saved brings its own additions in", async () => {

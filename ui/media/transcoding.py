@@ -1,7 +1,7 @@
 """Audio that a browser cannot play, or that is to be smaller, as MP3 made on the way, with byte ranges.
 
-Child processes with limits of time and memory decode and encode a piece at a time, when the browser reads it; a file that crashes or
-hangs a decoder costs its own piece. Pieces are cached, since browsers ask for the same range again.
+Child processes with limits of time and memory decode and encode a piece at a time, when the browser reads it; a file that crashes
+or hangs a decoder costs its own piece. Pieces are cached, since browsers ask for the same range again.
 """
 
 from __future__ import annotations

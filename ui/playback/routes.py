@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from streaming.events import MAX_ID_LENGTH
@@ -31,7 +30,6 @@ from ui.routes.schemas import Identifier, Milliseconds, Source, Strict
 
 MAX_TITLE_LENGTH = 300
 MAX_SEED = 2**32 + 2**20
-CACHED_FOR_AN_HOUR = {"Cache-Control": "private, max-age=3600"}
 
 Text = Annotated[str, Field(max_length=MAX_TITLE_LENGTH)]
 Version = Annotated[str | None, Field(max_length=MAX_ID_LENGTH)]
@@ -63,7 +61,7 @@ class SentContext(Strict):
 class SentQueue(Strict):
     """The whole queue of a page.
 
-    revision : of the queue that it was made from; at another one the change is refused with 412
+    revision : of the queue that it was made from; at another one it is not saved
     listener : expected listener; a mismatch is 409
     device : of the page, for other pages to tell its changes from their own
     """
@@ -123,8 +121,8 @@ def get_queue(user_id: RequiredListener, services: ServicesDep) -> dict[str, Any
 
 
 @router.post("/queue")
-def save_queue(sent: SentQueue, request: Request, user_id: RequiredListener, services: ServicesDep) -> dict[str, int]:
-    """Replaces the listener's queue, where it is still the one that the page knows; the new revision."""
+def save_queue(sent: SentQueue, request: Request, user_id: RequiredListener, services: ServicesDep) -> dict[str, bool]:
+    """Replaces the listener's queue, where it is still the one that the page knows: `saved`, and its revision is one more."""
     if sent.listener != user_id:
         raise Refused(409, "Someone else is listening now.")
     queue = StoredQueue(
@@ -141,9 +139,9 @@ def save_queue(sent: SentQueue, request: Request, user_id: RequiredListener, ser
         revision=sent.revision,
         device=sent.device,
     )
-    revision = Queues(services.db).save(user_id, queue)
+    is_saved = Queues(services.db).save(user_id, queue)
     _take_back_if_deleted(user_id, request, services)
-    return {"revision": revision}
+    return {"saved": is_saved}
 
 
 @router.post("/queue/settings")
@@ -158,9 +156,9 @@ def save_settings(
 
 
 @router.get("/loudness/{track_id:path}")
-def get_loudness(track_id: str, services: ServicesDep) -> JSONResponse:
+def get_loudness(track_id: str, services: ServicesDep) -> dict[str, float | None]:
     """ReplayGain and peaks of a track and its album, null where its tags have none."""
-    return JSONResponse(read_loudness(loudness_document(services.db, track_id)), headers=CACHED_FOR_AN_HOUR)
+    return read_loudness(loudness_document(services.db, track_id))
 
 
 def _take_back_if_deleted(user_id: str, request: Request, services: Services) -> None:

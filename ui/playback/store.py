@@ -18,13 +18,6 @@ from ui.playback.queue_document import (
 )
 
 
-class QueueChanged(ValueError):
-    """The queue is no longer at the revision that a change was made from."""
-
-    def __init__(self) -> None:
-        super().__init__("The queue was changed on another device meanwhile.")
-
-
 class Queues:
     """Queues and playback settings by user id, which callers must take from the session. Methods raise LibraryUnavailable."""
 
@@ -42,8 +35,8 @@ class Queues:
         with unavailable_on_error():
             return read_queue(self._queues.find_one({"_id": user_id}, {"revision": 1}) or {}).revision
 
-    def save(self, user_id: str, queue: StoredQueue) -> int:
-        """Replaces the queue that is at the revision of `queue`; the new revision. Raises QueueChanged at another one."""
+    def save(self, user_id: str, queue: StoredQueue) -> bool:
+        """Replaces the queue, where it is at the revision of `queue`, which goes up by one; False where it is at another."""
         is_first = queue.revision == 0
         # A document of settings alone has no revision, which means 0.
         condition = {"_id": user_id, "revision": {"$in": [0, None]} if is_first else queue.revision}
@@ -52,10 +45,8 @@ class Queues:
             try:
                 matched = self._queues.update_one(condition, change, upsert=is_first)
             except DuplicateKeyError:  # there is a queue already, at another revision
-                raise QueueChanged from None
-        if not matched.matched_count and matched.upserted_id is None:
-            raise QueueChanged
-        return queue.revision + 1
+                return False
+        return matched.matched_count == 1 or matched.upserted_id is not None
 
     def save_settings(self, user_id: str, settings: PlaybackSettings) -> None:
         with unavailable_on_error():

@@ -19,7 +19,7 @@ import { showSteering, wireSteering } from "./account/steering.js";
 import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
 import { Actions } from "./actions.js";
-import { get, post } from "./api.js";
+import { post } from "./api.js";
 import {
   onForYouNews,
   refresh,
@@ -46,8 +46,8 @@ import { connectPlayer } from "./playback/play-from.js";
 import { Player } from "./playback/player.js";
 import { QueuePanel } from "./playback/queue/queue-panel.js";
 import { Queue } from "./playback/queue/queue.js";
-import { QueueSync } from "./playback/queue/queue-sync.js";
-import { forgetPlayback, restorePlayback, savePlayback, switchPlayback } from "./playback/queue/saved-playback.js";
+import { KeptPlayback } from "./playback/queue/kept-playback.js";
+import { forgetPlayback } from "./playback/queue/saved-playback.js";
 import { upNext } from "./playback/queue/up-next.js";
 import { PlaybackSettings } from "./playback/settings.js";
 import { createSettingsDialog } from "./playback/settings-dialog.js";
@@ -73,9 +73,6 @@ function start() {
   createDeleteDataDialog();
   createPasswordDialog();
   createKeySheet();
-
-  /** @type {string | null | undefined} whose queue and track these are; undefined while listeners are switched */
-  let playbackOwner = null;
 
   const outbox = new Outbox({
     post: (event) => post("/events", event),
@@ -118,15 +115,7 @@ function start() {
   });
   connectPlayer(player, (track) => opinions.has(track.id, "dislike"));
   const panel = new QueuePanel(player);
-  const queueSync = new QueueSync({
-    get: () => get("/queue"),
-    post: (body) => post("/queue", body),
-    current: () => ({ queue: queue.state(), track: player.track && { ...player.track, positionMs: player.positionMs } }),
-    adopt: (playback) => player.adopt(playback),
-    onSaved: keepPlayback,
-    onSettings: (stored) => settings.show(stored),
-    device: uuid(),
-  });
+  const keptPlayback = new KeptPlayback(player, uuid());
   const actions = new Actions(player, opinions, mark, onDeleted);
 
   /** The tracks of "For you" that may follow. */
@@ -152,8 +141,7 @@ function start() {
   function onQueueChange() {
     player.showModes();
     panel.show();
-    keepPlayback();
-    if (playbackOwner !== undefined) queueSync.change();
+    keptPlayback.change();
   }
 
   let startedId = "";
@@ -164,13 +152,7 @@ function start() {
     }
     mark();
     panel.show();
-    keepPlayback();
-    if (playbackOwner !== undefined) queueSync.change();
-  }
-
-  /** Keeps queue and track in this browser. */
-  function keepPlayback() {
-    if (playbackOwner !== undefined) savePlayback(playbackOwner, player, queueSync.isSaved);
+    keptPlayback.change();
   }
 
   /** The listener has deleted their data: this browser keeps none either. */
@@ -220,14 +202,10 @@ function start() {
   });
 
   onListenerChange((id, before) => {
-    if (player.track || queue.items.length || queue.list.length) savePlayback(before, player);
-    playbackOwner = undefined; // nothing is saved until the new listener's own queue is in place
     opinions.clear();
     shownTracks.drop();
     visits.expect();
-    const hasChanges = switchPlayback(before, id, player);
-    playbackOwner = id;
-    queueSync.show(id, hasChanges);
+    keptPlayback.switchTo(before, id);
     onQueueChange();
     reload();
     reconnect();
@@ -266,7 +244,7 @@ function start() {
   for (const section of findAll("#results, #similar")) redraws.observe(section, { childList: true, subtree: true });
   wireRouter();
   loadListener().then(() => {
-    if (!listenerId()) restorePlayback(null, player);
+    if (!listenerId()) keptPlayback.restoreNobodys();
     connect();
   });
   setInterval(loadListener, RENEW_LISTENER_MS);

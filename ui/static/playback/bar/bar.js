@@ -2,6 +2,7 @@
 // since most of its buttons have no room in it.
 
 import { pathTo } from "../../address.js";
+import { coverAddress } from "../../page/covers.js";
 import { create, required } from "../../page/dom.js";
 import { clock, licenceLink } from "../../track.js";
 import { BAR_MARKUP, icon } from "./bar-markup.js";
@@ -76,7 +77,7 @@ export class Bar {
     Object.assign(this.part("now-artist"), { textContent: artist, title: artist });
     this.part("now-licence").replaceChildren(licenceLink(track));
     const cover = this.part("now-cover", HTMLImageElement);
-    cover.src = pathTo("cover", id);
+    cover.src = coverAddress(track, 320);
     cover.hidden = this.part("sheet-open").hidden = false;
     for (const element of this.element.querySelectorAll(":disabled")) element.removeAttribute("disabled");
     showMediaTrack(track, cover.src);

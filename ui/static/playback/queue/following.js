@@ -5,6 +5,7 @@
 export class Following {
   /** @type {string | null} id of the track of "For you" that is loaded to follow: it does, however the list changes */
   #preparedForYou = null;
+  #preparedOrder = ""; // shuffled or not, when it was loaded
 
   /**
    * @param {import("./queue.js").Queue} queue
@@ -18,6 +19,7 @@ export class Following {
   /** The tracks of "For you" in the order in which they follow. */
   forYou() {
     const tracks = this.listForYou();
+    if (this.#preparedOrder !== this.#order) return tracks;
     const isPrepared = (/** @type {Track} */ { id }) => id === this.#preparedForYou;
     return [...tracks.filter(isPrepared), ...tracks.filter((track) => !isPrepared(track))];
   }
@@ -44,8 +46,13 @@ export class Following {
   /** The first of `upcoming`, which is loaded now. */
   prepare() {
     const [next] = this.upcoming();
+    this.#preparedOrder = this.#order;
     this.#preparedForYou = next?.part === "for-you" ? next.track.id : null;
     return next?.track ?? null;
+  }
+
+  get #order() {
+    return `${this.queue.shuffle} ${this.queue.seed}`;
   }
 
   /** A track starts: nothing is loaded to follow it. */

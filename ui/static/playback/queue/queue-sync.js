@@ -9,7 +9,7 @@ import { fromWire, isSame, merged, toWire } from "./queue-wire.js";
 /**
  * @typedef {object} QueueSyncOptions
  * @property {() => Promise<import("../../api.js").Answer<StoredQueue>>} get
- * @property {(body: object) => Promise<import("../../api.js").Answer<{ revision: number }>>} post
+ * @property {(body: object) => Promise<import("../../api.js").Answer<{ saved: boolean }>>} post saved: false where the server has another revision
  * @property {() => Playback} current what this page has
  * @property {(playback: Playback) => void} adopt puts what another device has saved in place
  * @property {() => void} onSaved called when the server has all of it
@@ -19,7 +19,6 @@ import { fromWire, isSame, merged, toWire } from "./queue-wire.js";
 
 const SAVE_AFTER_MS = 400;
 const RETRY_MS = 5000;
-const REVISION_CHANGED = 412; // the server's status
 const MAX_ATTEMPTS = 4;
 
 export class QueueSync {
@@ -105,7 +104,7 @@ export class QueueSync {
     if (stored.revision === this.#revision && this.#base) return;
     const [mine, theirs, base] = [this.current(), fromWire(stored), this.#base];
     this.#revision = stored.revision;
-    this.#base = theirs;
+    this.#base = copy(theirs);
     if (stored.revision === 0) return this.#save(listener); // nothing was saved yet
     const adopted = hasChanges ? merged(mine, theirs, base) : theirs;
     if (!isSame(withoutPosition(adopted), withoutPosition(mine))) this.adopt(adopted);
@@ -119,11 +118,11 @@ export class QueueSync {
       const mine = copy(this.current());
       const answer = await this.post({ revision: this.#revision, listener, device: this.device, ...toWire(mine) });
       if (this.#listener !== listener) return;
-      if (answer.ok) {
-        this.#revision = answer.revision;
+      if (answer.ok && answer.saved) {
+        this.#revision += 1;
         this.#base = mine;
         this.onSaved();
-      } else if (answer.status === REVISION_CHANGED) await this.#pullAndMerge(listener);
+      } else if (answer.ok) await this.#pullAndMerge(listener);
       else {
         if (answer.status === 0 || answer.status >= 500) this.#timer = setTimeout(() => this.flush(), RETRY_MS);
         return;
@@ -137,7 +136,7 @@ export class QueueSync {
     if (!stored.ok || stored.listener !== listener || this.#listener !== listener) return;
     const adopted = merged(this.current(), fromWire(stored), this.#base);
     this.#revision = stored.revision;
-    this.#base = fromWire(stored);
+    this.#base = copy(fromWire(stored));
     this.adopt(adopted);
   }
 }
