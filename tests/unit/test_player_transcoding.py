@@ -22,7 +22,7 @@ from ui.responses import Refused, refusal
 SECONDS = 25
 RATE = 44_100
 FRAME_BYTES = 576
-FRAMES = -(-SECONDS * mp3.RATE // mp3.FRAME_SAMPLES)
+FRAMES = -(-SECONDS * mp3.RATE // mp3.MP3_FRAME_SAMPLES)
 
 
 @pytest.fixture(scope="module")

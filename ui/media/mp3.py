@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE = 48_000
-FRAME_SAMPLES = 1152
+MP3_FRAME_SAMPLES = 1152
 BIT_RATES_KBPS = (128, 192)
 PIECE_FRAMES = 400
 """9.6 s; a sixth of a second's work."""
@@ -38,7 +38,7 @@ class AudioUndecodable(ValueError):
 
 def frame_bytes(kbps: int) -> int:
     """Bytes of a frame: 576 at 192 kbit/s."""
-    return kbps * 1000 * FRAME_SAMPLES // (8 * RATE)
+    return kbps * 1000 * MP3_FRAME_SAMPLES // (8 * RATE)
 
 
 def encode(request: str, location: str, *arguments: int) -> Any:
@@ -58,7 +58,7 @@ def length(path: Path) -> int:
         seconds = seconds or (container.duration or 0) / 1_000_000
         if not 0 < seconds <= MAX_DURATION_S:
             raise AudioUndecodable(f"its length is {seconds:.0f} s, expected up to {MAX_DURATION_S:.0f} s")
-    return math.ceil(seconds * RATE / FRAME_SAMPLES)
+    return math.ceil(seconds * RATE / MP3_FRAME_SAMPLES)
 
 
 def piece(path: Path, kbps: int, number: int) -> bytes:
@@ -78,17 +78,17 @@ def piece(path: Path, kbps: int, number: int) -> bytes:
     encoder.options = {"reservoir": "0"}
     packets: list[bytes] = []
     with _opened(path) as (container, stream):
-        blocks = _blocks(container, stream, start * FRAME_SAMPLES)
+        blocks = _blocks(container, stream, start * MP3_FRAME_SAMPLES)
         rest = np.zeros((2, 0), dtype=np.int16)
         while len(packets) < frames_needed:
-            while rest.shape[1] < FRAME_SAMPLES:
+            while rest.shape[1] < MP3_FRAME_SAMPLES:
                 block = next(blocks, None)
-                rest = np.hstack([rest, np.zeros((2, FRAME_SAMPLES), np.int16) if block is None else block])
+                rest = np.hstack([rest, np.zeros((2, MP3_FRAME_SAMPLES), np.int16) if block is None else block])
             frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(rest[:, :FRAME_SAMPLES]), format="s16p", layout="stereo"
+                np.ascontiguousarray(rest[:, :MP3_FRAME_SAMPLES]), format="s16p", layout="stereo"
             )
             frame.sample_rate = RATE
-            rest = rest[:, FRAME_SAMPLES:]
+            rest = rest[:, MP3_FRAME_SAMPLES:]
             packets += [bytes(packet) for packet in encoder.encode(frame)]
     return b"".join(packets[first - start : frames_needed])
 
