@@ -38,7 +38,7 @@ from batch.library.files import library_name
 from batch.library.labels import normalised
 from batch.library.tracks import TRACKS
 from batch.model.cold_start import list_for_new_listeners
-from batch.model.similar_tracks import SIMILAR_SCHEMA
+from batch.model.similar_tracks import SIMILAR_SCHEMA, of_present_tracks
 from batch.versions.remote_index import local_folder
 from batch.words.tag_percentiles import Calibration, said_words
 from conf.settings import Mongo, Settings
@@ -166,6 +166,7 @@ def documents(
     """
     features = table(spark, settings.lake.table("features"), FEATURES)
     similar = spark.read.parquet(model.parquet("similar")) if model else spark.createDataFrame([], SIMILAR_SCHEMA)
+    similar = of_present_tracks(similar, [row.track_id for row in tracks.select("track_id").collect()])
     rows = tracks.join(features, on="track_id", how="left").join(similar, on="track_id", how="left")
     rows = rows.join(places, on="track_id", how="left")
     if model is not None and model.value("genres"):

@@ -255,9 +255,10 @@ class IndexUpdater:
         """
         (row,) = index.rows_of([track_id]).tolist()
         dimensions = len(index.projection.mean)
+        is_imputed = False
         if row >= 0 and track["embedding"] is None and dimensions == len(track["features"]) + N_EMBEDDING:
-            self.counts.unchanged += 1  # the training imputed its embedding
-            return False
+            track["embedding"] = index.projection.mean[-N_EMBEDDING:]  # as the training imputes it
+            is_imputed = True
         try:
             _check_version(track.get("extractor_version"), extractor)
             features = blocks.fitting(track["features"], track["embedding"], dimensions)
@@ -266,6 +267,9 @@ class IndexUpdater:
             self._report_unfit(track_id, error)
             return False
         is_same = row >= 0 and np.allclose(index.vectors[row], point, atol=SAME_FEATURES_TOLERANCE)
+        if is_imputed and not is_same:  # the index has more of it than the message
+            self.counts.unchanged += 1
+            return False
         has_artist_names = len(index.artist_names) > 0  # indexes of format 1 were first written without
         is_same &= not has_artist_names or index.artist_of(row) == artist_key(track.get("artist"))
         if is_same and track["title"] and index.title_keys is not None:

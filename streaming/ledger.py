@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Mongo, Settings
+from streaming.admission.named_listeners import named_listeners
 from streaming.admission.rules import ReceivedEvent, after_deletion, deletion_times, places_with_unknown_track
 from streaming.events import BadEvent, Event, parse, received_at
 from streaming.operations import query_job
@@ -36,6 +37,7 @@ from streaming.source.removed_values import RemovedValues, first_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pymongo.database import Database
 
 QUERY_NAME = "ledger"
 SCHEDULER_POOL = "slow"
@@ -144,7 +146,12 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
     except ValueError:  # one of them is no list; it is found one by one
         are_lists = [not value or is_list(value) for value in values]
         malformed = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
-        rejected = [_place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST) for row in malformed]
+        deleted = _before_deletion(malformed, database_of(mongo))
+        rejected = [
+            _place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST)
+            for row in malformed
+            if row not in deleted
+        ]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
         lists, mixes = list_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
     appender.append_lists(LISTS_TABLE, _after_deletion(lists, mongo), RECOMMENDATIONS, ends)
@@ -173,9 +180,13 @@ def admit(
     undecided = [each for each in admitted if (each.source, each.partition, each.offset) not in decided_valid]
     unknown_places = places_with_unknown_track(undecided, database)
     admitted_places = {(each.partition, each.offset) for each in admitted}
+    bad = [row for row, event in parsed if isinstance(event, BadEvent)]
+    deleted_places = {(row["partition"], row["offset"]) for row in _before_deletion(bad, database)}
     valid, rejected = [], []
     for row, event in parsed:
         place = (row["partition"], row["offset"])
+        if place in deleted_places:
+            continue
         if isinstance(event, BadEvent):
             rejected.append(_place_columns(row, source) | _rejected_columns(row, str(event)))
         elif place in unknown_places:
@@ -184,6 +195,17 @@ def admit(
         elif place in admitted_places:
             valid.append(_place_columns(row, source) | _event_columns(event))
     return valid, rejected
+
+
+def _before_deletion(rows: list[dict[str, Any]], database: Database[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of values that name a listener whose data were deleted after they arrived."""
+    names_of_rows = [named_listeners(row["value"] or b"") for row in rows]
+    deleted_at = deletion_times(set().union(*names_of_rows), database) if rows else {}
+    return [
+        row
+        for row, names in zip(rows, names_of_rows, strict=True)
+        if any(name in deleted_at and received_at(row["received_ms"]) <= deleted_at[name] for name in names)
+    ]
 
 
 def _after_deletion(lists: pa.Table, mongo: Mongo) -> pa.Table:

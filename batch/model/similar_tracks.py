@@ -5,15 +5,15 @@ Rankings are made once, by the index; the recordings are found among the stored 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, BooleanType, FloatType, IntegerType, StringType, StructField, StructType
 
 from batch.index.lsh import STORED_NEIGHBOURS, Index
 from batch.index.recordings import first_of_each_recording
@@ -47,6 +47,21 @@ SIMILAR_SCHEMA = StructType(
 """One row a track.  similar : up to 50 tracks, most similar first, of other recordings and one of each, under the artist cap
 (`batch.model.artist_cap`); score 0 to 1
 """
+
+
+def of_present_tracks(similar: DataFrame, present_ids: Collection[str]) -> DataFrame:
+    """SIMILAR_SCHEMA without tracks that have gone since the training, in rows and in lists."""
+    gone = {row.track_id for row in similar.select("track_id").collect()} - set(present_ids)
+    if not gone:
+        return similar
+    gone_ids = similar.sparkSession.sparkContext.broadcast(frozenset(gone))
+
+    def present(items: list[Row] | None) -> list[Row]:
+        return [item for item in items or () if item["track_id"] not in gone_ids.value]
+
+    lists = F.udf(present, SIMILAR_SCHEMA["similar"].dataType)("similar")
+    is_present = F.udf(lambda track_id: track_id not in gone_ids.value, BooleanType())("track_id")
+    return similar.where(is_present).select("track_id", lists.alias("similar"))
 
 
 def rankings(ids: DataFrame, place: IndexPlace, k: int) -> DataFrame:

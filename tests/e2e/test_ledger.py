@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
@@ -153,6 +154,23 @@ def test_a_listener_who_is_deleted_between_the_question_and_the_commit_is_not_wr
     ledger.write_rows(both, DeltaAppender(settings.lake), settings, sources)
     assert asked == 2, "it was asked again"
     assert sorted(offset for _, offset in landed(settings)) == [1]
+
+
+def test_no_refused_value_of_a_deleted_listener_is_kept(settings: Settings, database: Any) -> None:
+    sources = {settings.kafka.listening_topic: "cluster/topic", settings.kafka.recommendation_topic: "cluster/lists"}
+    database[DELETIONS].update_one({"_id": "ana"}, {"$set": deletion_fields(NOON + timedelta(seconds=5))}, upsert=True)
+    values = [b'{"user_id": "ana", "track_id": 7}', b'{"user_id": "bo", "track_id": 7}', b"no JSON"]
+    received_ms = int(NOON.timestamp() * 1000)
+    made = [
+        (topic, 0, offset, received_ms + later_ms, value, len(value), None)
+        for topic in (settings.kafka.listening_topic, settings.kafka.recommendation_topic)
+        for offset, (value, later_ms) in enumerate([*((value, 0) for value in values), (values[0], 6_000)])
+    ]
+    rows = pa.Table.from_pylist([dict(zip(FIELDS.names, row, strict=True)) for row in made], schema=FIELDS)
+    ledger.write_rows(rows, DeltaAppender(settings.lake), settings, sources)
+    rejected = DeltaTable(settings.lake.table("rejected_events")).to_pyarrow_table(columns=["topic_id", "offset"])
+    offsets = [rejected.filter(pc.equal(rejected["topic_id"], source))["offset"] for source in sources.values()]
+    assert [sorted(each.to_pylist()) for each in offsets] == [[1, 2, 3], [1, 2, 3]]
 
 
 def test_a_second_ledger_takes_up_what_the_first_has_decided(

@@ -22,6 +22,7 @@ from batch.model import fit_index, genre_mlp, sweep
 from batch.model.artist_cap import capped_ranking
 from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
+from batch.model.similar_tracks import SIMILAR_SCHEMA, of_present_tracks
 from batch.model.training_set import NoFeatures, _single_extractor
 from batch.publish import documents
 from batch.train import summary, train
@@ -287,3 +288,14 @@ def test_one_artist_is_too_few_to_measure_genres_and_a_placeholder_tag_is_predic
 def test_two_extractor_versions_are_refused_with_what_to_choose() -> None:
     with pytest.raises(NoFeatures, match=r"2 extractor versions \(a, b\).*OVERTONE_LIBRARY__ROOT.*OVERTONE_HOME"):
         _single_extractor(["b", "a"])
+
+
+def test_similar_tracks_are_those_that_are_present(spark: SparkSession) -> None:
+    lists = {"a": ["b", "c"], "b": ["c", "a"], "c": ["a", "b"], "d": []}
+    rows = [(track_id, [(each, 0.5) for each in similar]) for track_id, similar in lists.items()]
+    similar = spark.createDataFrame(rows, SIMILAR_SCHEMA)
+    assert of_present_tracks(similar, ["a", "b", "c", "d", "new"]) is similar
+    present = {
+        row.track_id: [item.track_id for item in row.similar] for row in of_present_tracks(similar, "abd").collect()
+    }
+    assert present == {"a": ["b"], "b": ["a"], "d": []}

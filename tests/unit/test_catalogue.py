@@ -266,6 +266,23 @@ def test_an_index_of_both_blocks_takes_tracks_with_an_embedding_and_refuses_thos
     assert index.rows_of(["unheard", "other"]).tolist() == [-1, -1]
 
 
+def test_a_track_whose_embedding_was_imputed_takes_a_new_title(chosen: Settings, database: FakeDatabase) -> None:
+    embeddings = np.random.default_rng(3).normal(0, 1, (200, 200)).astype(np.float32)
+    version(chosen, np.hstack([VECTORS, embeddings]), {"extractor_version": HEARD})
+    mean = Index.open(registry.latest(chosen.models.root).folder / "index").projection.mean[-200:]
+    embeddings[5] = mean
+    model = version(chosen, np.hstack([VECTORS, embeddings]), {"extractor_version": HEARD})
+    updater = IndexUpdater(chosen)
+    renamed = message("t005", VECTORS[5], artist="Somebody Else", extractor_version=UNHEARD)
+    updater._update(model, [renamed])
+    updater._update(model, [renamed])
+    assert updater.counts == Counts(added=1, unchanged=1)
+    index = Index.open(model.folder / "index")
+    (row,) = index.rows_of(["t005"]).tolist()
+    assert index.artist_of(row) == "somebody else"
+    assert index.vectors[row].tolist() == pytest.approx([*VECTORS[5], *mean], abs=1e-5)
+
+
 def test_an_index_of_vectors_alone_leaves_embeddings_out(chosen: Settings, database: FakeDatabase) -> None:
     model = version(chosen, VECTORS, {"extractor_version": UNHEARD})
     heard = message("heard", VECTORS[3] + 1, embedding=[0.5] * 200, extractor_version=HEARD)

@@ -128,6 +128,29 @@ def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str)
     assert sorted(remaining) == ["ana", "x"] and events_of(lake, user_id) == ListenerRows([], 0)
 
 
+def test_refused_values_and_replayed_lists_of_a_listener_are_deleted(lake: Lake) -> None:
+    raws = [
+        b'{"user_id": "zo\\u00eb", "track_id": 7}',
+        '{"action": "play", "user_id" : "zoë", "track_id": "unknown"}'.encode(),
+        b'{"user_id": "ana", "session_id": "zo\xc3\xab"}',
+        b"not JSON at all",
+        '{"user_id": "zoë'.encode(),
+        b'{"user_id": "zo\xff"}',
+    ]
+    place = {"topic_id": "c/t", "reason": "bad"}
+    rows = [place | {"partition": at % 2, "offset": at, "raw": raw} for at, raw in enumerate([*raws, None])]
+    write(lake, "rejected_events", rows)
+    write(lake, "replayed_recommendations", [{"user_id": "zoë"}, {"user_id": "ana"}])
+    write(lake, "my_replay", [{"user_id": "zoë"}])
+    write(lake, "tracks", [{"track_id": "zoë"}])
+    assert delete_rows(lake, "zoë") == 5
+    assert sorted(DeltaTable(lake.table("rejected_events")).to_pyarrow_table()["offset"].to_pylist()) == [2, 3, 5, 6]
+    assert DeltaTable(lake.table("replayed_recommendations")).to_pyarrow_table()["user_id"].to_pylist() == ["ana"]
+    assert DeltaTable(lake.table("my_replay")).to_pyarrow_table().num_rows == 0
+    assert DeltaTable(lake.table("tracks")).to_pyarrow_table().num_rows == 1
+    assert delete_rows(lake, "zoë") == 0
+
+
 def test_a_deletion_waits_for_a_busy_table_and_says_when_it_stays_busy(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

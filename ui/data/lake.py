@@ -6,12 +6,15 @@ It writes only to delete a listener's rows; the durable lane then decides again 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batch.library.files import library_name
+from batch.storage import objects
 from conf.settings import Lake
+from streaming.admission.named_listeners import named_listeners
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,8 +24,12 @@ MAX_RECENTLY_ADDED = 200
 MAX_EXPORTED_ROWS = 1_000_000
 """At most so many of a listener's rows of a table are read, the latest."""
 LISTENER_TABLES = ("listening_events", "recommendations", "mixes")
+REJECTED_EVENTS = "rejected_events"
+OTHER_TABLES = frozenset({*LISTENER_TABLES, REJECTED_EVENTS, "tracks", "features", "rejected_tracks", "skip_rates"})
+"""A replay may have written any other."""
 DELETE_ATTEMPTS = 20
 DELETE_RETRY_S = 0.2
+OFFSETS_PER_DELETE = 1000
 
 
 class LakeUnavailable(ConnectionError):
@@ -81,7 +88,7 @@ def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejections:
 def rejected_events(lake: Lake, latest: int = 50) -> Rejections:
     """Values on the listening topic that were not valid events, or were about no known track."""
     columns = ("reason", "bytes", "received_at", "partition", "offset")
-    return _rejections(lake, "rejected_events", "received_at", columns, latest)
+    return _rejections(lake, REJECTED_EVENTS, "received_at", columns, latest)
 
 
 def events_of(lake: Lake, user_id: str) -> ListenerRows:
@@ -106,23 +113,54 @@ def delete_rows(lake: Lake, user_id: str) -> int:
     A ledger that asked about deletions before this one was recorded does not commit after it (`streaming.sink.commits`).
     Raises OSError where a table stays busy.
     """
+    escaped = user_id.replace("'", "''")  # in SQL the quote is the only character that ends a string
+    of_listener = f"user_id = '{escaped}'"
+    deleted = sum(_delete(lake, name, lambda _: [of_listener]) for name in LISTENER_TABLES)
+    deleted += _delete(lake, REJECTED_EVENTS, lambda table: _values_of(table, user_id))
+    for name in sorted(set(objects.names(lake.root, folders=True)) - OTHER_TABLES):  # those of replays
+        deleted += _delete(
+            lake,
+            name,
+            lambda table: [of_listener] if "user_id" in {field.name for field in table.schema().fields} else [],
+        )
+    return deleted
+
+
+def _delete(lake: Lake, name: str, predicates_of: Callable[[DeltaTable], list[str]]) -> int:
+    """Deletes the rows of any of the SQL predicates, and returns their number. Raises OSError where the table stays busy."""
     from streaming.sink.commits import Overtaken, delete
 
-    escaped = user_id.replace("'", "''")  # in SQL the quote is the only character that ends a string
     deleted = 0
-    for name in LISTENER_TABLES:
-        for remaining_attempts in reversed(range(DELETE_ATTEMPTS)):
-            table = _table(lake, name)
-            if table is None:
-                break
-            try:
-                deleted += delete(table, f"user_id = '{escaped}'")
-                break
-            except Overtaken as error:  # another writer committed first
-                if not remaining_attempts:
-                    raise OSError(f"{lake.table(name)} is busy; try again") from error
-                time.sleep(DELETE_RETRY_S)
+    for remaining_attempts in reversed(range(DELETE_ATTEMPTS)):
+        table = _table(lake, name)
+        if table is None:
+            return deleted
+        try:
+            for predicate in predicates_of(table):
+                deleted += delete(table, predicate)
+            return deleted
+        except Overtaken as error:  # another writer committed first
+            if not remaining_attempts:
+                raise OSError(f"{lake.table(name)} is busy; try again") from error
+            time.sleep(DELETE_RETRY_S)
     return deleted
+
+
+def _values_of(table: DeltaTable, user_id: str) -> list[str]:
+    """SQL predicates of the refused values that name a listener; one that matches nothing where there are none."""
+    offsets_by_partition: dict[tuple[str, int], list[int]] = defaultdict(list)
+    columns = ["topic_id", "partition", "offset", "raw"]
+    for batch in table.to_pyarrow_dataset().to_batches(columns=columns):
+        for row in batch.to_pylist():
+            if user_id in named_listeners(row["raw"] or b""):
+                offsets_by_partition[row["topic_id"], row["partition"]].append(row["offset"])
+    predicates = []
+    for (topic_id, partition), offsets in offsets_by_partition.items():
+        for first in range(0, len(offsets), OFFSETS_PER_DELETE):
+            places = ", ".join(map(str, offsets[first : first + OFFSETS_PER_DELETE]))
+            predicates.append(f"topic_id = '{topic_id}' AND partition = {partition} AND offset IN ({places})")
+    # the commit is needed where there are none, too: a ledger that asked about deletions before cannot commit after it
+    return predicates or ["false"]
 
 
 def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -> pa.Table:
