@@ -43,13 +43,16 @@ def producer_of(kafka: Kafka) -> KafkaProducer:
     return KafkaProducer(
         bootstrap_servers=kafka.bootstrap_servers,
         acks="all",
-        enable_idempotence=True,
+        # An idempotent producer gives up all records, for good, when the broker refuses one. A list that is sent again must not
+        # overtake a later one, and is known by its generation where it is there twice.
+        enable_idempotence=False,
+        max_in_flight_requests_per_connection=1,
         batch_size=PRODUCER_BATCH_BYTES,
     )
 
 
 def forget_producer() -> None:
-    """Makes the next `producer_of` create a new one: after an error an idempotent producer may be unusable."""
+    """Makes the next `producer_of` create a new one: after an error its connection may be unusable."""
     producer_of.cache_clear()
 
 

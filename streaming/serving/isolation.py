@@ -10,12 +10,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import (
+    InvalidRecordError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+)
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 DOCUMENT_ERROR_CODES = frozenset([2, 9, 14, 15, 22, 40, 52, 56, 57, 121, 10334, 17280, 17419, 17420])
 """MongoDB's error codes that say that a document cannot be stored: BadValue, FailedToParse, TypeMismatch, Overflow (nested too
 deeply), InvalidBSON, ConflictingUpdateOperators, wrong field names, DocumentValidationFailure, too large in several ways."""
+
+RECORD_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, PolicyViolationError)
+"""Kafka's errors that a record has again however often it is sent."""
 
 ALONE_PAUSE_S = 0.2
 """Before a listener for whom alone serving failed is tried once more."""
@@ -58,5 +67,5 @@ def concerns_one_listener(error: Exception) -> bool:
     if isinstance(error, OperationFailure):
         return error.code in DOCUMENT_ERROR_CODES
     if isinstance(error, KafkaError):
-        return isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
+        return isinstance(error, RECORD_ERRORS)
     return not isinstance(error, PyMongoError | OSError | MemoryError)

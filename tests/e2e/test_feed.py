@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from local.services import MongoServer
 from streaming import feed
 from streaming.documents import FEEDS, SET_ASIDE_TRACKS, resume_token_from
 from streaming.feed import Feed
+from streaming.serving.isolation import served_apart
+from streaming.serving.writes import send
 from streaming.source import topics as kafka_topics
 
 KILOBYTE = 1024
@@ -33,11 +35,11 @@ def track(track_id: Any, kilobytes: int = 0, **fields: Any) -> dict[str, Any]:
     return {"_id": track_id, "title": "x" * KILOBYTE * kilobytes, "features": [1.0, 2.0], **fields}
 
 
-def on_topic(settings: Settings) -> list[str]:
-    """Keys of all records of the topic, in order."""
+def on_topic(settings: Settings, topic: str = "") -> list[str]:
+    """Keys of all records of a topic, by default that of features, in order."""
     kafka = settings.kafka
     consumer = KafkaConsumer(
-        kafka.features_topic,
+        topic or kafka.features_topic,
         bootstrap_servers=kafka.bootstrap_servers,
         auto_offset_reset="earliest",
         consumer_timeout_ms=1500,
@@ -173,3 +175,20 @@ def test_the_log_of_changes_of_an_existing_home_is_enlarged(tmp_path: Path) -> N
                 assert client.local.command("collStats", "oplog.rs", scale=1024 * 1024)["maxSize"] == wanted
         finally:
             server.stop()
+
+
+def test_a_list_that_the_broker_refuses_takes_along_no_other(settings: Settings, kafka_admin: KafkaAdminClient) -> None:
+    kafka_topics.ensure(settings.kafka)
+    topic = settings.kafka.recommendation_topic
+    kafka_admin.alter_configs([ConfigResource("topic", topic, {"max.message.bytes": str(20 * KILOBYTE)})])
+    lists = [(f"listener {number}", f"list {number}".encode()) for number in range(20)]
+    lists[10] = ("large", b"x" * 40 * KILOBYTE)
+    failed: list[str] = []
+
+    def serve(users: Sequence[str]) -> int:
+        send([(user, value) for user, value in lists if user in users], settings.kafka)
+        return len(users)
+
+    served = served_apart([user for user, _ in lists], serve, lambda user, _: failed.append(user) or 0)
+    assert failed == ["large"] and sum(served) == 19
+    assert set(on_topic(settings, topic)) == {user for user, _ in lists} - {"large"}

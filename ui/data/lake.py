@@ -24,8 +24,10 @@ MAX_RECENTLY_ADDED = 200
 MAX_EXPORTED_ROWS = 1_000_000
 """At most so many of a listener's rows of a table are read, the latest."""
 LISTENER_TABLES = ("listening_events", "recommendations", "mixes")
-REJECTED_EVENTS = "rejected_events"
-OTHER_TABLES = frozenset({*LISTENER_TABLES, REJECTED_EVENTS, "tracks", "features", "rejected_tracks", "skip_rates"})
+REFUSED_VALUES_TABLE = "rejected_events"
+OTHER_TABLES = frozenset(
+    {*LISTENER_TABLES, REFUSED_VALUES_TABLE, "tracks", "features", "rejected_tracks", "skip_rates"}
+)
 """A replay may have written any other."""
 DELETE_ATTEMPTS = 20
 DELETE_RETRY_S = 0.2
@@ -88,7 +90,7 @@ def rejected_tracks(lake: Lake, root: str, latest: int = 50) -> Rejections:
 def rejected_events(lake: Lake, latest: int = 50) -> Rejections:
     """Values on the listening topic that were not valid events, or were about no known track."""
     columns = ("reason", "bytes", "received_at", "partition", "offset")
-    return _rejections(lake, REJECTED_EVENTS, "received_at", columns, latest)
+    return _rejections(lake, REFUSED_VALUES_TABLE, "received_at", columns, latest)
 
 
 def events_of(lake: Lake, user_id: str) -> ListenerRows:
@@ -116,7 +118,7 @@ def delete_rows(lake: Lake, user_id: str) -> int:
     escaped = user_id.replace("'", "''")  # in SQL the quote is the only character that ends a string
     of_listener = f"user_id = '{escaped}'"
     deleted = sum(_delete(lake, name, lambda _: [of_listener]) for name in LISTENER_TABLES)
-    deleted += _delete(lake, REJECTED_EVENTS, lambda table: _values_of(table, user_id))
+    deleted += _delete(lake, REFUSED_VALUES_TABLE, lambda table: _values_of(table, user_id))
     for name in sorted(set(objects.names(lake.root, folders=True)) - OTHER_TABLES):  # those of replays
         deleted += _delete(
             lake,
