@@ -25,6 +25,7 @@ from ui.data.listener_data import ListenerData
 from ui.data.mongo import Document, database
 from ui.data.names import Names
 from ui.data.recently_added import RecentlyAdded
+from ui.events.deletions import Deletions
 from ui.events.event_queue import EventQueue, connect
 from ui.library.albums import Albums
 from ui.library.artists import Artists
@@ -134,6 +135,7 @@ def build_services(settings: Settings) -> Services:
             functools.partial(connect, settings.kafka),
             settings.kafka.listening_topic,
             file=settings.home / "player" / "waiting-events.jsonl",
+            deletion_times=Deletions(db).times,
         ),
         listener_data=listener_data,
         accounts=Accounts(db),

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from streaming.events import BadEvent, Event, encode
+from ui.events import deletions
 from ui.events import event_queue as module
 from ui.events.event_queue import DataDeleted, EventQueue, QueueFull
 from ui.events.journal import Journal, JournalUnwritable, StoredEvent
@@ -329,3 +331,50 @@ def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:
     released.set()
     assert queue.flush(2)
     queue.close()
+
+
+def test_events_of_a_listener_whom_another_player_has_deleted_are_not_sent(topic: Topic, journal: Path) -> None:
+    began_s = time.time()
+    deleted: dict[str, float] = {}
+    topic.is_away = True
+    queue = EventQueue(topic.connect, "listens", file=journal, deletion_times=lambda users: deleted)
+    queue.publish(listen("ana", "of the old session"), began_s - 60)
+    queue.publish(listen("bob", "b"), began_s - 60)
+    deleted["ana"] = time.time()
+    queue.publish(listen("ana", "late, of the old session"), began_s - 60)
+    queue.publish(listen("ana", "of a new session"), time.time() + 1)
+    topic.is_away = False
+    assert queue.flush(5)
+    assert sorted(topic.tracks) == ["b", "of a new session"]
+    queue.close()
+    assert not journal.exists() or not journal.read_bytes()
+
+
+def test_what_a_journal_has_of_a_listener_who_was_deleted_since_is_not_sent(topic: Topic, journal: Path) -> None:
+    topic.is_away = True
+    first = EventQueue(topic.connect, "listens", file=journal)
+    first.publish(listen("ana", "a"))
+    first.publish(listen("bob", "b"))
+    first.close(0.1)
+    deleted = {"ana": time.time()}
+    topic.is_away = False
+    second = EventQueue(topic.connect, "listens", file=journal, deletion_times=lambda users: deleted)
+    assert second.flush(5)
+    second.close()
+    assert topic.tracks == ["b"]
+
+
+def test_deletions_are_looked_up_again_some_seconds_after_mongodb_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | dict[str, datetime]] = [AutoReconnect("away"), {"ana": datetime(2026, 1, 1, tzinfo=UTC)}]
+
+    def times(user_ids: Any, db: Any) -> dict[str, datetime]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(deletions, "deletion_times", times)
+    looked_up = deletions.Deletions(None)  # type: ignore[arg-type]
+    assert looked_up.times(["ana"]) == looked_up.times(["ana"]) == {} and len(answers) == 1
+    monkeypatch.setattr(looked_up, "_asks_after", 0.0)
+    assert looked_up.times(["ana"]) == {"ana": datetime(2026, 1, 1, tzinfo=UTC).timestamp()}

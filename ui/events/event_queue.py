@@ -7,13 +7,16 @@ ends, or is killed, is sent at the next start.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -63,11 +66,16 @@ class QueueState:
 
 
 class Record(NamedTuple):
-    """A queued event. queued_at : monotonic seconds"""
+    """A queued event.
+
+    queued_at : monotonic seconds
+    since_s : since when its session knows of deletions, seconds since 1970: it does not count after a later one
+    """
 
     key: bytes
     value: bytes
     queued_at: float
+    since_s: float
 
 
 def connect(kafka: Kafka) -> Producer:
@@ -95,6 +103,7 @@ class EventQueue:
     connect : makes a producer, and raises where there is no broker; called in the sending thread, again after a failure
     capacity : events that the queue holds at most
     file : the journal of events that Kafka does not have yet; None: they are lost with the process
+    deletion_times : {user id: when their data were deleted, seconds since 1970}, which another player may have done
     Raises JournalUnusable.
     """
 
@@ -104,8 +113,10 @@ class EventQueue:
         topic: str,
         capacity: int = MAX_QUEUED_EVENTS,
         file: Path | None = None,
+        deletion_times: Callable[[Collection[str]], Mapping[str, float]] = lambda user_ids: {},
     ) -> None:
         self._connect = connect
+        self._deletion_times = deletion_times
         self._topic = topic
         self._capacity = capacity
         self._queue: OrderedDict[int, Record] = OrderedDict()
@@ -119,7 +130,8 @@ class EventQueue:
         self._closing = False
         self._journal = None if file is None else Journal(file)
         for event in self._journal.left if self._journal else ():
-            self._append(self._admit(len(event.value)), Record(event.key, event.value, time.monotonic()))
+            record = Record(event.key, event.value, time.monotonic(), _occurred_s(event.value))
+            self._append(self._admit(len(event.value)), record)
         self._thread = threading.Thread(target=self._send_all, name="event-queue", daemon=True)
         self._thread.start()
 
@@ -135,7 +147,8 @@ class EventQueue:
 
         session_began_s : when the session began that sends it, seconds since 1970; None: it counts as a new one
         """
-        record = Record(event.user_id.encode(), encode(event), time.monotonic())
+        since_s = time.time() if session_began_s is None else session_began_s
+        record = Record(event.user_id.encode(), encode(event), time.monotonic(), since_s)
         with self._changed:
             if len(self._bytes_by_number) >= self._capacity or self._total_bytes + len(record.value) > MAX_QUEUED_BYTES:
                 raise QueueFull(
@@ -221,6 +234,7 @@ class EventQueue:
     def _send_all(self) -> None:
         while (batch := self._next_batch()) is not None:
             try:
+                self._drop_deleted(batch)
                 if self._producer is None:
                     self._producer = self._connect()
                 delivered = self._deliver(self._producer, batch)
@@ -248,6 +262,21 @@ class EventQueue:
                 if len(first_number_by_key) >= MAX_BATCH_EVENTS:
                     break
             return {number: self._queue[number] for number in first_number_by_key.values()}
+
+    def _drop_deleted(self, batch: dict[int, Record]) -> None:
+        """Removes the events of listeners whose data were deleted since; another player may have done that."""
+        deleted_at = self._deletion_times({record.key.decode() for record in batch.values()})
+        numbers = [
+            number
+            for number, record in batch.items()
+            if (at := deleted_at.get(record.key.decode())) is not None and record.since_s <= at
+        ]
+        with self._changed:
+            for number in numbers:
+                self._drop(number)
+                del batch[number]
+        if self._journal is not None:
+            self._journal.remove(numbers, durable=True)
 
     def _deliver(self, producer: Producer, batch: dict[int, Record]) -> list[int]:
         """Numbers of the records that Kafka has acknowledged. Raises the last failure where there is none."""
@@ -294,3 +323,10 @@ class EventQueue:
             except Exception as error:  # noqa: BLE001 - whatever it is, the producer is not used again
                 log.debug("closing the producer: %s", error)
             self._producer = None
+
+
+def _occurred_s(value: bytes) -> float:
+    """When the event of a Kafka value occurred, in seconds since 1970; now at most, and 0 where it does not say."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
+        return min(time.time(), datetime.fromisoformat(json.loads(value)["occurred_at"]).timestamp())
+    return 0.0
