@@ -169,7 +169,7 @@ def test_a_track_lists_its_words_by_kind_and_few_genres() -> None:
 
 def test_a_words_page_has_its_tracks_and_what_can_be_done_with_them() -> None:
     html = get_mood("Mellow", services(Shelf()))
-    assert re.findall(r'class="card row" data-track-id="(.)"', html) == ["a", "c", "b"]
+    assert re.findall(r'class="card track-row" data-track-id="(.)"', html) == ["a", "c", "b"]
     assert (
         ">Mellow</h2><p>3 tracks, the computer&#39;s guess from their sound</p>" in html and 'data-source="tag"' in html
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bson.min_key import MinKey
 from pymongo.database import Database
 
 from batch.library.files import library_name
@@ -33,8 +34,9 @@ class TrackTable:
     def page(self, sort: str, is_reversed: bool, offset: int, limit: int) -> list[str]:
         """Track ids in one of SORTS. Read from the index alone: a document with its features has 6 kB."""
         order = [(field, -direction if is_reversed else direction) for field, direction in SORTS[sort]]
+        in_index = {SORTS[sort][0][0]: {"$gte": MinKey()}}  # all values: else the library is looked up in each document
         with unavailable_on_error():
-            documents = self._db.tracks.find(self._scope, {"_id": 1}).sort(order).skip(offset).limit(limit)
+            documents = self._db.tracks.find({**self._scope, **in_index}, {"_id": 1}).sort(order).skip(offset).limit(limit)
             return [str(document["_id"]) for document in documents]
 
     def of_album(self, album_id: str) -> list[str]:

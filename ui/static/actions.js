@@ -95,7 +95,7 @@ export class Actions {
 
   /** @param {HTMLElement} card */
   playCard(card) {
-    playCards(card.closest(".cards") ?? card.parentElement, card);
+    playCards(card.closest("[data-whole-list]") ?? card.closest(".cards") ?? card.parentElement, card);
     if (!listenerId()) toast("Choose a listener above to get your own recommendations.");
   }
 

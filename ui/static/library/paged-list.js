@@ -8,7 +8,7 @@ import { find, findAll, parseHtml } from "../page/dom.js";
 
 /** @typedef {import("../api.js").Answer<import("../api.js").Html>} HtmlAnswer */
 
-const MOST_IN_BLOCK = 120; // entries; the server sends at most 200 at once
+const MOST_IN_BLOCK = 60; // entries; as many as the server sends with the page
 const ROWS_IN_BLOCK = 40;
 const KEPT_WHOLE = 600; // entries of a list of which nothing is taken out
 const LOAD_AHEAD = "1200px 0px";
@@ -177,6 +177,6 @@ class PagedList {
     if (!withFocus) return;
     await this.#load(block);
     const entry = block.children[place];
-    if (entry) find("h3 a, a", entry)?.focus({ preventScroll: true });
+    if (entry) (find("h3 a", entry) ?? find("a", entry))?.focus({ preventScroll: true });
   }
 }
