@@ -3,9 +3,8 @@
 demo                     ▶ the demo, in order: services, library, batch, queries, player
 home                       the demo's folder: made, tried, locked; the settings it exports
 services, processes        embedded MongoDB and Kafka; processes that are found and stopped again
-up_to_date                 what the batch jobs have to do, without starting Spark
 batch                    ▶ extract, train and publish in one driver
-batch_run                  that as a process of the demo, which waits for it or goes on meanwhile
+library/                   whether it has to be read, reading it, noticing when it changes
 streams                  ▶ both queries, feed and catalogue in one driver
 scripted_listener          one listener for `demo.sh --once`
 simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`

@@ -1,9 +1,10 @@
 """Extract, train and publish in one driver: on one machine every further JVM costs seconds.
 
-    spark-submit.sh local/batch.py
+    spark-submit.sh local/batch.py [--without-training]
 
 The library is the setting library.root. Each step says what it did on a line of its own. A library of one track has no model:
-it is published without one.
+it is published without one. --without-training: new tracks join the model that there is, by way of the stream; it is trained
+only where there is none.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import time
 
 from pyspark.sql import SparkSession
 
+from batch import registry
 from batch.extract import LibraryScan, extract
 from batch.library.listing import library_files
 from batch.model.fit_index import TooFewTracks
 from batch.publish import publish
 from batch.train import train
-from conf.settings import settings
+from conf.settings import Settings, settings
 
 
-def main() -> int:
+def main(is_to_train: bool = True) -> int:
     chosen = settings()
     library = LibraryScan(*library_files(chosen.library.root))
     spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
@@ -30,8 +32,9 @@ def main() -> int:
         summary = extract(spark, library, chosen)
         _say(f"extract: {summary} (see {chosen.lake.table('rejected_tracks')})", started)
         try:
-            model = train(spark, chosen)
-            _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)
+            if is_to_train or not _has_model(chosen):
+                model = train(spark, chosen)
+                _say(f"train: model {model.version} of {model.manifest['tracks']:,} tracks", started)
         except TooFewTracks:
             _say(
                 "train: no model: with one track there is nothing to compare; it plays, without lists of your own",
@@ -47,9 +50,17 @@ def main() -> int:
     return 0
 
 
+def _has_model(chosen: Settings) -> bool:
+    try:
+        registry.latest(chosen.models.root)
+    except (registry.ModelNotFound, registry.ModelUnusable):
+        return False
+    return True
+
+
 def _say(line: str, started: float) -> None:
     print(f"{line} [{time.monotonic() - started:.0f} s]", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("--without-training" not in sys.argv[1:]))

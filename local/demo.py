@@ -23,8 +23,9 @@ from batch import registry
 from batch.atomic import write_text
 from batch.library.files import EmptyLibrary, LibraryNotFound, library_root, scan
 from conf.settings import PREFIX, PROJECT, Settings, SettingsError, settings
-from local.batch_run import BatchRun
 from local.home import exclusive, exported, signals_ignored, usable_home
+from local.library.batch_run import BatchRun
+from local.library.watch import LibraryWatch, as_listing
 from local.processes import Process, StepFailed, free_port, resident_bytes, stop_leftovers
 from local.services import KafkaServer, MongoServer
 
@@ -151,9 +152,10 @@ class Demo:
 
     def _batch(self, root: Path, chosen: Settings, environment: dict[str, str]) -> bool:
         """Runs the batch jobs where they are due; returns whether they are, but need not be waited for."""
-        from local.up_to_date import Due, due
+        from local.library.up_to_date import Due, due
 
         files, unusable = scan(root)
+        self.watch = LibraryWatch(root, as_listing(files, unusable), self._say)
         what_is_due = due(root, files, unusable, chosen)
         if what_is_due is not Due.FIRST:
             self._say(f"library: {len(files):,} files, nothing has changed since the last run")
@@ -242,10 +244,19 @@ class Demo:
         has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         if not self.options.no_browser and has_screen:  # a text browser would take the terminal over
             webbrowser.open(address)
+        self.watch.start()
         while True:
             self._restart_ended()
             self.batch.follow()
+            self._read_new_music()
             time.sleep(0.5)
+
+    def _read_new_music(self) -> None:
+        """Extracts and publishes what has changed in the library's folder, one run at a time."""
+        if self.batch.is_running or not (changes := self.watch.take_changes()):
+            return
+        self._say(f"library: {changes} in {self.watch.root}; it is read while you listen …")
+        self.batch.start(self.environment, is_patient=True, is_to_train=False)
 
     def _once(self, chosen: Settings) -> int:
         from kafka.errors import KafkaError

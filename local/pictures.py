@@ -141,7 +141,7 @@ def take_dark_pictures(page: Page, to: Path) -> None:
     page.wait_for_function("document.getElementById('audio').currentTime > 3")
     take("player")
     take("player-lists", prepare=lambda: scroll_to(page, "#home-view section:has(h2:has-text('Like “'))"))
-    take("player-why", prepare=lambda: page.locator("#for-you .card [data-action=why]").nth(1).click())
+    take("player-why", prepare=lambda: show_reason(page))
     page.keyboard.press("Escape")
     take("player-track", "", "#for-you .card", lambda: page.locator("#for-you .card .title a").first.click())
     page.click("[data-action=radio]")
@@ -151,6 +151,12 @@ def take_dark_pictures(page: Page, to: Path) -> None:
     take("player-sound", "sound", "#path-start", lambda: find_path(page))
     take("player-you", "you", "#likes .card")
     take("player-service", "status", "#page-head")
+
+
+def show_reason(page: Page) -> None:
+    """Why the second track of the list is recommended."""
+    page.locator("#for-you .card [data-action=menu]").nth(1).click()
+    page.get_by_role("menuitem", name="Why this track").click()
 
 
 def find_path(page: Page) -> None:

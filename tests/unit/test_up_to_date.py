@@ -17,8 +17,8 @@ from batch.ear.network import EAR_VERSION
 from batch.library.files import AudioFile, UnusablePath
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Lake, Library, Settings, settings
-from local import up_to_date
-from local.up_to_date import Due, due
+from local.library import up_to_date
+from local.library.up_to_date import Due, due
 
 FILES = [AudioFile(f"/music/{number}.flac", 10 + number, 100, 200) for number in range(3)]
 BOTH = f"{EXTRACTOR_VERSION}+{EAR_VERSION}"

@@ -21,9 +21,11 @@ class BatchRun:
         self._shown_lines = 0
         self._is_followed = False
 
-    def start(self, environment: Mapping[str, str], is_patient: bool = False) -> None:
+    def start(self, environment: Mapping[str, str], is_patient: bool = False, is_to_train: bool = True) -> None:
         """is_patient : leaves the cores to what serves the listener, and is to be followed"""
-        command = [PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"]
+        command: list[str | Path] = [PROJECT / "spark-submit.sh", PROJECT / "local" / "batch.py"]
+        if not is_to_train:
+            command.append("--without-training")
         self.process.start(["nice", "-n", "10", *command] if is_patient else command, environment)
         self._shown_lines, self._is_followed = 0, is_patient
 
