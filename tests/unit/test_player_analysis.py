@@ -184,6 +184,8 @@ def line(tmp_path: Path) -> SimilaritySearch:
 def test_a_path_goes_evenly_from_one_to_the_other(line: SimilaritySearch) -> None:
     assert line.path("t0", "t8", 5) == ["t0", "t2", "t4", "t6", "t8"]
     assert line.path("t8", "t0", 3) == ["t8", "t4", "t0"]
+    assert line.path("t0", "t8", 8) == ["t0", "t1", "t2", "t3", "t5", "t6", "t7", "t8"]
+    assert sorted(line.path("t0", "t8", 12)) == [f"t{row}" for row in range(10)], "as many as there are"
     assert line.path("t0", "t1", 10) == ["t0", "t1"], "no track lies between them"
     assert line.path("t3", "t3", 5) == ["t3"]
     with pytest.raises(KeyError):

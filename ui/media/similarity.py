@@ -62,11 +62,13 @@ class SimilaritySearch:
         return len(self.index.projection.mean) > N_FEATURES
 
     def nearest(self, features: list[float], limit: int = 24) -> list[tuple[str, float]]:
-        """(track id, Euclidean distance) of the tracks nearest to features as extract computes them, one of each recording.
+        """(track id, similarity from 0 to 1) of the tracks nearest to features as extract computes them, nearest first, one of
+        each recording; similarities as in `Index.similarity`.
 
         features : with an embedding where the index `has_embeddings`
         Raises NoModel.
         """
+        from batch.index.exact import local_scale
         from batch.index.recordings import first_of_each_recording
 
         index = self.index
@@ -75,16 +77,22 @@ class SimilaritySearch:
         ((rows, distances),) = index.neighbours(point, OVERSAMPLING * limit)
         recordings = rows if index.recordings is None else index.recordings[rows]
         firsts = first_of_each_recording(recordings)[:limit]
-        return [(str(index.ids[row]), float(distances[place])) for place, row in zip(firsts, rows[firsts], strict=True)]
+        # The local scales of the tracks differ: a farther one is never called closer.
+        similarities = np.minimum.accumulate(index.similarity(float(local_scale(distances)), rows, distances))
+        return [(str(index.ids[rows[place]]), float(similarities[place])) for place in firsts]
 
     def path(self, start: str, end: str, steps: int, left_out: Collection[str] = ()) -> list[str]:
-        """Ids of `steps` tracks from start to end, one of each recording, each more similar to the end; fewer in a small library.
+        """Ids of `steps` tracks from start to end, one of each recording, each further along the line between the two; fewer
+        only where fewer tracks lie between them.
 
-        Points are placed evenly on the straight line between the two tracks. Each takes its nearest track among those that are
-        not in the path yet and whose projection on the line lies between the previous track's and the end.
+        Points are placed evenly on the straight line between the two tracks. Each takes its nearest track among those whose
+        projection on the line lies between the previous track's and the end, and that leave enough tracks for the points
+        after it.
         left_out : ids of tracks that do not come between the two, nor other tracks of their recordings
         Raises NoModel, or KeyError for a track that the index lacks.
         """
+        from batch.index.recordings import first_of_each_recording
+
         index = self.index
         present = index.present
         start_row, end_row = (int(row) for row in index.rows_of([start, end]))
@@ -102,15 +110,20 @@ class SimilaritySearch:
         recordings = present if index.recordings is None else np.asarray(index.recordings[present])
         is_left_out = np.isin(present, index.rows_of(list(left_out)))
         is_left_out = np.isin(recordings, recordings[[*np.flatnonzero(is_left_out), first, last]])
-        rows = [first]
-        for share in np.linspace(0, 1, steps)[1:-1]:
+        between = np.flatnonzero((projection > 0) & (projection < 1) & ~is_left_out)
+        between = between[first_of_each_recording(recordings[between])]
+        between = between[np.argsort(projection[between], kind="stable")]
+        rows, place = [first], 0
+        shares = np.linspace(0, 1, steps)[1:-1]
+        for points_left, share in zip(range(len(shares) - 1, -1, -1), shares, strict=True):
+            candidates = between[place : max(len(between) - points_left, place + 1)]
+            if len(candidates) == 0:
+                break
             point = (1 - share) * a + share * b
             squared_distance = squared_norm - 2 * ((1 - share) * dot_a + share * dot_b) + point @ point
-            is_between = (projection > projection[rows[-1]]) & (projection < 1)
-            candidates = np.flatnonzero(is_between & ~is_left_out)
-            if len(candidates):
-                rows.append(int(candidates[np.argmin(squared_distance[candidates])]))
-                is_left_out |= recordings == recordings[rows[-1]]
+            nearest = int(np.argmin(squared_distance[candidates]))
+            rows.append(int(candidates[nearest]))
+            place += nearest + 1
         return [str(index.ids[present[row]]) for row in ([*rows, last] if last != first else rows)]
 
 
