@@ -8,6 +8,7 @@ app              the FastAPI application: routes, error responses, middleware, G
 endpoints        Gradio's named endpoints: recommendations, similar tracks, search
 dependencies     the services of a player, and FastAPI's Depends for them and for the listener
 responses        errors with an HTTP status and a message
+left_out         what radio, song path and named lists leave out
 
 auth/    who is listening, and who may: sessions, accounts, security middleware
 routes/  the HTTP routes, one module a purpose
@@ -19,6 +20,7 @@ events/  listening events on their way to Kafka
 media/   audio: streaming, analysis in a process of its own, similarity search
 library/ albums, artists, tracks, genres and moods
 covers/  pictures of albums and tracks
+home/    what stands below "For you" on home
 page/    the page as HTML: layout, cards, templates
 push/    server-sent events: what changes, to each open page
 static/  the page's scripts and styles

@@ -29,6 +29,7 @@ from ui.dependencies import Services
 from ui.endpoints import add_endpoints
 from ui.events.event_queue import DataDeleted, QueueFull
 from ui.events.journal import JournalUnwritable
+from ui.home import routes as home
 from ui.library import routes as library_routes
 from ui.media.analysis import AnalysisPending, AnalyzerBusy, AudioUnreadable
 from ui.media.similarity import NoModel
@@ -56,6 +57,7 @@ ROUTERS = (
     covers.router,
     discover.router,
     taste_map.router,
+    home.router,
     library_routes.router,
     genres.router,
     pages.router,

@@ -17,9 +17,9 @@ from ui.data.library import Track
 from ui.data.mongo import LibraryUnavailable
 from ui.data.recommendation_list import FOR_YOU, Recommendations
 from ui.dependencies import Services
+from ui.left_out import STORED_SIMILAR_TRACKS, similar_tracks
 from ui.list_formats import list_fields, titled_rows
 from ui.responses import Refused
-from ui.routes.left_out import STORED_SIMILAR_TRACKS, similar_tracks
 from ui.search.entries import Entry
 from ui.search.grouped import search as grouped_search
 

@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from fastapi import FastAPI
 from kafka import KafkaConsumer
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Playwright, expect
 from playwright.sync_api import Error as BrowserError
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -303,6 +303,11 @@ class Visit:
         self.wait_for(lambda: self.page.locator("#list-update button").count() == 1)
         self.page.click("#list-update button")
         self.wait_for(lambda: self.order == order)
+
+    def choose(self, card: Locator, entry: str) -> None:
+        """Chooses an entry of a card's menu."""
+        card.locator("[data-action=menu]").click()
+        self.page.get_by_role("menu").get_by_text(entry, exact=True).click()
 
     def play(self, track_id: str) -> None:
         self.page.locator(f'#for-you .card[data-track-id="{track_id}"] .cover').click()

@@ -108,7 +108,7 @@ def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: A
 
 def test_more_like_this_shows_the_neighbours(visit: Any) -> None:
     ana = visit("ana")
-    ana.cards.first.locator("[data-action=similar]").click()
+    ana.choose(ana.cards.first, "Similar tracks")
     expect(ana.page.locator("#similar .card")).to_have_count(len(TITLES) - 1)
     ana.page.click("[data-action=close-similar]")
     expect(ana.page.locator("#similar .card")).to_have_count(0)
@@ -116,15 +116,15 @@ def test_more_like_this_shows_the_neighbours(visit: Any) -> None:
 
 def test_more_like_this_leaves_out_what_is_disliked(visit: Any, events: Any) -> None:
     ana = visit("ana")
-    ana.page.locator(f'#for-you .card[data-track-id="{IDS[5]}"] [data-action=dislike]').click()
+    ana.choose(ana.page.locator(f'#for-you .card[data-track-id="{IDS[5]}"]'), "Dislike")
     events(1)
-    ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=similar]').click()
+    ana.choose(ana.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]'), "Similar tracks")
     expect(ana.page.locator("#similar .card")).to_have_count(len(TITLES) - 2)
     expect(ana.page.locator(f'#similar .card[data-track-id="{IDS[5]}"]')).to_have_count(0)
     ana.page.evaluate(f"location.hash = '#/track/{IDS[3]}'")
     expect(ana.page.locator(".track-page .block .card")).to_have_count(len(TITLES) - 2)
     nobody = visit()
-    nobody.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"] [data-action=similar]').click()
+    nobody.choose(nobody.page.locator(f'#for-you .card[data-track-id="{IDS[3]}"]'), "Similar tracks")
     expect(nobody.page.locator("#similar .card")).to_have_count(len(TITLES) - 1)
 
 
@@ -135,7 +135,7 @@ def test_markup_in_tags_shows_as_text(visit: Any) -> None:
     expect(card.locator(".title")).to_have_text(EVIL)
     ana.play(IDS[4])
     assert ana.page.inner_text("#now-title") == ana.page.inner_text("#now-artist") == EVIL
-    card.locator("[data-action=similar]").click()
+    ana.choose(card, "Similar tracks")
     expect(ana.page.locator("#similar h2")).to_have_text(f"More like {EVIL}")
     ana.page.locator("#search textarea, #search input").fill(EVIL)
     expect(ana.page.locator("#results")).to_contain_text("<script>")
@@ -287,7 +287,7 @@ def test_of_more_than_a_page_search_says_how_many_there_are(visit: Any, db: Any,
 def test_a_phone_shows_everything_within_its_width(visit: Any, scheme: str) -> None:
     phone = visit("ana", viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone.play(IDS[3])
-    phone.cards.first.locator("[data-action=similar]").click()
+    phone.choose(phone.cards.first, "Similar tracks")
     expect(phone.page.locator("#similar .card").first).to_be_visible()
     assert phone.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     for needed in ("#play-pause", "#next", "#seek", "#search", "#listener", "#now-title", "#now-licence"):

@@ -198,7 +198,7 @@ def test_likes_are_the_servers_not_the_browsers(visit: Any, db: Any) -> None:
 def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -> None:
     ana = visit("ana")
     ana.wait_for(lambda: ana.order == IDS[2:8])
-    ana.cards.first.locator("[data-action=why]").click()
+    ana.choose(ana.cards.first, "Why this track")
     dialog = ana.page.locator("#why-dialog")
     expect(dialog).to_contain_text(TITLES[0])  # the heard track
     expect(dialog).to_contain_text("close, 1")
@@ -206,7 +206,7 @@ def test_why_this_shows_heard_tracks_percentile_and_parts(visit: Any, db: Any) -
     dialog.get_by_role("button", name="Close").click()
     parts = {"similarity": 1.25, "rejection": -0.25, "diversity": -0.125}
     db.recommendations.update_one({"_id": "ana"}, {"$set": {"items.0.parts": parts, "items.0.percentile": 99.5}})
-    ana.cards.first.locator("[data-action=why]").click()
+    ana.choose(ana.cards.first, "Why this track")
     expect(dialog).to_contain_text("More similar to what you played than 99.5 % of all tracks")
     expect(dialog.locator(".score th")).to_have_text(["similarity", "rejection", "Score"])
     expect(dialog.locator(".score .number")).to_have_text(["+1.250", "-0.250", "+1.000"])
@@ -244,7 +244,7 @@ def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index,
     ana.page.click("[data-action=play-path]")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0])
     assert len(ids) > 2
-    ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"] [data-action=dislike]').click()
+    ana.choose(ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"]'), "Dislike")
     assert [event["action"] for event in events(2)] == ["play", "dislike"]
     ana.page.locator("#path-form").get_by_role("button").click()
     expect(ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"]')).to_have_count(0)
@@ -272,7 +272,7 @@ def test_all_of_an_artist_is_played_without_what_is_disliked(visit: Any, events:
     ana = visit("ana")
     go(ana, "artist/Band%202", "Band 2")
     first, *others = ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
-    ana.page.locator("#view .card").first.locator("[data-action=dislike]").click()
+    ana.choose(ana.page.locator("#view .card").first, "Dislike")
     ana.page.click("[data-action=play-all]")
     heard = [event for event in events(2) if event["action"] == "play"]
     assert [event["track_id"] for event in heard] == others[:1] and first not in others

@@ -11,15 +11,16 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from ui.data.library import Library, Track
+from ui.data.library import Details, Library, Track
 from ui.data.listener_data import ListenerData, TasteSummary
 from ui.data.recommendation_list import Item, Recommendations
 from ui.dependencies import Services
+from ui.home.shelves import named_lists
+from ui.home.titles import titled
+from ui.left_out import LeftOut, similar_tracks, tracks_left_out
 from ui.page.rendering import render
 from ui.routes import taste_map
 from ui.routes.discover import _radio
-from ui.routes.left_out import LeftOut, similar_tracks, tracks_left_out
-from ui.routes.pages import _named_lists
 from ui.routes.schemas import Source
 from ui.search.building import build_index
 from ui.search.index import SearchIndex
@@ -55,6 +56,11 @@ class Shelf(Library):
 
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
         return [track for track in self.tracks.values() if track.track_id != track_id][:limit]
+
+    def details(self, track_id: str) -> Details:
+        """Of two tracks of one artist the second has a lower place in the list than its score."""
+        ids = [other for other in self.tracks if other != track_id]
+        return Details(similar=tuple((other, 1 - place / 100) for place, other in enumerate(ids))[::-1])
 
     def search_index(self) -> SearchIndex:
         return build_index({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
@@ -162,15 +168,15 @@ class Named(Shelf):
 def test_named_lists_are_shown_without_what_was_disliked_muted_or_heard_since() -> None:
     past = services({"c0": "dislike"}, ("e0",), TasteSummary(muted=("artist:dora",)))
     past = cast(Services, SimpleNamespace(library=Named(), listener_data=past.listener_data))
-    shelves = _named_lists(past, "ana")
+    shelves = named_lists(past, "ana")
     assert [(named.name, [track.track_id for track in tracks]) for named, tracks in shelves] == [
         ("mix-2", ["a0", "b0"]),
         ("rediscover", ["c1"]),
     ], "e1 is the recording e0; of the artist Dora nothing is left"
-    assert _named_lists(past, "bo") == []
+    assert named_lists(past, "bo") == []
     before = services({}, ("a0", "c1", "e0"), hours_ago=3)
     before = cast(Services, SimpleNamespace(library=Named(), listener_data=before.listener_data))
-    assert [[track.track_id for track in tracks] for _, tracks in _named_lists(before, "ana")] == [
+    assert [[track.track_id for track in tracks] for _, tracks in named_lists(before, "ana")] == [
         ["a0", "b0", "e1"],
         ["d0", "d1"],
         ["c1"],
@@ -178,7 +184,7 @@ def test_named_lists_are_shown_without_what_was_disliked_muted_or_heard_since() 
 
 
 def test_home_shows_named_lists_with_their_reasons() -> None:
-    shelves = _named_lists(
+    shelves = named_lists(
         cast(Services, SimpleNamespace(library=Named(), listener_data=services({}).listener_data)), "ana"
     )
     nothing: dict[str, Any] = {
@@ -188,15 +194,17 @@ def test_home_shows_named_lists_with_their_reasons() -> None:
         "recently_added": [],
         "moods": [],
         "genres": [],
+        "marks": {"b0": "Played"},
+        "track_count": 11,
     }
-    html = render("home", named_lists=shelves, **nothing)
+    html = render("home", named_lists=titled(shelves), **nothing)
     heads = re.findall(r"<h2>(.*?)</h2><p>(.*?)</p>", html)
-    assert heads == [(f"The “{name}”", f"all of &lt;{name}&gt;") for name in ("mix-2", "discover", "rediscover")]
+    titles = {"mix-2": "The “mix-2”", "discover": "Something different", "rediscover": "The “rediscover”"}
+    assert heads == [(title, f"all of &lt;{name}&gt;") for name, title in titles.items()]
     sources = re.findall(r'data-source="(.*?)" data-model-version="m1"', html)
     assert sources == ["mix", "discover", "rediscover"] and set(sources) <= set(get_args(Source))
-    assert re.findall(r'class="reason">(.*?)<', html) == [
-        f"why &lt;{track_id}&gt;" for track_id in ["a0", "b0", "e1", "d0", "d1", "c1"]
-    ]
+    assert set(re.findall(r'class="reason">(.*?)<', html)) == {""}, "the reason stands once, over the list"
+    assert html.count('<span class="mark">Played</span>') == 1
 
 
 def test_the_maps_data_are_json_where_tracks_have_genres() -> None:

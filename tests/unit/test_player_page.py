@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,9 @@ class Shelf(Library):
             raise LibraryUnavailable("nobody at home")
         return {track_id: self.tracks[track_id] for track_id in track_ids if track_id in self.tracks}
 
+    def size(self) -> int:
+        return len(self.tracks)
+
     def page(self, after: str = "", limit: int = 40) -> list[Track]:
         return list(self.tracks.values())[:limit]
 
@@ -92,6 +95,9 @@ class RecordedHistory(History):
     def opinions(self, user_id: str) -> dict[str, str]:
         return {each.track_id: each.action for each in self.events if (each.user_id, each.action) == (user_id, "like")}
 
+    def heard_among(self, user_id: str, track_ids: Collection[str]) -> set[str]:
+        return {each.track_id for each in self.events if each.action == "play"} & set(track_ids)
+
 
 class NoProfile(ListenerData):
     """A listener of whom the stream has counted nothing."""
@@ -104,6 +110,9 @@ class NoProfile(ListenerData):
 
     def taste(self, user_id: str) -> TasteSummary:
         return TasteSummary()
+
+    def likes_and_plays(self, user_id: str) -> tuple[int, int]:
+        return 0, 0
 
 
 class Open(Accounts):

@@ -15,13 +15,13 @@ from ui.data.history import HistoryEntry
 from ui.data.library import Details, Library, Track
 from ui.data.listener_data import TasteSummary, read_taste
 from ui.dependencies import Services
+from ui.home.shelves import mood_shelves
+from ui.left_out import tracks_left_out
 from ui.page import cards
 from ui.page.rendering import render
 from ui.responses import Refused
 from ui.routes.discover import start_radio
 from ui.routes.genres import get_mood
-from ui.routes.left_out import tracks_left_out
-from ui.routes.pages import _mood_shelves as mood_shelves
 from ui.routes.pages import get_track
 from ui.routes.schemas import ListeningAction
 from ui.routes.taste_map import _tracks as map_tracks
@@ -195,6 +195,7 @@ def test_home_has_shelves_of_moods_with_enough_tracks_those_heard_first(monkeypa
     nothing = dict.fromkeys(("position", "position_track"), None) | dict.fromkeys(
         ("recent", "named_lists", "recently_added", "genres"), []
     )
+    nothing |= {"marks": {}, "track_count": 11}
     html = render("home", moods=shelves, **nothing)
     assert re.findall(r'<h2><a href="(.*?)">(.*?)</a></h2>', html) == [
         ("#/tag/happy", "Happy"),

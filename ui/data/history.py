@@ -14,7 +14,7 @@ version are kept; readers ignore them, and give missing ones a default.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -116,6 +116,15 @@ class History:
         with unavailable_on_error():
             listens = list(self._listens.find({"_id": {"$in": ids}, "plays": {"$gt": 0}}, {"plays": 1}))
         return {str(document["_id"]["track"]): int(document["plays"]) for document in listens}
+
+    def heard_among(self, user_id: str, track_ids: Collection[str]) -> set[str]:
+        """Those of the tracks that the listener has listened to, here or elsewhere."""
+        ids = [{"user": user_id, "track": track_id} for track_id in track_ids]
+        with unavailable_on_error():
+            listens = self._listens.find({"_id": {"$in": ids}, "at": {"$exists": True}}, {"_id": 1})
+            heard = {document["_id"]["track"] for document in listens}
+            profile = self._profiles.find_one({"_id": user_id}, dict.fromkeys(PROFILE_FIELDS_OF_HISTORY, 1)) or {}
+        return heard | set(stored_profile(profile).heard.ids).intersection(track_ids)
 
     def save_position(self, user_id: str, track_id: str, position_ms: int, duration_ms: int | None) -> None:
         """Stores where the listener is in a track, for playback to resume there."""

@@ -107,6 +107,11 @@ class Library:
         self._locations: dict[str, tuple[float, str]] = {}
         self._search_index = LiveSearchIndex(self._read_search_index, self._write_counts)
 
+    def size(self) -> int:
+        """The number of tracks of all libraries, from the collection's metadata."""
+        with unavailable_on_error():
+            return int(self._db.tracks.estimated_document_count())
+
     def search_index(self) -> SearchIndex:
         """The search index in memory; some seconds behind what is published."""
         return self._search_index.current()

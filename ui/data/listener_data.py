@@ -67,6 +67,14 @@ class ListenerData:
         opinions = self.history.opinions(user_id)
         return {track_id for track_id, opinion in opinions.items() if "dislike" in opinion.split()}
 
+    def likes_and_plays(self, user_id: str) -> tuple[int, int]:
+        """How many tracks the listener likes, and how many plays their profile counts."""
+        likes = sum("like" in opinion.split() for opinion in self.history.opinions(user_id).values())
+        with unavailable_on_error():
+            profile = self._db.profiles.find_one({"_id": user_id}, {"plays": 1}) or {}
+        plays = profile.get("plays")
+        return likes, plays if isinstance(plays, int) else 0
+
     def just_heard(self, user_id: str) -> set[str]:
         """Ids of the HEARD_LATELY tracks heard last, here and elsewhere, of those that were heard within JUST_HEARD."""
         return self._heard_after(user_id, datetime.now(UTC) - JUST_HEARD, HEARD_LATELY)

@@ -13,4 +13,5 @@ CoverSize = Literal[64, 160, 320, 640]
 
 def cover_address(track: Track, size: CoverSize) -> str:
     """The address of a track's cover."""
-    return f"/cover/{quote(track.track_id, safe='')}?size={size}"
+    kind, key = ("album", track.album_id) if track.album_id else ("track", track.track_id)
+    return f"/covers/{kind}/{quote(key, safe='')}?size={size}"

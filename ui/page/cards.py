@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
 from ui.data.library import SoundMatches, Track
 from ui.data.recommendation_list import Recommendations
+from ui.page.addresses import cover_address
 from ui.page.licences import licence
+from ui.page.wording import Basis, basis_text, clock, title_parts, track_count
 
 ICONS = {
     "play": '<path d="M8 5.1v13.8L19 12z"/>',
     "like": '<path d="M12 20.6 4.3 13a5 5 0 0 1 7.1-7.1l.6.6.6-.6a5 5 0 0 1 7.1 7.1z"/>',
-    "dislike": '<path d="M17 3h3v11h-3zM4.5 14.5A1.5 1.5 0 0 1 3 13l2-8.2A2.3 2.3 0 0 1 7.2 3H15v11l-4 7'
-    'a2 2 0 0 1-2-2v-4.5z"/>',
-    "similar": '<path d="M3 8.500q3-4 6 0t6 0 6 0M3 15.500q3-4 6 0t6 0 6 0" fill="none" stroke="currentColor" '
-    'stroke-width="2" stroke-linecap="round"/>',
-    "why": '<path d="M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16zm-1-4h2v2h-2zm1-10a4 4 0 0 0-4 4'
-    'h2a2 2 0 1 1 3 1.7c-1.2.7-2 1.4-2 3.3h2c0-1 .4-1.3 1.300-1.900A4 4 0 0 0 12 6z"/>',
     "menu": '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
 }
 
 
+HEARD = "Played"
+"""The mark of a card whose track was listened to."""
+FEWEST_OF_A_REASON = 3
+"""A reason of so many items stands once, over the list."""
 TOGGLE = ' aria-pressed="false"'
 OPENS_MENU = ' aria-haspopup="menu" aria-expanded="false"'
 MAX_QUERY_SHOWN = 80
@@ -32,6 +33,7 @@ UNDO_SOME = (
     '<p class="hint">Unmute an artist, genre or word, or take back a dislike, to get recommendations again. '
     '<a class="pill" href="#/you">Muted and disliked</a></p>'
 )
+PLAY_LIST = '<button type="button" class="pill primary" data-action="play-all">Play</button>'
 NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
 
 
@@ -45,16 +47,17 @@ def cards(
     model_version: str = "",
     reasons: Mapping[str, str] | None = None,
     layout: str = "",
-    has_why: bool = False,
+    marks: Mapping[str, str] | None = None,
 ) -> str:
     """A list of cards.
 
     source : `source` of the events of these cards
     reasons : text under a card, by track id
     layout : "shelf" for one scrolling row, "tiles", "single", or "" for a grid
-    has_why : whether each card has a button "Why this track"
+    marks : HEARD, by track id
     """
-    items = "".join(_card(track, (reasons or {}).get(track.track_id, ""), has_why) for track in tracks)
+    reasons, marks = reasons or {}, marks or {}
+    items = "".join(_card(track, reasons.get(track.track_id, ""), marks.get(track.track_id, "")) for track in tracks)
     return (
         f'<ol class="cards {escape(layout)}" role="list" data-source="{escape(source)}" '
         f'data-model-version="{escape(model_version)}">{items}</ol>'
@@ -66,12 +69,16 @@ def for_you(
     track_by_id: Mapping[str, Track],
     library_tracks: Iterable[Track] = (),
     has_listener: bool = True,
+    basis: Basis | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> str:
     """The section "For you": the listener's list, else the one for new listeners, else some tracks of the library.
 
     track_by_id : the tracks of the list and of its reasons
     library_tracks : shown where there is no list
     has_listener : whether the session has a listener
+    basis : what the list is made from; None where it is unknown
+    marks : as in `cards`
     """
     if recommended is None:
         tracks = list(library_tracks)
@@ -81,14 +88,21 @@ def for_you(
     if recommended.is_personal and not recommended.items:
         return _head("For you", NOTHING_LEFT) + UNDO_SOME
     items = [item for item in recommended.items if item.track_id in track_by_id]
-    list_cards = cards(
-        [track_by_id[item.track_id] for item in items],
-        "for-you",
-        recommended.model_version,
-        {item.track_id: item.reason or _because(item.because, track_by_id) for item in items},
-        has_why=recommended.is_personal and has_listener,
-    )
-    return _head("For you", _about(recommended, has_listener)) + list_cards
+    reason_by_id = {item.track_id: item.reason or _because(item.because, track_by_id) for item in items}
+    first_id = items[0].track_id if items else ""
+    reason_by_id |= {item.track_id: "" for item in items if item.because and item.track_id != first_id}
+    shown_reasons = unrepeated(reason_by_id) | {first_id: reason_by_id.get(first_id, "")}
+    tracks = [track_by_id[item.track_id] for item in items]
+    list_cards = cards(tracks, "for-you", recommended.model_version, shown_reasons, "for-you", marks)
+    return _head("For you", _about(recommended, has_listener, basis), PLAY_LIST) + list_cards
+
+
+def unrepeated(reason_by_id: Mapping[str, str]) -> dict[str, str]:
+    """The reasons that few items have; what many have says nothing about one of them."""
+    count_by_reason = Counter(reason_by_id.values())
+    return {
+        track_id: reason for track_id, reason in reason_by_id.items() if count_by_reason[reason] < FEWEST_OF_A_REASON
+    }
 
 
 def results(query: str, tracks: list[Track], count: int = 0, by_sound: SoundMatches | None = None) -> str:
@@ -126,13 +140,6 @@ def _by_sound(matches: SoundMatches) -> str:
     )
 
 
-def track_count(shown: int, count: int = 0) -> str:
-    """ "3 tracks", or "The first 40 of 1,000 tracks" where there are more than shown."""
-    if count > shown:
-        return f"The first {shown:,} of {count:,} tracks"
-    return f"{shown:,} {'track' if shown == 1 else 'tracks'}"
-
-
 def similar(track: Track, tracks: list[Track]) -> str:
     """The section of tracks similar to one."""
     close = '<button type="button" class="quiet" data-action="close-similar">Close</button>'
@@ -151,13 +158,13 @@ def _head(title: str, note: str, more: str = "") -> str:
     return f'<header class="section-head"><h2>{escape(title)}</h2><p>{escape(note)}</p>{more}</header>'
 
 
-def _about(recommended: Recommendations, has_listener: bool) -> str:
+def _about(recommended: Recommendations, has_listener: bool, basis: Basis | None) -> str:
     """What the list is based on."""
     if not has_listener:
-        return "Recommendations for new listeners. Choose who is listening to get your own."
+        return "A first mix of your library. Choose who is listening to get your own."
     if not recommended.is_personal:
-        return "Recommendations for new listeners. Play, like or skip a track to get your own."
-    return "Based on what you play, skip and like. Updates with every skip and like."
+        return "A first mix of your library. Play or like something to get your own."
+    return basis_text(basis)
 
 
 def _because(track_ids: Iterable[str], track_by_id: Mapping[str, Track]) -> str:
@@ -172,6 +179,7 @@ def card_data(track: Track) -> dict[str, str]:
         "track-id": track.track_id,
         "title": track.title or "Untitled",
         "artist": track.artist or "Unknown artist",
+        "album": track.album,
         "album-id": track.album_id,
         "licence": track_licence.name,
         "licence-url": track_licence.url,
@@ -181,40 +189,36 @@ def card_data(track: Track) -> dict[str, str]:
     }
 
 
-def _card(track: Track, reason: str, has_why: bool) -> str:
+def _card(track: Track, reason: str, mark: str) -> str:
     title, artist = track.title or "Untitled", track.artist or "Unknown artist"
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in card_data(track).items())
     name = escape(f"{title} by {artist}")
     track_page, artist_page = (
         escape(f"#/{kind}/{quote(key, safe='')}") for kind, key in (("track", track.track_id), ("artist", artist))
     )
-    why = _button("why", f"Why {name} is recommended", "Why this track") if has_why else ""
-    artist_name = f'<a href="{artist_page}">{escape(artist)}</a>' if track.artist else escape(artist)
+    artist_name = f'<a href="{artist_page}">{escape(artist)}</a>' if track.artist else f"<span>{escape(artist)}</span>"
+    length = "" if track.duration_s is None else f'<span class="length">{clock(track.duration_s)}</span>'
+    shown_mark = f'<span class="mark">{escape(mark)}</span>' if mark else ""
     return (
         f'<li class="card" {attributes}>'
         f'<button type="button" class="cover" data-action="play" aria-label="Play {name}">'
-        f'<img src="/cover/{escape(quote(track.track_id, safe=""))}" alt="" width="240" height="240" loading="lazy">'
+        f'<img src="{escape(cover_address(track, 320))}" alt="" width="240" height="240" loading="lazy">'
         f'<span class="badge">{icon("play")}</span></button>'
-        f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{track_page}">{escape(title)}</a></h3>'
-        f'<p class="artist" title="{escape(artist)}">{artist_name}</p>{_genre(track)}'
+        f'<div class="words"><h3 class="title" title="{escape(title)}"><a href="{track_page}">{title_markup(title)}</a></h3>'
+        f'<p class="artist" title="{escape(artist)}">{artist_name}{length}{shown_mark}</p>'
         f'<p class="reason">{escape(reason)}</p></div>'
         f'<div class="card-actions">'
         f"{_button('like', f'Like {name}', 'Like', TOGGLE)}"
-        f"{_button('dislike', f'Dislike {name}', 'Dislike', TOGGLE)}"
-        f"{_button('similar', f'Tracks similar to {name}', 'Similar tracks')}{why}"
         f"{_button('menu', f'More actions for {name}', 'More', OPENS_MENU)}</div></li>"
     )
+
+
+def title_markup(title: str) -> str:
+    """A title in two parts, of which the style sheet shortens the first alone: of long titles the end tells them apart."""
+    head, tail = title_parts(title)
+    return f'<span class="head">{escape(head)}</span><span class="tail">{escape(tail)}</span>' if tail else escape(head)
 
 
 def _button(action: str, label: str, title: str, more: str = "") -> str:
     """A button with an icon. label : must be escaped already"""
     return f'<button type="button" data-action="{action}" aria-label="{label}" title="{title}"{more}>{icon(action)}</button>'
-
-
-def _genre(track: Track) -> str:
-    """Genre and composer; a predicted genre is marked by ≈."""
-    hint = ' title="Predicted by the genre network, not read from the tags"' if track.genre_predicted else ""
-    mark = "≈ " if track.genre_predicted else ""
-    genre = f"<span{hint}>{mark}{escape(track.genre)}</span>" if track.genre else ""
-    composer = f'<small title="Composer">{escape(track.composer)}</small>' if track.composer else ""
-    return f'<p class="genre">{genre}{composer}</p>' if genre or composer else ""

@@ -34,7 +34,6 @@ HOME = """
 <div id="content" tabindex="-1">
 <div id="view" hidden></div>
 <div id="home-view">
-  <div id="home-top"></div>
   <div class="steered">
   <section id="steering" aria-label="Tune recommendations">
     <label for="adventure">Familiar</label>

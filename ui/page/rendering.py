@@ -10,10 +10,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ui.data.recommendation_list import Recommendations
 from ui.page import cards
 from ui.page.addresses import cover_address
 from ui.page.licences import licence
+from ui.page.wording import clock
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -33,14 +33,6 @@ def _cards(*arguments: Any, **options: Any) -> Markup:
     return Markup(cards.cards(*arguments, **options))  # noqa: S704 - cards.py escapes
 
 
-def _clock(seconds: float | None) -> str:
-    """Minutes and seconds, as 3:05."""
-    if seconds is None:
-        return "–"
-    whole = int(seconds)
-    return f"{whole // 60}:{whole % 60:02}"
-
-
 def _when(time: datetime | None) -> str:
     """How long ago a time is, as "2 hours ago"."""
     if time is None:
@@ -56,11 +48,6 @@ def _when(time: datetime | None) -> str:
 def _plain(value: Any) -> Any:
     """Times without fractions of a second and zone; other values as they are."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
-
-
-def _item_reasons(recommendations: Recommendations) -> dict[str, str]:
-    """The reason of each item, by track id."""
-    return {item.track_id: item.reason for item in recommendations.items}
 
 
 def _counted(count: int, noun: str) -> str:
@@ -82,11 +69,11 @@ _templates.globals.update(
     cards=_cards, guess=cards.GUESS, card_data=cards.card_data, cover_address=cover_address, icon=_icon
 )
 _templates.filters.update(
-    item_reasons=_item_reasons,
+    cover=cover_address,
     licence=licence,
     list_source=lambda recommendations: recommendations.name.partition("-")[0],
     plain=_plain,
-    clock=_clock,
+    clock=clock,
     counted=_counted,
     hours=_hours,
     when=_when,

@@ -9,11 +9,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from ui.data.library import Library, Track
 from ui.dependencies import CurrentListener, Services, ServicesDep
+from ui.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
+from ui.page.wording import closeness
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
-from ui.routes.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
 from ui.search.words import ids_with, word_query
 
 MAX_SUGGESTIONS = 40
@@ -75,7 +76,8 @@ def find_path(start: str, end: str, user_id: CurrentListener, services: Services
         track_ids = services.similarity.path(start, end, steps, left_out)
     except KeyError as error:
         raise Refused(409, "One of the two tracks is not in the model yet.") from error
-    return {"html": cards.cards(services.library.in_order(track_ids), "path")}
+    note = "" if len(track_ids) == steps else "No more tracks lie between the two."
+    return {"html": cards.cards(services.library.in_order(track_ids), "path"), "note": note}
 
 
 @router.post("/sound")
@@ -100,9 +102,9 @@ async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, st
 
 
 def _nearest(services: Services, features: list[float]) -> dict[str, str | int]:
-    distance_by_id = dict(services.similarity.nearest(features))
-    tracks = services.library.in_order(distance_by_id)
-    reasons = {track_id: f"Distance {distance:.1f}" for track_id, distance in distance_by_id.items()}
+    similarity_by_id = dict(services.similarity.nearest(features))
+    tracks = services.library.in_order(similarity_by_id)
+    reasons = {track_id: closeness(similarity) for track_id, similarity in similarity_by_id.items()}
     return {"html": cards.cards(tracks, "sound", reasons=reasons), "count": len(tracks)}
 
 

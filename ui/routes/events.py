@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from streaming.events import EARLIEST, Event
-from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.events.event_queue import DataDeleted
+from ui.home.marks import heard_marks
 from ui.page import cards
+from ui.page.wording import Basis
 from ui.responses import Refused
 from ui.routes.schemas import ListeningAction, PlaybackPosition
 
@@ -89,7 +90,7 @@ def get_news(
         change_token = services.library.change_token(user_id)
         news["mark"] = f"{user_id}:{change_token}"
         if change_token is None or news["mark"] != shown_list:
-            news |= _list_news(services.library, user_id, shown_list)
+            news |= _list_news(services, user_id, shown_list)
         if user_id is not None:
             news["mine"] = f"{user_id}:{services.listener_data.change_token(user_id)}"
             if news["mine"] != shown_data:
@@ -125,8 +126,9 @@ def _event(action: ListeningAction, user_id: str, session_id: str | None) -> Eve
     )
 
 
-def _list_news(library: Library, user_id: str | None, shown_list: str) -> dict[str, Any]:
+def _list_news(services: Services, user_id: str | None, shown_list: str) -> dict[str, Any]:
     """The list as HTML with its change token `mark`; the token alone where the page has this list already."""
+    library, listener_data = services.library, services.listener_data
     recommendations = library.recommendations(user_id)
     sample = [] if recommendations else library.page()
     mark = f"{user_id}:{recommendations.change_token if recommendations else hash(tuple(sample))}"
@@ -136,7 +138,14 @@ def _list_news(library: Library, user_id: str | None, shown_list: str) -> dict[s
     track_by_id = library.tracks_of(track_id for item in items for track_id in (item.track_id, *item.because))
     return {
         "mark": mark,
-        "html": cards.for_you(recommendations, track_by_id, sample, has_listener=user_id is not None),
+        "html": cards.for_you(
+            recommendations,
+            track_by_id,
+            sample,
+            has_listener=user_id is not None,
+            basis=None if user_id is None else Basis(*listener_data.likes_and_plays(user_id)),
+            marks=heard_marks(services, user_id, track_by_id),
+        ),
         "generation": recommendations.generation if recommendations else None,
         "personal": recommendations is not None and recommendations.is_personal,
     }

@@ -10,14 +10,13 @@ import { clearSearch } from "./discover/search.js";
 import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
-import { showWhy } from "./discover/why.js";
 import { showEntry } from "./library/paged-list.js";
 import { playList } from "./library/play-list.js";
 import { find, parseHtml, required } from "./page/dom.js";
-import { areLettersOn, openKeySheet, switchLetters } from "./page/keyboard.js";
+import { areLettersOn, openKeySheet, switchLetters } from "./navigation/keyboard.js";
 import { openMenu } from "./page/menu.js";
 import { toast } from "./page/messages.js";
-import { openPagesMenu } from "./page/navigation.js";
+import { openPagesMenu } from "./navigation/rail.js";
 import { switchTheme } from "./page/theme.js";
 import { playCards } from "./playback/play-from.js";
 import { react, undoReaction } from "./reactions/react.js";
@@ -43,14 +42,11 @@ export class Actions {
     this.byName = {
       play: (button) => this.playCard(cardOf(button)),
       like: (button) => this.#react("like", trackOf(cardOf(button))),
-      dislike: (button) => this.#react("dislike", trackOf(cardOf(button))),
       "undo-reaction": (button) => {
         const track = trackOf(cardOf(button));
         undoReaction(track.id, /** @type {OpinionWord} */ (button.dataset.word), track);
       },
-      similar: (button) => showSimilar(cardOf(button).dataset.trackId ?? ""),
       menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
-      why: (button) => showWhy(cardOf(button).dataset.trackId ?? ""),
       "close-similar": () => showSimilar(""),
       listener: () => openListenerDialog(),
       keys: () => openKeySheet(),
@@ -129,6 +125,7 @@ export class Actions {
       opinions: this.opinions,
       toggleOpinion: (word, about) => this.#react(word, about),
       startRadio: (seed, id) => this.#startRadio(seed, id),
+      showSimilar,
       startPath,
       navigate,
     });

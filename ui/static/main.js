@@ -34,10 +34,12 @@ import { wireSongPath } from "./discover/song-path.js";
 import { wireSoundSearch } from "./discover/sound-search.js";
 import { showTasteMap } from "./discover/taste-map.js";
 import { createWhyDialog } from "./discover/why.js";
+import { wireCardKeys } from "./navigation/card-keys.js";
 import { onEntriesAdded, wirePagedLists } from "./library/paged-list.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
-import { areLettersOn, createKeySheet, wireKeyboard } from "./page/keyboard.js";
+import { renewAfterTrack, wireHomeNews } from "./navigation/home-news.js";
+import { areLettersOn, createKeySheet, wireKeyboard } from "./navigation/keyboard.js";
 import { wireMenu } from "./page/menu.js";
 import { createToast, say, toast } from "./page/messages.js";
 import { loadPictures } from "./page/pictures.js";
@@ -149,6 +151,7 @@ function start() {
     if (player.track && player.track.id !== startedId) {
       startedId = player.track.id;
       renewAtNextTrack();
+      renewAfterTrack();
     }
     mark();
     panel.show();
@@ -225,6 +228,8 @@ function start() {
   wireSteering(opinions, requireListener);
   wireMenu();
   wireSearch();
+  wireCardKeys();
+  wireHomeNews();
   wireKeyboard({
     playPause: () => player.toggle(),
     next: () => player.next(),

@@ -4,9 +4,10 @@
 import { currentListener } from "./account/listener.js";
 import { pathTo, segments } from "./address.js";
 import { get } from "./api.js";
+import { showShelves } from "./discover/home-shelves.js";
 import { create, find, findAll, parseHtml, required } from "./page/dom.js";
-import { markCurrentLink, wireNavigation } from "./page/navigation.js";
-import { changePlace, restorePlace, wirePlaces } from "./page/places.js";
+import { markCurrentLink, wireNavigation } from "./navigation/rail.js";
+import { changePlace, restorePlace, wirePlaces } from "./navigation/places.js";
 import { showTitle } from "./page/title.js";
 
 /** @typedef {import("./api.js").Answer<import("./api.js").Html>} HtmlAnswer */
@@ -57,7 +58,7 @@ export function wireRouter() {
 
 /**
  * Shows the page of the address.
- * @param {{ isRefresh?: boolean, place?: import("./page/places.js").Place | null }} [options]
+ * @param {{ isRefresh?: boolean, place?: import("./navigation/places.js").Place | null }} [options]
  *   isRefresh: the focus stays where it is; place: where the listener was on it, who comes back to it
  */
 export async function showPage({ isRefresh = false, place = null } = {}) {
@@ -74,7 +75,7 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
     shownPath = "";
     required("#view").replaceChildren();
     showTitle({ page: "" });
-    if (isRefresh) return showHome();
+    if (isRefresh) return void showHome();
     if (!place) scrollTo(0, 0);
     await showHome();
     if (place) restorePlace(place);
@@ -108,20 +109,22 @@ export function showAwaitedPage() {
   if (awaitsListener) showPage();
 }
 
-/** Shows the shelves around "For you". */
-export async function showHome() {
+/**
+ * Shows the shelves below "For you".
+ * @param {boolean} [isInPlace] whether those in view stay
+ * @returns {Promise<number>} by how many tracks the library has grown since they were shown last
+ */
+export async function showHome(isInPlace = false) {
   clearTimeout(homeTimer);
   /** @type {HtmlAnswer} */
   const answer = await get("/view/home");
   if (!answer.ok) {
-    if (isTemporary(answer)) homeTimer = setTimeout(showHome, RETRY_MS);
-    return;
+    if (isTemporary(answer)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
+    return 0;
   }
-  const shelves = parseHtml(answer.html);
-  const continueListening = find("#continue", shelves);
-  required("#home-top").replaceChildren(...(continueListening ? [continueListening] : []));
-  required("#home-more").replaceChildren(shelves);
+  const growth = showShelves(parseHtml(answer.html), isInPlace);
   onShown("home");
+  return growth;
 }
 
 /** @param {{ status: number }} answer */

@@ -15,8 +15,9 @@ import { toast } from "./page/messages.js";
  * @typedef {object} MenuContext
  * @property {import("./playback/queue/queue.js").Queue} queue
  * @property {import("./account/opinions.js").Opinions} opinions
- * @property {(word: "more" | "less", track: Track) => void} toggleOpinion
+ * @property {(word: "dislike" | "more" | "less", track: Track) => void} toggleOpinion
  * @property {(seed: "track", id: string) => void} startRadio
+ * @property {(id: string) => void} showSimilar
  * @property {(id: string, title: string) => void} startPath
  * @property {(address: string) => void} navigate
  */
@@ -26,7 +27,7 @@ import { toast } from "./page/messages.js";
  * @param {MenuContext} context
  * @returns {MenuItem[]}
  */
-export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, startPath, navigate }) {
+export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, showSimilar, startPath, navigate }) {
   const { id, title } = track;
   const inOpenPlaylist = track.source === "playlist" && openPlaylistId() !== null;
   const inOwnList = track.source === "for-you" && find("#for-you")?.dataset.personal === "true";
@@ -38,7 +39,7 @@ export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, s
     queue.add(track);
     toast(`“${title}” added to the queue.`);
   };
-  const opinion = (/** @type {"more" | "less"} */ word, /** @type {string} */ label) => ({
+  const opinion = (/** @type {"dislike" | "more" | "less"} */ word, /** @type {string} */ label) => ({
     label,
     action: () => toggleOpinion(word, track),
     isChecked: opinions.has(id, word),
@@ -48,10 +49,12 @@ export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, s
     { label: "Add to queue", action: addToQueue },
     { label: "Add to playlist …", action: () => requireListener() && openPlaylistDialog([track]) },
     ...(inOpenPlaylist ? [{ label: "Remove from playlist", action: () => removeFromPlaylist(track) }] : []),
+    opinion("dislike", "Dislike"),
     opinion("more", "More like this"),
     opinion("less", "Less like this"),
     ...(track.artistToMute ? [muteItem("artist", track.artistToMute, opinions)] : []),
     ...(track.genreToMute ? [muteItem("genre", track.genreToMute, opinions)] : []),
+    { label: "Similar tracks", action: () => showSimilar(id) },
     { label: "Start radio", action: () => startRadio("track", id) },
     { label: "Song path from this track …", action: () => startPath(id, `${title} · ${track.artist}`) },
     ...(inOwnList ? [{ label: "Why this track", action: () => showWhy(id) }] : []),

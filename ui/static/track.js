@@ -7,6 +7,8 @@ import { create, required } from "./page/dom.js";
  * @property {string} id
  * @property {string} title
  * @property {string} artist
+ * @property {string} [album]
+ * @property {string} [albumId]
  * @property {string} [licence] name of the licence; empty where none is stated
  * @property {string} [licenceUrl]
  * @property {string} [artistToMute] the artist as the library has it; empty where unknown
@@ -22,12 +24,15 @@ import { create, required } from "./page/dom.js";
  * @returns {Track}
  */
 export function trackOf(card) {
-  const { trackId = "", title = "", artist = "", licence, licenceUrl, mutedArtist, mutedGenre, durationMs } = card.dataset;
+  const { trackId = "", title = "", artist = "", album, albumId, licence, licenceUrl } = card.dataset;
+  const { mutedArtist, mutedGenre, durationMs } = card.dataset;
   const list = /** @type {HTMLElement | null} */ (card.closest(".cards"));
   return {
     id: trackId,
     title,
     artist,
+    album,
+    albumId,
     licence,
     licenceUrl,
     artistToMute: mutedArtist,
@@ -49,7 +54,7 @@ export const firstCard = (html) => required(".card", HTMLElement, html);
  * @param {Pick<Track, "licence" | "licenceUrl">} track
  */
 export function licenceLink({ licence, licenceUrl }) {
-  if (!licenceUrl) return create("span", { title: licence ?? "" }, licence || "Licence not stated");
+  if (!licenceUrl) return create("span", { title: licence ?? "" }, licence ?? "");
   const rel = "license noopener noreferrer";
   return create("a", { href: licenceUrl, target: "_blank", rel, title: licenceUrl }, licence ?? licenceUrl);
 }

@@ -83,7 +83,7 @@ async function findPath(onResults) {
   const [start, end] = await Promise.all([trackIdOf("start"), trackIdOf("end")]);
   if (!start || !end) return showStatus(`No track found for “${field(start ? "end" : "start").value}”.`);
   const query = new URLSearchParams({ start, end, steps: requiredInput("#path-steps").value });
-  /** @type {Answer<import("../api.js").Html>} */
+  /** @type {Answer<import("../api.js").Html & { note: string }>} */
   const answer = await get(`/path?${query}`);
   const results = find("#path-found");
   if (!results) return;
@@ -91,6 +91,6 @@ async function findPath(onResults) {
   if (!answer.ok) return showStatus(answer.error);
   const play = { type: "button", className: "pill primary", "data-action": "play-path" };
   results.replaceChildren(parseHtml(answer.html), create("button", play, "Play path"));
-  showStatus(`${results.querySelectorAll(".card").length} tracks.`);
+  showStatus(`${results.querySelectorAll(".card").length} tracks. ${answer.note}`);
   onResults();
 }

@@ -1,6 +1,7 @@
 // Marks on the cards and the bar: which track plays, which are liked.
 
 import { find, findAll, required } from "./dom.js";
+import { keepReachable } from "../navigation/card-keys.js";
 
 /**
  * @typedef {object} Marks
@@ -22,8 +23,8 @@ export function markCards({ currentId, isPlaying, has }) {
     const label = `${isCurrent && isPlaying ? "Pause" : "Play"} ${title} by ${artist}`;
     setAttribute(required(".cover", HTMLElement, card), "aria-label", label);
     setPressed(find("[data-action=like]", card), has(trackId, "like"));
-    setPressed(find("[data-action=dislike]", card), has(trackId, "dislike"));
   }
+  for (const list of findAll(".cards")) keepReachable(list);
   if (currentId === null) return;
   setPressed(find("#like-now"), has(currentId, "like"));
   setPressed(find("#dislike-now"), has(currentId, "dislike"));

@@ -4,7 +4,8 @@ import { pathTo } from "../address.js";
 
 /**
  * The address of a track's cover.
- * @param {{ id: string }} track
+ * @param {{ id: string, albumId?: string }} track
  * @param {64 | 160 | 320 | 640} size pixels of a side
  */
-export const coverAddress = ({ id }, size) => `${pathTo("cover", id)}?size=${size}`;
+export const coverAddress = ({ id, albumId }, size) =>
+  `${albumId ? pathTo("covers", "album", albumId) : pathTo("covers", "track", id)}?size=${size}`;

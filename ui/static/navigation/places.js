@@ -1,6 +1,6 @@
 // Where the listener was on each page of the browser's history, so that Back leads to the same place and the same button.
 
-import { findAll } from "./dom.js";
+import { findAll } from "../page/dom.js";
 
 const RESTORE_MS = 1500; // a page that is drawn piece by piece may need so long to be tall enough
 const LABELS = ["id", "href", "data-action", "data-track-id"];

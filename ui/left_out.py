@@ -61,5 +61,6 @@ def tracks_left_out(
 def similar_tracks(services: Services, user_id: str | None, track_id: str, most: int = 24) -> list[Track]:
     """The tracks most similar to a track, most similar first, without what the listener has disliked or muted."""
     left_out = tracks_left_out(services, user_id, heard=False)
-    similar = services.library.similar(track_id, STORED_SIMILAR_TRACKS)
+    scores = services.library.details(track_id).similar  # in the order of lists, which space the tracks of one artist
+    similar = services.library.in_order(similar_id for similar_id, _ in sorted(scores, key=lambda score: -score[1]))
     return [track for track in similar if not left_out.has(track)][:most]

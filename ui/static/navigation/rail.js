@@ -1,7 +1,7 @@
 // The rail of pages, which a phone shows as tabs with a menu for the others, and the links that skip to parts of the page.
 
-import { find, findAll, required } from "./dom.js";
-import { openMenu } from "./menu.js";
+import { find, findAll, required } from "../page/dom.js";
+import { openMenu } from "../page/menu.js";
 
 /** @param {readonly string[]} kinds of the pages that there are */
 export function wireNavigation(kinds) {

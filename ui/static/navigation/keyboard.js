@@ -2,7 +2,7 @@
 // programs that read the page aloud or type by voice.
 
 import { loadText, saveText } from "../storage.js";
-import { closeOnBackdrop, create, createDialog, find, required } from "./dom.js";
+import { closeOnBackdrop, create, createDialog, find, required } from "../page/dom.js";
 
 /** @typedef {Record<"playPause" | "next" | "previous" | "search", () => void> & {
  *   seek: (seconds: number) => void, press: (id: string) => void, changeVolume: (percent: number) => void }} KeyActions */

@@ -1,0 +1,43 @@
+"""GET /view/home: what stands below "For you", as HTML that the page's script puts in place."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from ui.dependencies import CurrentListener, ServicesDep
+from ui.home.marks import heard_marks
+from ui.home.shelves import SHELF_TRACKS, genre_shelves, mood_shelves, named_lists, not_skipped_early
+from ui.home.titles import titled
+from ui.page.rendering import render
+
+HOME_HISTORY = 60
+
+router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
+
+
+@router.get("/home")
+def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
+    library, listener_data = services.library, services.listener_data
+    history = listener_data.history.entries(user_id, HOME_HISTORY) if user_id else []
+    disliked = listener_data.disliked(user_id) if user_id else set()
+    position = listener_data.history.position(user_id) if user_id else None
+    position_track = library.track(position.track_id) if position and position.track_id not in disliked else None
+    recent = library.in_order(entry.track_id for entry in not_skipped_early(history) if entry.track_id not in disliked)
+    lists = named_lists(services, user_id) if user_id else []
+    newest = services.recently_added.track_ids()[: 2 * SHELF_TRACKS]  # some may not be published yet
+    fresh = library.in_order(newest)[:SHELF_TRACKS]
+    moods, genres = mood_shelves(services, history, user_id), genre_shelves(library, history)
+    shelves = [fresh, *(tracks for _, tracks in lists), *(tracks for *_, tracks in (*moods, *genres))]
+    return render(
+        "home",
+        track_count=library.size(),
+        position=position if position_track else None,
+        position_track=position_track,
+        recent=recent[:SHELF_TRACKS],
+        named_lists=titled(lists),
+        recently_added=fresh,
+        moods=moods,
+        genres=genres,
+        marks=heard_marks(services, user_id, {track.track_id for tracks in shelves for track in tracks}),
+    )
