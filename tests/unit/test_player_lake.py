@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from conf.settings import Lake
 from ui.data import lake as module
 from ui.data.lake import (
     NO_REJECTIONS,
-    ListenerRows,
     delete_rows,
     events_of,
     mixes_of,
@@ -23,6 +23,7 @@ from ui.data.lake import (
     rejected_events,
     rejected_tracks,
 )
+from ui.routes.accounts import _parts
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -37,7 +38,7 @@ def write(lake: Lake, name: str, rows: list[dict[str, Any]], schema: pa.Schema |
 
 
 def test_tables_that_are_not_there_yet_are_empty(lake: Lake) -> None:
-    assert recently_added(lake, "") == [] and events_of(lake, "ana") == ListenerRows([], 0)
+    assert recently_added(lake, "") == [] and list(events_of(lake, "ana")) == []
     assert rejected_tracks(lake, "") == rejected_events(lake) == NO_REJECTIONS
     assert delete_rows(lake, "ana") == 0
 
@@ -63,14 +64,25 @@ def test_the_newest_tracks_of_the_library_come_first(lake: Lake, tmp_path: Path)
     assert recently_added(lake, "") == ["elsewhere", "new", "old"]
 
 
-def test_of_too_many_rows_the_latest_are_read_and_the_others_counted(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [{"user_id": "ana", "occurred_at": NOW + timedelta(hours=n), "offset": n} for n in (2, 0, 1)]
-    write(lake, "listening_events", rows)
-    monkeypatch.setattr(module, "MAX_EXPORTED_ROWS", 2)
-    exported = events_of(lake, "ana")
-    assert [row["offset"] for row in exported.rows] == [1, 2] and exported.left_out == 1
+@pytest.mark.parametrize("partitions", [["day"], None])
+def test_rows_of_a_listener_are_read_day_by_day(lake: Lake, partitions: list[str] | None) -> None:
+    times = {0: NOW + timedelta(days=1), 1: NOW, 2: NOW + timedelta(hours=3), 3: NOW + timedelta(hours=1)}
+    rows = [{"user_id": "ana", "offset": at, "occurred_at": time, "day": time.date()} for at, time in times.items()]
+    rows += [{**rows[0], "user_id": "bo"}]
+    write_deltalake(lake.table("listening_events"), pa.Table.from_pylist(rows), partition_by=partitions)
+    events = events_of(lake, "ana")
+    assert [row["offset"] for row in events] == [1, 3, 2, 0]
+    delete_rows(lake, "bo")
+    assert [row["offset"] for row in events_of(lake, "ana")] == [1, 3, 2, 0]
+
+
+def test_an_export_is_one_json_object_whatever_is_in_it() -> None:
+    rows = {"events": iter([{"at": NOW, "raw": b"\xff", "text": 'a"b\n'}] * 2500), "lists": iter([])}
+    parts = list(_parts({"name": "Zoë", "profile": None}, rows))
+    exported = json.loads("".join(parts))
+    assert (exported["name"], exported["profile"], exported["lists"]) == ("Zoë", None, [])
+    assert exported["events"] == [{"at": NOW.isoformat(), "raw": "ff", "text": 'a"b\n'}] * 2500
+    assert len(parts) == 9, "events come by the thousand"
 
 
 def test_refusals_are_counted_by_reason_most_first(lake: Lake) -> None:
@@ -118,14 +130,14 @@ def test_only_the_rows_of_the_one_listener_are_deleted(lake: Lake, user_id: str)
     mixes = [(user_id, "mix-1", 2), (user_id, "mix-1", 1), (user_id, "discover", 1), ("ana", "mix-1", 1)]
     mix_rows = [{"user_id": each, "list": name, "generated_at": NOW, "rank": rank} for each, name, rank in mixes]
     write(lake, "mixes", mix_rows)
-    assert [row["offset"] for row in events_of(lake, user_id).rows] == [0, 2]
-    assert [(row["list"], row["rank"]) for row in mixes_of(lake, user_id).rows] == [
+    assert [row["offset"] for row in events_of(lake, user_id)] == [0, 2]
+    assert [(row["list"], row["rank"]) for row in mixes_of(lake, user_id)] == [
         ("discover", 1), ("mix-1", 1), ("mix-1", 2),
     ]  # fmt: skip
     assert delete_rows(lake, user_id) == 5
-    assert mixes_of(lake, user_id) == ListenerRows([], 0) and mixes_of(lake, "ana").count == 1
+    assert list(mixes_of(lake, user_id)) == [] and len(list(mixes_of(lake, "ana"))) == 1
     remaining = DeltaTable(lake.table("listening_events")).to_pyarrow_table()["user_id"].to_pylist()
-    assert sorted(remaining) == ["ana", "x"] and events_of(lake, user_id) == ListenerRows([], 0)
+    assert sorted(remaining) == ["ana", "x"] and list(events_of(lake, user_id)) == []
 
 
 def test_refused_values_and_replayed_lists_of_a_listener_are_deleted(lake: Lake) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from batch.library.files import library_name
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 MAX_RECENTLY_ADDED = 200
-MAX_EXPORTED_ROWS = 1_000_000
-"""At most so many of a listener's rows of a table are read, the latest."""
 LISTENER_TABLES = ("listening_events", "recommendations", "mixes")
 REFUSED_VALUES_TABLE = "rejected_events"
 OTHER_TABLES = frozenset(
     {*LISTENER_TABLES, REFUSED_VALUES_TABLE, "tracks", "features", "rejected_tracks", "skip_rates"}
 )
 """A replay may have written any other."""
+DAY = "day"
+"""The column by which the stream's tables are partitioned."""
 DELETE_ATTEMPTS = 20
 DELETE_RETRY_S = 0.2
 OFFSETS_PER_DELETE = 1000
@@ -45,18 +46,6 @@ class Rejections:
     count: int
     reasons: tuple[tuple[str, int], ...]
     latest: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class ListenerRows:
-    """The latest rows of a listener in a table, and how many there are in all."""
-
-    rows: list[dict[str, Any]]
-    count: int
-
-    @property
-    def left_out(self) -> int:
-        return self.count - len(self.rows)
 
 
 NO_REJECTIONS = Rejections(0, (), ())
@@ -93,17 +82,17 @@ def rejected_events(lake: Lake, latest: int = 50) -> Rejections:
     return _rejections(lake, REFUSED_VALUES_TABLE, "received_at", columns, latest)
 
 
-def events_of(lake: Lake, user_id: str) -> ListenerRows:
-    """A listener's events in the ledger, oldest first."""
+def events_of(lake: Lake, user_id: str) -> Iterator[dict[str, Any]]:
+    """A listener's events in the ledger by the day of their arrival, each day's oldest first."""
     return _listener_rows(lake, "listening_events", user_id, [("occurred_at", "ascending"), ("offset", "ascending")])
 
 
-def lists_of(lake: Lake, user_id: str) -> ListenerRows:
+def lists_of(lake: Lake, user_id: str) -> Iterator[dict[str, Any]]:
     """A listener's recommendations, one row for each place of each list."""
     return _listener_rows(lake, "recommendations", user_id, [("generation", "ascending"), ("rank", "ascending")])
 
 
-def mixes_of(lake: Lake, user_id: str) -> ListenerRows:
+def mixes_of(lake: Lake, user_id: str) -> Iterator[dict[str, Any]]:
     """A listener's named lists, one row for each place of each list."""
     order = [("generated_at", "ascending"), ("list", "ascending"), ("rank", "ascending")]
     return _listener_rows(lake, "mixes", user_id, order)
@@ -175,13 +164,26 @@ def rows_of(table: DeltaTable, user_id: str, columns: list[str] | None = None) -
     return table.to_pyarrow_dataset().to_table(columns=columns, filter=is_listener)
 
 
-def _listener_rows(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> ListenerRows:
+def _listener_rows(lake: Lake, name: str, user_id: str, order: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """A listener's rows, read day by day. Raises LakeUnavailable at once, OSError while they are read."""
     table = _table(lake, name)
-    if table is None:
-        return ListenerRows([], 0)
-    rows = rows_of(table, user_id)
-    first = max(0, len(rows) - MAX_EXPORTED_ROWS)
-    return ListenerRows(rows.sort_by(order).slice(first).to_pylist(), len(rows))
+    return iter(()) if table is None else _rows_by_day(table, user_id, order)
+
+
+def _rows_by_day(table: DeltaTable, user_id: str, order: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows, is_listener = table.to_pyarrow_dataset(), pc.field("user_id").cast(pa.string()) == user_id
+    filters = [is_listener]
+    if table.metadata().partition_columns == [DAY]:  # a table of an earlier version is read at once
+        days = sorted({partition[DAY] for partition in table.partitions()}, key=lambda day: day or "")
+        dates = [None if day is None else date.fromisoformat(day) for day in days]
+        filters = [
+            is_listener & (pc.field(DAY).is_null() if day is None else pc.field(DAY) == pa.scalar(day)) for day in dates
+        ]
+    for is_wanted in filters:
+        yield from rows.to_table(filter=is_wanted).sort_by(order).to_pylist()
 
 
 def _rejections(

@@ -28,7 +28,9 @@ WARM_UP_FRAMES = 12
 """Encoded before a piece and thrown away: frames overlap, and so do those of many decoders."""
 MAX_DURATION_S = 24 * 3600.0
 MAX_DAMAGED_PACKETS = 200
-FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,aac,ogg,flac,wav,w64,aiff,mp3,matroska,webm,asf,ape,wv,caf,au,tta,mpc,mpc8,dsf"
+FFMPEG_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,aac,ogg,flac,wav,w64,aiff,mp3,matroska,webm,asf,ape,wv,caf,au,tta,mpc,mpc8,dsf"
+)
 """Without playlists, which could name other files or addresses that FFmpeg would open."""
 
 

@@ -88,7 +88,9 @@ class Transcoder:
             headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
         if method == "HEAD":
             return Response(status_code=status, media_type=MEDIA_TYPE, headers=headers)
-        await self._result("piece", track, kbps, first // (frame_bytes(kbps) * PIECE_FRAMES))  # errors before any header
+        await self._result(
+            "piece", track, kbps, first // (frame_bytes(kbps) * PIECE_FRAMES)
+        )  # errors before any header
         return StreamingResponse(self._chunks(track, kbps, first, end), status, headers, MEDIA_TYPE)
 
     def close(self) -> None:

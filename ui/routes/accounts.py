@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
+import weakref
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from ui.data import lake
 from ui.data.lake import LakeUnavailable
@@ -19,7 +22,9 @@ from ui.responses import Refused
 from ui.routes.schemas import Confirmation, PasswordChange, SignIn
 
 _EXPORTING = threading.BoundedSemaphore(1)
-"""An export reads all of a listener's rows into memory."""
+"""An export reads all files of the lake's tables of listeners."""
+ROWS_PER_CHUNK = 1000
+"""Of an export that are sent at once."""
 
 router = APIRouter()
 
@@ -47,42 +52,53 @@ def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) ->
 
 @router.get("/me/export")
 def export_data(user_id: RequiredListener, request: Request, services: ServicesDep) -> Response:
-    """All data stored about the listener: documents of MongoDB, events and lists of the lake; one export at a time.
-
-    `left_out` says how many of the oldest rows did not fit into one file.
-    """
+    """All data stored about the listener: documents of MongoDB, events and lists of the lake; one export at a time."""
     services.limits.take_export(user_id)
     if not _EXPORTING.acquire(blocking=False):
         raise Refused(503, "Somebody else exports their data right now. Try again in a minute.", {"Retry-After": "30"})
     try:
-        return _export(user_id, request, services)
-    finally:
+        text = _exported(user_id, services.sessions.name(request), services)
+        weakref.finalize(text, _EXPORTING.release)  # whether it is sent to its end, in part, or not at all
+    except BaseException:
         _EXPORTING.release()
+        raise
+    headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
+    return StreamingResponse(text, media_type="application/json", headers=headers)
 
 
-def _export(user_id: str, request: Request, services: Services) -> Response:
-    lake_settings = services.settings.lake
-    events, lists = lake.events_of(lake_settings, user_id), lake.lists_of(lake_settings, user_id)
-    mixes = lake.mixes_of(lake_settings, user_id)
+def _exported(user_id: str, name: str | None, services: Services) -> Iterator[str]:
+    """A JSON object, part by part: the lake's rows are read while they are sent. Raises LakeUnavailable, LibraryUnavailable."""
+    settings = services.settings.lake
     made_at = services.accounts.made_at(user_id)
-    data = {
+    fields = {
         "user_id": user_id,
-        "name": services.sessions.name(request),
+        "name": name,
         "exported_at": datetime.now(UTC),
-        "left_out": {
-            "listening_events": events.left_out,
-            "past_recommendations": lists.left_out,
-            "past_mixes": mixes.left_out,
-        },
         "account": {"made_at": made_at} if made_at else None,
         **services.listener_data.export(user_id),
-        "listening_events": events.rows,
-        "past_recommendations": lists.rows,
-        "past_mixes": mixes.rows,
     }
-    text = json.dumps(data, ensure_ascii=False, indent=1, default=_plain)
-    headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
-    return Response(text, media_type="application/json", headers=headers)
+    rows_by_name = {
+        "listening_events": lake.events_of(settings, user_id),
+        "past_recommendations": lake.lists_of(settings, user_id),
+        "past_mixes": lake.mixes_of(settings, user_id),
+    }
+    return _parts(fields, rows_by_name)
+
+
+def _parts(fields: dict[str, Any], rows_by_name: dict[str, Iterator[dict[str, Any]]]) -> Iterator[str]:
+    yield "{" + ",\n".join(f"{_json(name)}: {_json(value)}" for name, value in fields.items())
+    for name, rows in rows_by_name.items():
+        yield f",\n{_json(name)}: ["
+        separator = "\n"
+        while chunk := list(itertools.islice(rows, ROWS_PER_CHUNK)):
+            yield separator + ",\n".join(map(_json, chunk))
+            separator = ",\n"
+        yield "]"
+    yield "}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 @router.post("/me/password")
