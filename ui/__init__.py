@@ -7,6 +7,7 @@ list_formats     the query's formats: table, JSON, CSV
 app              the FastAPI application: routes, error responses, middleware, Gradio's page
 endpoints        Gradio's named endpoints: recommendations, similar tracks, search
 dependencies     the services of a player, and FastAPI's Depends for them and for the listener
+static_files     addresses of scripts and styles, which change with their content
 responses        errors with an HTTP status and a message
 left_out         what radio, song path and named lists leave out
 

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,6 +19,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
 from streaming.events import BadEvent
+from ui import static_files
 from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
 from ui.covers import routes as covers
@@ -118,7 +118,8 @@ def create_app(services: Services) -> FastAPI:
         max_age=COOKIE_LIFETIME_S,
         https_only=bool(services.player.trusted_proxies),
     )
-    app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
+    for prefix in (static_files.LASTING_PREFIX, static_files.PLAIN_PREFIX):
+        app.mount(prefix, StaticFiles(directory=static_files.FOLDER))
     page = layout.build(services.library, services.player.complete_share)
     add_endpoints(page, services)
     gr.mount_gradio_app(

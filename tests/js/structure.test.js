@@ -28,7 +28,9 @@ test("a folder holds at most twelve files", () => {
 
 /** Scripts of workers, which pages name by their address. */
 const workersOf = (file) =>
-  [...readFileSync(join(ROOT, file), "utf8").matchAll(/new SharedWorker\("\/ui\/([^"]+)"/g)].map(([, path]) => path);
+  [...readFileSync(join(ROOT, file), "utf8").matchAll(/new SharedWorker\(new URL\("([^"]+)"/g)].map(([, path]) =>
+    join(dirname(file), path),
+  );
 
 test("every import leads to a script, and every script is reached from main.js or is a worker's", () => {
   const reached = new Set();

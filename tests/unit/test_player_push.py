@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,9 @@ from ui.push.changes import Concern, concern_of
 from ui.push.hub import MAX_STREAMS_OF_LISTENER, Hub, Message, Subscription
 from ui.responses import Refused
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from coroutines import result_of  # noqa: E402
+
 STATUS = Message("status", {"connected": True, "waiting": 0})
 
 
@@ -21,7 +26,7 @@ def hub() -> Hub:
 
 
 def told(subscription: Subscription) -> list[Message]:
-    return asyncio.run(subscription.messages(0.01))
+    return list(result_of(subscription.messages(0.01)))
 
 
 @pytest.mark.parametrize(
@@ -131,4 +136,4 @@ def test_a_library_that_grows_is_told_now_and_then(monkeypatch: pytest.MonkeyPat
             running.cancel()
             return messages
 
-    assert [message.kind for message in asyncio.run(grow())] == ["status", "library"]
+    assert [message.kind for message in result_of(grow())] == ["status", "library"]

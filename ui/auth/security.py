@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.auth.policy import LOCAL_HOSTS, AccessPolicy
 from ui.responses import Refused, refusal
+from ui.static_files import LASTING_PREFIX
 
 CLIP_PATH = "/sound"
 MAX_JSON_BYTES = 128 * 1024
@@ -114,8 +115,9 @@ def _with_security_headers(path: str, send: Send) -> Send:
     if nonce:
         send = _NonceSend(send, nonce)
     content_security_policy = CONTENT_SECURITY_POLICY.format(nonce=f" 'nonce-{nonce}'" if nonce else "")
-    # The names of Gradio's assets change with their content; everything else is revalidated.
-    cache_control = "max-age=31536000" if path.startswith("/assets/") else "no-cache"
+    # The names of Gradio's assets and of our scripts change with their content; everything else is revalidated.
+    is_lasting = path.startswith(("/assets/", f"{LASTING_PREFIX}/"))
+    cache_control = "max-age=31536000, immutable" if is_lasting else "no-cache"
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -13,14 +13,15 @@ from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable
 from ui.page import cards, navigation
 from ui.search.terms import MAX_QUERY_LENGTH
+from ui.static_files import LASTING_PREFIX
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
 HEAD = (
-    '<link rel="stylesheet" href="/ui/css/main.css"><script type="module" src="/ui/main.js"></script>'
-    '<meta name="color-scheme" content="light dark">'
+    f'<link rel="stylesheet" href="{LASTING_PREFIX}/css/main.css">'
+    f'<script type="module" src="{LASTING_PREFIX}/main.js"></script><meta name="color-scheme" content="light dark">'
 )
 THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 """Fonts of the listener's machine: a named web font would be fetched from a third party."""

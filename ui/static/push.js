@@ -85,7 +85,7 @@ function connectAlone() {
 }
 
 function connectByWorker() {
-  const worker = new SharedWorker("/ui/push/worker.js", { type: "module", name: "overtone-push" });
+  const worker = new SharedWorker(new URL("./push/worker.js", import.meta.url), { type: "module", name: "overtone-push" });
   worker.addEventListener("error", connectAlone, { once: true }); // a browser without modules in workers
   worker.port.onmessage = ({ data: message }) => {
     if (message.kind) tell(message.kind, message.data);
