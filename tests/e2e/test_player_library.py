@@ -11,10 +11,12 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from batch.discography import collections
 from conf.settings import Mongo, Settings
 from local.processes import free_port
 from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
+from ui.library.track_table import SORTS, TrackTable, table_query
 
 
 @pytest.fixture
@@ -149,3 +151,32 @@ def test_a_uri_that_names_no_server_is_refused_without_its_password() -> None:
     with pytest.raises(LibraryUnusable, match="OVERTONE_MONGO__URI") as met:
         database(Mongo(uri=SecretStr("mongodb://ana:se/cret@"), database="x"))
     assert "cret" not in str(met.value)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_of_tracks_is_read_from_an_index_alone(
+    db: Database[dict[str, Any]], settings: Settings, sort: str
+) -> None:
+    collections.ensure_indexes(db)
+    field = SORTS[sort][0][0]
+    db.tracks.insert_many(
+        {"_id": f"{number:02}", field: number // 2, "sort_title": f"{number % 2}", "library": "/music"}
+        for number in range(20)
+    )
+    db.tracks.insert_many([{"_id": "bare", "library": "/music"}, {"_id": "elsewhere", "library": "/other"}])
+    table = TrackTable(database(settings.mongo), "/music")
+    ids = table.page(sort, False, 0, 100)
+    assert len(ids) == 21 and "elsewhere" not in ids and ids == table.page(sort, True, 0, 100)[::-1]
+    assert [*table.page(sort, False, 0, 8), *table.page(sort, False, 8, 100)] == ids
+    assert len(TrackTable(database(settings.mongo)).page(sort, False, 0, 100)) == 22
+    assert "FETCH" not in stages_of_plan(db, sort)
+
+
+def stages_of_plan(db: Database[dict[str, Any]], sort: str) -> list[str]:
+    """The stages by which MongoDB reads a page, from the last one to the index."""
+    plan = table_query(db.tracks, {"library": "/music"}, sort, False).explain()["queryPlanner"]["winningPlan"]
+    stage, stages = plan.get("queryPlan", plan), []
+    while stage:
+        stages.append(str(stage["stage"]))
+        stage = stage.get("inputStage")
+    return stages

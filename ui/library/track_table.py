@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bson.min_key import MinKey
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
 from pymongo.database import Database
 
 from batch.library.files import library_name
@@ -33,10 +35,8 @@ class TrackTable:
 
     def page(self, sort: str, is_reversed: bool, offset: int, limit: int) -> list[str]:
         """Track ids in one of SORTS. Read from the index alone: a document with its features has 6 kB."""
-        order = [(field, -direction if is_reversed else direction) for field, direction in SORTS[sort]]
-        in_index = {SORTS[sort][0][0]: {"$gte": MinKey()}}  # all values: else the library is looked up in each document
         with unavailable_on_error():
-            documents = self._db.tracks.find({**self._scope, **in_index}, {"_id": 1}).sort(order).skip(offset).limit(limit)
+            documents = table_query(self._db.tracks, self._scope, sort, is_reversed).skip(offset).limit(limit)
             return [str(document["_id"]) for document in documents]
 
     def of_album(self, album_id: str) -> list[str]:
@@ -75,3 +75,12 @@ class TrackTable:
             return *album, int(disc or 1), int(number or 10_000), str(document.get("sort_title") or "")
 
         return [str(document["_id"]) for document in sorted(documents, key=place)]
+
+
+def table_query(collection: Collection[Document], scope: Document, sort: str, is_reversed: bool) -> Cursor[Document]:
+    """The ids of all tracks in one of SORTS.  scope : the library"""
+    order = [(field, -direction if is_reversed else direction) for field, direction in SORTS[sort]]
+    any_value = {
+        SORTS[sort][0][0]: {"$gte": MinKey()}
+    }  # with it the library is read from the index too, not from the documents
+    return collection.find({**scope, **any_value}, {"_id": 1}).sort(order)
