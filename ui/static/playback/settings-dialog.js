@@ -7,16 +7,16 @@ import { MAX_CROSSFADE_S } from "./settings.js";
 
 const MARKUP = `
   <h2 id="playback-head">Playback</h2>
-  <label for="replay-gain">Volume levelling <small>by the files' ReplayGain tags</small></label>
+  <label for="replay-gain">Even out the volume <small>By the ReplayGain values in the files' tags.</small></label>
   <select id="replay-gain">
     <option value="track">Each track equally loud</option>
     <option value="album">Each album equally loud</option>
     <option value="off">Off</option>
   </select>
-  <label for="crossfade">Crossfade: <output id="crossfade-value" for="crossfade"></output></label>
+  <label for="crossfade">Crossfade <output id="crossfade-value" for="crossfade"></output></label>
   <input id="crossfade" type="range" min="0" max="${MAX_CROSSFADE_S}" step="1">
   <label for="smaller" class="check"><input id="smaller" type="checkbox"> Save data
-    <small>FLAC, WAV and AIFF are sent as MP3</small></label>
+    <small>FLAC, WAV and AIFF are sent as MP3, for a phone.</small></label>
   <div class="choices"><button type="button" class="pill primary" data-close>Done</button></div>`;
 
 const SLEEP_MINUTES = [15, 30, 45, 60];

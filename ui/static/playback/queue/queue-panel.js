@@ -1,5 +1,6 @@
 // The queue as the listener sees it, by where it comes from: own additions, the list that plays, "For you".
 
+import { coverAddress } from "../../page/covers.js";
 import { create, find, findAll, required } from "../../page/dom.js";
 import { toast } from "../../page/messages.js";
 import { openPlaybackSettings, openSleepMenu } from "../settings-dialog.js";
@@ -11,6 +12,8 @@ const MAX_SHOWN_LIST = 100;
 const MAX_SHOWN_FOR_YOU = 6;
 
 export class QueuePanel {
+  #shown = ""; // what the panel shows, to draw it anew only when that changes
+
   /** @param {import("../player.js").Player} player */
   constructor(player) {
     this.player = player;
@@ -34,6 +37,7 @@ export class QueuePanel {
         button("queue-sleep", "Sleep timer", () => openSleepMenu(required("#queue-sleep"), player)),
         button("queue-settings", "Playback settings", openPlaybackSettings),
       ),
+      create("section", { id: "queue-now" }, create("h3", {}, "Now playing"), create("div", { className: "queue-play" })),
       create("p", { id: "queue-empty" }, "Your queue is empty. For you plays next."),
       create("section", { id: "queue-own" }, create("h3", {}, "Next in queue"), list("queue-items")),
       create(
@@ -68,6 +72,12 @@ export class QueuePanel {
     const tracksOf = (/** @type {Part} */ part) => upcoming.filter((each) => each.part === part).map(({ track }) => track);
     const [own, list, forYou] = [tracksOf("own"), tracksOf("list"), tracksOf("for-you")];
     const { items, list: ahead, context } = this.queue;
+    const current = this.player.track;
+    const content = JSON.stringify([upcoming.map(({ part, track }) => [part, track.id]), context, current?.id, items.length]);
+    if (content === this.#shown) return; // what has not changed stays under the finger
+    this.#shown = content;
+    required("#queue-now").hidden = current === null;
+    if (current) required("#queue-now .queue-play").replaceChildren(...coverAndTitle(current));
     required("#queue-empty").hidden = items.length + ahead.length > 0;
     required("#queue-clear", HTMLButtonElement).disabled = items.length + ahead.length === 0;
     required("#queue-own").hidden = own.length === 0;
@@ -103,7 +113,7 @@ export class QueuePanel {
     const item = create(
       "li",
       { draggable: isAhead, "data-position": position, "data-part": part },
-      create("button", { ...playAttributes(title), onclick: () => this.#play(part, position) }, titleAndArtist(track)),
+      create("button", { ...playAttributes(title), onclick: () => this.#play(part, position) }, ...coverAndTitle(track)),
     );
     if (!isAhead) return item;
     const last = tracks.length - 1;
@@ -135,7 +145,7 @@ export class QueuePanel {
    */
   #forYouItem(track, position) {
     const attributes = { ...playAttributes(track.title), onclick: () => this.#play("for-you", position) };
-    return create("li", { "data-position": position, "data-part": "for-you" }, create("button", attributes, titleAndArtist(track)));
+    return create("li", { "data-position": position, "data-part": "for-you" }, create("button", attributes, ...coverAndTitle(track)));
   }
 
   /**
@@ -198,5 +208,7 @@ function itemButton(act, label, symbol, title, disabled, onclick) {
 }
 
 /** @param {Track} track */
-const titleAndArtist = ({ title, artist }) =>
-  create("span", { className: "queue-track" }, create("b", {}, title), create("small", {}, artist));
+const coverAndTitle = (track) => [
+  create("img", { src: coverAddress(track, 64), alt: "", width: 40, height: 40, loading: "lazy" }),
+  create("span", { className: "queue-track" }, create("b", {}, track.title), create("small", {}, track.artist)),
+];
