@@ -42,6 +42,7 @@ from ui.push.changes import follow_changes
 from ui.push.hub import Hub
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, genres, operator, pages, taste_map
+from ui.search import routes as search
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
 """An unused session ends after so long; one in use is renewed daily (`auth.session`)."""
@@ -53,6 +54,7 @@ ROUTERS = (
     accounts.router,
     playlists.router,
     playback.router,
+    search.router,
     audio.router,
     covers.router,
     discover.router,
@@ -121,6 +123,8 @@ def create_app(services: Services) -> FastAPI:
     for prefix in (static_files.LASTING_PREFIX, static_files.PLAIN_PREFIX):
         app.mount(prefix, StaticFiles(directory=static_files.FOLDER))
     page = layout.build(services.library, services.player.complete_share)
+    app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
+    page = layout.build(services.player.complete_share)
     add_endpoints(page, services)
     gr.mount_gradio_app(
         app,

@@ -67,7 +67,7 @@ def test_axe_finds_nothing_serious_on_any_page(ana: Visit) -> None:
         said[page] = found(ana)
     ana.page.evaluate("location.hash = '#/'")
     ana.page.locator("#search textarea, #search input").fill("band")
-    expect(ana.page.locator("#results .card").first).to_be_visible()
+    expect(ana.page.locator("#view .card").first).to_be_visible()
     ana.page.click("#queue-toggle")
     said["search and queue"] = found(ana)
     ana.page.click("#queue-close")

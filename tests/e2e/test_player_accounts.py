@@ -117,7 +117,7 @@ def test_a_player_can_ask_for_accounts_and_make_none(strict: str) -> None:
         assert enter(client, name="zoe").status_code == 401
         assert enter(client, name="zoe", password=PASSWORD, create=True).status_code == 403
         assert enter(client, guest=True).status_code == 403
-        library = ["/for-you", f"/audio/{IDS[1]}", f"/view/track/{IDS[1]}", "/words?text=a", "/map.json", "/view/home"]
+        library = ["/for-you", f"/audio/{IDS[1]}", f"/view/track/{IDS[1]}", "/search?q=a", "/map.json", "/view/home"]
         assert {client.get(path).status_code for path in library} == {401}
         search = {"data": ["band"]}
         assert client.post("/gradio_api/run/search", json=search).status_code == 401
@@ -139,7 +139,7 @@ def test_the_page_of_a_closed_player_asks_who_it_is(strict: str, browser: Any) -
     page.click("#listener-ok")
     expect(page.locator("#for-you .card")).to_have_count(6)
     page.locator("#search textarea, #search input").fill("band")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#view .card").first).to_be_visible()
     context.close()
 
 

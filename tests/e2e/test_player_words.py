@@ -66,24 +66,24 @@ def test_home_has_a_shelf_of_a_mood_that_plays_and_leads_to_its_page(ana: Visit,
 
 
 def test_words_are_searched_beside_names_and_radio_plays_on_from_them(ana: Visit) -> None:
-    heads = ana.page.locator("#results h2")
+    heads = ana.page.locator("#view .group-head")
     search(ana, "mellow acoustic")
     expect(heads).to_have_text(["Sounds like: mellow, acoustic"])
-    assert sorted(ids(ana, "#results")) == [IDS[1], IDS[3], IDS[5]]
+    assert sorted(ids(ana, "#view")) == [IDS[1], IDS[3], IDS[5]]
     search(ana, "Mellow track 3")
     expect(heads).to_have_text(["Sounds like: mellow and “track 3”"])
-    assert ids(ana, "#results") == [IDS[3]]
+    assert ids(ana, "#view") == [IDS[3]]
     search(ana, "track 3")
-    expect(heads).to_have_text(["Search"])
+    expect(heads).to_have_text(["Tracks"])
     search(ana, "sad")
     expect(heads).to_have_text(["Sounds like: sad"])
-    ana.page.locator("#results").get_by_role("button", name="Start radio").click()
+    ana.page.locator("#view").get_by_role("button", name="Start radio").click()
     ana.wait_for(lambda: ana.seconds > 0.1)
     queue = ana.page.evaluate("overtone.queue.list.map(track => track.id)")
     playing = ana.page.evaluate("overtone.player.track.id")
     assert sorted([playing, *queue]) == SAD
     search(ana, "chill")
-    expect(ana.page.locator("#results")).to_contain_text("No results for “chill”.")
+    expect(ana.page.locator("#view")).to_contain_text("No results for “chill”.")
 
 
 def test_a_word_is_wished_for_muted_and_taken_back(ana: Visit, events: Any, db: Any) -> None:
@@ -141,6 +141,6 @@ def test_axe_finds_nothing_serious(ana: Visit) -> None:
         violations[page] = found(ana)
     ana.page.get_by_role("link", name="Home").click()
     search(ana, "mellow")
-    expect(ana.page.locator("#results .by-sound .card").first).to_be_visible()
+    expect(ana.page.locator("#view .by-sound .card").first).to_be_visible()
     violations["search"] = found(ana)
     assert {page: each for page, each in violations.items() if each} == {}

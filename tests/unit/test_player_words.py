@@ -17,7 +17,6 @@ from ui.data.listener_data import TasteSummary, read_taste
 from ui.dependencies import Services
 from ui.home.shelves import mood_shelves
 from ui.left_out import tracks_left_out
-from ui.page import cards
 from ui.page.rendering import render
 from ui.responses import Refused
 from ui.routes.discover import start_radio
@@ -27,6 +26,7 @@ from ui.routes.schemas import ListeningAction
 from ui.routes.taste_map import _tracks as map_tracks
 from ui.search.building import build_index
 from ui.search.index import SearchIndex
+from ui.search.routes import get_search
 from ui.search.words import ids_with, ids_with_word, listed_words, map_words, mood_sizes, word_query
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -111,33 +111,31 @@ def test_a_words_tracks_are_found_by_each_of_its_names(index: SearchIndex) -> No
     assert ids_with_word(index, "Female Vocalist") == ["b"] and ids_with_word(index, "polka") == []
 
 
+def heads(library: Library, typed: str) -> list[str]:
+    """The titles of the groups on a page of results, in order."""
+    html = get_search(None, services(library), typed)
+    return [" ".join(head.split()) for head in re.findall(r'<h3 class="group-head".*?>(.*?)</h3>', html)]
+
+
 def test_a_search_shows_names_and_what_sounds_so() -> None:
     library = Shelf()
-
-    def heads(typed: str) -> list[tuple[str, str]]:
-        html = cards.results(typed, *library.search_counted(typed), library.search_by_sound(typed))
-        return re.findall(r"<h2>(.*?)</h2><p>(.*?)</p>", html)
-
-    guess = "the computer&#x27;s guess from their sound"
-    assert heads("mellow") == [("Sounds like: mellow", f"3 tracks, {guess}"), ("Search", "1 track")]
-    assert heads("mellow bach") == [("Sounds like: mellow and “bach”", f"2 tracks, {guess}")]
-    assert heads("rock") == [("Sounds like: rock", f"1 track, {guess}")]
-    assert heads("bach") == [("Search", "2 tracks")]
-    assert heads("chill") == [("Search", "No results for “chill”. Search matches the beginnings of words.")]
-    html = cards.results("mellow ba", [], 0, library.search_by_sound("mellow ba"))
-    assert 'data-action="radio" data-seed="words" data-value="mellow ba"' in html
+    assert heads(library, "mellow") == ["Sounds like: mellow", "Tracks"]
+    assert heads(library, "mellow bach") == ["Sounds like: mellow and “bach”"]
+    assert heads(library, "rock") == ["Sounds like: rock"]
+    assert heads(library, "bach") == ["Tracks"]
+    assert "No results for “xylograph”" in get_search(None, services(library), "xylograph")
+    html = get_search(None, services(library), "mellow ba")
+    assert 'data-seed="words" data-value="mellow ba"' in html and "the computer&#39;s guess from their sound" in html
 
 
 def test_a_genre_that_is_a_word_too_shows_names_first() -> None:
     library = Shelf([document("a", {"rock": 99}), document("b", {}, genre="Rock")])
-    html = cards.results("rock", *library.search_counted("rock"), library.search_by_sound("rock"))
-    assert re.findall(r"<h2>(.*?)</h2>", html) == ["Search", "Sounds like: rock"]
+    assert heads(library, "rock") == ["Tracks", "Sounds like: rock"]
 
 
 def test_markup_in_a_query_shows_as_text() -> None:
-    evil = "mellow <script>alert(1)</script>"
     library = Shelf([document("a", {"mellow": 99}, title="script alert 1 script")])
-    html = cards.results(evil, [], 0, library.search_by_sound(evil))
+    html = get_search(None, services(library), "mellow <script>alert(1)</script>")
     assert "<script" not in html and "Sounds like: mellow and “script alert 1 script”" in html
 
 

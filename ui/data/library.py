@@ -25,7 +25,6 @@ from ui.data.recommendation_list import Recommendations, read_named_lists, read_
 from ui.search.building import ALBUM_FIELDS, ARTIST_FIELDS, INDEXED_FIELDS, build_index, text_of
 from ui.search.index import SEARCHED_FIELDS, SearchIndex
 from ui.search.live_index import LiveSearchIndex
-from ui.search.words import WordQuery, ids_with, word_query
 
 TRACK_PROJECTION = dict.fromkeys(
     (
@@ -86,15 +85,6 @@ class Details:
     words: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class SoundMatches:
-    """The result of a search by words. count : number of matches, of which `tracks` are the first"""
-
-    query: WordQuery
-    tracks: list[Track]
-    count: int
-
-
 class Library:
     """Tracks by id, by words and by similarity, and recommendations by listener. Methods raise LibraryUnavailable.
 
@@ -117,22 +107,9 @@ class Library:
         return self._search_index.current()
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
-        """Tracks in which every word begins a word of title, artist, album, genre or composer; best matches first."""
-        return self.search_counted(text, limit)[0]
-
-    def search_counted(self, text: str, limit: int = 40) -> tuple[list[Track], int]:
-        """The result of `search`, and the number of matches without the limit."""
-        index = self.search_index()
-        matches = index.search_forgiving(text)
-        return self.in_order(index.ids[row] for row in matches.page(0, limit)), len(matches)
-
-    def search_by_sound(self, text: str, limit: int = 40) -> SoundMatches | None:
-        """The tracks of which the words in a text are said and in which the rest of it is found; None where it names none."""
-        query = word_query(text)
-        if not query.words:
-            return None
-        ids = ids_with(self.search_index(), query)
-        return SoundMatches(query, self.in_order(ids[:limit]), len(ids))
+        """Tracks in which every word begins a word of title, artist, album, genre or composer, best matches first; where there
+        are none, those with words that are a typing error away."""
+        return self.in_order(self.search_index().search(text, limit))
 
     def in_order(self, track_ids: Iterable[str]) -> list[Track]:
         """The library's tracks among these ids, in their order, each once."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
-from ui.data.library import SoundMatches, Track
+from ui.data.library import Track
 from ui.data.recommendation_list import Recommendations
 from ui.page.addresses import cover_address
 from ui.page.licences import licence
-from ui.page.wording import Basis, basis_text, clock, title_parts, track_count
+from ui.page.wording import Basis, basis_text, clock, title_parts
 
 ICONS = {
     "play": '<path d="M8 5.1v13.8L19 12z"/>',
@@ -26,7 +26,6 @@ FEWEST_OF_A_REASON = 3
 """A reason of so many items stands once, over the list."""
 TOGGLE = ' aria-pressed="false"'
 OPENS_MENU = ' aria-haspopup="menu" aria-expanded="false"'
-MAX_QUERY_SHOWN = 80
 GUESS = "the computer's guess from their sound"
 NOTHING_LEFT = "Every track is muted or disliked."
 UNDO_SOME = (
@@ -103,41 +102,6 @@ def unrepeated(reason_by_id: Mapping[str, str]) -> dict[str, str]:
     return {
         track_id: reason for track_id, reason in reason_by_id.items() if count_by_reason[reason] < FEWEST_OF_A_REASON
     }
-
-
-def results(query: str, tracks: list[Track], count: int = 0, by_sound: SoundMatches | None = None) -> str:
-    """The search results: by names, and by words for the sound, which come first where the query is of these alone.
-
-    count : number of matches by name, of which `tracks` are the first
-    by_sound : None where the query names no such words
-    """
-    if not query.strip():
-        return ""
-    sections = [_head("Search", track_count(len(tracks), count)) + cards(tracks, "search")] if tracks else []
-    if by_sound is not None and by_sound.tracks:
-        place = 0 if by_sound.query.is_of_sound_alone else len(sections)
-        sections.insert(place, _by_sound(by_sound))
-    if sections:
-        return "".join(sections)
-    shown_query = query.strip()[:MAX_QUERY_SHOWN]
-    return _head("Search", f"No results for “{shown_query}”. Search matches the beginnings of words.")
-
-
-def _by_sound(matches: SoundMatches) -> str:
-    query = matches.query
-    note = f"{track_count(len(matches.tracks), matches.count)}, {GUESS}"
-    about = f" and “{query.rest}”" if query.rest else ""
-    words = escape(" ".join(word.name for word in query.words) + (f" {query.rest}" if query.rest else ""))
-    buttons = (
-        '<span class="button-row"><button type="button" class="pill primary" data-action="play-all">Play all</button>'
-        f'<button type="button" class="pill" data-action="radio" data-seed="words" data-value="{words}">Start radio</button>'
-        "</span>"
-    )
-    label = f"Sounds like: {query.labels}{about}"
-    return (
-        f'<section class="by-sound" aria-label="{escape(label)}">{_head(label, note, buttons)}'
-        f"{cards(matches.tracks, 'search')}</section>"
-    )
 
 
 def similar(track: Track, tracks: list[Track]) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 from html import escape
 
-from ui.data.library import Library
-from ui.data.mongo import LibraryUnavailable
-from ui.page import cards, navigation
+from ui.page import navigation
 from ui.search.terms import MAX_QUERY_LENGTH
 from ui.static_files import LASTING_PREFIX
 
@@ -48,6 +46,11 @@ HOME = """
 </div>
 </div>
 """
+SEARCH = (
+    '<form id="search" role="search" aria-label="Library"><input type="search" name="q" autocomplete="off" spellcheck="false" '
+    f'enterkeyhint="search" maxlength="{MAX_QUERY_LENGTH}" placeholder="Artists, albums, tracks, moods" '
+    'aria-label="Search artists, albums, tracks, moods"></form>'
+)
 LISTENER = (
     '<div><button type="button" id="theme" data-action="theme" title="Switch theme" '
     'aria-label="Switch between light and dark theme">'
@@ -55,50 +58,22 @@ LISTENER = (
     'stroke="currentColor" stroke-width="2" fill-opacity=".25"/></svg></button>'
     '<button type="button" id="listener" data-action="listener" aria-haspopup="dialog">Choose listener</button></div>'
 )
-UNAVAILABLE_MESSAGE = "The library is unavailable. Try again in a moment."
 
 
-def build(library: Library, complete_share: float = 0.9) -> gr.Blocks:
+def build(complete_share: float = 0.9) -> gr.Blocks:
     """The page.
 
     complete_share : share of a track from which a play counts as complete; below it is a skip
     """
-
-    def search(text: str) -> str:
-        text = text[:MAX_QUERY_LENGTH]  # the field's limit holds in the browser only
-        try:
-            return cards.results(text, *library.search_counted(text), library.search_by_sound(text))
-        except LibraryUnavailable:
-            return cards.unavailable("Search", UNAVAILABLE_MESSAGE)
-
     page = gr.Blocks(title="Overtone", analytics_enabled=False)
     with page:
         _html(navigation.rail(BRAND), "rail")
         with gr.Row(elem_id="top"):
-            query = gr.Textbox(
-                elem_id="search",
-                label="Search title, artist, album, genre, mood",
-                placeholder="Search title, artist, album, genre, mood",
-                show_label=False,
-                container=False,
-                max_lines=1,
-                max_length=MAX_QUERY_LENGTH,
-            )
+            _html(SEARCH, "find")
             _html(LISTENER, "who")
         _html('<div id="notice" role="status" aria-live="polite" hidden></div>', "notices")
-        results_html = _html("", "results")
         _html('<div id="similar"></div>', "similar-tracks")
         _html(HOME.format(share=escape(str(complete_share))), "home")
-        query.change(
-            search,
-            query,
-            results_html,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-            api_name="results",
-        )
     return page
 
 

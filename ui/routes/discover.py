@@ -1,4 +1,4 @@
-"""Routes of discovery: search fields, single cards, radio, the path between two tracks, and search by sound."""
+"""Routes of discovery: single cards, radio, the path between two tracks, and search by sound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
 from ui.search.words import ids_with, word_query
 
-MAX_SUGGESTIONS = 40
 RADIO_TRACKS = 40
 RADIO_WORD_TRACKS = 120
 """Tracks that a radio of words draws from."""
@@ -29,13 +28,6 @@ MAX_PATH_STEPS = 30
 BYTES_PER_MEGABYTE = 1e6
 
 router = APIRouter()
-
-
-@router.get("/words")
-def suggest_tracks(services: ServicesDep, text: str = "", limit: int = 8) -> dict[str, list[dict[str, str]]]:
-    """Search for a form's field: titles, artists and ids."""
-    tracks = services.library.search(text, max(1, min(limit, MAX_SUGGESTIONS)))
-    return {"tracks": [_suggestion(track) for track in tracks]}
 
 
 @router.get("/card/{track_id:path}")
@@ -114,10 +106,6 @@ def _track(library: Library, track_id: str) -> Track:
     if track is None:
         raise Refused(404, NO_TRACK)
     return track
-
-
-def _suggestion(track: Track) -> dict[str, str]:
-    return {"id": track.track_id, "title": track.title or "Untitled", "artist": track.artist or "Unknown artist"}
 
 
 def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]:

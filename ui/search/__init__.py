@@ -9,5 +9,6 @@ index       the library in memory
 grouped     what a query finds, in groups, with the best hit
 building    the index made of what is published
 live_index  the index as it follows what is published
+routes      the page of results, and tracks for fields that name one
 words       tracks by words for their sound: word search, moods, colours of the map
 """

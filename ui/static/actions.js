@@ -6,7 +6,6 @@ import { openDeleteDataDialog } from "./account/delete-data.js";
 import { listenerId, openListenerDialog, requireListener } from "./account/listener.js";
 import { openPasswordDialog } from "./account/password.js";
 import { confirmDeletePlaylist, openPlaylistDialog } from "./account/playlists.js";
-import { clearSearch } from "./discover/search.js";
 import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
@@ -170,11 +169,10 @@ function cardOf(button) {
 }
 
 /**
- * Opens a page, also the one behind the results of a search.
+ * Opens a page.
  * @param {string} address
  */
 function navigate(address) {
-  clearSearch();
   location.hash = address;
 }
 
@@ -196,7 +194,6 @@ async function showSimilar(trackId) {
   const section = required("#similar");
   section.dataset.trackId = trackId;
   if (!trackId) return section.replaceChildren();
-  clearSearch();
   /** @type {import("./api.js").Answer<import("./api.js").Html>} */
   const answer = await get(pathTo("view", "similar", trackId));
   if (section.dataset.trackId !== trackId) return; // closed, or another one was chosen meanwhile

@@ -28,7 +28,6 @@ import {
   wireForYou,
   wireForYouList,
 } from "./discover/for-you.js";
-import { focusSearch, wireSearch } from "./discover/search.js";
 import { ShownTracks, watchCards } from "./discover/shown-tracks.js";
 import { wireSongPath } from "./discover/song-path.js";
 import { wireSoundSearch } from "./discover/sound-search.js";
@@ -36,6 +35,7 @@ import { showTasteMap } from "./discover/taste-map.js";
 import { createWhyDialog } from "./discover/why.js";
 import { wireCardKeys } from "./navigation/card-keys.js";
 import { onEntriesAdded, wirePagedLists } from "./library/paged-list.js";
+import { focusSearch, wireSearch } from "./library/search.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
 import { renewAfterTrack, wireHomeNews } from "./navigation/home-news.js";
@@ -246,7 +246,7 @@ function start() {
     if (!document.hidden) refresh();
   });
   const redraws = new MutationObserver(mark); // Gradio's own
-  for (const section of findAll("#results, #similar")) redraws.observe(section, { childList: true, subtree: true });
+  for (const section of findAll("#similar")) redraws.observe(section, { childList: true, subtree: true });
   wireRouter();
   loadListener().then(() => {
     if (!listenerId()) keptPlayback.restoreNobodys();

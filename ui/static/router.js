@@ -16,6 +16,7 @@ const RETRY_MS = 3000;
 const SERVICE_REFRESH_MS = 5000;
 const KINDS = [
   "", // home
+  "search",
   "track",
   "artist",
   "artists",
@@ -38,6 +39,7 @@ const KINDS_OF_A_LISTENER = ["playlist", "you"]; // the server refuses these to 
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
 
 let shownPath = "";
+let shownHtml = "";
 let pageTimer = 0;
 let homeTimer = 0;
 let awaitsListener = false;
@@ -96,9 +98,11 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
     return;
   }
   const isNew = shownPath !== path;
+  if (kind === "search" && !isNew && !place && answer.html === shownHtml) return; // typing asks for the same results twice
   shownPath = path;
+  shownHtml = answer.html;
   replaceView(answer.html, isNew);
-  if (isNew && !isRefresh && !place) focusHeading();
+  if (isNew && !isRefresh && !place && !document.activeElement?.closest("#search")) focusHeading();
   if (kind === "status") pageTimer = setTimeout(() => showPage({ isRefresh: true }), SERVICE_REFRESH_MS);
   onShown(kind);
   if (place) restorePlace(place);

@@ -57,7 +57,7 @@ async function suggest(end) {
   chosen[end] = match ? { id: match.dataset.id ?? "", text } : null;
   if (match) return;
   /** @type {Answer<FoundTracks>} */
-  const answer = await get(`/words?text=${encodeURIComponent(text)}`);
+  const answer = await get(`/search?q=${encodeURIComponent(text)}`);
   if (!answer.ok) return;
   const suggestions = answer.tracks.map(({ id, title, artist }) =>
     create("option", { value: `${title} · ${artist}`, "data-id": id }),
@@ -74,7 +74,7 @@ async function trackIdOf(end) {
   const choice = chosen[end];
   if (text && choice?.text === text) return choice.id;
   /** @type {Answer<FoundTracks>} */
-  const answer = await get(`/words?text=${encodeURIComponent(text.split(" · ")[0] ?? "")}&limit=1`);
+  const answer = await get(`/search?q=${encodeURIComponent(text.split(" · ")[0] ?? "")}&limit=1`);
   return answer.ok ? answer.tracks[0]?.id : undefined;
 }
 

@@ -51,6 +51,6 @@ function skipTo(part) {
 
 /** The first heading in view, from which Tab goes on into the page. */
 function contentHeading() {
-  const headings = findAll("#results h2, #similar h2, #content h2");
+  const headings = findAll("#similar h2, #content h2");
   return headings.find((heading) => heading.checkVisibility()) ?? required("#content");
 }

@@ -1,6 +1,6 @@
 // The document's title: the current track, and the page that is open.
 
-const parts = { track: "", search: "", page: "" };
+const parts = { track: "", page: "" };
 
 /**
  * Changes some parts of the title; empty: none.
@@ -8,5 +8,5 @@ const parts = { track: "", search: "", page: "" };
  */
 export function showTitle(changes) {
   Object.assign(parts, changes);
-  document.title = [parts.track, parts.search || parts.page, "Overtone"].filter(Boolean).join(" · ");
+  document.title = [parts.track, parts.page, "Overtone"].filter(Boolean).join(" · ");
 }

@@ -59,11 +59,12 @@ export function playCards(part, card = null, about = {}) {
 export function contextOf(card) {
   const list = /** @type {HTMLElement | null} */ (card.closest("[data-context-kind], .cards"));
   const { contextKind, contextId, contextTitle, contextAddress, source } = list?.dataset ?? {};
+  const around = /** @type {HTMLElement | null} */ (card.closest("[data-context-title]"));
   const heading = find("h2", card.closest("section, article") ?? card)?.textContent?.trim();
   return {
     kind: contextKind ?? source ?? "",
     id: contextId ?? "",
-    title: contextTitle ?? heading ?? "",
+    title: contextTitle ?? around?.dataset.contextTitle ?? heading ?? "",
     address: contextAddress ?? (location.hash || "#/"),
   };
 }
