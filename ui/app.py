@@ -122,8 +122,6 @@ def create_app(services: Services) -> FastAPI:
     )
     for prefix in (static_files.LASTING_PREFIX, static_files.PLAIN_PREFIX):
         app.mount(prefix, StaticFiles(directory=static_files.FOLDER))
-    page = layout.build(services.library, services.player.complete_share)
-    app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("static")))
     page = layout.build(services.player.complete_share)
     add_endpoints(page, services)
     gr.mount_gradio_app(
