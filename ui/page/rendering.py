@@ -65,8 +65,17 @@ def _icon(name: str) -> Markup:
     return Markup(cards.icon(name))  # noqa: S704 - one of our own
 
 
+def _title(title: str) -> Markup:
+    return Markup(cards.title_markup(title))  # noqa: S704 - cards.py escapes
+
+
 _templates.globals.update(
-    cards=_cards, guess=cards.GUESS, card_data=cards.card_data, cover_address=cover_address, icon=_icon
+    cards=_cards,
+    guess=cards.GUESS,
+    card_data=cards.card_data,
+    cover_address=cover_address,
+    icon=_icon,
+    title_markup=_title,
 )
 _templates.filters.update(
     cover=cover_address,

@@ -44,6 +44,10 @@ export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, s
     action: () => toggleOpinion(word, track),
     isChecked: opinions.has(id, word),
   });
+  const goTo = (/** @type {"album" | "artist"} */ kind, /** @type {string} */ key) => ({
+    label: `Go to ${kind}`,
+    action: () => navigate(`#${pathTo(kind, key)}`),
+  });
   return [
     { label: "Play next", action: playNext },
     { label: "Add to queue", action: addToQueue },
@@ -58,6 +62,8 @@ export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, s
     { label: "Start radio", action: () => startRadio("track", id) },
     { label: "Song path from this track …", action: () => startPath(id, `${title} · ${track.artist}`) },
     ...(inOwnList ? [{ label: "Why this track", action: () => showWhy(id) }] : []),
+    ...(track.albumId ? [goTo("album", track.albumId)] : []),
+    ...(track.artistToMute ? [goTo("artist", track.artistToMute)] : []),
     { label: "Track details", action: () => navigate(`#${pathTo("track", id)}`) },
   ];
 }
