@@ -248,3 +248,10 @@ def test_another_listeners_queue_cannot_be_read_or_written(site: str, ana: Visit
         assert refused.status_code == 409
         assert bob.post("/queue", json={"revision": 0, "listener": "bob"}).json() == {"saved": True}
         assert bob.post("/queue", json={"revision": 0, "listener": "bob"}).json() == {"saved": False}
+
+
+def test_the_queues_address_opens_it(ana: Visit) -> None:
+    ana.page.evaluate("location.hash = '#/queue'")
+    expect(ana.page.locator("#queue-panel")).to_be_visible()
+    expect(ana.page.locator("#home-view")).to_be_visible()
+    assert ana.page.evaluate("location.hash") == "#/"

@@ -151,6 +151,7 @@ export class Actions {
    * @param {number} positionMs
    */
   async #resume(trackId, positionMs) {
+    if (this.player.track?.id === trackId) return this.player.isPlaying || this.player.toggle(); // it knows the place better
     /** @type {HtmlAnswer} */
     const answer = await get(pathTo("card", trackId));
     if (!answer.ok) return toast(answer.error);

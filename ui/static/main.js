@@ -194,6 +194,7 @@ function start() {
   onEntriesAdded(mark);
   onPageShown((kind) => {
     wirePagedLists();
+    if (kind === "queue") return panel.open();
     if (kind === "track") loadPictures();
     if (kind === "settings") required("#letters").setAttribute("aria-pressed", String(areLettersOn()));
     if (kind === "map") showTasteMap((card) => actions.playCard(card));

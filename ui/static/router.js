@@ -35,6 +35,7 @@ const KINDS = [
   "settings",
   "status",
 ];
+const QUEUE = "queue";
 const KINDS_OF_A_LISTENER = ["playlist", "you"]; // the server refuses these to nobody
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
 
@@ -82,6 +83,10 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
     await showHome();
     if (place) restorePlace(place);
     return;
+  }
+  if (kind === QUEUE) {
+    location.replace("#/"); // the queue lies over any page
+    return onShown(QUEUE);
   }
   if (!parts || !kind || !KINDS.includes(kind)) return showError("Page not found.");
   if (KINDS_OF_A_LISTENER.includes(kind) && !currentListener()) {

@@ -56,6 +56,10 @@ export class QueuePanel {
     this.panel.addEventListener("keydown", (event) => event.key === "Escape" && this.toggle());
   }
 
+  open() {
+    if (this.panel.hidden) this.toggle();
+  }
+
   toggle() {
     this.panel.hidden = !this.panel.hidden;
     required("#queue-toggle").setAttribute("aria-expanded", String(!this.panel.hidden));
