@@ -65,11 +65,16 @@ def _uri(mongo: Mongo) -> str:
 
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
     """A connection to the server. Raises MongoAway where it does not answer within SERVER_TIMEOUT_MS."""
-    from pymongo.errors import PyMongoError
+    from pymongo.errors import OperationFailure, PyMongoError
 
     server = connection(mongo, serverSelectionTimeoutMS=SERVER_TIMEOUT_MS)
     try:
         server.admin.command("ping")
+    except OperationFailure as error:
+        server.close()
+        raise MongoAway(
+            f"MongoDB at {mongo.place} refuses the user or the password of OVERTONE_MONGO__URI ({type(error).__name__})"
+        ) from error
     except PyMongoError as error:
         server.close()
         reason = type(error).__name__  # the message may repeat the URI, which holds a password

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from conf import messages
+from conf.kafka import PASSWORD_VARIABLE
+from conf.kafka import Kafka as Kafka
+from conf.section import Section
 
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "OVERTONE_"
@@ -28,12 +31,6 @@ PREFIX = "OVERTONE_"
 
 class SettingsError(ValueError):
     """A setting is misspelt or has a value that cannot be used."""
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, and a misspelt name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Lake(Section):
@@ -93,16 +90,6 @@ class Mongo(Section):
     def place(self) -> str:
         """Host and port without user or password."""
         return urlsplit(self.uri.get_secret_value()).netloc.rpartition("@")[2]
-
-
-class Kafka(Section):
-    bootstrap_servers: str = Field(
-        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$", description="HOST:PORT, several with commas between"
-    )
-    listening_topic: str = Field(min_length=1)
-    recommendation_topic: str = Field(min_length=1)
-    features_topic: str = Field(min_length=1)
-    partitions: int = Field(ge=1)
 
 
 class Stream(Section):
@@ -227,9 +214,13 @@ def _toml_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
 
 def _read_toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
     try:
-        return TomlConfigSettingsSource(settings_cls, file)
+        source = TomlConfigSettingsSource(settings_cls, file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    kafka = source.toml_data.get("kafka")
+    if isinstance(kafka, dict) and kafka.get("password"):
+        raise SettingsError(f"{file}: kafka.password does not belong in a file; set {PASSWORD_VARIABLE}")
+    return source
 
 
 def settings(**sections: Any) -> Settings:

@@ -118,7 +118,7 @@ class IndexUpdater:
         kafka = self.settings.kafka
         source = topics.ensure(kafka)[kafka.features_topic]
         consumer = KafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers,
+            **kafka.client_options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -41,7 +41,7 @@ def producer_of(kafka: Kafka) -> KafkaProducer:
     from kafka import KafkaProducer
 
     return KafkaProducer(
-        bootstrap_servers=kafka.bootstrap_servers,
+        **kafka.client_options(),
         acks="all",
         # An idempotent producer gives up all records, for good, when the broker refuses one. A list that is sent again must not
         # overtake a later one, and is known by its generation where it is there twice.

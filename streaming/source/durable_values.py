@@ -74,11 +74,10 @@ def _between(spark: SparkSession, settings: Settings, topic: str, partition: int
     """The values of a partition from one offset to another, both included."""
     return value_columns(
         spark.read.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
         .option("assign", json.dumps({topic: [partition]}))
         .option("startingOffsets", json.dumps({topic: {str(partition): first}}))
         .option("endingOffsets", json.dumps({topic: {str(partition): last + 1}}))
-        .options(**KAFKA_OPTIONS)
+        .options(**KAFKA_OPTIONS, **settings.kafka.spark_options())
         .load()
     )
 

@@ -32,11 +32,10 @@ def read_topics(
         filling = {"minOffsetsPerTrigger": most_per_batch, "maxTriggerDelay": f"{fill_s * 1000:.0f}ms"}
     return value_columns(
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka.bootstrap_servers)
         .option("subscribe", ",".join(names))
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", most_per_batch)
-        .options(**KAFKA_OPTIONS, **filling)
+        .options(**KAFKA_OPTIONS, **settings.kafka.spark_options(), **filling)
         .load()
     )
 

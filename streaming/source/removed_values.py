@@ -73,7 +73,7 @@ class RemovedValues:
 
         try:
             if self._consumer is None:
-                self._consumer = KafkaConsumer(bootstrap_servers=self._kafka.bootstrap_servers)
+                self._consumer = KafkaConsumer(**self._kafka.client_options())
             earliest: dict[Any, int] = self._consumer.beginning_offsets(
                 [TopicPartition(*place) for place in places], timeout_ms=ANSWER_TIMEOUT_MS
             )

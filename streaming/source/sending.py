@@ -23,7 +23,7 @@ class RecordSender:
 
         self._topic = topic
         self._producer = KafkaProducer(
-            bootstrap_servers=kafka.bootstrap_servers,
+            **kafka.client_options(),
             acks="all",
             # A record that is sent again must not overtake a later one of its key. An idempotent producer would see to that too,
             # but gives up all records, for good, when the broker refuses one.

@@ -3,10 +3,12 @@ have."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from conf.kafka import PASSWORD_VARIABLE
 from conf.settings import Kafka
 
 if TYPE_CHECKING:
@@ -121,14 +123,46 @@ def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
+    failures = _ConnectionFailures()
+    logger = logging.getLogger("kafka.net.manager")
+    logger.addHandler(failures)
     try:
-        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS)
+        admin = KafkaAdminClient(**kafka.client_options(), bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS)
     except (KafkaError, OSError) as error:
-        raise KafkaAway(_unavailable_message(kafka, error)) from error
+        raise KafkaAway(failures.reason(kafka) or _unavailable_message(kafka, error)) from error
+    finally:
+        logger.removeHandler(failures)
     try:
         yield admin
     finally:
         admin.close()
+
+
+class _ConnectionFailures(logging.Handler):
+    """Why connections to brokers failed: kafka-python tells the reason in its log alone, and tries again until it gives up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        self._errors += [f"{type(each).__name__} {each}" for each in arguments if isinstance(each, Exception)]
+
+    def reason(self, kafka: Kafka) -> str | None:
+        """What the brokers refuse, in words; None where they refuse nothing, and are away."""
+        place = f"Kafka at {kafka.bootstrap_servers}"
+        told = " ".join(self._errors)
+        if "CERTIFICATE_VERIFY_FAILED" in told.upper():
+            return f"{place}: its certificate is not signed by an authority of kafka.ca_file"
+        if "SaslAuthenticationFailed" in told:
+            return f"{place} refuses the name or the password: see kafka.username and {PASSWORD_VARIABLE}"
+        if "socket disconnected" in told and kafka.security_protocol.startswith("SASL"):
+            return (
+                f"{place} closes the connection: it refuses the name or the password (kafka.username, {PASSWORD_VARIABLE}), "
+                f"or does not speak {kafka.security_protocol}"
+            )
+        return None
 
 
 def _unavailable_message(kafka: Kafka, error: Exception) -> str:

@@ -83,7 +83,7 @@ def connect(kafka: Kafka) -> Producer:
     from kafka import KafkaProducer
 
     producer: Producer = KafkaProducer(
-        bootstrap_servers=kafka.bootstrap_servers.split(","),
+        **kafka.client_options(),
         client_id="overtone-player",
         acks="all",
         enable_idempotence=True,
