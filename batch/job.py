@@ -75,18 +75,25 @@ def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | Non
     """
     from pyspark.sql import SparkSession
 
-    from batch.storage.spark import s3_options
-
     existing = SparkSession.getActiveSession()
-    builder = SparkSession.builder.appName(name)
-    for option, value in s3_options().items():
-        builder = builder.config(option, value)
-    spark = existing or builder.getOrCreate()
+    spark = existing or new_session(name)
     try:
         return work(spark)
     finally:
         if existing is None:
             spark.stop()
+
+
+def new_session(name: str) -> SparkSession:
+    """A Spark session that knows the S3 server of the environment."""
+    from pyspark.sql import SparkSession
+
+    from batch.storage.spark import s3_options
+
+    builder = SparkSession.builder.appName(name)
+    for option, value in s3_options().items():
+        builder = builder.config(option, value)
+    return builder.getOrCreate()
 
 
 def failed(name: str, error: object, code: int) -> int:

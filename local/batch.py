@@ -12,9 +12,7 @@ from __future__ import annotations
 import sys
 import time
 
-from pyspark.sql import SparkSession
-
-from batch import registry
+from batch import job, registry
 from batch.extract import LibraryScan, extract
 from batch.library.listing import library_files
 from batch.model.fit_index import TooFewTracks
@@ -26,7 +24,8 @@ from conf.settings import Settings, settings
 def main(is_to_train: bool = True) -> int:
     chosen = settings()
     library = LibraryScan(*library_files(chosen.library.root))
-    spark = SparkSession.builder.appName("overtone-batch").getOrCreate()
+    job.check_storage(chosen)
+    spark = job.new_session("overtone-batch")
     started = time.monotonic()
     try:
         summary = extract(spark, library, chosen)

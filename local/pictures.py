@@ -70,7 +70,7 @@ def make_past(chosen: Settings) -> None:
         if database.mixes.find_one({"_id": PICTURED_LISTENER}):
             return
         events = past_events(list(database.tracks.find({}, {"genre": 1}).sort("_id", 1)))
-        producer = KafkaProducer(bootstrap_servers=chosen.kafka.bootstrap_servers, acks="all")
+        producer = KafkaProducer(**chosen.kafka.client_options(), acks="all")
         for event in events:
             producer.send(chosen.kafka.listening_topic, key=event.user_id.encode(), value=encode(event))
         producer.close()

@@ -27,7 +27,7 @@ def listen(settings: Settings, user_id: str, say: Callable[[str], None], started
 
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
-        producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, acks="all")
+        producer = KafkaProducer(**settings.kafka.client_options(), acks="all")
         before = (database.recommendations.find_one({"_id": user_id}) or {}).get("events_applied", 0)
         waits: list[float] = []
         for number, event in enumerate(_plan(database, user_id), start=1):

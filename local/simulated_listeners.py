@@ -42,7 +42,7 @@ def run(settings: Settings, listeners: int) -> None:
         genres = sorted(set(genre_of.values()))
         rng = random.Random(7)
         likes = {f"simulated-{n}": set(rng.sample(genres, min(2, len(genres)))) for n in range(1, listeners + 1)}
-        producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
+        producer = KafkaProducer(**settings.kafka.client_options())
         while True:
             for user_id, liked in likes.items():
                 for event in _one_track(database, user_id, liked, genre_of, rng):

@@ -13,10 +13,9 @@ import threading
 import time
 from pathlib import Path
 
-from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from batch import registry
+from batch import job, registry
 from conf.settings import Settings, settings
 from streaming import catalogue, feed, ledger, recommend
 from streaming.operations import metrics, supervisor
@@ -25,7 +24,8 @@ from streaming.operations import metrics, supervisor
 def main() -> int:
     ready = Path(sys.argv[1])
     chosen = settings()
-    spark = SparkSession.builder.appName("overtone").getOrCreate()
+    job.check_storage(chosen)
+    spark = job.new_session("overtone")
     metrics.start(spark, chosen)
     queries = supervisor.Supervisor(spark, chosen, start_by_name(chosen))
     queries.start()
@@ -33,8 +33,10 @@ def main() -> int:
         queries.check()
         time.sleep(0.1)
     stopping = threading.Event()
-    for job in (feed, catalogue):
-        threading.Thread(target=job.run_until_stopped, args=(chosen, stopping), daemon=True, name=job.__name__).start()
+    for follower in (feed, catalogue):
+        threading.Thread(
+            target=follower.run_until_stopped, args=(chosen, stopping), daemon=True, name=follower.__name__
+        ).start()
     ready.touch()
     queries.run()
     return 0
