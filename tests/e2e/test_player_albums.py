@@ -122,7 +122,9 @@ def test_an_artist_has_albums_tracks_and_albums_of_others(visit: Any) -> None:
         go(ana, address, "The Band")
         assert texts(ana, "section[aria-label='Albums'] h3") == ["Hours"]
         assert texts(ana, "section[aria-label='Appears on'] h3") == ["Hits"]
-        assert sorted(texts(ana, "#view section:first-of-type .track-row .title")) == sorted(TITLES[n] for n in (0, 1, 2, 5))
+        assert sorted(texts(ana, "#view section:first-of-type .track-row .title")) == sorted(
+            TITLES[n] for n in (0, 1, 2, 5)
+        )
         ana.page.evaluate("location.hash = '#/'")
         expect(ana.page.locator("#home-view")).to_be_visible()
     go(ana, "artist/the%20BAND", "The Band")

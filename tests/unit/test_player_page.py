@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from batch.mongo import NEW_LISTENERS
@@ -37,7 +36,7 @@ from ui.media.similarity import NoModel, SimilaritySearch
 from ui.page import cards
 from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.responses import Refused
-from ui.routes import taste_map
+from ui.routes import accounts, taste_map
 from ui.search.building import build_index
 from ui.search.index import SearchIndex
 
@@ -299,10 +298,29 @@ def test_events_sounds_and_exports_are_limited(
     assert 0 < int(answers[2].headers["retry-after"]) <= 61
     sound = {"content": b"x", "headers": {"content-type": "audio/wav"}}
     assert [client.post("/sound", **sound).status_code for _ in range(3)] == [409, 409, 429]
-    monkeypatch.setattr("ui.routes.accounts._export", lambda *_: Response())
+    monkeypatch.setattr("ui.routes.accounts._exported", lambda *_: (part for part in ("{", "}")))
     assert [client.get("/me/export").status_code for _ in range(3)] == [200, 200, 429]
     client.post("/listener", json={"name": "bob"})
     assert client.post("/events", json=event()).status_code == 202, "others are as they were"
+
+
+def test_one_export_is_made_at_a_time_and_one_that_fails_or_is_abandoned_holds_up_no_other(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> Iterator[str]:
+        yield "{"
+        raise OSError("the disk is gone")
+
+    monkeypatch.setitem(client.app.state.services.limits.__dict__, "exports_by_listener", Throttle(9))  # type: ignore[attr-defined]
+    client.post("/listener", json={"name": "ana"})
+    monkeypatch.setattr("ui.routes.accounts._exported", lambda *_: failing())
+    with pytest.raises(OSError, match="the disk is gone"):
+        client.get("/me/export")
+    monkeypatch.setattr("ui.routes.accounts._exported", lambda *_: (part for part in ("{", "}")))
+    assert client.get("/me/export").json() == {}
+    with accounts._EXPORTING:
+        assert client.get("/me/export").status_code == 503
+    assert client.get("/me/export").status_code == 200
 
 
 def test_the_tracks_of_the_map_are_made_once_for_an_index(monkeypatch: pytest.MonkeyPatch) -> None:

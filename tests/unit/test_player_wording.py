@@ -60,7 +60,10 @@ def test_a_mix_is_named_by_what_most_of_its_tracks_have_in_common() -> None:
     assert shelf_title(mix, brahms) == "Like Brahms: Intermezzo" and shelf_title(mix, []) == "Like “X”"
     assert shelf_title(Recommendations("ana", (), name="rediscover", title="Rediscover"), brahms) == "Rediscover"
     other = Recommendations("ana", (), name="mix-2", title="Like “Y”")
-    assert [title for _, title, _ in titled([(mix, brahms), (other, brahms)])] == ["Like Brahms: Intermezzo", "Like “Y”"]
+    assert [title for _, title, _ in titled([(mix, brahms), (other, brahms)])] == [
+        "Like Brahms: Intermezzo",
+        "Like “Y”",
+    ]
 
 
 def test_surnames() -> None:

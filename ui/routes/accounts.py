@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ui.data import lake
 from ui.data.lake import LakeUnavailable
@@ -57,13 +57,24 @@ def export_data(user_id: RequiredListener, request: Request, services: ServicesD
     if not _EXPORTING.acquire(blocking=False):
         raise Refused(503, "Somebody else exports their data right now. Try again in a minute.", {"Retry-After": "30"})
     try:
-        text = _exported(user_id, services.sessions.name(request), services)
-        weakref.finalize(text, _EXPORTING.release)  # whether it is sent to its end, in part, or not at all
+        return _Export(_exported(user_id, services.sessions.name(request), services))
     except BaseException:
         _EXPORTING.release()
         raise
-    headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
-    return StreamingResponse(text, media_type="application/json", headers=headers)
+
+
+class _Export(StreamingResponse):
+    """An export on its way, whose place another may take when it has ended: sent, broken off or failed."""
+
+    def __init__(self, text: Iterator[str]) -> None:
+        headers = {"Content-Disposition": 'attachment; filename="overtone-my-data.json"', "Cache-Control": "no-store"}
+        super().__init__(text, media_type="application/json", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _EXPORTING.release()
 
 
 def _exported(user_id: str, name: str | None, services: Services) -> Iterator[str]:
