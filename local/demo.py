@@ -102,8 +102,10 @@ class Demo:
             is_due_later = self._batch(root, chosen, environment)
             self._serve(chosen, environment)
             self.environment = environment
-            if is_due_later and not self.options.once:
-                self._say("this version of Overtone makes more of it; that is added while you listen …")
+            if is_due_later and self.options.once:
+                self._say("the library is brought up to this version by a start without --once")
+            elif is_due_later:
+                self._say("bringing the library up to this version while you listen …")
                 self.batch.start(environment, is_patient=True)
             return self._once(chosen) if self.options.once else self._watch(chosen)
         finally:
@@ -157,9 +159,14 @@ class Demo:
         files, unusable = scan(root)
         self.watch = LibraryWatch(root, as_listing(files, unusable), self._say)
         what_is_due = due(root, files, unusable, chosen)
-        if what_is_due is not Due.FIRST:
+        if what_is_due is Due.NOTHING:
             self._say(f"library: {len(files):,} files, nothing has changed since the last run")
-            return what_is_due is Due.LATER
+            return False
+        if what_is_due is Due.LATER:
+            self._say(
+                f"library: {len(files):,} files, as an earlier version of Overtone left them; starting with its model"
+            )
+            return True
         self._say_if_other_library(root, chosen)
         self._say(f"library: {len(files):,} files in {root}; extract, train, publish …")
         self.batch.start(environment)
