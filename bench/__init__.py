@@ -2,6 +2,8 @@
 
 extract, features          ▶ extraction beside a pool of processes · real and generated features for the others
 index, recordings          ▶ neighbours beside exact search, hnswlib and MLlib · copies that are found to be one recording
+index_in_spark               rows of `index` that need Spark
+words                      ▶ the numbers of the vocabulary of words for the sound
 space, genre               ▶ metrics and hubness, both blocks beside one · genre networks beside support vector machines
 both_blocks, audio_songs     tables of `space` for a folder of audio · its songs by the product's extraction
 lists, stream              ▶ what a list costs · event to list, events a second

@@ -40,6 +40,7 @@ def audio_songs(folder: Path, kept: Path | None = None) -> Songs:
     arrays: dict[str, Any] = {
         "vectors": np.stack([song["vector"] for _, song in pairs]),
         "embeddings": np.stack([song["embedding"] for _, song in pairs]),
+        "tag_probabilities": np.stack([song["tag_probabilities"] for _, song in pairs]),
         "path": [str(file.relative_to(folder)) for file, _ in pairs],
         "collection": [file.relative_to(folder).parts[0] for file, _ in pairs],
         "duration_s": [str(song["duration_s"]) for _, song in pairs],
@@ -55,8 +56,8 @@ def audio_songs(folder: Path, kept: Path | None = None) -> Songs:
 def _songs(arrays: dict[str, Any]) -> Songs:
     columns = ("path", "collection", "duration_s", *TAGS)
     tags = {name: [str(value) for value in arrays[name]] for name in columns}
-    musly = [row.tobytes() for row in arrays["musly"]] if "musly" in arrays else None
-    return Songs(arrays["vectors"], tags, arrays["embeddings"], musly)
+    musly = [row.tobytes() for row in arrays["musly"]] if "musly" in arrays and _jukebox() else None
+    return Songs(arrays["vectors"], tags, arrays["embeddings"], musly, arrays.get("tag_probabilities"))
 
 
 def _extracted(file: Path) -> dict[str, Any] | str:
@@ -74,6 +75,7 @@ def _extracted(file: Path) -> dict[str, Any] | str:
     tags = file_tags(file, file.parent)
     named = {name: getattr(tags, name) for name in TAGS}
     numbers = {"vector": song.vector, "embedding": song.embedding, "duration_s": song.duration_s}
+    numbers["tag_probabilities"] = song.tags
     return {**numbers, "musly": musly, **named}
 
 

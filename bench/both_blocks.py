@@ -36,7 +36,7 @@ from batch.model.metric.choice import EQUAL, learned_metric  # noqa: E402
 from batch.model.metric.learning import BlockScaling  # noqa: E402
 from batch.model.metric.learning import points as learned_points  # noqa: E402
 from bench.audio_songs import musly_distances  # noqa: E402
-from bench.features import Songs  # noqa: E402
+from bench.features import Songs, in_first_half  # noqa: E402
 
 LIST_LENGTH = 10
 RANKED = 100
@@ -69,10 +69,8 @@ class Labelled:
 
     @property
     def is_first_half(self) -> np.ndarray:
-        """Whether a song's collection is one on which the settings were chosen: the 1st, 4th, 5th, 8th … by size."""
-        codes, sizes = np.unique(self.collection, return_counts=True)
-        by_size = codes[np.argsort(-sizes, kind="stable")]
-        return np.isin(self.collection, by_size[np.isin(np.arange(len(by_size)) % 4, (0, 3))])
+        """Whether a song's collection is one on which the settings were chosen."""
+        return in_first_half(self.collection)
 
 
 @dataclass

@@ -19,12 +19,14 @@ class Songs:
     vectors : float32 [shape=(n, d)];  tags : by column, n each, "" where there is none
     embeddings : of the trained ear, float32 [shape=(n, 200)]; None: not extracted
     musly : pymusly's models, serialised; None: it is not installed
+    tag_probabilities : of the trained ear's tags, float32 [shape=(n, 50)]; None: not extracted
     """
 
     vectors: np.ndarray
     tags: dict[str, list[str]]
     embeddings: np.ndarray | None = None
     musly: list[bytes] | None = None
+    tag_probabilities: np.ndarray | None = None
 
 
 def songs(folder: Path) -> Songs:
@@ -93,3 +95,10 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def in_first_half(collection: np.ndarray) -> np.ndarray:
+    """Whether a song's collection is the 1st, 4th, 5th, 8th … by size.  collection : codes [shape=(n,)]"""
+    codes, sizes = np.unique(collection, return_counts=True)
+    by_size = codes[np.argsort(-sizes, kind="stable")]
+    return np.isin(collection, by_size[np.isin(np.arange(len(by_size)) % 4, (0, 3))])

@@ -42,14 +42,12 @@ from batch.model.metric import learning as metric_learning  # noqa: E402
 from batch.model.mlp_inference import NO_FOURIER, Ensemble  # noqa: E402
 from bench import both_blocks  # noqa: E402
 from bench.audio_songs import audio_songs  # noqa: E402
+from bench.both_blocks import LIST_LENGTH, SEED, UNSEEN_FOLDS  # noqa: E402
 from bench.features import fma, fma_genres, songs, table  # noqa: E402
 from bench.session import session  # noqa: E402
 
-LIST_LENGTH = 10
 MIN_GENRE_SONGS = 6
 SPACE_ROUNDS = 4
-SPACE_FOLDS = 3
-SEED = 5
 Points = Callable[[np.ndarray], np.ndarray]
 Learn = Callable[[np.ndarray, TrackLabels, np.ndarray], Points]
 """(standardised, labels, collections) of the training songs → function from standardised features to points."""
@@ -96,13 +94,13 @@ def measured(lists: np.ndarray, distance: np.ndarray, tracks: TrackLabels, colle
 def unseen(
     name: str, standardised: np.ndarray, tracks: TrackLabels, collection: np.ndarray, learn: Learn
 ) -> dict[str, object]:
-    """Means over SPACE_ROUNDS of an artist-grouped cross-validation with SPACE_FOLDS."""
+    """Means over SPACE_ROUNDS of an artist-grouped cross-validation with UNSEEN_FOLDS."""
     _, number = np.unique(tracks.split_groups(), return_inverse=True)
     rng = np.random.default_rng(SEED)
     rows: list[dict[str, object]] = []
     for _ in range(SPACE_ROUNDS):
-        fold = (rng.permutation(number.max() + 1) % SPACE_FOLDS)[number]
-        for held_out in range(SPACE_FOLDS):
+        fold = (rng.permutation(number.max() + 1) % UNSEEN_FOLDS)[number]
+        for held_out in range(UNSEEN_FOLDS):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             points = learn(standardised[train], tracks[train], collection[train])(standardised[test])
             rows.append(row("", locally_scaled_distances(to_unit(points)), tracks[test], collection[test]))

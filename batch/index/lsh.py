@@ -35,10 +35,12 @@ SHORTLIST_PER_NEIGHBOUR = 12
 """Candidates ranked exactly for each neighbour asked for, at least."""
 SHORTLIST_ONE_IN = 12
 """One candidate in so many is ranked exactly, at least."""
-BYTES_PER_CHARACTER = 4
-"""Of numpy's strings."""
 STORED_NEIGHBOURS = 60
 """First places of each track's ranking that are stored beside the index: the stream's candidates."""
+_OF_ALL_TRACKS = (
+    "stored_neighbours", "recordings", "title_keys", "durations", "tags", "segment_tables", "tombstoned_rows"
+)  # fmt: skip
+"""Fields that a subset of the tracks is without."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,7 @@ class Index:
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each track id; -1 for one that the index lacks."""
-        if not len(self) or not len(ids):
-            return np.full(len(ids), -1, dtype=np.int64)
-        longest = self.ids.dtype.itemsize // BYTES_PER_CHARACTER
-        if isinstance(self.ids, Stacked):
-            longest = max(longest, self.ids.second.dtype.itemsize // BYTES_PER_CHARACTER)
-        # An array of strings is as wide as its longest one; of an id that is longer than all, nothing need be compared.
-        wanted_ids = np.array([track_id if len(track_id) <= longest else "" for track_id in ids], dtype=np.str_)
-        if not isinstance(self.ids, Stacked):
-            rows = _positions(self.ids, wanted_ids)
-        else:
-            positions = _positions(self.ids.second, wanted_ids)
-            rows = np.where(positions >= 0, positions + len(self.ids.first), _positions(self.ids.first, wanted_ids))
+        rows = storage.positions_of_ids(self.ids, ids)
         return rows if self.tombstoned_rows is None else np.where(np.isin(rows, self.tombstoned_rows), -1, rows)
 
     def artist_of(self, row: int) -> str:
@@ -216,8 +207,7 @@ class Index:
 
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
-        arrays = [self.ids, self.vectors, self.scales, self.artists, self.sketches, self.stored_neighbours]
-        arrays += [self.recordings, self.title_keys, self.durations, self.tags]
+        arrays = [getattr(self, name) for name in storage.FIELD_BY_FILE.values() if not name.endswith("names")]
         for tables in filter(None, (self.tables, self.segment_tables)):
             arrays += [tables.keys, tables.rows, tables.first_component]
         parts = [part for a in arrays for part in ((a.first, a.second) if isinstance(a, Stacked) else (a,))]
@@ -228,6 +218,7 @@ class Index:
 
         rows : sorted, all of the training
         """
+        nothing: dict[str, Any] = dict.fromkeys(_OF_ALL_TRACKS)
         return replace(
             self,
             ids=self.ids[rows],
@@ -236,13 +227,7 @@ class Index:
             artists=self.artists[rows],
             sketches=None if self.sketches is None else self.sketches[rows],
             tables=self.tables.subset(rows),
-            stored_neighbours=None,
-            recordings=None,
-            title_keys=None,
-            durations=None,
-            tags=None,
-            segment_tables=None,
-            tombstoned_rows=None,
+            **nothing,
         )
 
     def without(self, rows: Rows) -> Index:
@@ -265,7 +250,7 @@ class Index:
                 code_by_artist[name], next_code = next_code, next_code + 1
         artists = np.array([code_by_artist[name] if name else -1 for name in segment_artists], dtype=np.int32)
         superseded_ids = np.concatenate([segment.removed_ids, segment.ids])
-        tombstoned_rows = _positions(self.ids, superseded_ids) if len(self) else np.empty(0, np.int64)
+        tombstoned_rows = storage.positions(self.ids, superseded_ids)
         tombstoned_rows = np.unique(tombstoned_rows[tombstoned_rows >= 0])
         sketches = None if self.sketches is None else self.projection.stored_sketch(segment.points)
         recordings, title_keys, durations = segments.stacked_recordings(
@@ -293,23 +278,10 @@ class Index:
         """Writes one .npy file an array. Raises ValueError for an index with appended segments, which are saved already."""
         if isinstance(self.ids, Stacked):
             raise ValueError("this index has segments, which are in its folder already; save the index as trained")
-        arrays = {
-            "ids": self.ids,
-            "vectors": self.vectors,
-            "scales": self.scales,
-            "artists": self.artists,
-            "names": self.artist_names,
-            "sketches": self.sketches,
-            "near": self.stored_neighbours,
-            "recordings": self.recordings,
-            "title_keys": self.title_keys,
-            "durations": self.durations,
-            "tags": self.tags,
-            "tag_names": None if self.tags is None else self.tag_names,
-            "keys": self.tables.keys,
-            "rows": self.tables.rows,
-            "order": self.tables.first_component,
-        }
+        arrays = {file: getattr(self, name) for file, name in storage.FIELD_BY_FILE.items()}
+        arrays |= {"keys": self.tables.keys, "rows": self.tables.rows, "order": self.tables.first_component}
+        if self.tags is None:
+            arrays["tag_names"] = None
         storage.save(folder, arrays, self.projection)
 
     @classmethod
@@ -326,33 +298,13 @@ class Index:
             storage.check(arrays, projection, segment)
         except storage.UNREADABLE as error:
             raise IndexUnreadable(f"no index in {folder}: {error}; train again with batch/train.py") from error
-        trained = cls(
-            projection=projection,
-            ids=arrays["ids"],
-            vectors=arrays["vectors"],
-            scales=arrays["scales"],
-            artists=arrays["artists"],
-            artist_names=np.asarray(arrays.get("names", np.empty(0, dtype=np.str_))),
-            tables=HashTables(arrays["keys"], arrays["rows"], arrays.get("order")),
-            sketches=arrays.get("sketches"),
-            stored_neighbours=arrays.get("near"),
-            recordings=arrays.get("recordings"),
-            title_keys=arrays.get("title_keys"),
-            durations=arrays.get("durations"),
-            tags=arrays.get("tags"),
-            tag_names=np.asarray(arrays.get("tag_names", np.empty(0, dtype=np.str_))),
-        )
+        fields: dict[str, Any] = {name: arrays[file] for file, name in storage.FIELD_BY_FILE.items() if file in arrays}
+        fields.setdefault("artist_names", np.empty(0, dtype=np.str_))
+        tables = HashTables(arrays["keys"], arrays["rows"], arrays.get("order"))
+        trained = cls(projection=projection, tables=tables, **fields)
         return trained if as_trained else trained.with_segment(segment)
 
     @staticmethod
     def state(folder: Path) -> str:
         """Name of the latest segment: changes with every append and remove. Cheap enough to ask in every micro-batch."""
         return segments.state(folder)
-
-
-def _positions(ids: NDArray[np.str_], wanted_ids: NDArray[np.str_]) -> Rows:
-    """Position of each wanted id among sorted ones; -1 where it is not there."""
-    if not len(ids):
-        return np.full(len(wanted_ids), -1, dtype=np.int64)
-    positions = np.minimum(np.searchsorted(ids, wanted_ids), len(ids) - 1)
-    return np.where(ids[positions] == wanted_ids, positions, -1)

@@ -13,19 +13,32 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Projection
-from batch.index.segments import Segment
+from batch.index.projection import Projection, Rows
+from batch.index.segments import Segment, Stacked
 
 REQUIRED_FILES = ("ids", "vectors", "scales", "artists", "keys", "rows")
 OPTIONAL_FILES = ("names", "order", "sketches", "near", "recordings", "title_keys", "durations", "tags", "tag_names")
 """Missing in format 1 as first written; `near` and what follows also in format 2 as first written."""
+
+FIELD_BY_FILE = {
+    "names": "artist_names",
+    "near": "stored_neighbours",
+    **{
+        name: name
+        for name in (*REQUIRED_FILES, *OPTIONAL_FILES)
+        if name not in ("keys", "rows", "order", "names", "near")
+    },
+}
+"""Field of `batch.index.lsh.Index` by file name without suffix; the other files are its hash tables."""
+BYTES_PER_CHARACTER = 4
+"""Of numpy's strings."""
 
 UNREADABLE = (
     OSError,
@@ -138,3 +151,26 @@ def _shapes(
     yield "title_keys in added/", segment.title_keys.shape, (appended,)
     yield "durations in added/", segment.durations.shape, (appended,)
     yield "tags in added/", segment.tags.shape, (appended, None)
+
+
+def positions_of_ids(ids: NDArray[np.str_] | Stacked, wanted_ids: Sequence[str]) -> Rows:
+    """Position of each wanted id; -1 where it is not there.  ids : sorted, each part of stacked ones by itself"""
+    if not len(ids) or not len(wanted_ids):
+        return np.full(len(wanted_ids), -1, dtype=np.int64)
+    longest = ids.dtype.itemsize // BYTES_PER_CHARACTER
+    if isinstance(ids, Stacked):
+        longest = max(longest, ids.second.dtype.itemsize // BYTES_PER_CHARACTER)
+    # An array of strings is as wide as its longest one; of an id that is longer than all, nothing need be compared.
+    wanted = np.array([each if len(each) <= longest else "" for each in wanted_ids], dtype=np.str_)
+    if not isinstance(ids, Stacked):
+        return positions(ids, wanted)
+    of_second = positions(ids.second, wanted)
+    return np.where(of_second >= 0, of_second + len(ids.first), positions(ids.first, wanted))
+
+
+def positions(ids: NDArray[np.str_], wanted_ids: NDArray[np.str_]) -> Rows:
+    """Position of each wanted id among sorted ones; -1 where it is not there."""
+    if not len(ids):
+        return np.full(len(wanted_ids), -1, dtype=np.int64)
+    nearest = np.minimum(np.searchsorted(ids, wanted_ids), len(ids) - 1)
+    return np.where(ids[nearest] == wanted_ids, nearest, -1)

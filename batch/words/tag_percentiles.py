@@ -52,14 +52,14 @@ class Calibration:
         probabilities : of the network's tags [shape=(n, tags)]
         tag_names : the tags, by column
         """
-        summed = _by_word(probabilities, tag_names, [word.name for word in WORDS])
+        summed = word_probabilities(probabilities, tag_names, [word.name for word in WORDS])
         quantiles = np.quantile(summed, np.linspace(0, 1, POINTS), axis=0).astype(np.float32)
         return cls(tuple(word.name for word in WORDS), quantiles)
 
     def percentiles(self, probabilities: Probabilities, tag_names: Sequence[str]) -> Percentiles:
         """Share of the library's tracks in percent that are less likely to be called so, 0 where the word is unlikely
         [shape=(n, words)]."""
-        summed = _by_word(probabilities, tag_names, self.names).astype(np.float32)
+        summed = word_probabilities(probabilities, tag_names, self.names).astype(np.float32)
         percentiles = np.zeros(summed.shape, dtype=np.int64)
         for column, quantiles in enumerate(self.quantiles.T):
             values = summed[:, column]
@@ -151,7 +151,9 @@ def rows_of_words(words_by_track: Sequence[Mapping[str, int]], names: Sequence[s
     )
 
 
-def _by_word(probabilities: Probabilities, tag_names: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+def word_probabilities(
+    probabilities: Probabilities, tag_names: Sequence[str], names: Sequence[str]
+) -> NDArray[np.float64]:
     """The probabilities of each word's tags, added [shape=(n, words)]. Raises ValueError where a tag is missing."""
     column_by_tag = {tag.casefold(): column for column, tag in enumerate(tag_names)}
     values = np.asarray(probabilities, dtype=np.float64).reshape(-1, len(tag_names))
