@@ -24,7 +24,7 @@ NAME = "accounts"
 def reset(settings: Settings, name: str, password: str) -> int:
     """Sets the password of the account of this name; returns the exit code."""
     if (problem := password_problem(password)) is not None:
-        return failed(NAME, f"the password {problem}", 2)
+        return failed(NAME, problem, 2)
     try:
         db = database(settings.mongo)
         listener = Names(db, ListenerData(db).exists).find(name)

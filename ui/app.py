@@ -75,7 +75,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     LimitExceeded: lambda error: refusal(409, str(error)),
     PlaylistChanged: lambda error: refusal(409, str(error)),
     NoModel: lambda error: refusal(409, str(error)),
-    LibraryUnavailable: lambda error: refusal(503, f"The library is unavailable. {error}"),
+    LibraryUnavailable: lambda error: refusal(503, f"Can't reach your library. {error}"),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
     TooManyHashes: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     DataDeleted: lambda error: refusal(401, str(error)),

@@ -305,7 +305,7 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     expect(ana.page.locator("#map-tip")).to_contain_text(TITLES[7])
     ana.page.locator("#map").click(position={"x": spot[0], "y": spot[1]})
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[7] and ana.seconds > 0.1)
-    expect(ana.page.locator("#view .interest")).to_contain_text("weight 0.70")
+    expect(ana.page.locator("#view .interest")).to_contain_text("(100 %)")
 
 
 def test_without_a_model_search_and_play_work(

@@ -196,6 +196,7 @@ def test_home_shows_named_lists_with_their_reasons() -> None:
         "genres": [],
         "marks": {"b0": "Played"},
         "track_count": 11,
+        "albums": [],
     }
     html = render("home", named_lists=titled(shelves), **nothing)
     heads = re.findall(r"<h2>(.*?)</h2><p>(.*?)</p>", html)

@@ -608,7 +608,7 @@ def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
             "The playlist has changed meanwhile. Open it again and repeat the change.",
         ),
         (NoModel("no model"), 409, "no model"),
-        (LibraryUnavailable("No server."), 503, "The library is unavailable. No server."),
+        (LibraryUnavailable("No server."), 503, "Can't reach your library. No server."),
         (LakeUnavailable("no table"), 503, "The lake cannot be read. no table"),
         (QueueFull("20,000 events"), 503, "20,000 events"),
         (JournalUnwritable("disk full"), 503, "disk full"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ui.data.library import Track
 from ui.data.recommendation_list import Item, Recommendations
-from ui.home.titles import common_name, shelf_title, surname, titled
+from ui.home.titles import common_name, named_interests, shelf_title, surname, titled
 from ui.page import cards, navigation
 from ui.page.wording import Basis, basis_text, closeness, title_parts
+from ui.routes.map_regions import regions
+from ui.routes.pages import folder_problem
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,7 @@ from ui.page.wording import Basis, basis_text, closeness, title_parts
         ("Goldberg Variations – Aria", ("Goldberg Variations – ", "Aria")),
         ("Symphony No. 5 in C minor, Op. 67", ("Symphony No. 5 in C minor, ", "Op. 67")),
         ("A song without any separator at all", ("A song without any separator ", "at all")),
-        ("Donaudampfschifffahrtsgesellschaft", ("Donaudampfschifffahrts", "gesellschaft")),
+        ("Donaudampfschifffahrtsgesellschaft", ("Donaudampfschifffahrtsgese", "llschaft")),
     ],
 )
 def test_the_end_of_a_long_title_stays_in_view(title: str, parts: tuple[str, str]) -> None:
@@ -93,3 +97,26 @@ def test_the_rail_has_tabs_for_a_phone_and_links_that_skip() -> None:
     assert re.findall(r'data-skip-to="(\w+)"', rail) == ["content", "player"]
     addresses = re.findall(r'<a href="(#/\w*)"', rail)
     assert len(addresses) == len(set(addresses)) and "#/settings" in addresses and "#/status" not in addresses
+
+
+def test_interests_have_names_and_shares() -> None:
+    quartets = [track(n, genre="String Quartet") for n in range(3)]
+    named = named_interests([(0.6, quartets), (0.2, [track(7)])])
+    assert [(name, round(share, 2)) for name, share, _ in named] == [("String Quartet", 0.75), ("Interest 2", 0.25)]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    assert folder_problem(str(tmp_path)) == "" == folder_problem("s3://music/all") == folder_problem("")
+    assert "is not there. Connect its disk" in folder_problem(str(tmp_path / "unmounted"))
+
+
+def test_a_name_stands_where_its_tracks_lie_together() -> None:
+    around = np.random.default_rng(1)
+    close = around.normal([700, 300], 8, (20, 2)).astype(np.float32)
+    scattered = around.uniform(0, 1000, (60, 2)).astype(np.float32)
+    places = np.vstack([close, scattered, [[np.nan, np.nan]] * 3]).astype(np.float32)
+    rows = {"Folk": range(20), "All over": range(20, 80), "Few": range(2), "Unplaced": range(80, 83)}
+    (folk,) = regions(rows, places, 1000, 10)
+    assert folk.name == "Folk" and folk.size == 20
+    assert abs(folk.x - 700) < 10 and abs(folk.y - 300) < 10
+    assert regions(rows, places, 1000, 0) == []

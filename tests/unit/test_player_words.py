@@ -193,7 +193,7 @@ def test_home_has_shelves_of_moods_with_enough_tracks_those_heard_first(monkeypa
     nothing = dict.fromkeys(("position", "position_track"), None) | dict.fromkeys(
         ("recent", "named_lists", "recently_added", "genres"), []
     )
-    nothing |= {"marks": {}, "track_count": 11}
+    nothing |= {"marks": {}, "track_count": 11, "albums": []}
     html = render("home", moods=shelves, **nothing)
     assert re.findall(r'<h2><a href="(.*?)">(.*?)</a></h2>', html) == [
         ("#/tag/happy", "Happy"),

@@ -89,9 +89,11 @@ def read_account(document: Document) -> Account:
 
 
 def password_problem(password: str) -> str | None:
-    """Why the text cannot be a password, None where it can."""
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        return f"has {len(password)} characters, expected {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}"
+    """What to do where the text cannot be a password; None where it can."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        return f"Choose a password of at least {MIN_PASSWORD_LENGTH} characters."
+    if len(password) > MAX_PASSWORD_LENGTH:
+        return f"Choose a password of at most {MAX_PASSWORD_LENGTH} characters."
     return None
 
 

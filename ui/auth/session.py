@@ -173,7 +173,7 @@ class Sessions:
             raise Refused(403, "Sign-up is turned off on this player.")
         name = _checked_name(name)
         if (problem := password_problem(password)) is not None:
-            raise Refused(422, f"The password {problem}.")
+            raise Refused(422, problem)
         if self.policy.is_reserved(name):
             raise Refused(
                 403,
@@ -221,7 +221,7 @@ class Sessions:
             raise Refused(409, "Only an account has a password. Create one first.")
         self.check_password(request, user_id, password)
         if (problem := password_problem(new_password)) is not None:
-            raise Refused(422, f"The new password {problem}.")
+            raise Refused(422, problem)
         _start(request, Listener(user_id, name), self.accounts.set_password(user_id, new_password))
 
     def sign_out(self, request: Request) -> None:

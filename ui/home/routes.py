@@ -36,6 +36,7 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         position_track=position_track,
         recent=recent[:SHELF_TRACKS],
         named_lists=titled(lists),
+        albums=services.albums.page("new", 0, SHELF_TRACKS),
         recently_added=fresh,
         moods=moods,
         genres=genres,

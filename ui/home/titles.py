@@ -34,6 +34,15 @@ def shelf_title(named: Recommendations, tracks: Sequence[Track]) -> str:
     return f"Like {common}" if common else named.title
 
 
+def named_interests(interests: Sequence[tuple[float, list[Track]]]) -> list[tuple[str, float, list[Track]]]:
+    """(name, share of all interests, tracks) of each interest.  interests : (weight, tracks) of each"""
+    whole = sum(weight for weight, _ in interests) or 1.0
+    return [
+        (common_name(tracks) or f"Interest {number}", weight / whole, tracks)
+        for number, (weight, tracks) in enumerate(interests, start=1)
+    ]
+
+
 def common_name(tracks: Sequence[Track]) -> str:
     """What most of the tracks have in common: composer and genre, artist, or genre; "" where there is nothing."""
     composer = _common(track.composer for track in tracks)

@@ -43,6 +43,8 @@ REQUEST_TIMEOUT_S = 120.0
 """Covers the analyses that wait before this one, and the analysis itself."""
 BUSY_MESSAGE = "Other audio is being analysed. Try again in a moment."
 PICTURES = ("waveform", "mel", "mfcc")
+CLIP_PROBLEMS = {"silent": "is silent", "too short": "is too short"}
+"""By the reason of `UnreadableAudio`."""
 
 
 class AudioUnreadable(ValueError):
@@ -240,7 +242,7 @@ def _features(clip: bytes, with_embedding: bool = False) -> list[float]:
         try:
             clip_features = features.track(file.name, ear=ear)
         except UnreadableAudio as error:
-            raise AudioUnreadable(str(error)) from error
+            raise AudioUnreadable(CLIP_PROBLEMS.get(error.reason, f"cannot be decoded: {error.detail}")) from error
     if ear is None:
         return clip_features.vector.tolist()
     if clip_features.embedding is None:

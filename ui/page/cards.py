@@ -33,6 +33,9 @@ UNDO_SOME = (
     '<a class="pill" href="#/you">Muted and disliked</a></p>'
 )
 PLAY_LIST = '<button type="button" class="pill primary" data-action="play-all">Play</button>'
+SHOW_ALL = '<button type="button" class="pill show-all" data-action="show-all">Show all {count}</button>'
+SHOWN_FIRST = 18
+"""Tracks of "For you" that are in view at first, as in the style sheet of home."""
 NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
 
 
@@ -93,7 +96,8 @@ def for_you(
     shown_reasons = unrepeated(reason_by_id) | {first_id: reason_by_id.get(first_id, "")}
     tracks = [track_by_id[item.track_id] for item in items]
     list_cards = cards(tracks, "for-you", recommended.model_version, shown_reasons, "for-you", marks)
-    return _head("For you", _about(recommended, has_listener, basis), PLAY_LIST) + list_cards
+    show_all = SHOW_ALL.format(count=len(tracks)) if len(tracks) > SHOWN_FIRST else ""
+    return _head("For you", _about(recommended, has_listener, basis), PLAY_LIST) + list_cards + show_all
 
 
 def unrepeated(reason_by_id: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 SHORT_TITLE, SHORTEST_TAIL, LONGEST_TAIL = 22, 3, 24
 """Characters of a title that is shown in one piece, and of the end of a longer one."""
+TAIL_WITHOUT_SEPARATOR = 8
 TITLE_SEPARATORS = (": ", " – ", " - ", " / ", "; ", ", ")
 LEAST_VERY_CLOSE, LEAST_CLOSE = 0.5, 0.2
 """Least similarities (`batch.index.lsh.Index.similarity`) of tracks that are called so."""
@@ -57,6 +58,6 @@ def title_parts(title: str) -> tuple[str, str]:
         start = title.rfind(separator) + len(separator)
         if start >= len(separator) and SHORTEST_TAIL <= len(title) - start <= LONGEST_TAIL:
             return title[:start], title[start:]
-    middle = len(title) - LONGEST_TAIL // 2
+    middle = len(title) - TAIL_WITHOUT_SEPARATOR
     start = title.find(" ", middle, len(title) - SHORTEST_TAIL) + 1 or middle
     return title[:start], title[start:]

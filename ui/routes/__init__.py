@@ -7,6 +7,7 @@ audio       a track's audio, waveform and pictures
 genres      pages of genres and moods
 discover    search fields, radio, song path, search by sound
 taste_map   the library in two dimensions
+map_regions names on it
 pages       the other pages, as HTML for the page's script
 operator    the service page and the report card, for operators
 schemas     the JSON bodies that pages may send

@@ -81,15 +81,15 @@ async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, st
     async for chunk in request.stream():
         clip += chunk
         if len(clip) > max_bytes:
-            raise Refused(413, f"The clip is larger than {services.player.clip_megabytes:g} MB.")
+            raise Refused(413, f"This clip is larger than {services.player.clip_megabytes:g} MB.")
     if not clip:
-        raise Refused(422, "The clip is empty.")
+        raise Refused(422, "This clip is empty.")
     # Raises NoModel before the clip is analysed for nothing.
     with_embedding = await run_in_threadpool(lambda: services.similarity.has_embeddings)
     try:
         features = await services.analyzer.features(bytes(clip), with_embedding)
     except AudioUnreadable as error:
-        raise Refused(422, f"The clip {error}") from error
+        raise Refused(422, f"This clip {error}") from error
     return await run_in_threadpool(_nearest, services, features)
 
 

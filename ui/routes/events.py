@@ -102,7 +102,7 @@ def get_news(
                     "adventure": taste.adventure,
                 }
     except LibraryUnavailable as error:
-        news["away"] = f"The library is unavailable. {error}"  # news for the page, not a failure of this request
+        news["away"] = f"Can't reach your library. {error}"  # news for the page, not a failure of this request
     return JSONResponse(news)
 
 

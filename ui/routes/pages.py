@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from batch.library.object_store import is_remote
 from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item
 from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
+from ui.home.titles import named_interests
 from ui.left_out import similar_tracks
 from ui.page import cards
 from ui.page.rendering import render
@@ -86,12 +90,16 @@ def get_settings(user_id: CurrentListener, request: Request, services: ServicesD
     """Playback, appearance, account, and for operators the way to the service's state."""
     sessions = services.sessions
     name = sessions.name(request) if user_id else None
+    is_operator = services.policy.is_operator(sessions.name(request))
     return render(
         "settings",
         listener_name=name,
         is_guest=user_id is not None and sessions.is_guest(request),
         has_account=user_id is not None and services.accounts.key(user_id) is not None,
-        is_operator=services.policy.is_operator(sessions.name(request)),
+        is_operator=is_operator,
+        folder=services.settings.library.root if is_operator else "",
+        folder_problem=folder_problem(services.settings.library.root),
+        track_count=services.library.size(),
     )
 
 
@@ -124,7 +132,9 @@ def get_taste_map(user_id: CurrentListener, services: ServicesDep) -> str:
     interests = taste.interests if taste else ()
     return render(
         "map",
-        interests=[(weight, library.in_order(track_ids[:SHELF_TRACKS])) for weight, track_ids in interests],
+        interests=named_interests(
+            [(weight, library.in_order(track_ids[:SHELF_TRACKS])) for weight, track_ids in interests]
+        ),
         rejected=library.in_order(taste.rejected[:SHELF_TRACKS]) if taste else [],
     )
 
@@ -132,6 +142,15 @@ def get_taste_map(user_id: CurrentListener, services: ServicesDep) -> str:
 @router.get("/sound")
 def get_sound_search() -> str:
     return render("sound")
+
+
+def folder_problem(root: str) -> str:
+    """Why the library's folder cannot be read now, and what to do; "" where it can, or is a store."""
+    if not root or is_remote(root) or os.access(root, os.R_OK | os.X_OK):
+        return ""
+    if os.path.exists(root):
+        return f"{root} cannot be read. Check its permissions; what was read before stays."
+    return f"{root} is not there. Connect its disk again; what was read before stays."
 
 
 def _track(library: Library, track_id: str) -> Track:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ui.data.listener_data import TasteSummary
 from ui.dependencies import CurrentListener, ServicesDep
 from ui.media.similarity import centroid
+from ui.routes.map_regions import FEWEST_REGION_TRACKS, MAX_ARTIST_REGIONS, MAX_GENRE_REGIONS, regions
 from ui.search.index import SearchIndex
 from ui.search.words import map_words
 
@@ -24,6 +25,7 @@ GENRE_COLOURS = 20
 LEAST_GENRE_SHARE = 0.1
 """Where a smaller share of the tracks has a genre, colours are those of words for the sound."""
 MAX_PATH_TRACKS_ON_MAP = 60
+MAX_LIKED_TRACKS_ON_MAP = 500
 
 router = APIRouter()
 
@@ -49,13 +51,15 @@ _map_tracks = MapTracks()
 
 @router.get("/map.json")
 def get_map(user_id: CurrentListener, services: ServicesDep) -> Response:
-    """Coordinates of the tracks from 0 to MAP_UNITS, codes of genres or of words for the sound, and the listener's interests,
-    rejections and path."""
+    """Coordinates of the tracks from 0 to MAP_UNITS, codes of genres or of words for the sound, names of regions, and the
+    listener's interests, likes, rejections and path."""
     index = services.library.search_index()
     scaled, tracks = _map_tracks.of(index)
     if scaled is None or user_id is None:
         return JSONResponse(tracks)
-    return JSONResponse(tracks | _taste(index, scaled, services.listener_data.taste(user_id)))
+    opinions = services.listener_data.history.opinions(user_id)
+    liked = [track_id for track_id, opinion in opinions.items() if "like" in opinion.split()]
+    return JSONResponse(tracks | _taste(index, scaled, services.listener_data.taste(user_id), liked))
 
 
 def _scaled(places: NDArray[np.float32]) -> NDArray[np.float32] | None:
@@ -87,10 +91,30 @@ def _tracks(index: SearchIndex, scaled: NDArray[np.float32]) -> dict[str, Any]:
         "genre": colours[codes[rows]].tolist(),
         "genres": list(colour_by_name),
         "by_sound": is_by_sound,
+        "regions": [
+            {"kind": kind, "name": each.name, "x": round(each.x), "y": round(each.y), "size": each.size}
+            for kind, found in (
+                ("genre", regions(_rows_by_code(codes, names), scaled, MAP_UNITS, MAX_GENRE_REGIONS)),
+                ("artist", regions(_rows_by_artist(index), scaled, MAP_UNITS, MAX_ARTIST_REGIONS)),
+            )
+            for each in found
+        ],
     }
 
 
-def _taste(index: SearchIndex, scaled: NDArray[np.float32], taste: TasteSummary) -> dict[str, Any]:
+def _rows_by_code(codes: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    return {name: np.flatnonzero(codes == code) for code, name in enumerate(names)}
+
+
+def _rows_by_artist(index: SearchIndex) -> dict[str, list[int]]:
+    """Rows of the artists that have enough tracks for a region, by their names as most tracks spell them."""
+    many = ((name, rows) for name, rows in index.rows_by_artist.items() if len(rows) >= FEWEST_REGION_TRACKS)
+    return {index.artist_name(name): rows for name, rows in many}
+
+
+def _taste(
+    index: SearchIndex, scaled: NDArray[np.float32], taste: TasteSummary, liked: Sequence[str]
+) -> dict[str, Any]:
     def places(track_ids: Iterable[str]) -> NDArray[np.float32]:
         rows = [index.row_by_id[track_id] for track_id in track_ids if track_id in index.row_by_id]
         return scaled[rows][~np.isnan(scaled[rows]).any(axis=1)] if rows else np.empty((0, 2), np.float32)
@@ -101,6 +125,7 @@ def _taste(index: SearchIndex, scaled: NDArray[np.float32], taste: TasteSummary)
             centres.append({"weight": weight, "x": round(middle[0]), "y": round(middle[1])})
     return {
         "centres": centres,
+        "liked": places(liked[:MAX_LIKED_TRACKS_ON_MAP]).round().astype(int).tolist(),
         "rejected": places(taste.rejected).round().astype(int).tolist(),
         "path": places(taste.path[-MAX_PATH_TRACKS_ON_MAP:]).round().astype(int).tolist(),
     }

@@ -18,6 +18,7 @@ import { toast } from "./page/messages.js";
 import { openPagesMenu } from "./navigation/rail.js";
 import { switchTheme } from "./page/theme.js";
 import { playCards } from "./playback/play-from.js";
+import { openPlaybackSettings } from "./playback/settings-dialog.js";
 import { react, undoReaction } from "./reactions/react.js";
 import { showPage } from "./router.js";
 import { firstCard, trackOf } from "./track.js";
@@ -46,6 +47,8 @@ export class Actions {
         undoReaction(track.id, /** @type {OpinionWord} */ (button.dataset.word), track);
       },
       menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
+      "playback-settings": () => openPlaybackSettings(),
+      "show-all": () => showWholeList(),
       "close-similar": () => showSimilar(""),
       listener: () => openListenerDialog(),
       keys: () => openKeySheet(),
@@ -157,6 +160,12 @@ export class Actions {
     if (!answer.ok) return toast(answer.error);
     this.player.load({ ...trackOf(firstCard(parseHtml(answer.html))), source: "history" }, positionMs, true);
   }
+}
+
+/** Shows what "For you" has beyond its first rows. */
+function showWholeList() {
+  required("#for-you").classList.add("is-open");
+  find('#for-you .card:nth-child(19) [data-action="play"]')?.focus();
 }
 
 /**

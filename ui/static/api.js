@@ -8,7 +8,7 @@
 /** @typedef {{ ok: false, status: number, error: string }} Failure status 0: the server cannot be reached */
 /** @typedef {{ html: string }} Html markup that the server has escaped */
 
-const UNREACHABLE = "The server is unavailable.";
+const UNREACHABLE = "Can't reach the player. Try again in a moment.";
 
 /**
  * Fetches JSON or, from the routes of pages, HTML.

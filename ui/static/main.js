@@ -238,7 +238,7 @@ function start() {
     search: focusSearch,
     seek: (seconds) => seekBy(player, seconds),
     press: (id) => find(`#${id}`)?.click(),
-    changeVolume: (percent) => changeVolume(player.audio, percent / 100),
+    changeVolume: (percent) => changeVolume(player, percent / 100),
   });
   actions.wire();
   visits.setVisible(!document.hidden);
@@ -267,11 +267,11 @@ function seekBy({ audio, durationMs }, seconds) {
 }
 
 /**
- * @param {HTMLAudioElement} audio
+ * @param {Player} player
  * @param {number} change of the volume, of which 1 is all
  */
-function changeVolume(audio, change) {
-  Object.assign(audio, { volume: Math.max(0, Math.min(1, audio.volume + change)), muted: false });
+function changeVolume(player, change) {
+  player.setVolume({ volume: Math.max(0, Math.min(1, player.sound.pair.volume + change)) });
 }
 
 /** Gradio may render the page before or after this script is loaded. */

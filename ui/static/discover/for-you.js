@@ -113,7 +113,8 @@ async function load() {
 function noticeOf({ away, connected, waiting: count }) {
   if (away) return LIBRARY_AWAY;
   if (connected) return "";
-  return `Kafka is unavailable. ${count || "No"} ${count === 1 ? "event is" : "events are"} queued and sent later; playback continues.`;
+  const later = count === 1 ? " 1 play or like is kept and counts later." : count ? ` ${count} plays and likes are kept and count later.` : "";
+  return `Recommendations are paused; the music plays on.${later}`;
 }
 
 /**

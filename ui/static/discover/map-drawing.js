@@ -1,6 +1,7 @@
 // Draws the taste map: a dot for each track, over it the listener's interests, avoided sounds and listening path.
 
 import { create } from "../page/dom.js";
+import { placeLabels } from "./map-labels.js";
 
 /**
  * The map's data; coordinates from 0 to 1000.
@@ -13,6 +14,8 @@ import { create } from "../page/dom.js";
  * @property {boolean} [by_sound] whether these are words for the sound
  * @property {{ x: number, y: number, weight: number }[]} [centres] the listener's interests
  * @property {[number, number][]} [rejected] tracks that the listener's list keeps away from
+ * @property {import("./map-labels.js").Region[]} [regions] where genres and artists lie, the largest first
+ * @property {[number, number][]} [liked]
  * @property {[number, number][]} [path] the tracks played last, the latest at the end
  */
 /** @typedef {import("./map-viewport.js").Viewport} Viewport */
@@ -25,6 +28,9 @@ const GENRE_COLOURS = [
 const OTHER_COLOUR = "#8a8f99";
 const AVOIDED_COLOUR = "#d62828";
 const AVOIDED_RADIUS_PX = 46;
+const LIKED_COLOUR = "#ff5d7a";
+const HEART = new Path2D("M0 5.5 -5 .6a3.3 3.3 0 0 1 4.7-4.7l.3.3.3-.3a3.3 3.3 0 0 1 4.7 4.7z");
+const LABEL_FONTS = { genre: "650 15px system-ui, sans-serif", artist: "500 12.5px system-ui, sans-serif" };
 const FULL_CIRCLE = 2 * Math.PI;
 
 /** @param {number} genre */
@@ -46,7 +52,9 @@ export function drawMap(canvas, data, viewport) {
   drawAvoided(context, data, viewport);
   drawTracks(context, data, viewport);
   drawPath(context, data, viewport, color);
+  drawLikes(context, data, viewport);
   drawInterests(context, data, viewport, color);
+  drawLabels(context, data, viewport, getComputedStyle(canvas));
 }
 
 /**
@@ -125,6 +133,50 @@ function drawInterests(context, { centres = [] }, viewport, colour) {
 }
 
 /**
+ * A heart for each liked track.
+ * @param {CanvasRenderingContext2D} context
+ * @param {MapData} data
+ * @param {Viewport} viewport
+ */
+function drawLikes(context, { liked = [] }, viewport) {
+  context.fillStyle = LIKED_COLOUR;
+  context.strokeStyle = "rgb(0 0 0 / .5)";
+  context.lineWidth = 1;
+  for (const [x, y] of liked) {
+    const [left, top] = viewport.project(x, y);
+    context.translate(left, top);
+    context.fill(HEART);
+    context.stroke(HEART);
+    context.translate(-left, -top);
+  }
+}
+
+/**
+ * Names of genres and artists, as many as there is room for.
+ * @param {CanvasRenderingContext2D} context
+ * @param {MapData} data
+ * @param {Viewport} viewport
+ * @param {CSSStyleDeclaration} style of the canvas
+ */
+function drawLabels(context, { regions = [] }, viewport, { color, backgroundColor }) {
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  context.lineWidth = 4;
+  context.strokeStyle = backgroundColor;
+  context.fillStyle = color;
+  const widthOf = (/** @type {import("./map-labels.js").Region} */ { kind, name }) => {
+    context.font = LABEL_FONTS[kind];
+    return context.measureText(name).width;
+  };
+  for (const { region, left, top } of placeLabels(regions, viewport, widthOf)) {
+    context.font = LABEL_FONTS[region.kind];
+    context.strokeText(region.name, left, top);
+    context.fillText(region.name, left, top);
+  }
+}
+
+/**
  * @param {CanvasRenderingContext2D} context
  * @param {import("./map-viewport.js").Point} centre
  * @param {number} radius
@@ -139,12 +191,13 @@ function fillCircle(context, [left, top], radius) {
  * What the colours and marks mean, as list items.
  * @param {MapData} data
  */
-export function legendItems({ genre, genres, centres, path, rejected }) {
+export function legendItems({ genre, genres, centres, liked, path, rejected }) {
   const item = (/** @type {string} */ colour, /** @type {string} */ name, className = "dot") =>
     create("li", {}, create("i", { className, style: `--dot: ${colour}` }), name);
   const items = genres.map((name, number) => item(colourOf(number), name));
   if (genre.includes(-1)) items.push(item(OTHER_COLOUR, "other"));
   if (centres?.length) items.push(item("currentColor", "your interests", "ring"));
+  if (liked?.length) items.push(item(LIKED_COLOUR, "liked", "heart"));
   if (path?.length) items.push(item("currentColor", "your listening path", "line"));
   if (rejected?.length) items.push(item(AVOIDED_COLOUR, "avoided sounds", "glow"));
   return items;
