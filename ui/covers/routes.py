@@ -15,7 +15,7 @@ from ui.covers.drawn import cover
 from ui.data.mongo import LibraryUnavailable
 from ui.dependencies import Services, ServicesDep
 
-KEPT_FOR_A_DAY = "max-age=86400"
+KEPT_FOR_A_DAY = "private, max-age=86400"
 NOT_KEPT = "no-store"
 """Of a picture drawn where there may be a real one in a moment."""
 
