@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from pyspark.sql import SparkSession
 
 from batch import registry
+from batch.discography.names import artist_id
 from conf.settings import PREFIX, Settings
 from streaming.catalogue import Counts, IndexUpdater
 from streaming.events import Event, encode
@@ -99,6 +100,10 @@ def test_a_folder_becomes_lists_and_a_replay_changes_nothing(
     bright = {track["_id"] for track in database.tracks.find({"artist": "Bright"})}
     nearest = database.tracks.find_one({"_id": deep[0]})["similar"][0]["track_id"]
     assert nearest in deep, "the nearest track of a deep one is deep"
+    artists = {artist["_id"]: (artist["name"], artist["tracks"]) for artist in database.artists.find()}
+    assert artists == {artist_id("Deep"): ("Deep", 6), artist_id("Bright"): ("Bright", 6)}
+    assert database.tracks.count_documents({"artist_ids": artist_id("Deep")}) == 6
+    assert "sort_title_1__id_1_library_1" in database.tracks.index_information()
 
     now = datetime.now(UTC)
     like = encode(Event("ana", deep[0], "like", now))

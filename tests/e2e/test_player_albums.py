@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from player_site import EVIL, IDS, TITLES, Visit
 from playwright.sync_api import expect
@@ -254,3 +255,31 @@ def test_on_a_phone_pages_fit_and_an_album_plays_from_its_card(visit: Any) -> No
     go(ana, "albums", "Albums")
     ana.page.locator(".album-play").first.tap()
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious_in_the_library(visit: Any, scheme: str) -> None:
+    ana = visit("ana", color_scheme=scheme)
+    band, loose = artist_id("The Band"), artist_id("Loose")
+    pages = {
+        "albums?order=name": "Albums",
+        "artists": "Artists",
+        "tracks": "Tracks",
+        "genres": "Genres",
+        "genre/Rock": "Rock",
+    }
+    problems = {}
+    for page, head in {**pages, f"artist/{band}": "The Band", f"artist/{loose}": "Loose"}.items():
+        go(ana, page, head)
+        problems[page] = serious(ana)
+    go(ana, f"artist/{band}", "The Band")
+    ana.page.locator("section[aria-label='Albums'] h3 a").click()
+    expect(ana.page.locator(".album-head")).to_be_visible()
+    problems["album"] = serious(ana)
+    assert {page: each for page, each in problems.items() if each} == {}
+
+
+def serious(visit: Visit) -> list[str]:
+    violations = Axe().run(visit.page).response["violations"]
+    serious_ones = [each for each in violations if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {node['html'][:160]}" for each in serious_ones for node in each["nodes"][:3]]
