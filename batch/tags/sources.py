@@ -10,9 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from batch.audio.containers import container
+from batch.audio.containers import container, id3_size
 from batch.tags.ape import ape_items
-from batch.tags.chunks import id3_and_info
+from batch.tags.chunks import LONGEST_TAG_CHUNK, id3_and_info
 from batch.tags.text import UnicodeText
 
 Tags = dict[str, list[str]]
@@ -76,7 +76,7 @@ def tag_sources(path: Path) -> list[Tags]:
     if kind in ("wav", "aiff"):
         return _read(path, _riff_id3, _riff_info, _id3)
     own = [_flac] if kind == "flac" else []
-    sources = _read(path, *own, _id3, _ape)
+    sources = _read(path, *own, _id3, _second_id3, _ape)
     is_named = any(name in _NAMING for tags in sources for name in tags)
     return sources if is_named else [*sources, *_read(path, _id3v1)]  # it cuts names
 
@@ -139,6 +139,22 @@ def _id3(path: Path) -> Tags:
     from mutagen.id3 import ID3
 
     return _texts(ID3(path, load_v1=False).values())
+
+
+def _second_id3(path: Path) -> Tags:
+    """Of the tag that follows the first one: a tagger that does not know another's version puts its own before it."""
+    from mutagen.id3 import ID3
+
+    with open(path, "rb") as file:
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            return {}
+        file.seek(id3_size(head))
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            return {}
+        content = head + file.read(min(id3_size(head), LONGEST_TAG_CHUNK) - len(head))
+    return _texts(ID3(BytesIO(content)).values())
 
 
 def _id3v1(path: Path) -> Tags:

@@ -96,7 +96,8 @@ def code_page(texts: Iterable[str]) -> str | None:
     ]
     if not suspects:
         return None
-    if all(_is_utf8(suspect) for suspect, _ in suspects):
+    suspects = [(suspect, is_unicode) for suspect, is_unicode in suspects if not _is_utf8(suspect)]
+    if not suspects:
         return "utf-8"
     is_implausible = any(
         _is_misread_unicode(suspect.decode("latin-1")) if is_unicode else _is_implausible(suspect.decode("latin-1"))
@@ -106,12 +107,15 @@ def code_page(texts: Iterable[str]) -> str | None:
 
 
 def reread(text: str, page: str | None) -> str:
-    """The text read in that code page; as it is where it was not read as Latin-1 or is no text of that page."""
-    content = None if page is None or text.isascii() else _as_bytes(text)
-    if content is None or page is None:
+    """The text read in that code page; as it is where it was not read as Latin-1 or is no text of that page.
+
+    page : None: none was told, so that UTF-8 is looked for in this text alone
+    """
+    content = None if text.isascii() else _as_bytes(text)
+    if content is None:
         return text
     try:
-        return content.decode(page)
+        return content.decode(page or "utf-8")
     except UnicodeDecodeError:
         return text
 

@@ -497,6 +497,21 @@ def test_names_of_western_europe_stay_as_they_are(name: str) -> None:
     assert reread(name, "cp1251") == name or name.isascii() or code_page([name]) is None
 
 
+def test_one_text_of_utf_8_among_others_is_read_as_that(tmp_path: Path) -> None:
+    path = whole_file(tmp_path / "a.mp3", 1)
+    tag = ID3()
+    tag.add(TIT2(encoding=0, text="Grün".encode().decode("latin-1")))
+    tag.add(TPE1(encoding=0, text="Björk"))
+    tag.save(path)
+    assert (read(path).title, read(path).artist) == ("Grün", "Björk")
+
+
+def test_a_second_id3_tag_has_what_the_first_one_lacks(tmp_path: Path) -> None:
+    path = whole_file(tmp_path / "a.mp3", 1)
+    path.write_bytes(id3(TPE1="First") + id3(3, TIT2="Second", TPE1="No") + path.read_bytes())
+    assert (read(path).title, read(path).artist) == ("Second", "First")
+
+
 def test_windows_punctuation_is_punctuation(tmp_path: Path) -> None:
     path = whole_file(tmp_path / "a.mp3", 1)
     tag = ID3()
