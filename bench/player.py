@@ -223,9 +223,9 @@ class Bench:
                 context = browser.new_context(viewport={"width": 1280, "height": 800})
                 page = context.new_page()
                 requests: list[Any] = []
-                page.on("requestfinished", requests.append)
+                page.on("requestfinished", lambda request, seen=requests: seen.append(request))
                 _timed(times[FIRST_PAGE], _load_page, page, self.site)
-                page.wait_for_load_state("networkidle")
+                page.wait_for_timeout(1500)  # until pictures and shelves are there
                 self._note_requests(requests)
                 _timed(times["page usable again, cached (browser)"], _load_page, page, self.site)
                 self._in_page(page, times, load)
