@@ -37,7 +37,6 @@ from local.processes import Process, cpu_by_program, free_port
 from local.services import KafkaServer, MongoServer
 
 DATABASE = "bench-player"
-PAGE_LOADS = 7
 SEARCH_FIELD = "#search input, #search textarea"
 COVER_SIZE_PX = 320
 FIRST_PAGE = "first page usable, nothing cached (browser)"
@@ -82,6 +81,7 @@ def main() -> int:
     parser.add_argument("--tracks", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--page-loads", type=int, default=7, help="windows of Chromium that open the first page")
     options = parser.parse_args()
     bench = Bench(options)
     try:
@@ -219,7 +219,8 @@ class Bench:
         chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            for load in range(PAGE_LOADS):
+            for load in range(self.options.page_loads):
+                print(f"window {load + 1} of {self.options.page_loads}", file=sys.stderr, flush=True)
                 context = browser.new_context(viewport={"width": 1280, "height": 800})
                 page = context.new_page()
                 requests: list[Any] = []
@@ -254,7 +255,7 @@ class Bench:
             page.evaluate(NOTE_OFFER)
             written_at = time.time()
             self.library.new_list(self.db, "client-1", generation)
-            page.wait_for_function("window.offeredAt")
+            _wait_until(page, "window.offeredAt")
             times[NEW_LIST].append(page.evaluate("window.offeredAt") / 1000 - written_at)
             page.click("#list-update button")
             page.wait_for_selector(f'#for-you[data-generation="{generation}"]')
@@ -406,7 +407,13 @@ def _load_page(page: Any, site: str) -> None:
     """Opens the page and waits until cards and search can be used."""
     page.goto(site)
     page.wait_for_selector("#for-you .card .cover")
-    page.wait_for_function("window.overtone && !document.querySelector('#search :disabled')")
+    _wait_until(page, "Boolean(window.overtone)")
+
+
+def _wait_until(page: Any, expression: str) -> None:
+    """Waits until it holds. Playwright's own wait evaluates text, which the page's security policy refuses."""
+    while not page.evaluate(expression):
+        page.wait_for_timeout(10)
 
 
 def _timed(durations: list[float], call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
