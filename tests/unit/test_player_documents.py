@@ -228,7 +228,7 @@ class OneListener:
         self.count = playlists
         self.updates: list[dict[str, Any]] = []
 
-    def create_index(self, _: str) -> None: ...
+    def create_index(self, _: str, **options: Any) -> None: ...
 
     def count_documents(self, _: dict[str, Any], limit: int) -> int:
         return min(self.count, limit)
@@ -244,11 +244,11 @@ class OneListener:
 def test_playlists_have_limits() -> None:
     database = OneListener(199)
     playlists = Playlists(database)  # type: ignore[arg-type]
-    playlist = playlists.create("ana", "x" * 200, ["a"] * 3000)
+    playlist = playlists.create("ana", "x" * 200, ["a"] * 12_000)
     assert (len(playlist.name), len(playlist.tracks)) == (MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS)
     assert read_playlist(database.updates[0]) == playlist
-    with pytest.raises(LimitExceeded, match="at most 2000 tracks, not 2001"):
-        playlists.update("ana", "p", None, ["a"] * 2001)
+    with pytest.raises(LimitExceeded, match="at most 10,000 tracks, not 10,001"):
+        playlists.update("ana", "p", None, ["a"] * 10_001)
     assert playlists.update("ana", "p", None, None) and len(database.updates) == 1, "nothing to change"
     assert playlists.update("ana", "p", "New", None)
     assert database.updates[1] == {"$set": {"name": "New", "version": 1}, "$inc": {"revision": 1}}

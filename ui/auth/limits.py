@@ -17,6 +17,8 @@ MAX_EVENTS_OF_PLACE = 6000
 MAX_SOUNDS_OF_PLACE = 20
 MAX_EXPORTS = 6
 EXPORTS_WINDOW_S = 600.0
+MAX_IMPORTS = 10
+"""Of playlists, in a minute."""
 MAX_REMEMBERED_EVENTS = 20_000
 
 
@@ -28,6 +30,12 @@ class RequestLimits:
     events_by_place: Throttle = field(default_factory=lambda: Throttle(MAX_EVENTS_OF_PLACE))
     sounds_by_place: Throttle = field(default_factory=lambda: Throttle(MAX_SOUNDS_OF_PLACE))
     exports_by_listener: Throttle = field(default_factory=lambda: Throttle(MAX_EXPORTS, window_s=EXPORTS_WINDOW_S))
+
+    imports_by_listener: Throttle = field(default_factory=lambda: Throttle(MAX_IMPORTS))
+
+    def take_import(self, user_id: str) -> None:
+        """Counts an import of a playlist. Raises Refused."""
+        _take(self.imports_by_listener, user_id)
 
     def take_event(self, request: Request, user_id: str) -> None:
         """Counts an event of a listener. Raises Refused."""

@@ -16,6 +16,7 @@ from ui.responses import Refused, refusal
 from ui.static_files import LASTING_PREFIX
 
 CLIP_PATH = "/sound"
+M3U_PATH = "/playlists/import"
 MAX_JSON_BYTES = 128 * 1024
 PUBLIC_PATHS = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
 PUBLIC_PREFIXES = ("/ui/", "/assets/", "/static/")
@@ -95,10 +96,10 @@ def _check_post(method: str, path: str, headers: Headers) -> None:
     if method != "POST" or not is_allowed:
         raise Refused(403, "Only pages of this player may send this request.")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if path == CLIP_PATH:
+    if path in (CLIP_PATH, M3U_PATH):
         # A form of another site can send text and form types without a preflight; only a script can send these.
         if not content_type.startswith(("audio/", "application/octet-stream")):
-            raise Refused(415, f"Expected audio, got {content_type or 'no content type'}.")
+            raise Refused(415, f"Expected a file, got {content_type or 'no content type'}.")
         return
     if content_type != "application/json":
         raise Refused(415, f"Expected application/json, got {content_type or 'no content type'}.")

@@ -136,6 +136,13 @@ class Library:
                 _read_track(each) for each in self._db.tracks.find(query, TRACK_PROJECTION).sort("_id", 1).limit(limit)
             ]
 
+    def paths(self, track_ids: Iterable[str] | None = None) -> dict[str, str]:
+        """The path or URI of the library's tracks among these ids, by id; None: of all."""
+        chosen = {} if track_ids is None else {"_id": {"$in": list(track_ids)}}
+        with unavailable_on_error():
+            documents = self._db.tracks.find({**chosen, **self._scope}, {"path": 1}).batch_size(10_000)
+            return {str(document["_id"]): text_of(document, "path") for document in documents}
+
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
         """The tracks most similar to a track, most similar first; none before a model has been published."""
         document = self._document(track_id, {"similar": 1, "_id": 1, "title": 1})

@@ -16,6 +16,7 @@ from ui.page.wording import Basis, basis_text, clock, title_parts
 ICONS = {
     "play": '<path d="M8 5.1v13.8L19 12z"/>',
     "like": '<path d="M12 20.6 4.3 13a5 5 0 0 1 7.1-7.1l.6.6.6-.6a5 5 0 0 1 7.1 7.1z"/>',
+    "move": '<path d="M5 8h14v2H5zm0 6h14v2H5z"/>',
     "menu": '<path d="M5 10a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4zm7 0a2 2 0 1 1 0 4 2 2 0 0 1 0-4z"/>',
 }
 

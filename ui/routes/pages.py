@@ -16,7 +16,6 @@ from ui.left_out import similar_tracks
 from ui.page import cards
 from ui.page.rendering import render
 from ui.page.wording import closeness, track_count
-from ui.playlists.routes import NO_PLAYLIST
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
 from ui.search.words import listed_words
@@ -52,15 +51,6 @@ def get_similar(track_id: str, user_id: CurrentListener, services: ServicesDep) 
     return cards.similar(track, similar_tracks(services, user_id, track_id))
 
 
-@router.get("/playlist/{playlist_id:path}")
-def get_playlist(playlist_id: str, user_id: RequiredListener, services: ServicesDep) -> str:
-    playlist = services.playlists.get(user_id, playlist_id)
-    if playlist is None:
-        raise Refused(404, NO_PLAYLIST)
-    tracks = services.library.in_order(playlist.tracks)
-    return _track_list(playlist.name, tracks, "playlist", playlist_id=playlist.playlist_id)
-
-
 @router.get("/you")
 def get_your_music(user_id: RequiredListener, request: Request, services: ServicesDep) -> str:
     library, listener_data = services.library, services.listener_data
@@ -78,7 +68,6 @@ def get_your_music(user_id: RequiredListener, request: Request, services: Servic
         is_guest=services.sessions.is_guest(request),
         likes=library.in_order(liked_ids[:PAGE_TRACKS]),
         dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
-        playlists=services.playlists.of(user_id),
         muted=taste.muted,
         wishes=taste.wishes,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],

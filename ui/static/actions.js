@@ -5,12 +5,12 @@ import { get } from "./api.js";
 import { openDeleteDataDialog } from "./account/delete-data.js";
 import { listenerId, openListenerDialog, requireListener } from "./account/listener.js";
 import { openPasswordDialog } from "./account/password.js";
-import { confirmDeletePlaylist, openPlaylistDialog } from "./account/playlists.js";
 import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
 import { showEntry } from "./library/paged-list.js";
 import { playList } from "./library/play-list.js";
+import { choosePlaylistFile, deletePlaylist, openEditDialog, openPlaylistDialog } from "./library/playlists.js";
 import { find, parseHtml, required } from "./page/dom.js";
 import { areLettersOn, openKeySheet, switchLetters } from "./navigation/keyboard.js";
 import { openMenu } from "./page/menu.js";
@@ -73,7 +73,9 @@ export class Actions {
       wish: ({ dataset }) => requireListener() && opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
       "new-playlist": () => openPlaylistDialog([]),
-      "drop-playlist": ({ dataset }) => confirmDeletePlaylist(dataset.playlist ?? "", dataset.name ?? ""),
+      "edit-playlist": (button) => openEditDialog(button),
+      "drop-playlist": (button) => deletePlaylist(button),
+      "import-playlist": () => choosePlaylistFile(),
       forget: () => openDeleteDataDialog(onDeleted),
       password: () => openPasswordDialog(),
       record: () => toggleRecording(onCards),

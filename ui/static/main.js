@@ -14,7 +14,6 @@ import {
 import { Opinions } from "./account/opinions.js";
 import { Outbox, uuid } from "./account/outbox.js";
 import { createPasswordDialog } from "./account/password.js";
-import { createPlaylistDialogs } from "./account/playlists.js";
 import { showSteering, wireSteering } from "./account/steering.js";
 import { forgetEvent, loadEvents, saveEvent } from "./account/stored-events.js";
 import { Visits } from "./account/visits.js";
@@ -35,6 +34,8 @@ import { showTasteMap } from "./discover/taste-map.js";
 import { createWhyDialog } from "./discover/why.js";
 import { wireCardKeys } from "./navigation/card-keys.js";
 import { onEntriesAdded, wirePagedLists } from "./library/paged-list.js";
+import { wirePlaylistRows } from "./library/playlist-rows.js";
+import { createPlaylistDialogs } from "./library/playlists.js";
 import { focusSearch, wireSearch } from "./library/search.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
@@ -229,6 +230,7 @@ function start() {
   wireSteering(opinions, requireListener);
   wireMenu();
   wireSearch();
+  wirePlaylistRows();
   wireCardKeys();
   wireHomeNews();
   wireKeyboard({

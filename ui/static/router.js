@@ -29,6 +29,7 @@ const KINDS = [
   "moods",
   "tag",
   "playlist",
+  "playlists",
   "you",
   "map",
   "sound",
@@ -36,7 +37,7 @@ const KINDS = [
   "status",
 ];
 const QUEUE = "queue";
-const KINDS_OF_A_LISTENER = ["playlist", "you"]; // the server refuses these to nobody
+const KINDS_OF_A_LISTENER = ["playlist", "playlists", "you"]; // the server refuses these to nobody
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
 
 let shownPath = "";

@@ -1,9 +1,10 @@
 // The menu of a track: what can be done with it besides the buttons of its card.
 
 import { pathTo } from "./address.js";
-import { openPlaylistDialog, openPlaylistId, removeFromPlaylist } from "./account/playlists.js";
 import { requireListener } from "./account/listener.js";
 import { showWhy } from "./discover/why.js";
+import { previousId } from "./library/playlist-rows.js";
+import { openPlaylistDialog, openPlaylistId, removeFromPlaylist } from "./library/playlists.js";
 import { find } from "./page/dom.js";
 import { toast } from "./page/messages.js";
 
@@ -51,8 +52,8 @@ export function trackMenu(track, { queue, opinions, toggleOpinion, startRadio, s
   return [
     { label: "Play next", action: playNext },
     { label: "Add to queue", action: addToQueue },
-    { label: "Add to playlist …", action: () => requireListener() && openPlaylistDialog([track]) },
-    ...(inOpenPlaylist ? [{ label: "Remove from playlist", action: () => removeFromPlaylist(track) }] : []),
+    { label: "Add to playlist …", action: () => openPlaylistDialog([track]) },
+    ...(inOpenPlaylist ? [{ label: "Remove from playlist", action: () => removeFromPlaylist(track, previousOf(id)) }] : []),
     opinion("dislike", "Dislike"),
     opinion("more", "More like this"),
     opinion("less", "Less like this"),
@@ -79,4 +80,13 @@ function muteItem(kind, name, opinions) {
   const isMuted = opinions.isMuted(target);
   const label = `${isMuted ? "Unmute" : "Mute"} ${kind}: ${name}`;
   return { label, action: () => requireListener() && opinions.mute(target, !isMuted) };
+}
+
+/**
+ * The id of the track before one in the playlist whose page is open.
+ * @param {string} id
+ */
+function previousOf(id) {
+  const row = find(`.playlist-rows > [data-track-id="${CSS.escape(id)}"]`);
+  return row ? previousId(row) : null;
 }
