@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from batch.tags.folders import artist_album_disc
 from batch.tags.sources import Tags, tag_sources
-from batch.tags.text import cleaned, code_page, reread
+from batch.tags.text import UnicodeText, cleaned, code_page, reread
 from batch.tags.values import (
     disc_and_track,
     gain_db,
@@ -76,8 +76,7 @@ def file_tags(path: PurePath, root: PurePath, file: Path | None = None) -> FileT
         sources = tag_sources(file or Path(path))
     except OSError:
         sources = []
-    page = code_page(text for tags in sources for texts in tags.values() for text in texts)
-    tags = _FirstTags(sources, page)
+    tags = _FirstTags(sources)
     folder_artist, folder_album, folder_disc = artist_album_disc(path, root)
     artist, artists = _artists(tags, folder_artist)
     named_genres = genres(tags.all("genre"))
@@ -113,18 +112,23 @@ def _gain_db(tags: _FirstTags, scope: str) -> float | None:
 
 
 class _FirstTags:
-    """The values of each name in the first of several tags that has it.
+    """The values of each name in the first of several tags that has it, by the code pages in which they were written."""
 
-    page : code page that Latin-1 texts were written in
-    """
-
-    def __init__(self, sources: Sequence[Tags], page: str | None) -> None:
-        self._sources, self._page = sources, page
+    def __init__(self, sources: Sequence[Tags]) -> None:
+        self._sources = sources
+        texts = [text for tags in sources for texts in tags.values() for text in texts]
+        self._page_by_is_unicode = {
+            is_unicode: code_page(text for text in texts if isinstance(text, UnicodeText) == is_unicode)
+            for is_unicode in (False, True)
+        }
 
     def all(self, name: str) -> list[str]:
         """The cleaned values, each once and in order."""
         for tags in self._sources:
-            values = (cleaned(reread(text, self._page)) for text in tags.get(name, ()))
+            values = (
+                cleaned(reread(text, self._page_by_is_unicode[isinstance(text, UnicodeText)]))
+                for text in tags.get(name, ())
+            )
             if present := list(dict.fromkeys(value for value in values if value)):
                 return present
         return []

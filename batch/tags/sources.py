@@ -6,6 +6,7 @@ Names are those of Vorbis comments in small letters, whatever the format calls t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -95,28 +96,52 @@ def _read(path: Path, *readers: Callable[[Path], Tags]) -> list[Tags]:
 
 
 def _flac(path: Path) -> Tags:
-    from mutagen.flac import FLAC
-
-    tags: Any = FLAC(path).tags
+    tags: Any = _lossless_readers()[0](path).tags
     return _comments(tags or [])
 
 
 def _ogg(path: Path) -> Tags:
     from mutagen import File
+
+    file = File(path, options=_lossless_readers()[1:])
+    return _comments(file.tags if file is not None and file.tags is not None else [])
+
+
+@lru_cache
+def _lossless_readers() -> list[Any]:
+    """mutagen's readers of FLAC and of each kind of Ogg, whose texts keep bytes that are not UTF-8, as lone surrogates."""
+    from mutagen.flac import FLAC, VCFLACDict
     from mutagen.oggflac import OggFLAC
     from mutagen.oggopus import OggOpus
     from mutagen.oggspeex import OggSpeex
     from mutagen.oggtheora import OggTheora
     from mutagen.oggvorbis import OggVorbis
 
-    file = File(path, options=[OggVorbis, OggOpus, OggFLAC, OggSpeex, OggTheora])
-    return _comments(file.tags if file is not None and file.tags is not None else [])
+    def lossless(comments: Any, framing: bool) -> Any:
+        def load(self: Any, fileobj: Any, errors: str = "surrogateescape", framing: bool = framing) -> Any:
+            return comments.load(self, fileobj, errors, framing)
+
+        return type(comments.__name__, (comments,), {"load": load})
+
+    own_comments = lossless(VCFLACDict, framing=False)
+    blocks = [own_comments if block is VCFLACDict else block for block in FLAC.METADATA_BLOCKS]
+    ogg: list[Any] = [OggVorbis, OggOpus, OggFLAC, OggSpeex, OggTheora]
+    return [
+        type("FLAC", (FLAC,), {"METADATA_BLOCKS": blocks}),
+        *(type(kind.__name__, (kind,), {"_Tags": lossless(kind._Tags, framing=True)}) for kind in ogg),
+    ]
 
 
 def _comments(pairs: Iterable[tuple[str, str]]) -> Tags:
+    """The texts of Vorbis comments; those that are not UTF-8, against their standard, are read as Latin-1."""
     tags: Tags = {}
     for name, text in pairs:
-        tags.setdefault(_name(name), []).append(UnicodeText(text))
+        content = text.encode("utf-8", "surrogateescape")
+        try:
+            value: str = UnicodeText(content, "utf-8")
+        except UnicodeDecodeError:
+            value = content.decode("latin-1")
+        tags.setdefault(_name(name), []).append(value)
     return tags
 
 

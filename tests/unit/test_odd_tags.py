@@ -19,6 +19,7 @@ from batch.tags.values import disc_and_track, genres, number, single_genres, tru
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutated_files import whole_file  # noqa: E402
+from odd_files import encoded, rising  # noqa: E402
 
 
 def read(path: Path) -> FileTags:
@@ -495,6 +496,18 @@ def test_a_field_that_is_unicode_is_doubted_only_where_it_is_most_implausible(tm
 def test_names_of_western_europe_stay_as_they_are(name: str) -> None:
     assert code_page([name, "Rock"]) is None
     assert reread(name, "cp1251") == name or name.isascii() or code_page([name]) is None
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "opus", "oga"])
+def test_comments_in_another_code_page_are_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind}"
+    path = encoded(path, rising(2.0), "flac", "ogg") if kind == "oga" else whole_file(path, 1)
+    placeholder = "ABCDEFGHIJKL"
+    comments(path, TITLE=placeholder, ARTIST="Zoë")
+    content = path.read_bytes()
+    for name, page in (("Группа крови", "cp1251"), ("Grünes Fräul", "latin-1")):
+        path.write_bytes(content.replace(placeholder.encode(), name.encode(page)))
+        assert (read(path).title, read(path).artist) == (name, "Zoë")
 
 
 def test_one_text_of_utf_8_among_others_is_read_as_that(tmp_path: Path) -> None:
