@@ -50,9 +50,14 @@ def sort_key(name: str | None) -> str:
 
 
 def index_letter(key: str) -> str:
-    """The letter of an index from A to Z under which a sort key stands; "#" for digits and signs."""
-    first = key[:1].upper()[:1]
-    return first if first.isalpha() else "#"
+    """The letter of an index from A to Z under which a sort key stands.
+
+    "#" for what sorts before the letters, "…" for other signs and for scripts without capitals, which have too many letters.
+    """
+    first = key[:1]
+    if first.isalpha() and first.upper() != first:
+        return first.upper()[:1]
+    return "#" if first < "a" else "…"
 
 
 def commonest(names: Iterable[str | None]) -> str:

@@ -178,6 +178,9 @@ def test_all_tracks_are_sorted_by_any_column_and_play_on_in_it(visit: Any) -> No
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 698")
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(ana.page.locator(".row-time").last).to_have_text("0:20")
+    gaps = """() => [...document.querySelectorAll('#view .track-row')].map(row => row.getBoundingClientRect())
+        .map((box, at, boxes) => at ? Math.round(box.top - boxes[at - 1].bottom) : 0).slice(-20)"""
+    assert set(ana.page.evaluate(gaps)) == {0}, "blocks follow each other without a gap"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import { find, findAll, parseHtml } from "../page/dom.js";
 /** @typedef {import("../api.js").Answer<import("../api.js").Html>} HtmlAnswer */
 
 const MOST_IN_BLOCK = 60; // entries; as many as the server sends with the page
-const ROWS_IN_BLOCK = 40;
 const KEPT_WHOLE = 600; // entries of a list of which nothing is taken out
 const LOAD_AHEAD = "1200px 0px";
 const RETRY_MS = 3000;
@@ -62,15 +61,15 @@ class PagedList {
   }
 
   get #blockSize() {
-    const rows = Math.max(1, Math.min(ROWS_IN_BLOCK, Math.floor(MOST_IN_BLOCK / this.columns)));
-    return rows * this.columns;
+    return Math.max(1, Math.floor(MOST_IN_BLOCK / this.columns)) * this.columns;
   }
 
   /** Cuts the list into blocks anew where the number of columns or the rows' height has changed. */
   #layOut() {
     const { first } = this;
     const style = getComputedStyle(first);
-    const columns = style.display === "grid" ? style.gridTemplateColumns.split(" ").length : 1;
+    const isGrid = style.display === "grid";
+    const columns = isGrid ? style.gridTemplateColumns.split(" ").length : 1;
     const entry = first.firstElementChild ?? this.blocks.find((block) => block.firstElementChild)?.firstElementChild;
     if (!entry || !first.isConnected) return;
     const rowHeight = entry.getBoundingClientRect().height;
@@ -79,7 +78,7 @@ class PagedList {
     const top = this.#firstInView();
     this.columns = columns;
     this.rowHeight = rowHeight;
-    this.gap = parseFloat(style.rowGap) || 0;
+    this.gap = isGrid ? parseFloat(style.rowGap) || 0 : 0;
     this.#cut();
     if (top > 0) this.show(top, false);
   }
