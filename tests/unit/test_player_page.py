@@ -524,7 +524,7 @@ def test_a_list_of_nothing_says_that_everything_is_muted_or_disliked(client: Tes
         ),
         (
             Item("a", 1, -0.2, (), "Something different", True, {"similarity": 0.1, "rejection": -0.3}),
-            ["Something different", "Exploration: a few places", "-0.300", "-0.200"],
+            ["Something different", "Something different: a few places", "-0.300", "-0.200"],
             ["Based on these tracks", "named as the reason only", "of all tracks"],
         ),
         (
