@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from player_site import IDS, Lists, Visit
+from player_site import IDS, Visit
 from playwright.sync_api import expect
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
@@ -127,7 +127,7 @@ def test_new_music_is_told_and_shown_without_a_reload(ana: Visit, db: Any) -> No
     expect(ana.page.locator("#toast")).to_contain_text("2 tracks added to your library.")
 
 
-def test_what_was_just_played_is_on_home(ana: Visit, put: Lists) -> None:
+def test_what_was_just_played_is_on_home(ana: Visit) -> None:
     ana.play(IDS[2])
-    ana.page.keyboard.press("Shift+ArrowRight")
+    ana.play(IDS[4])
     expect(ana.page.locator(f'#recent .card[data-track-id="{IDS[2]}"]')).to_be_attached()
