@@ -39,6 +39,7 @@ from ui.responses import Refused
 from ui.routes import accounts, taste_map
 from ui.search.building import build_index
 from ui.search.index import SearchIndex
+from ui.static_files import LASTING_PREFIX
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -620,3 +621,21 @@ def test_each_error_of_a_route_has_its_status_and_message(error: Exception, stat
     assert (response.status_code, json.loads(bytes(response.body))) == (status, {"error": message})
     waits = isinstance(error, (Refused, QueueFull, JournalUnwritable, AnalyzerBusy))
     assert ("retry-after" in response.headers) is waits
+
+
+def test_the_page_may_run_no_text_as_a_script(client: TestClient) -> None:
+    page = client.get("/")
+    policy = page.headers["content-security-policy"]
+    (scripts,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("script-src"))
+    own, nonce = scripts
+    assert own == "'self'" and nonce.startswith("'nonce-")
+    assert f'<script nonce="{nonce[7:-1]}"' in page.text
+
+
+def test_scripts_are_kept_under_an_address_that_changes_with_them(client: TestClient) -> None:
+    page = client.get("/").text
+    script = f"{LASTING_PREFIX}/main.js"
+    assert f'src="{script}"' in page
+    lasting, plain = client.get(script), client.get("/ui/main.js")
+    assert lasting.headers["cache-control"] == "max-age=31536000, immutable" and lasting.text == plain.text
+    assert plain.headers["cache-control"] == "no-cache"
