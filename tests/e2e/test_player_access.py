@@ -11,6 +11,7 @@ from player_site import IDS, TITLES, Visit
 from playwright.sync_api import expect
 
 PAGES = ("", f"track/{IDS[4]}", "artist/Band%201", "genre/Ambient", "you", "settings", "map", "sound", "status")
+PAGES += ("playlists", "search?q=band")
 SERIOUS = ("serious", "critical")
 
 

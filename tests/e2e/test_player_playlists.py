@@ -10,6 +10,7 @@ import httpx
 import pytest
 from player_site import IDS, TITLES, Visit
 from playwright.sync_api import expect
+from test_player_access import found
 
 from ui.playlists.store import Playlists
 
@@ -51,6 +52,7 @@ def test_tracks_move_by_arrow_keys_and_by_the_pointer_and_can_be_moved_back(
     page = shown.page
     page.evaluate(f"location.hash = '#/playlist/{playlist}'")
     expect(page.locator("#page-head")).to_have_text("Evening")
+    assert found(shown) == []
     handle(shown, 0).focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator("#toast")).to_contain_text("“Morning” is now number 2.")
@@ -124,7 +126,7 @@ def test_any_cards_menu_adds_to_a_playlist_once_and_takes_it_back(visit: Any, an
 def test_a_long_playlist_is_loaded_as_it_comes_into_view(visit: Any, ana: httpx.Client, db: Any, sounds: Path) -> None:
     ids = [f"x{n:04}" for n in range(1500)]
     db.tracks.insert_many([{"_id": track_id, "title": f"Echo {track_id}", "library": str(sounds)} for track_id in ids])
-    playlist = made(ana, ids, "Long")
+    playlist = made(ana, [*IDS, *ids], "Long")
     shown = visit("ana")
     shown.page.evaluate(f"location.hash = '#/playlist/{playlist}'")
     expect(shown.page.locator(".playlist-rows .card").first).to_be_visible()
@@ -135,6 +137,11 @@ def test_a_long_playlist_is_loaded_as_it_comes_into_view(visit: Any, ana: httpx.
         shown.page.evaluate("scrollTo(0, 1e7)")
         return bool(last.count())
 
+    shown.wait_for(scroll_to_the_end)
+    shown.page.evaluate("scrollTo(0, 0)")
+    shown.page.click("[data-action=play-all]")
+    shown.wait_for(lambda: shown.page.inner_text("#now-title") == TITLES[0])
+    assert shown.page.evaluate("overtone.queue.list.length") > 900, "it goes on beyond what the page has loaded"
     shown.wait_for(scroll_to_the_end)
     last.locator(".handle").focus()
     shown.page.keyboard.press("ArrowUp")

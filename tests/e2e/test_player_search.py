@@ -122,7 +122,7 @@ def test_all_results_are_there(visit: Any) -> None:
     last = ana.page.locator("#search-page .card .title", has_text=f"Echo {ECHOES - 1}")
 
     def scroll_to_the_end() -> bool:
-        ana.page.mouse.wheel(0, 4000)
+        ana.page.evaluate("scrollTo(0, 1e7)")
         return bool(last.count())
 
     ana.wait_for(scroll_to_the_end)

@@ -9,7 +9,7 @@ import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
 import { zoomMap } from "./discover/taste-map.js";
 import { showEntry } from "./library/paged-list.js";
-import { playList } from "./library/play-list.js";
+import { playList, playLoadedAndRest } from "./library/play-list.js";
 import { choosePlaylistFile, deletePlaylist, openEditDialog, openPlaylistDialog } from "./library/playlists.js";
 import { find, parseHtml, required } from "./page/dom.js";
 import { areLettersOn, openKeySheet, switchLetters } from "./navigation/keyboard.js";
@@ -65,7 +65,7 @@ export class Actions {
       radio: ({ dataset }) => this.#startRadio(dataset.seed ?? "", dataset.value ?? "", dataset.title),
       "path-from": ({ dataset }) => startPath(dataset.trackId ?? "", dataset.title ?? ""),
       "play-page": () => this.playCard(required("#view .single .card")),
-      "play-all": (button) => playCards(button.closest("section, article")),
+      "play-all": (button) => playLoadedAndRest(button.closest("section, article")),
       "play-list": (button) => playList(button),
       letter: ({ dataset }) => showEntry(Number(dataset.offset)),
       "play-path": () => playCards(find("#path-found"), null, { kind: "path", title: "Song path" }),
@@ -95,7 +95,7 @@ export class Actions {
 
   /** @param {HTMLElement} card */
   playCard(card) {
-    playCards(card.closest("[data-whole-list]") ?? card.closest(".cards") ?? card.parentElement, card);
+    playLoadedAndRest(card.closest("[data-whole-list]") ?? card.closest(".cards") ?? card.parentElement, card);
     if (!listenerId()) toast("Choose a listener above to get your own recommendations.");
   }
 

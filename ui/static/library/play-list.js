@@ -1,11 +1,15 @@
-// Playing a list that is not on the page: an album from its card, all tracks of an artist.
+// Playing a list that is not on the page, or not all of it: an album from its card, a playlist of which the first tracks are loaded.
 
 import { get } from "../api.js";
-import { parseHtml } from "../page/dom.js";
+import { find, findAll, parseHtml } from "../page/dom.js";
 import { toast } from "../page/messages.js";
-import { playCards } from "../playback/play-from.js";
+import { contextOf, playCards, playFrom } from "../playback/play-from.js";
+import { trackOf } from "../track.js";
 
 /** @typedef {import("../api.js").Answer<import("../api.js").Html>} HtmlAnswer */
+
+const MOST_TRACKS = 1000; // of a list in the queue
+const PART = 200; // the server sends at most so many at once
 
 /**
  * Plays the tracks at the button's data-list.
@@ -18,4 +22,29 @@ export async function playList({ dataset }) {
   if (!answer.ok) return toast(answer.error);
   const about = { kind: contextKind, id: contextId, title: contextTitle, address: contextAddress };
   playCards(parseHtml(answer.html), null, contextKind === undefined ? {} : about);
+}
+
+/**
+ * Plays the cards of a part of the page as a list, with what of the list is not loaded.
+ * @param {ParentNode | null} part
+ * @param {HTMLElement | null} [card] the card that starts
+ */
+export async function playLoadedAndRest(part, card = null) {
+  const cards = part ? findAll(".card", part) : [];
+  const list = part ? find("[data-paged]", part) : null;
+  const [first, total] = [card ?? cards[0], Number(list?.dataset.total ?? 0)];
+  if (!first || !list || total <= cards.length) return playCards(part, card);
+  const block = /** @type {HTMLElement | null} */ (card?.closest("[data-offset]") ?? null);
+  const start = Number(block?.dataset.offset ?? 0);
+  const separator = list.dataset.paged?.includes("?") ? "&" : "?";
+  const requests = [];
+  for (let offset = start; offset < Math.min(total, start + MOST_TRACKS); offset += PART) {
+    requests.push(get(`${list.dataset.paged}${separator}offset=${offset}&limit=${PART}`));
+  }
+  const answers = /** @type {HtmlAnswer[]} */ (await Promise.all(requests));
+  const tracks = answers.flatMap((answer) => (answer.ok ? findAll(".card", parseHtml(answer.html)).map(trackOf) : []));
+  const startId = card ? trackOf(card).id : null;
+  const isComplete = answers.every(({ ok }) => ok) && (!startId || tracks.some(({ id }) => id === startId));
+  if (isComplete) playFrom(contextOf(first), tracks, startId);
+  else playCards(part, card);
 }
