@@ -221,7 +221,7 @@ def _collect(file: Recording) -> Excerpts:
 
 
 def table(results: dict[str, Any]) -> str:
-    lines = ["", "| four patches of a track | ms of a core | file | largest difference | correlation |"]
+    lines = ["", "| the patches of a track (ten in 30 s) | ms of a core | file | largest difference | correlation |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
     for row in results["variants"]:
         lines.append(
