@@ -22,6 +22,9 @@ from batch.library.labels import artist_key
 from batch.library.titles import title_keys, track_lengths
 from batch.words.tag_percentiles import rows_of_words
 
+MAX_SCALE_GROWTH = 4.0
+"""An index that has grown further is due for a training."""
+
 
 def append(
     folder: Path,
@@ -84,7 +87,10 @@ def _compared(trained: Index, earlier: Segment, appended: Segment) -> Segment:
     # The new tracks count among the neighbours that give their scales: a new album would else seem closer than it is.
     whole = segments.merged([earlier, appended], dimensions)
     index = trained.with_segment(whole)
-    neighbours = index.neighbours(appended.points, LOCAL_SCALE_NEIGHBOUR + 1)
+    # As far down the list as the index has grown: the scales of the training, of fewer tracks, would else be the larger ones, and
+    # its tracks hubs among the appended ones.
+    growth = min(MAX_SCALE_GROWTH, max(1.0, len(index.present) / max(1, len(trained))))
+    neighbours = index.neighbours(appended.points, round(LOCAL_SCALE_NEIGHBOUR * growth) + 1)
     min_scale = np.min(trained.scales, initial=1.0, where=np.asarray(trained.scales) > 0)
     scales = np.maximum(np.array([distances[-1] for _, distances in neighbours], dtype=np.float32), min_scale)
     rows = index.rows_of(appended.ids.tolist())

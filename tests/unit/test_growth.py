@@ -61,6 +61,18 @@ def test_an_appended_track_finds_similar_ones_and_is_found_by_them(folder: Path)
     assert similar(folder, "new", 1) == ["twin"] and similar(folder, "twin", 1) == ["new"]
 
 
+@pytest.mark.parametrize(("count", "rank"), [(1, 7), (100, 10), (200, 14), (800, 28)])
+def test_scales_of_appended_tracks_count_as_far_down_as_the_index_has_grown(
+    folder: Path, count: int, rank: int
+) -> None:
+    """200 tracks are in the training: with 200 more the seventh neighbour in the training is the fourteenth among all."""
+    append(folder, [f"u{at:03d}" for at in range(count)], points(count, seed=8), [None] * count)
+    index = Index.open(folder)
+    row = 200 + count // 2
+    ((_, distances),) = index.neighbours(np.asarray(index.vectors[[row]]), rank + 1)
+    assert float(index.scales[row]) == pytest.approx(float(distances[rank]), rel=1e-6)
+
+
 def test_appended_or_trained_together_the_lists_are_nearly_the_same(folder: Path, tmp_path: Path) -> None:
     more = points(240)[200:]
     ids = [f"u{at:03d}" for at in range(40)]
