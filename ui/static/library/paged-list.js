@@ -23,10 +23,11 @@ export function onEntriesAdded(callback) {
   onEntries = callback;
 }
 
-/** Takes over the lists of the page that was put in place, in place of those of the one before. */
+/** Takes over the lists that were put in place, and leaves those that are gone; others stay as they are. */
 export function wirePagedLists() {
-  for (const list of lists) list.end();
-  lists = findAll("#view [data-paged]").map((element) => new PagedList(element));
+  for (const list of lists) if (!list.first.isConnected) list.end();
+  const elements = findAll("#view [data-paged]");
+  lists = elements.map((element) => lists.find(({ first }) => first === element) ?? new PagedList(element));
 }
 
 /**

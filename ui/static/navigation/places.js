@@ -2,7 +2,7 @@
 
 import { findAll } from "../page/dom.js";
 
-const RESTORE_MS = 1500; // a page that is drawn piece by piece may need so long to be tall enough
+const RESTORE_MS = 4000; // a page that is drawn piece by piece may need so long to be tall enough
 const LABELS = ["id", "href", "data-action", "data-track-id"];
 
 /**
