@@ -149,7 +149,7 @@ def take_dark_pictures(page: Page, to: Path) -> None:
     page.click("#queue-toggle")
     take("player-map", "map", "#map")
     take("player-sound", "sound", "#path-start", lambda: find_path(page))
-    take("player-you", "you", "#likes .card")
+    take("player-you", "reactions", "#reactions .card")
     take("player-service", "status", "#page-head")
 
 

@@ -23,6 +23,7 @@ library/ albums, artists, tracks, genres and moods
 covers/  pictures of albums and tracks
 home/    what stands below "For you" on home
 page/    the page as HTML: layout, cards, templates
+reactions/  what listeners like, dislike and mute: read, taken back, handed over
 push/    server-sent events: what changes, to each open page
 static/  the page's scripts and styles
 """

@@ -40,6 +40,7 @@ from ui.playlists.store import LimitExceeded, PlaylistChanged
 from ui.push import routes as push_routes
 from ui.push.changes import follow_changes
 from ui.push.hub import Hub
+from ui.reactions import routes as reactions_routes
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, genres, operator, pages, taste_map
 from ui.search import routes as search
@@ -63,6 +64,7 @@ ROUTERS = (
     library_routes.router,
     genres.router,
     pages.router,
+    reactions_routes.router,
     operator.router,
     push_routes.router,
 )

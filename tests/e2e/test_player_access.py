@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from player_site import IDS, TITLES, Visit
 from playwright.sync_api import expect
 
-PAGES = ("", f"track/{IDS[4]}", "artist/Band%201", "genre/Ambient", "you", "settings", "map", "sound", "status")
+PAGES = ("", f"track/{IDS[4]}", "artist/Band%201", "genre/Ambient", "reactions", "reactions/muted", "start")
+PAGES += ("you", "settings", "map", "sound", "status")
 PAGES += ("playlists", "search?q=band")
 SERIOUS = ("serious", "critical")
 

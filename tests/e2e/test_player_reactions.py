@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -101,3 +102,102 @@ def test_a_new_list_comes_at_the_next_track_out_of_sight_or_when_asked_for(ana: 
     expect(ana.page.locator("#list-update")).to_contain_text("Updated: 2 new")
     ana.page.evaluate("document.getElementById('audio').currentTime = 19.5")  # it ends, and the next one starts
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[4] and ana.order == IDS[2:8])
+
+
+def opinion(number: int, minutes: int, **state: str) -> dict[str, Any]:
+    """A document of `listens` of ana, of so many minutes ago."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    times = {f"{name}_at": at for name in state}
+    return {"_id": {"user": "ana", "track": IDS[number]}, "user_id": "ana", **state, **times}
+
+
+def row(visit: Visit, number: int) -> Any:
+    return visit.page.locator(f'#reactions .card[data-track-id="{IDS[number]}"]')
+
+
+def test_every_reaction_is_listed_and_can_be_taken_back(ana: Visit, db: Any, events: Any) -> None:
+    listens = [opinion(2, 5, verdict="like"), opinion(3, 4, verdict="dislike"), opinion(5, 3, verdict="like")]
+    db.listens.insert_many(
+        [*listens, opinion(6, 2, wish="more"), opinion(7, 1, wish="less"), opinion(8, 1, verdict="")]
+    )
+    muted = ["artist:Band 1", "genre:Polka"]
+    db.profiles.insert_one({"_id": "ana", "muted": muted, "updated_at": datetime.now(UTC), "events_applied": 9})
+    ana.page.evaluate("location.hash = '#/reactions'")
+    cards = ana.page.locator("#reactions .card")
+    expect(cards).to_have_count(2)
+    assert cards.evaluate_all("rows => rows.map(row => row.dataset.trackId)") == [IDS[5], IDS[2]], "the latest first"
+    tabs = ana.page.locator("#reactions nav a")
+    expect(tabs).to_have_text(
+        ["Likes 2", "Dislikes 1", "More like this 1", "Less like this 1", "Muted 2"], use_inner_text=True
+    )
+    ana.look_for_news()
+    heart = row(ana, 2).locator("[data-action=like]")
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    expect(cards).to_have_count(2)  # it stays where it is, to be liked again
+    for tab, number in (("Dislikes", 3), ("More like this", 6), ("Less like this", 7)):
+        tabs.filter(has_text=tab).click()
+        row(ana, number).locator("[data-action=undo-reaction]").click()
+        expect(row(ana, number).locator(".reaction")).to_have_count(0)
+        expect(row(ana, number)).to_be_visible()
+    tabs.filter(has_text="Muted").click()
+    unmute = ana.page.get_by_role("button", name="Unmute Band 1")
+    unmute.click()
+    expect(ana.page.get_by_role("button", name="Mute again Band 1")).to_be_visible()
+    said = [(event["action"], event.get("track_id") or event["target"]) for event in events(5)]
+    assert said == [
+        ("unlike", IDS[2]),
+        ("unlike", IDS[3]),
+        ("neutral", IDS[6]),
+        ("neutral", IDS[7]),
+        ("unmute", "artist:Band 1"),
+    ]
+    ana.page.evaluate("location.hash = '#/reactions/dislike'")
+    expect(ana.page.locator("#reactions .hint")).to_contain_text("No dislikes")
+
+
+def test_many_likes_come_in_pages(ana: Visit, db: Any, sounds: Any) -> None:
+    ids = [f"liked {number:03}" for number in range(230)]
+    db.tracks.insert_many([{"_id": each, "title": each, "library": str(sounds)} for each in ids])
+    at = datetime.now(UTC)
+    db.listens.insert_many(
+        [
+            {
+                "_id": {"user": "ana", "track": each},
+                "user_id": "ana",
+                "verdict": "like",
+                "verdict_at": at - timedelta(seconds=number),
+            }
+            for number, each in enumerate(ids)
+        ]
+    )
+    ana.page.evaluate("location.hash = '#/reactions/like'")
+    titles = ana.page.locator("#reactions .card .title")
+    expect(titles).to_have_count(100)
+    for first in (100, 200):
+        ana.page.get_by_role("link", name="Next").click()
+        expect(titles.first).to_have_text(ids[first])
+    expect(titles).to_have_count(30)
+    expect(ana.page.locator("#reactions .pages")).to_contain_text("201–230 of 230")
+
+
+def test_a_newcomer_taps_five_tracks(visit: Any, events: Any) -> None:
+    nobody = visit()
+    nobody.page.click("#for-you a[href='#/start']")
+    expect(nobody.page.locator("#page-head")).to_have_text("Tap five you like")
+    done = nobody.page.locator("#start-done")
+    expect(done).to_have_text("Skip")
+    covers = nobody.page.locator(".pick .cover")
+    expect(covers).to_have_count(6)  # all of the list for new listeners
+    for number in range(5):
+        covers.nth(number).click()
+        expect(covers.nth(number)).to_have_attribute("aria-pressed", "true")
+    expect(nobody.page.locator("#start-progress")).to_have_text("For you is ready.")
+    read = events(5)
+    assert [(event["action"], event["track_id"], event["source"]) for event in read] == [
+        ("like", track_id, "start") for track_id in IDS[:5]
+    ]
+    assert len({event["user_id"] for event in read}) == 1
+    done.click()
+    expect(nobody.page.locator("#for-you .card").first).to_be_visible()

@@ -99,8 +99,8 @@ def test_artists_and_genres_are_muted_and_heard_again(ana: Visit, said: Any, db:
     chip.nth(1).press("Enter")
     expect(chip).to_have_text(["Ambient ×"])
     assert said(4)[3] == ("unmute", "genre:Polka")
-    ana.page.evaluate("location.hash = '#/you'")
-    ana.page.locator("[data-action=unmute]").first.click()
+    ana.page.evaluate("location.hash = '#/reactions/muted'")
+    ana.page.get_by_role("button", name="Unmute Ambient").click()
     assert said(5)[4] == ("unmute", "genre:Ambient")
 
 
@@ -125,9 +125,11 @@ def test_the_page_leaves_the_list_to_the_stream(ana: Visit) -> None:
     assert ana.order == IDS[2:8]
 
 
-def test_nobody_steers_without_a_name(visit: Any) -> None:
+def test_a_guest_steers_without_a_name(visit: Any, events: Any) -> None:
     nobody = visit()
     nobody.page.locator("#adventure").focus()
     nobody.page.keyboard.press("End")
-    expect(nobody.page.locator("#listener-dialog")).to_be_visible()
-    expect(nobody.page.locator("#adventure")).to_have_value("50")
+    (event,) = events(1)
+    assert (event["action"], event["target"]) == ("adventure", "1.00") and event["user_id"].startswith("guest-")
+    expect(nobody.page.locator("#listener-dialog")).to_be_hidden()
+    expect(nobody.page.locator("#adventure")).to_have_value("100")

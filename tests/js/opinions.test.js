@@ -268,3 +268,27 @@ describe("adventure", () => {
     assert.deepEqual(events, []);
   });
 });
+
+test("what the server has not counted yet holds: a muting, a wish, the slider", () => {
+  opinions.mute("genre:Polka");
+  opinions.wish("tag:sad", "less");
+  opinions.setAdventure(0.9);
+  const state = () => [opinions.muted.join(), opinions.wishes["tag:sad"], opinions.adventure];
+  opinions.update({ opinions: {}, muted: ["artist:Bach"], wishes: {}, adventure: null });
+  assert.deepEqual(state(), ["artist:Bach,genre:Polka", "less", 0.9]);
+  opinions.update({ opinions: {}, muted: ["genre:polka"], wishes: { "tag:sad": "less" }, adventure: 0.9 });
+  opinions.update({ opinions: {}, muted: [], wishes: {}, adventure: 0.2 }); // counted, and changed elsewhere since
+  assert.deepEqual(state(), ["", undefined, 0.2]);
+});
+
+test("what is taken back on a card is as it was before, also where it was set on another page", () => {
+  toggle("like");
+  toggle("dislike");
+  opinions.takeBack("dislike", TRACK, {});
+  assert.equal(shown(), "like");
+  opinions.update({ opinions: { t2: "dislike more" } });
+  opinions.takeBack("dislike", { id: "t2", title: "Noon" }, {});
+  assert.equal(shown("t2"), "more");
+  assert.deepEqual(sent(), ["like", "dislike", "like", "unlike"]);
+  assert.deepEqual([opinions.count("like"), opinions.count("dislike")], [1, 0]);
+});

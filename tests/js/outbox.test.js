@@ -113,23 +113,47 @@ describe("the listener of an event", () => {
     assert.equal(arrived[1].occurred_at, "2026-01-01T00:00:00.000Z");
   });
 
-  test("nobody's events go out while nobody listens, and are not attributed to who comes later", async () => {
+  test("what nobody does makes a guest, and is theirs, in its order", async () => {
     listener = null;
-    answers = [refusal(0)];
-    const sending = outbox.send({ name: "a" });
-    listener = "ana";
-    await sending;
-    await outbox.flush();
-    assert.equal(names(), "");
+    const entered = [];
+    outbox.enter = async ({ name }) => {
+      entered.push(name);
+      listener = "guest-1";
+      return true;
+    };
+    await Promise.all([outbox.send({ name: "a" }), outbox.send({ name: "b" })]);
+    assert.deepEqual(entered, ["a"]);
+    assert.deepEqual([names(), arrived[0].listener, arrived[1].listener], ["ab", "guest-1", "guest-1"]);
   });
 
-  test("an event from before the listener is known waits until then, and goes out for whom the cookie tells", async () => {
+  test("where guests are not allowed, what nobody does waits for the name that is chosen, or is dropped", async () => {
+    listener = null;
+    await outbox.send({ name: "a" });
+    assert.equal(names(), "");
+    outbox.discardUnowned();
+    await outbox.send({ name: "b" });
+    listener = "ana";
+    await outbox.flush();
+    assert.deepEqual([names(), arrived[0].listener], ["b", "ana"]);
+  });
+
+  test("what waits for a guest is for the name that they choose", async () => {
+    listener = "guest-1";
+    answers = [refusal(401)];
+    await outbox.send({ name: "a" });
+    outbox.handOver("guest-1", "ana");
+    listener = "ana";
+    await outbox.flush();
+    assert.deepEqual([names(), arrived[0].listener], ["a", "ana"]);
+  });
+
+  test("an event from before the listener is known waits until then, and is theirs", async () => {
     listener = undefined;
     await outbox.send({ name: "a" });
     assert.deepEqual(arrived, []);
     listener = "ana";
     await outbox.flush();
-    assert.deepEqual(arrived, [{ event_id: "e1", name: "a" }]);
+    assert.deepEqual(arrived, [{ event_id: "e1", listener: "ana", name: "a" }]);
   });
 });
 

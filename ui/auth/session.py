@@ -22,9 +22,11 @@ from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, WrongPassword, 
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.throttle import Throttle, TooManyAttempts
-from ui.data.names import Listener, Names, NameTaken, visible_name
+from ui.data.names import NAME_IN_USE, Listener, Names, NameTaken, visible_name
 from ui.responses import Refused
 
+GUEST_NAME = "Guest"
+"""How pages show a guest, whose id says nothing."""
 GUEST_PREFIX = "guest-"
 """Ids of guests begin with it, and no listener can choose such a name."""
 MAX_FAILURES_PER_PLACE = 30
@@ -35,6 +37,9 @@ IPV6_NETWORK_BITS = 64
 """An IPv6 customer has at least so large a network, and each of its addresses at will: it counts as one place."""
 MAX_SESSION_AGE_S = 180 * 24 * 3600
 """Maximum age of a session, but for guests, who could not come back."""
+OPEN_NAME_IN_USE = (
+    "This name is already used here, without a password. Choose another, or listen under it first and then add a password."
+)
 RENEWAL_S = 24 * 3600
 """The cookie of a session in use is set anew so often; unused, it ends after app.COOKIE_LIFETIME_S."""
 
@@ -74,7 +79,7 @@ class Sessions:
         key, session_id, started_at = session.get("key"), session.get("session_id"), session.get("since")
         if not isinstance(session_id, str) or not isinstance(started_at, (int, float)):
             return False
-        if key is None and is_guest(user_id):
+        if _is_unnamed_guest(session):
             is_allowed = self.policy.player.guests
         elif time.time() - started_at > MAX_SESSION_AGE_S:
             return False
@@ -92,9 +97,13 @@ class Sessions:
         return None if user_id is None else str(request.session.get("name") or user_id)
 
     def is_guest(self, request: Request) -> bool:
-        """Whether the session is a guest's; one who has signed up is none."""
+        """Whether the session is a guest's; one who has chosen a name is none."""
+        return self.listener(request) is not None and _is_unnamed_guest(request.session)
+
+    def guest_with_data(self, request: Request) -> str | None:
+        """The id of the guest who is listening, if anything is stored of them."""
         user_id = self.listener(request)
-        return user_id is not None and is_guest(user_id) and request.session.get("key") is None
+        return user_id if user_id is not None and self.is_guest(request) and self.has_data(user_id) else None
 
     def describe(self, request: Request) -> dict[str, Any]:
         """The listener of the session, and the ways to sign in that the player offers. A session in use is renewed daily.
@@ -108,7 +117,7 @@ class Sessions:
                 request.session["renewed_at"] = time.time()  # a changed session is sent again, signed as of now
         return {
             "user_id": user_id,
-            "name": self.name(request),
+            "name": GUEST_NAME if self.is_guest(request) else self.name(request),
             "is_guest": self.is_guest(request),
             "has_account": user_id is not None and request.session.get("key") is not None,
             "sign_up": self.policy.player.sign_up,
@@ -117,15 +126,23 @@ class Sessions:
             "operator": self.policy.is_operator(self.name(request)),
         }
 
-    def enter_as_guest(self, request: Request) -> None:
-        """Starts a session under a new random id, which only this browser has. Raises Refused."""
+    def enter_as_guest(self, request: Request, only_if_nobody: bool = False) -> None:
+        """Starts a session under a new random id, which only this browser has. Raises Refused.
+
+        only_if_nobody : a session that there is stays: a page may not know yet that another tab has begun one
+        """
+        if only_if_nobody and self.listener(request) is not None:
+            return
         if not self.policy.player.guests:
             raise Refused(403, "This player does not allow guests. Sign in with an account.")
         user_id = GUEST_PREFIX + secrets.token_hex(8)
         _start(request, Listener(user_id, user_id), None)
 
-    def sign_in(self, request: Request, name: str, password: str) -> None:
-        """Starts a session of a name, without a password only where the name is open. Raises Refused, LibraryUnavailable."""
+    def sign_in(self, request: Request, name: str, password: str, guest_id: str | None = None) -> None:
+        """Starts a session of a name, without a password only where the name is open. Raises Refused, LibraryUnavailable.
+
+        guest_id : of a guest who chooses the name and keeps their id under it, where nobody has it
+        """
         name = _checked_name(name)
         if password:
             listener = self.names.find(name) or Listener(name, name)
@@ -136,7 +153,8 @@ class Sessions:
         listener_of_name = self.names.find_with_data(name)
         if listener_of_name is not None and self.accounts.key(listener_of_name.user_id) is not None:
             raise Refused(401, "This name has an account. Enter its password.")
-        registered = self.names.register(listener_of_name or new_listener(name))
+        chosen = Listener(guest_id, visible_name(name)) if guest_id else new_listener(name)
+        registered = self.names.register(listener_of_name or chosen)
         _start(request, listener_of_name or registered, None)
 
     def check_password(self, request: Request, user_id: str, password: str) -> str:
@@ -168,7 +186,10 @@ class Sessions:
                     throttle.give_back(key)
 
     def sign_up(self, request: Request, name: str, password: str) -> None:
-        """Creates an account and starts its session; a guest keeps their history. Raises Refused, LibraryUnavailable."""
+        """Creates an account and starts its session; a guest keeps their history. Raises Refused, LibraryUnavailable.
+
+        The history of an open name stays with the name: only who listens under it can give it a password.
+        """
         if not self.policy.player.sign_up:
             raise Refused(403, "Sign-up is turned off on this player.")
         name = _checked_name(name)
@@ -193,8 +214,8 @@ class Sessions:
             else:
                 registered = self.names.register(owner or new_listener(name))
                 listener = owner or registered
-                if not (self.policy.open_names or current == listener.user_id) and self.has_data(listener.user_id):
-                    raise NameTaken
+                if current != listener.user_id and self.has_data(listener.user_id):
+                    raise NameTaken(OPEN_NAME_IN_USE if self.policy.open_names else NAME_IN_USE)
                 key = self.accounts.create(listener.user_id, password, listener.name)
         except NameTaken as error:
             raise Refused(409, str(error)) from error
@@ -206,7 +227,7 @@ class Sessions:
         owner : whose the name is
         """
         if owner is not None:
-            raise NameTaken
+            raise NameTaken(OPEN_NAME_IN_USE if self.policy.open_names else NAME_IN_USE)
         self.names.claim(guest)
         try:
             return guest, self.accounts.create(guest.user_id, password, guest.name)
@@ -244,6 +265,12 @@ def is_guest(user_id: str) -> bool:
 def new_listener(name: str) -> Listener:
     """A listener whose user id is the name."""
     return Listener(visible_name(name), visible_name(name))
+
+
+def _is_unnamed_guest(session: dict[str, Any]) -> bool:
+    """Whether a session is of a guest who has neither chosen a name nor signed up."""
+    user_id = str(session.get("user_id"))
+    return is_guest(user_id) and session.get("key") is None and session.get("name") in (None, user_id)
 
 
 def _start(request: Request, listener: Listener, key: str | None) -> None:

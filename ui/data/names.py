@@ -21,6 +21,7 @@ from pymongo.errors import DuplicateKeyError
 from ui.data.mongo import Document, unavailable_on_error
 
 NAME_VERSION = 1
+NAME_IN_USE = "This name is already in use. Choose another."
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -40,7 +41,7 @@ class Listener(NamedTuple):
 class NameTaken(ValueError):
     """The name belongs to another listener."""
 
-    def __init__(self, message: str = "This name is already in use. Choose another.") -> None:
+    def __init__(self, message: str = NAME_IN_USE) -> None:
         super().__init__(message)
 
 

@@ -31,12 +31,14 @@ GUESS = "the computer's guess from their sound"
 NOTHING_LEFT = "Every track is muted or disliked."
 UNDO_SOME = (
     '<p class="hint">Unmute an artist, genre or word, or take back a dislike, to get recommendations again. '
-    '<a class="pill" href="#/you">Muted and disliked</a></p>'
+    '<a class="pill" href="#/reactions/muted">Muted and disliked</a></p>'
 )
 PLAY_LIST = '<button type="button" class="pill primary" data-action="play-all">Play</button>'
 SHOW_ALL = '<button type="button" class="pill show-all" data-action="show-all">Show all {count}</button>'
 SHOWN_FIRST = 18
 """Tracks of "For you" that are in view at first, as in the style sheet of home."""
+START_LINK = '<a class="start" href="#/start">tap five you like</a>'
+"""A newcomer's way to a list of their own."""
 NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
 
 
@@ -98,7 +100,10 @@ def for_you(
     tracks = [track_by_id[item.track_id] for item in items]
     list_cards = cards(tracks, "for-you", recommended.model_version, shown_reasons, "for-you", marks)
     show_all = SHOW_ALL.format(count=len(tracks)) if len(tracks) > SHOWN_FIRST else ""
-    return _head("For you", _about(recommended, has_listener, basis), PLAY_LIST) + list_cards + show_all
+    head = _head("For you", _about(recommended, has_listener, basis), PLAY_LIST)
+    if not recommended.is_personal:
+        head = head.replace("</p>", f" {START_LINK}</p>", 1)
+    return head + list_cards + show_all
 
 
 def unrepeated(reason_by_id: Mapping[str, str]) -> dict[str, str]:
@@ -129,10 +134,8 @@ def _head(title: str, note: str, more: str = "") -> str:
 
 def _about(recommended: Recommendations, has_listener: bool, basis: Basis | None) -> str:
     """What the list is based on."""
-    if not has_listener:
-        return "A first mix of your library. Choose who is listening to get your own."
-    if not recommended.is_personal:
-        return "A first mix of your library. Play or like something to get your own."
+    if not (has_listener and recommended.is_personal):
+        return "A first mix of your library. Play or like something to get your own, or"
     return basis_text(basis)
 
 

@@ -13,11 +13,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ui.auth.session import GUEST_NAME
 from ui.data import lake
 from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import name_key
 from ui.dependencies import RequiredListener, Services, ServicesDep
+from ui.reactions.hand_over import hand_over
 from ui.responses import Refused
 from ui.routes.schemas import Confirmation, PasswordChange, SignIn
 
@@ -37,17 +39,38 @@ def get_listener(request: Request, services: ServicesDep) -> dict[str, Any]:
 
 @router.post("/listener")
 def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) -> dict[str, Any]:
-    """Signs in, signs up or signs out, and answers as `get_listener` does."""
+    """Signs in, signs up or signs out, and answers as `get_listener` does.
+
+    `brought`: the number of opinions that a guest has brought along to a listener who was there before.
+    """
     sessions, name = services.sessions, sign_in.name or ""
+    brought = 0
     if sign_in.guest:
-        sessions.enter_as_guest(request)
+        sessions.enter_as_guest(request, sign_in.only_if_nobody)
     elif not name.strip():
         sessions.sign_out(request)
     elif sign_in.create:
         sessions.sign_up(request, name, sign_in.password)
     else:
-        sessions.sign_in(request, name, sign_in.password)
-    return sessions.describe(request)
+        brought = _sign_in(sign_in, request, services)
+    return sessions.describe(request) | {"brought": brought}
+
+
+def _sign_in(sign_in: SignIn, request: Request, services: Services) -> int:
+    """Starts the session of a name; a guest brings along what they did. Returns the number of opinions brought to a listener who
+    was there before."""
+    guest_session = dict(request.session)
+    guest_id = services.sessions.guest_with_data(request) if sign_in.bring else None
+    services.sessions.sign_in(request, sign_in.name or "", sign_in.password, guest_id)
+    user_id = services.sessions.listener(request)
+    if guest_id is None or user_id is None or user_id == guest_id:
+        return 0
+    try:
+        return hand_over(services, guest_id, user_id, request.session)
+    except Exception:
+        request.session.clear()
+        request.session.update(guest_session)  # who can try again
+        raise
 
 
 @router.get("/me/export")
@@ -126,7 +149,10 @@ def delete_data(
     confirmation: Confirmation, request: Request, user_id: RequiredListener, services: ServicesDep
 ) -> dict[str, None]:
     """Deletes what lake and MongoDB hold of the listener, account included, and ends all their sessions."""
-    if name_key(confirmation.name.strip()) not in (name_key(services.sessions.name(request) or ""), name_key(user_id)):
+    names = [services.sessions.name(request) or "", user_id]
+    if services.sessions.is_guest(request):
+        names.append(GUEST_NAME)
+    if name_key(confirmation.name.strip()) not in map(name_key, names):
         raise Refused(422, "Enter your name to confirm.")
     if services.accounts.key(user_id) is not None:
         services.sessions.check_password(request, user_id, confirmation.password)

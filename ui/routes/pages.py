@@ -56,20 +56,10 @@ def get_your_music(user_id: RequiredListener, request: Request, services: Servic
     library, listener_data = services.library, services.listener_data
     history = listener_data.history.entries(user_id, PAGE_HISTORY)
     track_by_id = library.tracks_of(entry.track_id for entry in history)
-    taste = listener_data.taste(user_id)
-    opinions = listener_data.history.opinions(user_id)
-    liked_ids, disliked_ids = (
-        [track_id for track_id, opinion in opinions.items() if verdict in opinion.split()]
-        for verdict in ("like", "dislike")
-    )
     return render(
         "you",
         listener_name=services.sessions.name(request),
         is_guest=services.sessions.is_guest(request),
-        likes=library.in_order(liked_ids[:PAGE_TRACKS]),
-        dislikes=library.in_order(disliked_ids[:PAGE_TRACKS]),
-        muted=taste.muted,
-        wishes=taste.wishes,
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],
     )
 

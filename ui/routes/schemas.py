@@ -46,6 +46,8 @@ Source = Literal[
     "mood",
     "recent",
     "tracks",
+    "likes",
+    "start",
 ]
 
 
@@ -121,12 +123,19 @@ class PlaybackPosition(Strict):
 
 
 class SignIn(Strict):
-    """Who wants to listen. Neither name nor guest: sign out;  create : a new account of name and password"""
+    """Who wants to listen. Neither name nor guest: sign out.
+
+    create : a new account of name and password
+    only_if_nobody : a guest only where the session has no listener
+    bring : a guest who chooses a name brings along what they did
+    """
 
     name: str | None = None
     password: Password = ""
     create: bool = False
     guest: bool = False
+    only_if_nobody: bool = False
+    bring: bool = True
 
 
 class PasswordChange(Strict):

@@ -3,7 +3,7 @@
 import { pathTo } from "./address.js";
 import { get } from "./api.js";
 import { openDeleteDataDialog } from "./account/delete-data.js";
-import { listenerId, openListenerDialog, requireListener } from "./account/listener.js";
+import { openListenerDialog } from "./account/listener-dialog.js";
 import { openPasswordDialog } from "./account/password.js";
 import { rememberPathStart } from "./discover/song-path.js";
 import { toggleRecording } from "./discover/sound-search.js";
@@ -33,7 +33,7 @@ export class Actions {
    * @param {import("./playback/player.js").Player} player
    * @param {import("./account/opinions.js").Opinions} opinions
    * @param {() => void} onCards called when an action put cards into the page
-   * @param {(listener: string) => void} onDeleted called when the listener has deleted their data
+   * @param {(listener: string, name: string) => void} onDeleted called when the listener has deleted their data
    */
   constructor(player, opinions, onCards, onDeleted) {
     this.player = player;
@@ -69,8 +69,8 @@ export class Actions {
       "play-list": (button) => playList(button),
       letter: ({ dataset }) => showEntry(Number(dataset.offset)),
       "play-path": () => playCards(find("#path-found"), null, { kind: "path", title: "Song path" }),
-      "mute-named": ({ dataset }) => requireListener() && opinions.mute(dataset.target ?? ""),
-      wish: ({ dataset }) => requireListener() && opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
+      "mute-named": ({ dataset }) => opinions.mute(dataset.target ?? ""),
+      wish: ({ dataset }) => opinions.wish(dataset.target ?? "", dataset.wish ?? ""),
       unmute: ({ dataset }) => opinions.mute(dataset.target ?? "", false),
       "new-playlist": () => openPlaylistDialog([]),
       "edit-playlist": (button) => openEditDialog(button),
@@ -96,7 +96,6 @@ export class Actions {
   /** @param {HTMLElement} card */
   playCard(card) {
     playLoadedAndRest(card.closest("[data-whole-list]") ?? card.closest(".cards") ?? card.parentElement, card);
-    if (!listenerId()) toast("Choose a listener above to get your own recommendations.");
   }
 
   /**
@@ -116,7 +115,7 @@ export class Actions {
    * @param {Track} track
    */
   #react(word, track) {
-    if (requireListener()) react(track.id, word, track);
+    react(track.id, word, track);
   }
 
   /**

@@ -1,16 +1,19 @@
 // The page's entry: makes the player, "For you", the other pages and the listener, and connects them.
 
 import { createDeleteDataDialog } from "./account/delete-data.js";
+import { forgetName } from "./account/known-names.js";
 import {
-  createListenerDialog,
   currentListener,
+  currentSession,
+  ensureListenerFor,
   listenerId,
   loadListener,
   onListenerChange,
   onListenerKnown,
-  requireListener,
+  onNameNeeded,
   setListener,
 } from "./account/listener.js";
+import { createListenerDialog, openListenerDialog } from "./account/listener-dialog.js";
 import { Opinions } from "./account/opinions.js";
 import { Outbox, uuid } from "./account/outbox.js";
 import { createPasswordDialog } from "./account/password.js";
@@ -23,6 +26,7 @@ import {
   onForYouNews,
   refresh,
   reload,
+  reloadForGuest,
   renewAtNextTrack,
   wireForYou,
   wireForYouList,
@@ -45,6 +49,7 @@ import { wireMenu } from "./page/menu.js";
 import { createToast, say, toast } from "./page/messages.js";
 import { loadPictures } from "./page/pictures.js";
 import { restoreTheme } from "./page/theme.js";
+import { changeVolume, seekBy } from "./playback/by-keys.js";
 import { connectPlayer } from "./playback/play-from.js";
 import { Player } from "./playback/player.js";
 import { QueuePanel } from "./playback/queue/queue-panel.js";
@@ -56,7 +61,7 @@ import { PlaybackSettings } from "./playback/settings.js";
 import { createSettingsDialog } from "./playback/settings-dialog.js";
 import { connect, reconnect } from "./push.js";
 import { wireReactions } from "./reactions/react.js";
-import { isCardInSight, showReactionNotes } from "./reactions/reaction-notes.js";
+import { isCardInSight, showReactions } from "./reactions/reaction-notes.js";
 import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
 import { trackOf } from "./track.js";
@@ -70,7 +75,7 @@ function start() {
   // Gradio styles these as the text of a document; what the page has in them has styles of its own.
   for (const wrapper of findAll(".gradio-container :is(.prose, .md)")) wrapper.className = "frame";
   createToast();
-  createListenerDialog();
+  createListenerDialog(onNobody);
   createPlaylistDialogs();
   createWhyDialog();
   createDeleteDataDialog();
@@ -80,6 +85,7 @@ function start() {
   const outbox = new Outbox({
     post: (event) => post("/events", event),
     listener: currentListener,
+    enter: ensureListenerFor,
     onResult,
     id: uuid,
     load: loadEvents,
@@ -132,7 +138,7 @@ function start() {
   function mark() {
     const { track, isPlaying } = player;
     markCards({ currentId: track?.id ?? null, isPlaying, has: (id, word) => opinions.has(id, word) });
-    showReactionNotes(opinions);
+    showReactions(opinions);
   }
 
   function showOpinions() {
@@ -160,10 +166,18 @@ function start() {
   }
 
   /** The listener has deleted their data: this browser keeps none either. */
-  async function onDeleted(/** @type {string} */ id) {
+  async function onDeleted(/** @type {string} */ id, /** @type {string} */ name) {
     outbox.discard(id);
+    forgetName(name);
     await loadListener();
     forgetPlayback(id);
+  }
+
+  /** No name was chosen where one is needed: what waited for it is dropped. */
+  function onNobody() {
+    if (currentSession().guests) return;
+    outbox.discardUnowned();
+    opinions.clear();
   }
 
   /**
@@ -206,18 +220,25 @@ function start() {
     showOpinions();
   });
 
-  onListenerChange((id, before) => {
-    opinions.clear();
+  onListenerChange((id, before, isBrought) => {
+    const isNewGuest = before === null && currentSession().is_guest === true; // what was done just now made them one
+    const steering = isBrought ? opinions.steeringEvents() : [];
+    if (isBrought) outbox.handOver(before, id);
+    if (!isNewGuest) opinions.clear();
     shownTracks.drop();
     visits.expect();
-    keptPlayback.switchTo(before, id);
+    keptPlayback.switchTo(isBrought ? null : before, id);
     onQueueChange();
-    reload();
+    if (isNewGuest) reloadForGuest();
+    else reload();
     reconnect();
+    for (const event of steering) send(event);
     outbox.flush();
-    if (location.hash.length > "#/".length) showPage();
+    if (isNewGuest) showAwaitedPage();
+    else if (location.hash.length > "#/".length) showPage();
     else showHome();
   });
+  onNameNeeded(openListenerDialog);
 
   onListenerKnown(() => {
     showAwaitedPage();
@@ -227,7 +248,7 @@ function start() {
   wireReactions({ opinions, player });
   restoreTheme();
   wireForYou();
-  wireSteering(opinions, requireListener);
+  wireSteering(opinions);
   wireMenu();
   wireSearch();
   wirePlaylistRows();
@@ -258,22 +279,6 @@ function start() {
   setInterval(loadListener, RENEW_LISTENER_MS);
   refresh();
   Object.assign(window, { overtone: { player, queue, outbox, refresh } }); // for tests and bench/player.py
-}
-
-/**
- * @param {Player} player
- * @param {number} seconds forward; negative: back
- */
-function seekBy({ audio, durationMs }, seconds) {
-  if (durationMs) audio.currentTime = Math.max(0, Math.min(durationMs / 1000, audio.currentTime + seconds));
-}
-
-/**
- * @param {Player} player
- * @param {number} change of the volume, of which 1 is all
- */
-function changeVolume(player, change) {
-  player.setVolume({ volume: Math.max(0, Math.min(1, player.sound.pair.volume + change)) });
 }
 
 /** Gradio may render the page before or after this script is loaded. */

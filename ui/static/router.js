@@ -1,7 +1,7 @@
 // The pages beside home, by the part of the address behind "#". The server makes their HTML; a page that is unavailable
 // says so and is loaded again until it is back.
 
-import { currentListener } from "./account/listener.js";
+import { currentListener, currentSession } from "./account/listener.js";
 import { pathTo, segments } from "./address.js";
 import { get } from "./api.js";
 import { showShelves } from "./discover/home-shelves.js";
@@ -30,6 +30,8 @@ const KINDS = [
   "tag",
   "playlist",
   "playlists",
+  "reactions",
+  "start",
   "you",
   "map",
   "sound",
@@ -37,8 +39,9 @@ const KINDS = [
   "status",
 ];
 const QUEUE = "queue";
-const KINDS_OF_A_LISTENER = ["playlist", "playlists", "you"]; // the server refuses these to nobody
+const KINDS_OF_A_LISTENER = ["playlist", "playlists", "reactions", "you"]; // the server refuses these to nobody
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
+const NOTHING_YET = "Nothing here yet. What you like, play and save is kept here, also for a guest.";
 
 let shownPath = "";
 let shownHtml = "";
@@ -91,8 +94,9 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   }
   if (!parts || !kind || !KINDS.includes(kind)) return showError("Page not found.");
   if (KINDS_OF_A_LISTENER.includes(kind) && !currentListener()) {
-    awaitsListener = currentListener() === undefined;
-    return awaitsListener ? required("#view").replaceChildren() : showError(CHOOSE_FIRST);
+    awaitsListener = true;
+    if (currentListener() === undefined) return required("#view").replaceChildren();
+    return showError(currentSession().guests ? NOTHING_YET : CHOOSE_FIRST);
   }
   const path = pathTo("view", ...parts) + (query ? `?${query}` : "");
   /** @type {HtmlAnswer} */

@@ -1,7 +1,6 @@
 // The menu of a track: what can be done with it besides the buttons of its card.
 
 import { pathTo } from "./address.js";
-import { requireListener } from "./account/listener.js";
 import { showWhy } from "./discover/why.js";
 import { previousId } from "./library/playlist-rows.js";
 import { openPlaylistDialog, openPlaylistId, removeFromPlaylist } from "./library/playlists.js";
@@ -79,7 +78,7 @@ function muteItem(kind, name, opinions) {
   const target = `${kind}:${name}`;
   const isMuted = opinions.isMuted(target);
   const label = `${isMuted ? "Unmute" : "Mute"} ${kind}: ${name}`;
-  return { label, action: () => requireListener() && opinions.mute(target, !isMuted) };
+  return { label, action: () => opinions.mute(target, !isMuted) };
 }
 
 /**

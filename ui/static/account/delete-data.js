@@ -1,7 +1,7 @@
 // The listener deletes everything that is stored about them.
 
 import { post } from "../api.js";
-import { leaving, listenerId } from "./listener.js";
+import { currentSession, leaving } from "./listener.js";
 import { closeOnBackdrop, createDialog, required, requiredInput } from "../page/dom.js";
 
 export function createDeleteDataDialog() {
@@ -22,12 +22,12 @@ export function createDeleteDataDialog() {
   closeOnBackdrop(dialog);
 }
 
-/** @param {(listener: string) => void} onDeleted */
+/** @param {(listener: string, name: string) => void} onDeleted */
 export function openDeleteDataDialog(onDeleted) {
   const dialog = required("#forget-dialog", HTMLDialogElement);
   required("#forget-form").onsubmit = async (event) => {
     event.preventDefault();
-    const listener = listenerId(); // the session ends before the answer comes
+    const { user_id: listener, name } = currentSession(); // the session ends before the answer comes
     const request = { name: requiredInput("#forget-name").value, password: requiredInput("#forget-password").value };
     /** @type {import("../api.js").Answer<object>} */
     const answer = await leaving(() => post("/me/forget", request));
@@ -35,7 +35,7 @@ export function openDeleteDataDialog(onDeleted) {
     if (!answer.ok) return;
     dialog.close();
     location.hash = "#/";
-    if (listener !== null) onDeleted(listener);
+    if (listener !== null) onDeleted(listener, name ?? listener);
   };
   dialog.showModal();
 }

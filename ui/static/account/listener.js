@@ -1,39 +1,56 @@
-// Who is listening: the button at the top and its dialog. The server decides, by the session's cookie.
+// Who is listening. The server decides, by the session's cookie. Whoever has chosen no name is a guest as soon as they do
+// something: what they did first is kept for the guest or, where guests are not allowed, for the name that they choose.
 
 import { get, post } from "../api.js";
-import { createDialog, required, requiredInput } from "../page/dom.js";
+import { required } from "../page/dom.js";
+import { rememberName } from "./known-names.js";
 
 /**
  * The session as the server tells it.
  * @typedef {object} Session
- * @property {string | null} user_id null: no listener was chosen
- * @property {string | null} [name] as it was chosen; the id of a guest who has signed up is another
+ * @property {string | null} user_id null: nobody has chosen a name or done anything yet
+ * @property {string | null} [name] as it was chosen; the id of a guest who has chosen one is another
  * @property {boolean} [is_guest]
  * @property {boolean} [has_account]
  * @property {boolean} [operator] whether the page of the service is open to the listener
  * @property {boolean} open_names whether a name without an account needs no password
  * @property {boolean} sign_up
  * @property {boolean} guests
+ * @property {number} [brought] opinions that a guest has brought along to a name that was there before
  */
+/** @typedef {{ name?: string | null, password?: string, guest?: boolean, create?: boolean, bring?: boolean }} SignIn */
+/** @typedef {import("../api.js").Answer<Session>} SessionAnswer */
 
 const CHOOSE = "Choose listener";
+const GUEST = "Guest";
+const RETRY_MS = 2000;
+const BY_PLAYING = ["play", "skip", "complete"];
 
 /** @type {Session} */
 let session = { user_id: null, open_names: true, sign_up: true, guests: true };
 let isKnown = false;
 let isLeaving = false;
-/** @type {(id: string | null, before: string | null) => void} */
+/** @type {Promise<boolean> | null} of a guest who is about to enter */
+let entering = null;
+/** @type {(id: string | null, before: string | null, isBrought: boolean) => void} */
 let onChange = () => {};
 /** @type {() => void} */
 let onKnown = () => {};
+/** @type {(reason: string) => void} */
+let ask = () => {};
 
-/** The listener's id, null where none was chosen; undefined until the server has answered, and while the session ends. */
+/** The listener's id, null where there is none; undefined until the server has answered, and while the session ends. */
 export const currentListener = () => (isKnown && !isLeaving ? session.user_id : undefined);
 
-/** The listener's id, null where none was chosen or it is not known yet. */
+/** The listener's id, null where there is none or it is not known yet. */
 export const listenerId = () => session.user_id;
 
-/** @param {typeof onChange} callback called when the listener has changed */
+export const currentSession = () => session;
+
+/**
+ * @param {typeof onChange} callback called when the listener has changed; isBrought: a guest has chosen a name that was there
+ *   before, and brought along what they did
+ */
 export function onListenerChange(callback) {
   onChange = callback;
 }
@@ -41,6 +58,11 @@ export function onListenerChange(callback) {
 /** @param {typeof onKnown} callback called when the server has said for the first time who is listening */
 export function onListenerKnown(callback) {
   onKnown = callback;
+}
+
+/** @param {typeof ask} callback asks for a name, with the reason */
+export function onNameNeeded(callback) {
+  ask = callback;
 }
 
 /**
@@ -59,7 +81,7 @@ export async function leaving(request) {
 
 /** Asks the server who is listening. */
 export async function loadListener() {
-  /** @type {import("../api.js").Answer<Session>} */
+  /** @type {SessionAnswer} */
   const answer = await get("/listener");
   if (answer.ok) update(answer);
 }
@@ -71,91 +93,66 @@ export function setListener(id) {
   if (id !== null) loadListener(); // for the name
 }
 
-/** Whether a listener was chosen; if not, opens the dialog. */
-export function requireListener() {
+/**
+ * A listener for what somebody does: the present one, else a guest. Where guests are not allowed, a name is asked for.
+ * @param {string} [reason] for the question; none: nothing is asked
+ * @returns {Promise<boolean>} whether there is one now
+ */
+export async function ensureListener(reason = "Choose who is listening to get recommendations based on your likes and skips.") {
   if (session.user_id) return true;
-  openListenerDialog("Choose who is listening to get recommendations based on your likes and skips.");
-  return false;
+  if (!session.guests) {
+    if (reason) ask(reason);
+    return false;
+  }
+  entering ??= enterAsGuest().finally(() => (entering = null));
+  return entering;
 }
 
-/** @param {Session} changed */
-function update(changed) {
+/**
+ * A listener for an event that waits for one. Nobody is asked for a name because something plays.
+ * @param {Record<string, unknown>} event
+ */
+export const ensureListenerFor = ({ action }) => ensureListener(BY_PLAYING.includes(String(action)) ? "" : undefined);
+
+async function enterAsGuest() {
+  for (;;) {
+    /** @type {SessionAnswer} */
+    const answer = await post("/listener", { guest: true, only_if_nobody: true });
+    if (session.user_id) return true; // a name was chosen meanwhile
+    if (answer.ok) update(answer);
+    if (answer.ok || (answer.status > 0 && answer.status < 500)) return answer.ok;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+/**
+ * Signs in, up or out.
+ * @param {SignIn} request name null: signs out
+ * @returns {Promise<SessionAnswer>}
+ */
+export async function signIn(request) {
+  /** @type {SessionAnswer} */
+  const answer = await leaving(() => post("/listener", request));
+  if (answer.ok) update(answer, Boolean(request.name && request.bring && session.is_guest));
+  return answer;
+}
+
+/**
+ * @param {Session} changed
+ * @param {boolean} [isBrought]
+ */
+function update(changed, isBrought = false) {
   const [before, wasKnown] = [session.user_id, isKnown];
   session = changed;
   isKnown = true;
-  const button = required("#listener");
-  const { user_id: id, is_guest: isGuest } = session;
+  const { user_id: id, is_guest: isGuest, has_account: hasAccount } = session;
   const name = session.name ?? id;
-  button.textContent = name === null ? CHOOSE : isGuest ? "Guest" : name;
-  const label = `${isGuest ? "A guest" : name} is listening. Change listener`;
-  button.setAttribute("aria-label", name ? label : "Choose who is listening");
-  if (id !== before) onChange(id, before);
+  const isNamed = name !== null && !isGuest;
+  const button = required("#listener");
+  button.textContent = isNamed ? name : isGuest || session.guests ? GUEST : CHOOSE;
+  const label = isNamed ? `${name} is listening. Change listener` : "You are listening as a guest. Choose a name";
+  button.setAttribute("aria-label", isNamed || isGuest || session.guests ? label : "Choose who is listening");
+  if (isNamed) rememberName(name, hasAccount ?? false);
+  if (id !== before) onChange(id, before, isBrought);
   if (!wasKnown) onKnown();
-}
-
-// ---- the dialog
-
-export function createListenerDialog() {
-  const dialog = createDialog(
-    "listener-dialog",
-    "listener-head",
-    `<form method="dialog">
-      <h2 id="listener-head">Who is listening?</h2><p id="listener-why"></p>
-      <label for="listener-name">Name</label>
-      <input id="listener-name" name="name" maxlength="128" autocomplete="username" spellcheck="false" required>
-      <label for="listener-password">Password <small id="password-note"></small></label>
-      <input id="listener-password" name="password" type="password" maxlength="256" autocomplete="current-password">
-      <p id="listener-error" role="alert"></p>
-      <div class="choices"><button type="button" id="listener-guest" class="quiet">Continue as guest</button>
-      <button type="button" id="listener-leave" class="quiet">Sign out</button><span class="gap"></span>
-      <button type="button" class="quiet" data-close>Cancel</button>
-      <button type="button" id="listener-new" class="quiet">Create account</button>
-      <button type="submit" id="listener-ok" class="primary">Sign in</button></div></form>`,
-  );
-  required("#listener-guest").addEventListener("click", () => signIn({ guest: true }));
-  required("#listener-leave").addEventListener("click", () => signIn({ name: null }));
-  required("#listener-new").addEventListener("click", () => signIn({ ...typed(), create: true }));
-  dialog.addEventListener("submit", (event) => {
-    event.preventDefault();
-    signIn(typed());
-  });
-}
-
-/** @param {string} [reason] */
-export function openListenerDialog(reason) {
-  const { user_id: id, is_guest: isGuest } = session;
-  const guestReason = isGuest && session.sign_up ? "Create an account to keep your history, likes and playlists." : undefined;
-  required("#listener-why").textContent =
-    reason ?? guestReason ?? "Each listener gets recommendations based on what they play, skip and like.";
-  required("#listener-error").textContent = "";
-  required("#password-note").textContent = session.open_names ? "(only if the name has one)" : "";
-  required("#listener-guest").hidden = !session.guests;
-  required("#listener-new").hidden = !session.sign_up;
-  required("#listener-leave").hidden = !id;
-  requiredInput("#listener-name").value = isGuest ? "" : (session.name ?? id ?? "");
-  const dialog = required("#listener-dialog", HTMLDialogElement);
-  if (!dialog.open) dialog.showModal();
-  requiredInput("#listener-name").select();
-}
-
-const typed = () => ({
-  name: requiredInput("#listener-name").value,
-  password: requiredInput("#listener-password").value,
-});
-
-/** @param {{ name?: string | null, password?: string, guest?: boolean, create?: boolean }} request name null: sign out */
-async function signIn(request) {
-  /** @type {import("../api.js").Answer<Session>} */
-  const answer = await post("/listener", request);
-  const error = required("#listener-error");
-  if (!answer.ok) {
-    const isPerhapsNew = answer.status === 401 && request.password && session.sign_up;
-    const hint = isPerhapsNew ? " New here? “Create account” registers this name and password." : "";
-    error.textContent = answer.error + hint;
-    return;
-  }
-  error.textContent = "";
-  requiredInput("#listener-password").value = "";
-  required("#listener-dialog", HTMLDialogElement).close();
-  update(answer);
 }

@@ -34,6 +34,8 @@ export class Opinions {
   #pending = new Map();
   /** @type {Map<string, { word: OpinionWord, undo: () => void }>} by track id, the latest one that was set on this page */
   #latest = new Map();
+  /** @type {Map<string, boolean | string | number>} of targets and "adventure": sent and not yet confirmed, as in #pending */
+  #pendingSteering = new Map();
   /** @type {string[]} */
   muted = [];
   /** @type {Record<string, string>} "more" or "less" by "tag:mellow" */
@@ -53,6 +55,12 @@ export class Opinions {
    */
   has(trackId, word) {
     return this.#words(trackId).includes(word);
+  }
+
+  /** @param {OpinionWord} word */
+  count(word) {
+    const ids = new Set([...Object.keys(this.#confirmed), ...this.#pending.keys()]);
+    return [...ids].filter((id) => this.has(id, word)).length;
   }
 
   /** @param {string} target "artist:Bach", in any spelling */
@@ -77,7 +85,47 @@ export class Opinions {
     this.muted = muted ?? [];
     this.wishes = wishes ?? {};
     this.adventure = adventure ?? BALANCED;
+    this.#applyPendingSteering();
     this.onChange();
+  }
+
+  /** What the server has not counted yet holds on the page. */
+  #applyPendingSteering() {
+    for (const [key, value] of this.#pendingSteering) {
+      const word = this.wishes[key] ?? "";
+      const confirmed = key === "adventure" ? this.adventure : typeof value === "boolean" ? this.isMuted(key) : word;
+      if (confirmed === value) this.#pendingSteering.delete(key);
+      else if (typeof value === "number") this.adventure = value;
+      else if (typeof value === "boolean") this.#putMuted(key, value);
+      else this.#putWish(key, value);
+    }
+  }
+
+  /**
+   * @param {string} target
+   * @param {boolean} isMuted
+   */
+  #putMuted(target, isMuted) {
+    const others = this.muted.filter((other) => !isSameName(other, target));
+    this.muted = isMuted ? [...others, target] : others;
+  }
+
+  /**
+   * @param {string} target
+   * @param {string} word empty: none
+   */
+  #putWish(target, word) {
+    const others = Object.entries(this.wishes).filter(([other]) => other !== target);
+    this.wishes = Object.fromEntries(word ? [...others, [target, word]] : others);
+  }
+
+  /** The events that steer another listener's list in the same way: mutings, wishes for words, adventure. */
+  steeringEvents() {
+    return [
+      ...this.muted.map((target) => ({ action: "mute", target })),
+      ...Object.entries(this.wishes).map(([target, action]) => ({ action, target })),
+      ...(this.adventure === BALANCED ? [] : [{ action: "adventure", target: this.adventure.toFixed(2) }]),
+    ];
   }
 
   /** Another listener has come. */
@@ -85,6 +133,7 @@ export class Opinions {
     this.#confirmed = {};
     this.#pending.clear();
     this.#latest.clear();
+    this.#pendingSteering.clear();
     this.muted = [];
     this.wishes = {};
     this.adventure = BALANCED;
@@ -134,7 +183,8 @@ export class Opinions {
     if (isToMute === this.isMuted(target)) return;
     const targets = isToMute ? [target] : this.muted.filter((other) => isSameName(other, target));
     for (const each of targets) this.send({ action: isToMute ? "mute" : "unmute", target: each });
-    this.muted = isToMute ? [...this.muted, target] : this.muted.filter((other) => !targets.includes(other));
+    this.#pendingSteering.set(target, isToMute);
+    this.#putMuted(target, isToMute);
     this.onChange();
     this.announce(`${nameOf(target)} ${isToMute ? "muted" : "unmuted"}.`, () => this.mute(target, !isToMute));
   }
@@ -156,8 +206,8 @@ export class Opinions {
    * @param {string | undefined} word undefined: none
    */
   #setWish(target, word) {
-    const others = Object.entries(this.wishes).filter(([other]) => other !== target);
-    this.wishes = Object.fromEntries(word === undefined ? others : [...others, [target, word]]);
+    this.#pendingSteering.set(target, word ?? "");
+    this.#putWish(target, word ?? "");
     this.send({ action: word ?? "neutral", target });
     this.onChange();
   }
@@ -167,6 +217,7 @@ export class Opinions {
     const before = this.adventure;
     if (value === before) return;
     this.adventure = value;
+    this.#pendingSteering.set("adventure", value);
     this.send({ action: "adventure", target: value.toFixed(2) });
     this.onChange();
     const direction = value > before ? "adventurous" : "familiar";

@@ -1,5 +1,6 @@
 // Listening events on their way to the server: sent one at a time, in order, queued while the server is unavailable.
-// Each event keeps its listener: it waits until they are back rather than go out under another name. What waits is stored,
+// Each event keeps its listener: it waits until they are back rather than go out under another name. What is done before there
+// is a listener is kept for the first who comes: a guest, or the name that is chosen. What waits is stored,
 // and sent by the next page where this one is closed; sent twice, it is recognised by its id. Pure logic.
 
 /** @typedef {import("../api.js").Success | import("../api.js").Failure} SendResult */
@@ -8,7 +9,9 @@
 /**
  * @typedef {object} OutboxOptions
  * @property {(event: object) => Promise<SendResult>} post
- * @property {() => string | null | undefined} listener null: none was chosen; undefined: not known yet
+ * @property {() => string | null | undefined} listener null: there is none; undefined: not known yet
+ * @property {(event: Record<string, unknown>) => Promise<boolean>} [enter] makes a listener for the event, as a guest or by asking
+ *   for a name; whether there is one now
  * @property {(result: SendResult, event: Record<string, unknown>) => void} onResult called after each answer
  * @property {() => string} id makes the event's id, so that a repeated one is recognised
  * @property {() => QueuedEvent[]} [load] what earlier pages have stored, the oldest first
@@ -31,9 +34,11 @@ export class Outbox {
   #sent = 0;
 
   /** @param {OutboxOptions} options */
-  constructor({ post, listener, onResult, id, load = () => [], save, forget, now = Date.now, wait = sleep }) {
+  constructor(options) {
+    const { post, listener, enter, onResult, id, load = () => [], save, forget, now = Date.now, wait = sleep } = options;
     this.post = post;
     this.listener = listener;
+    this.enter = enter ?? (async () => false);
     this.onResult = onResult;
     this.id = id;
     this.save = save;
@@ -46,7 +51,7 @@ export class Outbox {
   /** @param {object} event queued and sent; dropped where the queue is full */
   send(event) {
     const listener = this.listener();
-    const owner = listener === undefined ? {} : { listener };
+    const owner = listener ? { listener } : {}; // else it is for who comes first
     const queued = { event: { event_id: this.id(), ...owner, ...event }, queuedAt: this.now(), number: (this.#sent += 1) };
     if (this.#queue.length < MAX_QUEUED_EVENTS) {
       this.#queue.push(queued);
@@ -61,10 +66,30 @@ export class Outbox {
     this.#queue = this.#queue.filter(({ event }) => event.listener !== listener);
   }
 
+  /** Drops what was done while there was no listener: none has come. */
+  discardUnowned() {
+    this.#queue = this.#queue.filter(({ event }) => event.listener !== undefined);
+  }
+
+  /**
+   * What waits for a guest is for the listener whose name they have chosen.
+   * @param {string | null} guest
+   * @param {string | null} listener
+   */
+  handOver(guest, listener) {
+    for (const queued of this.#queue) {
+      if (guest === null || listener === null || queued.event.listener !== guest) continue;
+      queued.event.listener = listener;
+      this.save?.(queued);
+    }
+  }
+
   /** Sends what may go out now; what fails for a reason that passes is repeated. */
   async flush() {
     if (this.#isSending) return;
     this.#isSending = true;
+    const unowned = this.listener() === null && this.#queue.find(({ event }) => event.listener === undefined);
+    if (unowned) await this.enter(unowned.event);
     for (let next = this.#next(); next; next = this.#next()) {
       const isLate = this.now() - next.queuedAt > LATE_AFTER_MS;
       const time = isLate ? { occurred_at: new Date(next.queuedAt).toISOString() } : {};
@@ -82,13 +107,16 @@ export class Outbox {
     this.#isSending = false;
   }
 
-  /** The first event of the current listener, or of one who was not known yet. */
+  /** The first event of the current listener; what was done before there was one is theirs. */
   #next() {
     const listener = this.listener();
-    if (listener === undefined) return undefined; // an answer will tell
-    // Events without a listener are never attributed to one who comes later.
-    if (listener !== null) this.#queue = this.#queue.filter(({ event }) => event.listener !== null);
-    return this.#queue.find(({ event }) => event.listener === undefined || event.listener === listener);
+    if (!listener) return undefined;
+    for (const queued of this.#queue) {
+      if (queued.event.listener !== undefined) continue;
+      queued.event.listener = listener;
+      this.save?.(queued);
+    }
+    return this.#queue.find(({ event }) => event.listener === listener);
   }
 }
 

@@ -14,17 +14,11 @@ const LEVELS = [
   [Infinity, "very adventurous"],
 ];
 
-/**
- * @param {Opinions} opinions
- * @param {() => boolean} requireListener
- */
-export function wireSteering(opinions, requireListener) {
+/** @param {Opinions} opinions */
+export function wireSteering(opinions) {
   const slider = requiredInput("#adventure");
   slider.addEventListener("input", () => tint(slider));
-  slider.addEventListener("change", () => {
-    if (requireListener()) opinions.setAdventure(Number(slider.value) / 100);
-    else slider.value = percent(opinions.adventure);
-  });
+  slider.addEventListener("change", () => opinions.setAdventure(Number(slider.value) / 100));
   showSteering(opinions);
 }
 

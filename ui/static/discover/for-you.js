@@ -84,6 +84,12 @@ export function reload() {
   return refresh();
 }
 
+/** Nobody has become a guest: the list stays where it is, and an answer for nobody is late. */
+export function reloadForGuest() {
+  listenerNumber += 1;
+  return refresh();
+}
+
 /** Asks for news; calls while a request runs become one request after it. */
 export function refresh() {
   waiting ??= running.then(() => {

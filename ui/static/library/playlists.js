@@ -1,7 +1,7 @@
 // Playlists: created, filled, renamed, deleted and read from M3U files. They are kept on the server, under the listener's name;
 // each change can be taken back.
 
-import { requireListener } from "../account/listener.js";
+import { ensureListener } from "../account/listener.js";
 import { pathTo, segments } from "../address.js";
 import { get, post, postFile } from "../api.js";
 import { closeOnBackdrop, create, createDialog, required, requiredInput } from "../page/dom.js";
@@ -55,7 +55,7 @@ export function createPlaylistDialogs() {
  * @param {Track[]} tracks
  */
 export async function openPlaylistDialog(tracks) {
-  if (!requireListener()) return;
+  if (!(await ensureListener())) return;
   /** @type {Answer<{ list: Playlist[] }>} */
   const answer = await get("/playlists");
   if (!answer.ok) return toast(answer.error);
@@ -169,8 +169,8 @@ export async function deletePlaylist({ dataset }) {
 }
 
 /** Lets the listener choose an M3U file, and makes a playlist of it. */
-export function choosePlaylistFile() {
-  if (!requireListener()) return;
+export async function choosePlaylistFile() {
+  if (!(await ensureListener())) return;
   const input = create("input", { type: "file", accept: ".m3u,.m3u8,audio/x-mpegurl", id: "playlist-file", hidden: true });
   input.addEventListener("change", () => {
     const file = input.files?.[0];

@@ -1,6 +1,6 @@
 // Marks on the cards and the bar: which track plays, which are liked.
 
-import { find, findAll, required } from "./dom.js";
+import { find, findAll } from "./dom.js";
 import { keepReachable } from "../navigation/card-keys.js";
 
 /**
@@ -21,7 +21,8 @@ export function markCards({ currentId, isPlaying, has }) {
     card.classList.toggle("is-current", isCurrent);
     card.classList.toggle("is-playing", isCurrent && isPlaying);
     const label = `${isCurrent && isPlaying ? "Pause" : "Play"} ${title} by ${artist}`;
-    setAttribute(required(".cover", HTMLElement, card), "aria-label", label);
+    const play = find("[data-action=play]", card);
+    if (play) setAttribute(play, "aria-label", label);
     setPressed(find("[data-action=like]", card), has(trackId, "like"));
   }
   for (const list of findAll(".cards")) keepReachable(list);

@@ -60,7 +60,7 @@ export class PlayReporter {
 
   /** Attributes what plays already to the listener who has just signed in. */
   attribute() {
-    if (this.#isComplete) return;
+    if (this.isAttributed || this.#isComplete) return;
     this.isAttributed = true;
     this.report("play");
   }

@@ -1,6 +1,7 @@
 // "Updated": the quiet line above "For you" that says that a new list waits, and what is new in it.
 
 import { create, find, findAll, required } from "../page/dom.js";
+import { say } from "../page/messages.js";
 
 const IN_USE_MS = 5000; // after a touch, a click or a key, the next one may be meant for the same spot
 
@@ -12,10 +13,8 @@ let usedAt = -Infinity;
  */
 export function wireListUpdate(onShow, onOutOfSight) {
   const section = required("#for-you");
-  const line = create("p", { id: "list-update", role: "status" });
-  section.before(line);
-  line.addEventListener("click", ({ target }) => {
-    if (!(target instanceof Element) || !target.closest("button")) return;
+  section.addEventListener("click", ({ target }) => {
+    if (!(target instanceof Element) || !target.closest("#list-update button")) return;
     onShow(); // the button leaves, and the list gets its focus
     find("#for-you .cover")?.focus({ preventScroll: true });
   });
@@ -44,13 +43,14 @@ export function isListInUse() {
 
 /** @param {string | null} changes "5 new, 2 moved" in the list that waits; null: none waits */
 export function offerList(changes) {
-  const line = required("#list-update");
-  if (changes === null) return line.replaceChildren();
+  find("#list-update")?.remove();
+  const place = find("#for-you .section-head");
+  if (changes === null || !place) return;
   const label = `Updated: ${changes}. Show the new list`;
-  line.replaceChildren(
-    create("span", {}, `Updated: ${changes}`),
-    create("button", { type: "button", className: "pill", "aria-label": label }, "Show"),
-  );
+  const show = create("button", { type: "button", "aria-label": label }, "Show");
+  const words = create("span", {}, "Updated", create("span", { className: "changes" }, `: ${changes}`));
+  place.append(create("span", { id: "list-update" }, words, show));
+  say(`Updated: ${changes}.`);
 }
 
 /**

@@ -1,6 +1,7 @@
 // What a card says of the listener's reaction: it stays where it is, dimmed where the track is unwanted, with its undo.
 
 import { create, find, findAll, required } from "../page/dom.js";
+import { showStartProgress } from "./newcomer.js";
 
 /** @typedef {import("../account/opinions.js").OpinionWord} OpinionWord */
 /** @typedef {import("../account/opinions.js").Opinions} Opinions */
@@ -13,10 +14,17 @@ const NOTES = [
 ];
 
 /**
- * Writes the notes on all cards. Cheap to repeat: only what changed is drawn.
+ * Shows the listener's reactions all over the page. Cheap to repeat: only what changed is drawn.
  * @param {Opinions} opinions
  */
-export function showReactionNotes(opinions) {
+export function showReactions(opinions) {
+  showNotes(opinions);
+  showMutedNames(opinions);
+  showStartProgress(opinions);
+}
+
+/** @param {Opinions} opinions */
+function showNotes(opinions) {
   for (const card of findAll(".card")) {
     const [word = "", text = ""] = NOTES.find(([each]) => opinions.has(card.dataset.trackId ?? "", each)) ?? [];
     const note = find(".reaction", card);
@@ -26,6 +34,23 @@ export function showReactionNotes(opinions) {
     card.dataset.reaction = word;
     if (word) find(".words", card)?.append(noteOf(word, text, card.dataset.title ?? ""));
     if (hadFocus) required(".cover", HTMLElement, card).focus({ preventScroll: true });
+  }
+}
+
+/**
+ * A name that is unmuted on its page stays there, to be muted again.
+ * @param {Opinions} opinions
+ */
+function showMutedNames(opinions) {
+  for (const item of findAll("[data-muted]")) {
+    const button = required("button", HTMLElement, item);
+    const isMuted = opinions.isMuted(item.dataset.muted ?? "");
+    const label = isMuted ? "Unmute" : "Mute again";
+    if (button.textContent === label) continue;
+    item.classList.toggle("is-unmuted", !isMuted);
+    button.textContent = label;
+    button.setAttribute("aria-label", `${label} ${button.dataset.name}`);
+    button.dataset.action = isMuted ? "unmute" : "mute-named";
   }
 }
 

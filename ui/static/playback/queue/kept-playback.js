@@ -1,9 +1,13 @@
 // Keeps queue, track and modes of whoever listens: in this browser at once, on the server in a moment.
 
+import { currentListener } from "../../account/listener.js";
 import { get, post } from "../../api.js";
 import { subscribe } from "../../push.js";
 import { QueueSync } from "./queue-sync.js";
 import { restorePlayback, savePlayback, switchPlayback } from "./saved-playback.js";
+
+/** @type {import("../../api.js").Failure} no request without a listener: a later one finds the next, or the same again */
+const SESSION_ENDS = { ok: false, status: 0, error: "" };
 
 export class KeptPlayback {
   /** @type {string | null | undefined} whose queue and track these are; undefined while listeners are switched */
@@ -17,8 +21,8 @@ export class KeptPlayback {
     this.player = player;
     const { queue, settings } = player;
     this.sync = new QueueSync({
-      get: () => get("/queue"),
-      post: (body) => post("/queue", body),
+      get: async () => (currentListener() ? get("/queue") : SESSION_ENDS),
+      post: async (body) => (currentListener() ? post("/queue", body) : SESSION_ENDS),
       current: () => ({ queue: queue.state(), track: player.track && { ...player.track, positionMs: player.positionMs } }),
       adopt: (playback) => player.adopt(playback),
       onSaved: () => this.#save(),
