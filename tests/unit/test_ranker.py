@@ -101,6 +101,21 @@ def test_who_likes_folk_hears_folk(whole: Index) -> None:
     assert found[0].score > 0
 
 
+@pytest.mark.parametrize(
+    "actions",
+    [("like", "unlike"), ("dislike", "unlike"), ("more", "neutral"), ("less", "neutral"), ("less", "more", "neutral")],
+)
+def test_what_is_taken_back_brings_back_the_list(actions: tuple[str, ...], whole: Index) -> None:
+    """Of the track that stood first: where it was and why, as if nothing had been said."""
+    heard = [("folk00", "like", 0), ("jazz00", "play", 1)]
+    before = listed(listener(*heard), whole)
+    track_id = before[0].track_id
+    said = [(track_id, action, 2 + number / 10) for number, action in enumerate(actions)]
+    after = listed(listener(*heard, *said), whole)
+    assert [item.track_id for item in after] == [item.track_id for item in before]
+    assert listed(listener(*heard, said[0]), whole) != before, "what was said had changed the list"
+
+
 def test_likes_beat_plays_and_plays_beat_skips(whole: Index) -> None:
     found = listed(listener(("jazz00", "skip", 0), ("folk00", "play", 1), ("metal00", "like", 2)), whole, most=10)
     assert set(kinds(found)) == {"metal", "folk"} and kinds(found).count("metal") > kinds(found).count("folk")
