@@ -30,13 +30,15 @@ LOVED = ("String Quartet", "Ambient", "Celtic")
 TRACKS_LOVED_WEEKS_AGO, TRACKS_HEARD_LATELY = 6, 5
 """Tracks of each loved genre that were liked six weeks ago, and heard this week."""
 NAMED_LISTS_TIMEOUT_S = 120.0
+WAIT_TIMEOUT_S = 120.0
 DESKTOP, LIGHT_DESKTOP = {"width": 1280, "height": 860}, {"width": 1280, "height": 900}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "is_mobile": True}
 SEEN_IMAGES_ARE_COMPLETE = """[...document.images].every((image) => {
-  const { top, bottom, width } = image.getBoundingClientRect();
-  return (image.complete && image.naturalWidth) || !width || bottom < 0 || top > innerHeight;
+  const { top, bottom, left, width } = image.getBoundingClientRect();
+  const isSeen = width && bottom > 0 && top < innerHeight && left < innerWidth;
+  return !isSeen || (image.complete && image.naturalWidth);
 })"""
-"""Those below the window are loaded when they are scrolled to."""
+"""Those beside and below the window are loaded when they are scrolled to."""
 CHROMIUM_ARGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 
 
@@ -127,7 +129,7 @@ def opened(browser: Browser, player: str, **options: Any) -> Iterator[Page]:
 
 
 def take_dark_pictures(page: Page, to: Path) -> None:
-    """Home, named lists, a reason, queue, track, map, song path, one's own music and the service."""
+    """Home, named lists, a reason, queue, track, albums, search, map, song path, one's own music and the service."""
 
     def take(name: str, hash_path: str = "", ready: str = "", prepare: Callable[[], object] = lambda: None) -> None:
         page.evaluate(f"location.hash = '#/{hash_path}'")
@@ -138,15 +140,18 @@ def take_dark_pictures(page: Page, to: Path) -> None:
         page.screenshot(path=to / f"{name}.png")
 
     page.locator("#for-you .card .cover").first.click()
-    page.wait_for_function("document.getElementById('audio').currentTime > 3")
+    wait_until(page, "document.getElementById('audio').currentTime > 3")
     take("player")
-    take("player-lists", prepare=lambda: scroll_to(page, "#home-view section:has(h2:has-text('Like “'))"))
+    take("player-lists", prepare=lambda: scroll_to(page, "[data-list='mix-1']"))
     take("player-why", prepare=lambda: show_reason(page))
     page.keyboard.press("Escape")
     take("player-track", "", "#for-you .card", lambda: page.locator("#for-you .card .title a").first.click())
     page.click("[data-action=radio]")
     take("player-queue", prepare=lambda: page.click("#queue-toggle"))
     page.click("#queue-toggle")
+    take("player-albums", "albums", "#view .album-card")
+    take("player-album", "albums", "#view .album-card", lambda: open_first_album(page))
+    take("player-search", "search?q=quartet", "#view .card, #view [data-track-id]")
     take("player-map", "map", "#map")
     take("player-sound", "sound", "#path-start", lambda: find_path(page))
     take("player-you", "reactions", "#reactions .card")
@@ -157,6 +162,12 @@ def show_reason(page: Page) -> None:
     """Why the second track of the list is recommended."""
     page.locator("#for-you .card [data-action=menu]").nth(1).click()
     page.get_by_role("menuitem", name="Why this track").click()
+
+
+def open_first_album(page: Page) -> None:
+    """The page of the album that was added last."""
+    page.locator("#view .album-card h3 a").first.click()
+    page.wait_for_selector("#view [data-track-id]")
 
 
 def find_path(page: Page) -> None:
@@ -172,12 +183,21 @@ def scroll_to(page: Page, selector: str) -> None:
     page.locator(selector).first.evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 84)")
 
 
+def wait_until(page: Page, script: str) -> None:
+    """Waits until the script is true. Raises TimeoutError. The page itself may evaluate no text, by its security policy."""
+    deadline = time.monotonic() + WAIT_TIMEOUT_S
+    while not page.evaluate(script):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {WAIT_TIMEOUT_S:.0f} s: {script}")
+        page.wait_for_timeout(100)
+
+
 def settle(page: Page) -> None:
     """Waits for pictures and for what moves."""
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
-    page.wait_for_function(SEEN_IMAGES_ARE_COMPLETE, timeout=120_000)
-    page.wait_for_function("!document.getElementById('map') || !document.getElementById('map-none').checkVisibility()")
+    wait_until(page, SEEN_IMAGES_ARE_COMPLETE)
+    wait_until(page, "!document.getElementById('map') || !document.getElementById('map-none').checkVisibility()")
     page.wait_for_timeout(2500)
 
 
