@@ -198,7 +198,7 @@ def test_home_shows_named_lists_with_their_reasons() -> None:
         "track_count": 11,
         "albums": [],
     }
-    html = render("home", named_lists=titled(shelves), **nothing)
+    html = render("home", named_lists=titled(shelves, {}), **nothing)
     heads = re.findall(r"<h2>(.*?)</h2><p>(.*?)</p>", html)
     titles = {"mix-2": "The “mix-2”", "discover": "Something different", "rediscover": "The “rediscover”"}
     assert heads == [(title, f"all of &lt;{name}&gt;") for name, title in titles.items()]

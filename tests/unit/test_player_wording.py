@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from ui.data.library import Track
 from ui.data.recommendation_list import Item, Recommendations
-from ui.home.titles import common_name, named_interests, shelf_title, surname, titled
+from ui.home.titles import common_name, named_interests, shelf_title, surname, titled, tracks_behind
 from ui.page import cards, navigation
 from ui.page.wording import Basis, basis_text, closeness, title_parts
 from ui.routes.map_regions import regions
@@ -64,10 +65,11 @@ def test_a_mix_is_named_by_what_most_of_its_tracks_have_in_common() -> None:
     assert shelf_title(mix, brahms) == "Like Brahms: Intermezzo" and shelf_title(mix, []) == "Like “X”"
     assert shelf_title(Recommendations("ana", (), name="rediscover", title="Rediscover"), brahms) == "Rediscover"
     other = Recommendations("ana", (), name="mix-2", title="Like “Y”")
-    assert [title for _, title, _ in titled([(mix, brahms), (other, brahms)])] == [
-        "Like Brahms: Intermezzo",
-        "Like “Y”",
-    ]
+    items = (Item("t9", 1, because=("t0", "t1")), Item("t8", 2, because=("t2", "gone")))
+    lists = [(replace(mix, items=items), folk), (replace(other, items=items), folk)]
+    titles = [title for _, title, _ in titled(lists, {each.track_id: each for each in brahms})]
+    assert titles == ["Like Brahms: Intermezzo", "Like “Y”"], "by what was liked, not by what is like it"
+    assert tracks_behind(lists) == {"t0", "t1", "t2", "gone"}
 
 
 def test_surnames() -> None:

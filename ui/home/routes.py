@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from ui.dependencies import CurrentListener, ServicesDep
 from ui.home.marks import heard_marks
 from ui.home.shelves import SHELF_TRACKS, genre_shelves, mood_shelves, named_lists, not_skipped_early
-from ui.home.titles import titled
+from ui.home.titles import titled, tracks_behind
 from ui.page.rendering import render
 
 HOME_HISTORY = 60
@@ -35,7 +35,7 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         position=position if position_track else None,
         position_track=position_track,
         recent=recent[:SHELF_TRACKS],
-        named_lists=titled(lists),
+        named_lists=titled(lists, library.tracks_of(tracks_behind(lists))),
         albums=services.albums.page("new", 0, SHELF_TRACKS),
         recently_added=fresh,
         moods=moods,

@@ -1,9 +1,9 @@
-"""Names of mixes and interests by what their tracks have in common: "Like Brahms: Intermezzo", "Solo piano"."""
+"""Names of mixes and interests by what the tracks behind them have in common: "Like Brahms: Intermezzo", "Solo piano"."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ui.data.library import Track
 from ui.data.recommendation_list import Recommendations
@@ -16,18 +16,30 @@ NO_PERSONS = frozenset({"traditional", "trad", "anonymous", "unknown", "various"
 GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
 
-def titled(lists: Iterable[tuple[Recommendations, list[Track]]]) -> list[tuple[Recommendations, str, list[Track]]]:
-    """(list, its title on home, tracks): mixes by what their tracks have in common, where that tells them apart."""
+def titled(
+    lists: Iterable[tuple[Recommendations, list[Track]]], track_by_id: Mapping[str, Track]
+) -> list[tuple[Recommendations, str, list[Track]]]:
+    """(list, its title on home, tracks): mixes by what the listener's tracks behind them have in common, where that tells them
+    apart.
+
+    track_by_id : the tracks that items name as their reason
+    """
     shelves: list[tuple[Recommendations, str, list[Track]]] = []
     for named, tracks in lists:
-        title = shelf_title(named, tracks)
+        behind = dict.fromkeys(track_id for item in named.items for track_id in item.because)
+        title = shelf_title(named, [track_by_id[track_id] for track_id in behind if track_id in track_by_id])
         is_taken = title in (other for _, other, _ in shelves)
         shelves.append((named, named.title if is_taken else title, tracks))
     return shelves
 
 
+def tracks_behind(lists: Iterable[tuple[Recommendations, list[Track]]]) -> set[str]:
+    """Ids of the tracks that the items of lists name as their reason."""
+    return {track_id for named, _ in lists for item in named.items for track_id in item.because}
+
+
 def shelf_title(named: Recommendations, tracks: Sequence[Track]) -> str:
-    """A list's title on home."""
+    """A list's title on home.  tracks : the listener's tracks behind it"""
     if named.name == DISCOVER:
         return DISCOVER_TITLE
     common = common_name(tracks) if named.name.startswith("mix-") else ""
