@@ -157,7 +157,7 @@ def test_a_long_list_loads_what_comes_into_view_and_takes_out_what_is_far(visit:
     ana.page.go_back()
     expect(ana.page.locator(".album-card", has_text="T Album 512")).to_be_in_viewport()
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(ana.page.locator(".album-card h3").last).to_have_text("Z Album 699")
+    expect(ana.page.locator(".album-card", has_text="Z Album 699")).to_have_count(1)
     assert grid.count() < 500, "of 703"
     height = ana.page.evaluate("document.documentElement.scrollHeight")
     ana.page.evaluate("scrollTo(0, 0)")
