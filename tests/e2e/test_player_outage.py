@@ -18,7 +18,7 @@ from conf.settings import Settings
 from local.processes import free_port
 from local.services import MongoServer
 from ui import app
-from ui.dependencies import build_services
+from ui.dependencies import Services, build_services
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,15 @@ def own_settings(settings: Settings, own_mongo: MongoServer) -> Settings:
 
 
 @pytest.fixture
+def own_services(own_settings: Settings, sounds: Path) -> Services:
+    return build_services(with_library(own_settings, sounds))
+
+
+@pytest.fixture
 def ana(
     windows: Windows,
     own_settings: Settings,
+    own_services: Services,
     topics: None,
     catalogue: None,
     sounds: Path,
@@ -52,8 +58,7 @@ def ana(
         database.tracks.insert_many(db.tracks.find())
         items = [{"track_id": track_id, "rank": rank} for rank, track_id in enumerate(IDS, start=1)]
         database.recommendations.insert_one({"_id": "*", "items": items, "generation": 1})
-    player = app.create_app(build_services(with_library(own_settings, sounds)))
-    with serving(player) as site, windows.visit(site, "ana") as ana:
+    with serving(app.create_app(own_services)) as site, windows.visit(site, "ana") as ana:
         ana.play(IDS[0])
         yield ana
         ana.wrong.clear()  # what is away is an error to the browser's console
@@ -79,29 +84,40 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
         assert ana.wrong == [], "the news of it is no error"
 
 
-def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoServer) -> None:
+NEXT_IS_LOADED = "document.getElementById('audio-waiting').readyState >= 3"
+
+
+def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoServer, own_services: Services) -> None:
     page = ana.page
+    ana.wait_for(lambda: page.evaluate(NEXT_IS_LOADED))
+    page.evaluate("overtone.queue.repeat = 'one'")  # nothing more is loaded ahead
     os.kill(own_mongo.process.pid, signal.SIGSTOP)
     try:
         page.evaluate("document.getElementById('audio').currentTime = 15")
         ana.wait_for(lambda: ana.seconds > 15.3)  # what plays needs no MongoDB
         page.click("#next")
-        assert page.inner_text("#now-title") == TITLES[1]
+        ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.3)  # nor what is loaded
+        own_services.library._locations.clear()  # covers have asked where their files are
+        page.click("#next")
+        assert page.inner_text("#now-title") == TITLES[2]
         expect(page.locator("#toast")).to_contain_text("is unavailable right now", timeout=30_000)
         ana.wait_for_requests("**/audio/*")
-        assert page.inner_text("#now-title") == TITLES[1], "no track is passed over"
+        assert page.inner_text("#now-title") == TITLES[2], "no track is passed over"
     finally:
         os.kill(own_mongo.process.pid, signal.SIGCONT)
     ana.wait_for(lambda: ana.seconds > 0.5 and not page.evaluate("document.getElementById('audio').paused"), 30)
-    assert page.inner_text("#now-title") == TITLES[1]
+    assert page.inner_text("#now-title") == TITLES[2]
     page.click("#previous")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[0] and ana.seconds > 0.1)
+    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.1)
 
 
 def test_a_track_that_was_never_heard_is_not_gone_back_to(ana: Visit) -> None:
     page = ana.page
+    ana.wait_for(lambda: page.evaluate(NEXT_IS_LOADED))
     page.route("**/audio/*", lambda route: route.fulfill(status=503, json={"error": "away"}))
-    for title in TITLES[1:4]:
+    page.click("#next")
+    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.1)  # it was loaded before
+    for title in TITLES[2:4]:
         page.click("#next")
         assert page.inner_text("#now-title") == title
     expect(page.locator("#toast")).to_contain_text(f"“{TITLES[3]}” is unavailable")
@@ -111,4 +127,4 @@ def test_a_track_that_was_never_heard_is_not_gone_back_to(ana: Visit) -> None:
     assert page.inner_text("#now-title") == TITLES[3]
     page.evaluate("document.getElementById('audio').currentTime = 0")
     page.click("#previous")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[0])
+    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1])

@@ -268,7 +268,7 @@ def test_all_of_an_artist_is_played_without_what_is_disliked(visit: Any, events:
     go(ana, "artist/Band%202", "Band 2")
     first, *others = ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
     ana.choose(ana.page.locator("#view .card").first, "Dislike")
-    ana.page.click("[data-action=play-all]")
+    ana.page.locator("#view").get_by_role("button", name="Play all").click()
     heard = [event for event in events(2) if event["action"] == "play"]
     assert [event["track_id"] for event in heard] == others[:1] and first not in others
     ana.page.click("#queue-toggle")
