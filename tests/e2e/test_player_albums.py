@@ -100,14 +100,14 @@ def texts(visit: Visit, selector: str) -> list[str]:
 def test_an_album_is_in_the_order_of_discs_and_tracks_and_goes_on_when_it_plays(visit: Any, events: Any) -> None:
     ana = visit("ana")
     go(ana, "albums?order=name", "Albums")
-    ana.page.locator(".letters button", has_text="I").click()  # behind Hours
-    ana.page.locator(".album-card h3 a", has_text="Hours").click()
+    ana.page.locator("#view .letters button", has_text="I").click()  # behind Hours
+    ana.page.locator("#view .album-card h3 a", has_text="Hours").click()
     expect(ana.page.locator("#page-head")).to_have_text("Hours")
     assert texts(ana, "#view .track-row .title") == [TITLES[1], TITLES[0], TITLES[2]]
     assert texts(ana, ".disc") == ["Disc 1", "Disc 2"]
     assert ana.page.inner_text(".album-head .about") == "1999 · 3 tracks · 2 discs · 1 min · Folk"
     assert texts(ana, "section[aria-label='Similar albums'] h3") == ["Hits", EVIL]
-    ana.page.locator(".track-row .cover").nth(1).click()
+    ana.page.locator("#view .track-row .cover").nth(1).click()
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0] and ana.seconds > 0.2)
     ana.page.click("#next")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[2])
@@ -148,20 +148,20 @@ def test_a_long_list_loads_what_comes_into_view_and_takes_out_what_is_far(visit:
     ana = visit("ana")
     ana.look_for_news(2)  # a page that is shown again loses its focus
     go(ana, "albums?order=name", "Albums")
-    grid = ana.page.locator(".album-card")
+    grid = ana.page.locator("#view .album-card")
     ana.wait_for(lambda: grid.count() > 0)
-    ana.page.locator(".letters button", has_text="T").click()
-    expect(ana.page.locator(".album-card h3 a:focus")).to_have_text("T Album 512")
+    ana.page.locator("#view .letters button", has_text="T").click()
+    expect(ana.page.locator("#view .album-card h3 a:focus")).to_have_text("T Album 512")
     ana.page.keyboard.press("Enter")
     expect(ana.page.locator("#page-head")).to_have_text("T Album 512")
     ana.page.go_back()
-    expect(ana.page.locator(".album-card", has_text="T Album 512")).to_be_in_viewport()
+    expect(ana.page.locator("#view .album-card", has_text="T Album 512")).to_be_in_viewport()
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(ana.page.locator(".album-card", has_text="Z Album 699")).to_have_count(1)
+    expect(ana.page.locator("#view .album-card", has_text="Z Album 699")).to_have_count(1)
     assert grid.count() < 500, "of 703"
     height = ana.page.evaluate("document.documentElement.scrollHeight")
     ana.page.evaluate("scrollTo(0, 0)")
-    expect(ana.page.locator(".album-card h3").first).to_have_text("A Album 000")
+    expect(ana.page.locator("#view .album-card h3").first).to_have_text("A Album 000")
     assert abs(ana.page.evaluate("document.documentElement.scrollHeight") - height) < 4, "the page is as long as before"
 
 
@@ -169,16 +169,16 @@ def test_all_tracks_are_sorted_by_any_column_and_play_on_in_it(visit: Any) -> No
     ana = visit("ana")
     go(ana, "tracks", "Tracks")
     assert ana.page.inner_text("#view .section-head p") == "712 tracks"
-    ana.page.locator(".orders a", has_text="Duration").click()
-    expect(ana.page.locator(".orders [aria-current]")).to_have_text("Duration ↓")
-    ana.page.locator(".orders a", has_text="Duration").click()
-    expect(ana.page.locator(".orders [aria-current]")).to_have_text("Duration ↑")
-    expect(ana.page.locator(".track-row .title").first).to_have_text("Z Song 699")
-    ana.page.locator(".track-row .cover").first.click()
+    ana.page.locator("#view .orders a", has_text="Duration").click()
+    expect(ana.page.locator("#view .orders [aria-current]")).to_have_text("Duration ↓")
+    ana.page.locator("#view .orders a", has_text="Duration").click()
+    expect(ana.page.locator("#view .orders [aria-current]")).to_have_text("Duration ↑")
+    expect(ana.page.locator("#view .track-row .title").first).to_have_text("Z Song 699")
+    ana.page.locator("#view .track-row .cover").first.click()
     ana.page.click("#next")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 698")
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(ana.page.locator(".row-time").last).to_have_text("0:20")
+    expect(ana.page.locator("#view .row-time").last).to_have_text("0:20")
     gaps = """() => [...document.querySelectorAll('#view .track-row')].map(row => row.getBoundingClientRect())
         .map((box, at, boxes) => at ? Math.round(box.top - boxes[at - 1].bottom) : 0).slice(-20)"""
     assert set(ana.page.evaluate(gaps)) == {0}, "blocks follow each other without a gap"
@@ -248,7 +248,7 @@ def test_a_library_published_before_there_were_albums_still_has_its_artists(
     go(ana, "albums", "Albums")
     expect(ana.page.locator("#view .section-head p")).to_contain_text("in the background")
     go(ana, "artist/The%20Band", "The Band")
-    expect(ana.page.locator(".track-row")).to_have_count(4)
+    expect(ana.page.locator("#view .track-row")).to_have_count(4)
 
 
 def test_on_a_phone_pages_fit_and_an_album_plays_from_its_card(visit: Any) -> None:
@@ -257,7 +257,7 @@ def test_on_a_phone_pages_fit_and_an_album_plays_from_its_card(visit: Any) -> No
         go(ana, page, head)
         assert ana.page.evaluate("document.documentElement.scrollWidth") <= 390, page
     go(ana, "albums", "Albums")
-    ana.page.locator(".album-play").first.tap()
+    ana.page.locator("#view .album-play").first.tap()
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699")
 
 
