@@ -15,7 +15,7 @@ from ui.home.titles import named_interests
 from ui.left_out import similar_tracks
 from ui.page import cards
 from ui.page.rendering import render
-from ui.page.wording import closeness, track_count
+from ui.page.wording import closeness
 from ui.responses import Refused
 from ui.routes.audio import NO_TRACK
 from ui.search.words import listed_words
@@ -138,13 +138,6 @@ def _track(library: Library, track_id: str) -> Track:
     if track is None:
         raise Refused(404, NO_TRACK)
     return track
-
-
-def _track_list(title: str, tracks: list[Track], source: str, count: int = 0, **values: str) -> str:
-    """A page of tracks. count : tracks in all, where the page shows the first of them only"""
-    defaults = {"artist": "", "genre": "", "tag": "", "playlist_id": ""}
-    note = track_count(len(tracks), count) + (f", {cards.GUESS}" if values.get("tag") else "")
-    return render("tracks", title=title, note=note, tracks=tracks, source=source, **(defaults | values))
 
 
 def _score_bars(item: Item) -> list[tuple[str, float, int]]:
