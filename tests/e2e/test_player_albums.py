@@ -175,6 +175,7 @@ def test_all_tracks_are_sorted_by_any_column_and_play_on_in_it(visit: Any) -> No
     expect(ana.page.locator("#view .orders [aria-current]")).to_have_text("Duration ↑")
     expect(ana.page.locator("#view .track-row .title").first).to_have_text("Z Song 699")
     ana.page.locator("#view .track-row .cover").first.click()
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699" and ana.seconds > 0.2)
     ana.page.click("#next")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 698")
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
