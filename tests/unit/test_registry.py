@@ -27,6 +27,7 @@ from batch.words import tag_percentiles
 PROJECT = Path(__file__).resolve().parents[2]
 SAVED = PROJECT / "tests" / "data" / "models"
 SAVED_2 = PROJECT / "tests" / "data" / "models-format-2"
+SAVED_3 = PROJECT / "tests" / "data" / "models-format-3"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -242,3 +243,29 @@ def test_a_small_model_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
         assert sorted(lists[track_id]) == sorted({f"t{at:02d}" for at in range(12)} - {track_id})
     append(model.folder / "index", ["new"], features, ["somebody"])
     assert len(Index.open(model.folder / "index")) == 13
+
+
+def test_a_small_model_of_format_3_on_both_blocks_answers_as_it_did(tmp_path: Path) -> None:
+    shutil.copytree(SAVED_3, tmp_path / "models")
+    model = registry.latest(str(tmp_path / "models"))
+    assert (model.manifest["format"], model.manifest["tracks"], model.manifest["genres"]) == (3, 12, ["Folk", "Techno"])
+    assert (model.manifest["ear"], model.manifest["dimensions"]) == ("musicnn-msd/2", 206)
+    assert model.manifest["parameters"]["blocks"] == {"timbre": 1.0, "ear": 1.0}
+    model.check()
+    index = model.index
+    assert index.recordings.tolist() == list(range(12)) and index.stored_neighbours.shape == (12, 11)
+    ensemble = Ensemble.open(model.folder / "genre.npz")
+    for track_id, answer in json.loads((SAVED_3 / "expected.json").read_text()).items():
+        features = np.array([answer["features"]], dtype=np.float32)
+        row = index.rows_of([track_id])
+        np.testing.assert_allclose(index.projection.points(features), index.vectors[row], atol=1e-3)
+        ((rows, score),) = index.similar(row, 5)
+        assert [str(index.ids[neighbour]) for neighbour in rows] == answer["similar"]
+        np.testing.assert_allclose(score, answer["scores"], atol=2e-3)
+        np.testing.assert_allclose(ensemble.probabilities(features)[0], answer["probabilities"], atol=1e-3)
+        percentiles = dict(zip(index.tag_names.tolist(), index.tags[row][0].tolist(), strict=True))
+        high = {name: value for name, value in percentiles.items() if value >= tag_percentiles.SAID_PERCENTILE}
+        assert high == answer["percentiles"]
+    append(model.folder / "index", ["new"], features, ["somebody"], words=[{"folk": 97}])
+    grown = Index.open(model.folder / "index")
+    assert len(grown) == 13 and grown.tags[12].max() == 97
