@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch.audio.containers import declared_s
-from batch.audio.flac_frames import flac_end
+from batch.audio.flac_frames import flac_end, joined_files
 from batch.audio.mpeg_frames import mpeg_frames
 from batch.audio.ogg_pages import has_end_mark, is_cut_within_page, links
 from batch.audio.recording import (
@@ -100,6 +100,8 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
     elif file.format == "FLAC" and (end := flac_end(path)) is not None:
         held_s = end.samples / file.samplerate
         if abs(held_s - duration_s) <= max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s):
+            if len(joined_files(path)) > 1:  # of one length: the last frame has the number that the first header promises
+                raise OtherDecoderNeeded("damaged", "one FLAC follows another")
             return
         if held_s < MIN_DECODED_SHARE * duration_s and not end.is_whole:
             raise truncated(duration_s, held_s)

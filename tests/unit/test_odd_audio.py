@@ -168,6 +168,15 @@ def test_joined_flacs_are_read_to_their_end(second_rate: int, second_channels: i
     assert_middle_is_read(path, 20.0, 500 + 20 * 2)
 
 
+@pytest.mark.parametrize("lengths_s", [(8.0, 8.0), (8.0, 8.2, 8.1)])
+def test_joined_flacs_of_nearly_one_length_are_read_to_their_end(lengths_s: tuple[float, ...], tmp_path: Path) -> None:
+    path = tmp_path / "joined.flac"
+    parts = [written(tmp_path / "part.flac", rising(length_s)).read_bytes() for length_s in lengths_s]
+    path.write_bytes(b"".join(parts))
+    middle_s = (sum(lengths_s) / 2) % 8
+    assert_middle_is_read(path, sum(lengths_s), 300 + 20 * int(middle_s))
+
+
 @pytest.mark.parametrize("second_serial", [1, 2])
 @pytest.mark.parametrize("second_rate, second_channels", [(RATE, 2), (48_000, 2), (RATE, 1)])
 @pytest.mark.parametrize("kind", ["ogg", "opus", "oga"])
