@@ -85,6 +85,15 @@ def test_an_upgraded_library_gets_what_the_ear_hears_and_keeps_its_vectors(
     assert str(run("musicnn")) == "0 extracted, 5 unchanged, 1 rejected, 1 heard by the trained ear besides"
     assert rows() == heard
 
+    # What an earlier ear heard is heard again.
+    earlier = {
+        "extractor_version": F.lit(f"{EXTRACTOR_VERSION}+musicnn-msd/1"),
+        "embedding": F.array_repeat(F.lit(MARK).cast("float"), 200),
+    }
+    table.update(F.col("track_id") == heard["1"]["track_id"], earlier)
+    assert str(run("musicnn")) == "0 extracted, 5 unchanged, 1 rejected, 1 heard by the trained ear besides"
+    assert rows() == heard
+
     # Without the graph all goes on with MFCCs, said so; what was heard before stays.
     monkeypatch.setattr(network, "default_place", lambda: tmp_path / graph.FILE_NAME)
     chord(root / "2.flac", 900.0)

@@ -13,11 +13,12 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 
 from batch import registry
-from batch.audio.features import N_FEATURES
+from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, extractor_version
 from batch.ear.network import EAR_VERSION
 from batch.ear.tag_names import TAG_NAMES
 from batch.index.building import local_scales, positive_scales
 from batch.index.tuning import HashParameters, default_parameters
+from batch.library.extraction import FEATURES
 from batch.model import fit_index, genre_mlp, sweep
 from batch.model.artist_cap import capped_ranking
 from batch.model.fit_index import TooFewTracks
@@ -180,12 +181,33 @@ def test_words_are_stored_with_the_model_and_published_for_tracks_added_since_to
     assert documents(spark, larger, None).where("tags IS NOT NULL").count() == 0
 
 
-def test_while_embeddings_are_missing_the_model_is_of_the_vectors(spark: SparkSession, chosen: Settings) -> None:
-    half = [[0.5 * row] * 200 if row % 2 else None for row in range(24)]
-    made(spark, chosen, 24, embeddings=half)
-    manifest = train(spark, chosen).manifest
-    assert (manifest["extractor_version"], manifest["ear"]) == ("mfcc20-contrast7/1", None)
-    assert (manifest["dimensions"], manifest["imputed"]) == (N_FEATURES, [])
+def test_an_upgraded_library_keeps_its_model_until_all_have_been_heard_and_then_gets_one_new_one(
+    spark: SparkSession, chosen: Settings
+) -> None:
+    rng = np.random.default_rng(9)
+    made(spark, chosen, 24, embeddings=rng.normal(0, 1, (24, 200)).tolist())
+    location = chosen.lake.table("features")
+    whole = [row.asDict() for row in spark.read.format("delta").load(location).orderBy("track_id").collect()]
+    unheard = {"extractor_version": EXTRACTOR_VERSION, "embedding": None, "tags": None}
+
+    def trained_with(heard: int, ear: str = EAR_VERSION) -> registry.Model:
+        """The model when this ear has heard so many tracks, and `ear` the others; where it is this one, none has."""
+        other = unheard if ear == EAR_VERSION else {"extractor_version": extractor_version(ear=ear)}
+        rows = [row if number < heard else row | other for number, row in enumerate(whole)]
+        frame = spark.createDataFrame([tuple(row[name] for name in FEATURES.names) for row in rows], FEATURES).coalesce(
+            1
+        )
+        frame.write.format("delta").mode("overwrite").save(location)
+        return train(spark, chosen)
+
+    old = trained_with(0)
+    assert (old.manifest["extractor_version"], old.manifest["ear"]) == ("mfcc20-contrast7/1", None)
+    assert (old.manifest["dimensions"], old.manifest["imputed"]) == (N_FEATURES, [])
+    assert trained_with(12).version == old.version, "half of them have been heard"
+    assert trained_with(12, "musicnn-msd/1").version == old.version, "half of them by an earlier ear"
+    new = trained_with(24)
+    assert new.version != old.version and (new.manifest["ear"], new.manifest["dimensions"]) == (EAR_VERSION, 389)
+    assert train(spark, chosen).version == new.version
 
 
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
