@@ -24,9 +24,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from batch.index.exact import exact_neighbours  # noqa: E402
+from batch.index.exact import (  # noqa: E402
+    SHORTLIST_MIN_ROWS,
+    SHORTLIST_ONE_IN,
+    SHORTLIST_PER_NEIGHBOUR,
+    exact_neighbours,
+)
 from batch.index.exact import recall as mean_recall  # noqa: E402
-from batch.index.lsh import SHORTLIST_MIN_ROWS, SHORTLIST_ONE_IN, SHORTLIST_PER_NEIGHBOUR, Index  # noqa: E402
+from batch.index.lsh import Index  # noqa: E402
 from batch.index.projection import int8_quantisation_step, to_unit  # noqa: E402
 from batch.index.tuning import (  # noqa: E402
     HashParameters,

@@ -11,7 +11,7 @@ segments       append-only segments with tombstones and compaction
 updates        append and remove tracks (public as batch.growth)
 recordings     which tracks are one recording, by distance or by artist, title and length
 tuning         which hash parameters and bucket length reach the target recall
-exact          exact distances and neighbours; recall and precision of rankings
+exact          exact distances and neighbours, and the shortlist they are for; recall and precision of rankings
 hubness        k-occurrence counts, their skewness, reachability
 spark_join     the same answers as a Spark equi-join, for an index that no node holds
 """

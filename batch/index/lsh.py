@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index import segments, storage
-from batch.index.exact import LOCAL_SCALE_NEIGHBOUR, euclidean_distances, local_scale
+from batch.index.exact import LOCAL_SCALE_NEIGHBOUR, euclidean_distances, local_scale, shortlist
 from batch.index.hash_tables import HashTables
 from batch.index.projection import Floats, Projection, to_unit
 from batch.index.projection import Rows as Rows
@@ -29,12 +29,6 @@ from batch.index.segments import Segment, Stacked
 from batch.index.storage import IndexUnreadable as IndexUnreadable
 from batch.library.labels import artist_parts
 
-SHORTLIST_MIN_ROWS = 512
-"""Candidates of a query that are ranked exactly, at least; of more, those nearest by their sketch are."""
-SHORTLIST_PER_NEIGHBOUR = 12
-"""Candidates ranked exactly for each neighbour asked for, at least."""
-SHORTLIST_ONE_IN = 12
-"""One candidate in so many is ranked exactly, at least."""
 STORED_NEIGHBOURS = 60
 """First places of each track's ranking that are stored beside the index: the stream's candidates."""
 _OF_ALL_TRACKS = (
@@ -145,7 +139,7 @@ class Index:
         neighbours = []
         sketches = self.projection.sketch(points)
         for point, sketch, rows in zip(points, sketches, self._candidates(points, k), strict=True):
-            rows = self._shortlist(sketch, self.present if len(rows) < k else rows, k, by_local_scale=False)
+            rows = shortlist(self.sketches, sketch, self.present if len(rows) < k else rows, k)
             distances = euclidean_distances(point, self.vectors.take(rows, axis=0))
             nearest = np.argpartition(distances, k - 1)[:k] if 0 < k < len(rows) else np.arange(len(rows))
             nearest = nearest[np.lexsort((rows[nearest], distances[nearest]))]
@@ -184,7 +178,7 @@ class Index:
             rows = rows if excluded_rows is None else rows[rows != excluded_rows[query]]
             if len(rows) < min_candidates:
                 rows = self.present if excluded_rows is None else self.present[self.present != excluded_rows[query]]
-            rows = self._shortlist(sketches[query], rows, k, by_local_scale=True)
+            rows = shortlist(self.sketches, sketches[query], rows, k, self.scales)
             distances = euclidean_distances(point, self.vectors.take(rows, axis=0))
             scale = float(local_scale(distances) if scales is None else scales[query])
             similarity = self.similarity(scale, rows, distances)
@@ -192,18 +186,6 @@ class Index:
             best = best[np.lexsort((rows[best], -similarity[best]))]
             ranked.append((rows[best], similarity[best]))
         return ranked
-
-    def _shortlist(self, sketch: Floats, rows: Rows, k: int, by_local_scale: bool) -> Rows:
-        """The candidates that may be among the best k, by their distance in the sketch, divided by local scales if wanted."""
-        size = max(SHORTLIST_MIN_ROWS, SHORTLIST_PER_NEIGHBOUR * k, len(rows) // SHORTLIST_ONE_IN)
-        if self.sketches is None or len(rows) <= size:
-            return rows
-        difference = self.sketches.take(rows, axis=0).astype(np.float32)
-        difference -= sketch
-        distances = np.einsum("ij,ij->i", difference, difference)
-        if by_local_scale:
-            distances /= self.scales[rows]
-        return np.sort(rows[np.argpartition(distances, size - 1)[:size]])
 
     def nbytes(self) -> int:
         """Bytes of all arrays; what is mapped from the same files is shared by the processes of a node."""
