@@ -5,7 +5,8 @@
 SONGS/features.csv: different songs, as bench/space.py reads them; or SONGS holds their audio, and all is compared by both blocks
 of features, at the same length (`bench.audio_songs`; kept in FILE.npz). FMA/features.csv: FMA's features. CLIPS/*.mp3 are encoded
 anew as FLAC, MP3 and Ogg Vorbis at several qualities; RECORDINGS has NAME.ogg and NAME.hq.ogg of each recording. A copy counts as
-found when it has the code of its original. Everything is measured in a library of the songs and the two copies.
+found when it has the code of its original. Everything is measured in a library of the songs and the two copies, by the metric
+that `train` would learn from the songs' artists and albums; FMA and the copies name none.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from batch.audio.features import N_FEATURES, track  # noqa: E402
-from batch.ear.graph import N_EMBEDDING, default_place  # noqa: E402
+from batch.ear.graph import default_place  # noqa: E402
 from batch.ear.network import Ear, loaded  # noqa: E402
 from batch.index.building import build_index, with_local_scales  # noqa: E402
 from batch.index.projection import Projection  # noqa: E402
 from batch.index.recordings import Nearness, dimension, recording_codes, scaled_distances  # noqa: E402
+from batch.library.labels import TrackLabels, track_labels  # noqa: E402
 from batch.library.titles import title_keys, track_lengths  # noqa: E402
 from batch.model.blocks import joined  # noqa: E402
+from batch.model.metric.choice import learned_metric  # noqa: E402
 from bench.audio_songs import audio_songs  # noqa: E402
 from bench.features import fma, songs  # noqa: E402
 
@@ -41,6 +44,8 @@ ENCODINGS = {
     "Ogg, 76 kbit/s": (".ogg", "OGG", "VORBIS", 0.9),
 }
 """Suffix, format, subtype and compression level; the bit rate is libsndfile's median on the clips."""
+
+UNNAMED: dict[str, list[str]] = {"artist": [], "album": []}
 
 Library = tuple[np.ndarray, np.ndarray]
 """(features [shape=(n, d)], lengths in seconds [shape=(n,)])"""
@@ -61,22 +66,29 @@ def extracted(files: list[Path], ear: Ear | None) -> Library:
     return np.stack(rows), np.array([each.duration_s for each in tracks])
 
 
-def found(features: np.ndarray, lengths: np.ndarray | None, copies: int) -> tuple[str, np.ndarray]:
-    """(a line of figures, codes); the last `copies` tracks are copies of as many before them."""
+def labels_of(tags: dict[str, list[str]], n: int) -> TrackLabels:
+    """Artists and albums of n tracks: those of the tags, then none.  tags : by column, of the first of them"""
+    unnamed = [None] * (n - len(tags["artist"]))
+    return track_labels([*tags["artist"], *unnamed], [*tags["album"], *unnamed], [None] * n)
+
+
+def found(
+    features: np.ndarray, tags: dict[str, list[str]], lengths: np.ndarray | None, copies: int
+) -> tuple[str, np.ndarray]:
+    """(a line of figures, codes); the last `copies` tracks are copies of as many before them.  tags : see `labels_of`"""
     n = len(features)
-    n_blocks = 2 if features.shape[1] == N_FEATURES + N_EMBEDDING else 1
-    deviation = features.std(axis=0, ddof=1)
+    of_embedding = features.shape[1] - N_FEATURES
+    block_lengths = (N_FEATURES, of_embedding) if of_embedding else (N_FEATURES,)
     one_hash = np.zeros((1, 1, 1), dtype=np.float32)  # one bucket: all tracks are candidates, so the search is exact
-    projection = Projection(
-        features.mean(axis=0),
-        deviation,
-        np.ones((features.shape[1], 1), np.float32),
-        one_hash,
-        one_hash[0],
-        1.0,
-        unit_length=True,
-        block_widths=None if n_blocks == 1 else np.array([N_FEATURES, N_EMBEDDING]),
-        block_weights=None if n_blocks == 1 else np.float32([0.5, 0.5]) ** 0.5,
+    mean, deviation = features.mean(axis=0), features.std(axis=0, ddof=1)
+    projection = Projection(mean, deviation, one_hash[0], one_hash, one_hash[0], 1.0, unit_length=True)
+    metric = learned_metric(projection.standardised(features), labels_of(tags, n), block_lengths, deviation)
+    projection = replace(
+        projection,
+        metric=metric.matrix,
+        components=np.ones((features.shape[1] if metric.matrix is None else metric.matrix.shape[1], 1), np.float32),
+        block_widths=metric.scaling.widths if metric.scaling else None,
+        block_weights=metric.scaling.weights if metric.scaling else None,
     )
     ids = [f"{row:07d}" for row in range(n)]
     index = with_local_scales(build_index(ids, features, [None] * n, projection))
@@ -90,7 +102,7 @@ def found(features: np.ndarray, lengths: np.ndarray | None, copies: int) -> tupl
     limits = ", ".join(f"{limit:.2f}" for limit in Nearness.of(index).by_chance)
     quantiles = " | ".join(f"{distances[int(share * (len(distances) - 1))]:.2f}" for share in (0.5, 0.9, 1))
     return (
-        f"{n} tracks, dimension {dimension(index):.1f}, limits {limits}: {as_copy} of {copies} copies found, "
+        f"{n} tracks, {metric.name}, dimension {dimension(index):.1f}, limits {limits}: {as_copy} of {copies} copies found, "
         f"{mistaken} others taken for copies; distances {quantiles}",
         codes,
     )
@@ -106,14 +118,14 @@ def main() -> None:
     real = songs(options.songs) if ear is None else audio_songs(options.songs, options.kept)
     rows = joined(real.vectors, real.embeddings)
     seconds = np.array([float(duration or "nan") for duration in real.tags["duration_s"]])
-    print("songs alone:", found(rows, seconds, 0)[0])
-    print("songs without lengths:", found(rows, None, 0)[0])
-    print("FMA without lengths:", found(fma(options.fma)[1], None, 0)[0], flush=True)
+    print("songs alone:", found(rows, real.tags, seconds, 0)[0])
+    print("songs without lengths:", found(rows, real.tags, None, 0)[0])
+    print("FMA without lengths:", found(fma(options.fma)[1], UNNAMED, None, 0)[0], flush=True)
 
     def with_copies(originals: Library, copies: Library) -> str:
         parts = [(rows, seconds), originals, copies]
         features, lengths = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
-        return found(features.astype(np.float32), lengths, len(copies[0]))[0]
+        return found(features.astype(np.float32), real.tags, lengths, len(copies[0]))[0]
 
     high = sorted(options.recordings.glob("*.hq.ogg"))
     low = [file.with_name(file.name.replace(".hq.ogg", ".ogg")) for file in high]
