@@ -43,7 +43,7 @@ REQUEST_TIMEOUT_S = 120.0
 """Covers the analyses that wait before this one, and the analysis itself."""
 BUSY_MESSAGE = "Other audio is being analysed. Try again in a moment."
 PICTURES = ("waveform", "mel", "mfcc")
-CLIP_PROBLEMS = {"silent": "is silent", "too short": "is too short"}
+CLIP_PROBLEMS = {"silent": "is silent", "too short": "is too short", "not audio": "is not audio that can be read"}
 """By the reason of `UnreadableAudio`."""
 
 
