@@ -22,6 +22,8 @@ def container(path: Path) -> str:
     if head[4:8] in _MP4_BOXES:
         return "mp4"
     by_magic = {b"OggS": "ogg", b"fLaC": "flac", b"RIFF": "wav", b"RF64": "wav", b"FORM": "aiff"}
+    if head[:4] == b"RIFF" and head[8:12] != b"WAVE":
+        return ""  # as RMP3, an MP3 in a chunk
     if head[:4] in by_magic:
         return by_magic[head[:4]]
     if head[:1] != b"\xff" or len(head) < 2:

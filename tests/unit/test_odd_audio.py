@@ -217,6 +217,15 @@ def test_a_flac_behind_a_tags_stray_zeros_is_read(tmp_path: Path) -> None:
     assert_middle_is_read(path, 20.0, 300 + 20 * 10, tolerance_s=0.3)
 
 
+def test_an_mp3_in_a_chunk_of_its_own_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp3", rising(20.0))
+    content = path.read_bytes()
+    path.write_bytes(b"RIFF" + (len(content) + 12).to_bytes(4, "little") + b"RMP3data")
+    with path.open("ab") as file:
+        file.write(len(content).to_bytes(4, "little") + content)
+    assert_middle_is_read(path, 20.0, 300 + 20 * 10)
+
+
 def test_an_mp3_within_a_wav_is_read(tmp_path: Path) -> None:
     path = encoded(tmp_path / "a.wav", rising(20.0), "libmp3lame", "wav", bit_rate=320_000)
     assert_middle_is_read(path, 20.0, 300 + 20 * 10)
