@@ -13,6 +13,7 @@ import sys
 
 from batch.job import failed
 from conf.settings import Settings, SettingsError, settings
+from streaming.events import identifier_problem
 from ui.auth.accounts import KEY_CACHE_S, Accounts, password_problem
 from ui.data.listener_data import ListenerData
 from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
@@ -25,6 +26,8 @@ def reset(settings: Settings, name: str, password: str) -> int:
     """Sets the password of the account of this name; returns the exit code."""
     if (problem := password_problem(password)) is not None:
         return failed(NAME, problem, 2)
+    if (problem := identifier_problem(name)) is not None:
+        return failed(NAME, f"the name {problem}", 2)
     try:
         db = database(settings.mongo)
         listener = Names(db, ListenerData(db).exists).find(name)

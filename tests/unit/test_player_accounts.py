@@ -17,6 +17,7 @@ from starlette.middleware.sessions import Session
 from starlette.requests import Request
 
 from conf.settings import SettingsError, settings
+from ui.accounts import reset
 from ui.auth.accounts import (
     MAX_PARALLEL_HASHES,
     MAX_WAITING_HASHES,
@@ -140,10 +141,16 @@ def test_many_keys_take_no_more_memory_than_a_minute_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "is_refused"), [("short", True), ("long enough", False), ("x" * 257, True), ("ä" * 8, False)]
+    ("password", "is_refused"),
+    [("short", True), ("long enough", False), ("x" * 257, True), ("ä" * 8, False), ("not UTF-8 \udcff", True)],
 )
-def test_a_password_has_a_length(password: str, is_refused: bool) -> None:
+def test_a_password_has_a_length_and_is_text(password: str, is_refused: bool) -> None:
     assert (password_problem(password) is not None) is is_refused
+
+
+def test_a_name_that_is_no_text_has_no_password_to_reset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reset(settings(), "ana\udcff", "long enough") == 2
+    assert capsys.readouterr().err == "accounts: the name holds control characters\n"
 
 
 @pytest.mark.parametrize("proxy", ["everybody", "*", "10.0.0.300"])

@@ -94,6 +94,8 @@ def password_problem(password: str) -> str | None:
         return f"Choose a password of at least {MIN_PASSWORD_LENGTH} characters."
     if len(password) > MAX_PASSWORD_LENGTH:
         return f"Choose a password of at most {MAX_PASSWORD_LENGTH} characters."
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        return "Choose a password of characters that UTF-8 can encode."  # others cannot be hashed
     return None
 
 
