@@ -59,7 +59,7 @@ def _one_of_each_recording(tracks: list[dict[str, Any]], index: Index | None) ->
 
 def _reason(track: dict[str, Any]) -> str:
     genre = track.get("genre")
-    return f"A way into your library: {genre}" if genre else "A way into your library"
+    return f"{genre}: a way into your library" if genre else "A way into your library"
 
 
 def _local_scales(tracks: list[dict[str, Any]], index: Index | None) -> dict[str, float]:

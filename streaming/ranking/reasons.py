@@ -202,13 +202,13 @@ def _explained(
 
 
 def because_text(track_ids: list[str], profile: Profile) -> str:
-    """`Because you liked “A”, also like “B”`; CLOSE without tracks whose titles are known."""
+    """`Because you liked “A”, also similar to “B”`; CLOSE without tracks whose titles are known."""
     titled = _titled(track_ids, profile)
     if not titled:
         return CLOSE if not track_ids else _action_text(track_ids[0], profile).strip()
     first_id, first = titled[0]
     text = f"{_action_text(first_id, profile)}“{first}”"
-    return text if len(titled) == 1 else f"{text}, also like “{titled[1][1]}”"
+    return text if len(titled) == 1 else f"{text}, also similar to “{titled[1][1]}”"
 
 
 def _titled(track_ids: Sequence[str], profile: Profile) -> list[tuple[str, str]]:

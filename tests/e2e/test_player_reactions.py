@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -65,6 +66,41 @@ def test_the_second_enter_on_the_same_spot_is_for_the_same_track(ana: Visit, put
     expect(ana.page.locator("#list-update")).to_contain_text("Updated")
     ana.page.keyboard.press("Enter")
     assert [(event["action"], event["track_id"]) for event in events(2)] == [("like", IDS[3]), ("unlike", IDS[3])]
+
+
+def test_the_undo_of_a_menu_stays_when_another_track_starts(ana: Visit, put: Lists) -> None:
+    ana.play(IDS[2])
+    put("ana", [IDS[9], *IDS[4:8]], 2)
+    expect(ana.page.locator("#list-update")).to_contain_text("Updated")
+    ana.choose(card(ana, 2), "Dislike")  # of the track that plays: the next one starts
+    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3])
+    expect(card(ana, 2).locator("[data-action=undo-reaction]")).to_be_visible()
+    assert ana.order == IDS[2:8]
+
+
+@pytest.mark.parametrize("width", [700, 1280, 1920])
+def test_an_update_moves_nothing_for_a_newcomer_either(visit: Any, put: Lists, width: int) -> None:
+    newcomer: Visit = visit("newcomer", viewport={"width": width, "height": 900})
+    head = newcomer.page.locator("#for-you .section-head")
+    expect(head.locator("p")).to_contain_text("tap five you like")
+    parts = [head.locator("h2"), head.locator("p"), head.locator(".pill"), newcomer.page.locator("#steering")]
+    before = boxes(newcomer)
+    drawn = [part.bounding_box() for part in parts]
+    assert not [(a, b) for a, b in combinations(drawn, 2) if overlap(a, b)]
+    put("newcomer", IDS[5:11], 2)
+    expect(newcomer.page.locator("#list-update")).to_contain_text("Updated")
+    assert boxes(newcomer) == before
+    assert not [
+        box for box in (drawn[0], *drawn[2:]) if overlap(box, newcomer.page.locator("#list-update").bounding_box())
+    ]
+
+
+def overlap(one: Any, other: Any) -> bool:
+    """Whether two boxes have a point in common."""
+    return all(
+        one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
+        for start, size in (("x", "width"), ("y", "height"))
+    )
 
 
 @pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])

@@ -53,4 +53,4 @@ def test_the_list_for_new_listeners_goes_round_the_genres_with_each_artist_once(
     items = list_for_new_listeners(tracks, index=None, items=5)
     assert [item["track_id"] for item in items] == ["a", "d", "e", "c", "b"]
     assert [item["rank"] for item in items] == [1, 2, 3, 4, 5]
-    assert items[0]["reason"] == "A way into your library: Folk" and items[2]["reason"] == "A way into your library"
+    assert items[0]["reason"] == "Folk: a way into your library" and items[2]["reason"] == "A way into your library"

@@ -192,7 +192,7 @@ def test_each_place_has_its_reason(whole: Index) -> None:
     both = listed(listener(("folk00", "complete", 0), ("folk01", "complete", 1)), whole)
     played = next(item for item in both if len(item.because) == 2)
     first, second = played.because
-    assert played.reason == f"Because you played “The {first}”, also like “The {second}”"
+    assert played.reason == f"Because you played “The {first}”, also similar to “The {second}”"
     assert listed(Profile("new"), whole)[0].reason == "A way into your library"
     assert listed(Profile("new"), whole)[0].because == []
 
@@ -664,7 +664,7 @@ def test_of_two_named_tracks_a_reason_says_what_all_three_have(whole: Index) -> 
 
     def named_two(index: Index) -> set[str]:
         reasons = [item.reason for item in listed(profile, index)]
-        return {reason.partition(": ")[2] for reason in reasons if "also like" in reason}
+        return {reason.partition(": ")[2] for reason in reasons if "also similar to" in reason}
 
     assert named_two(with_words(whole, folk=alike)) == {"all happy and hard rock"}
     one_only = with_words(whole, folk00=alike, folk1=alike, folk2=alike, folk3=alike, folk01={"happy": 89})

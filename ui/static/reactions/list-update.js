@@ -20,7 +20,8 @@ export function wireListUpdate(onShow, onOutOfSight) {
   });
   for (const event of ["pointerdown", "keydown"]) {
     const onUse = (/** @type {Event} */ { target }) => {
-      usedAt = target instanceof Node && section.contains(target) ? Date.now() : -Infinity; // elsewhere: one has gone on
+      const isUse = target instanceof Element && target.closest("#for-you, #menu"); // a card's menu is of the list
+      usedAt = isUse ? Date.now() : -Infinity; // elsewhere: one has gone on
     };
     document.addEventListener(event, onUse, true);
   }
