@@ -68,11 +68,15 @@ def test_the_second_enter_on_the_same_spot_is_for_the_same_track(ana: Visit, put
     assert [(event["action"], event["track_id"]) for event in events(2)] == [("like", IDS[3]), ("unlike", IDS[3])]
 
 
-def test_the_undo_of_a_menu_stays_when_another_track_starts(ana: Visit, put: Lists) -> None:
+@pytest.mark.parametrize("place", ["menu", "bar"])
+def test_the_undo_of_a_dislike_stays_when_another_track_starts(ana: Visit, put: Lists, place: str) -> None:
     ana.play(IDS[2])
     put("ana", [IDS[9], *IDS[4:8]], 2)
     expect(ana.page.locator("#list-update")).to_contain_text("Updated")
-    ana.choose(card(ana, 2), "Dislike")  # of the track that plays: the next one starts
+    if place == "menu":
+        ana.choose(card(ana, 2), "Dislike")  # of the track that plays: the next one starts
+    else:
+        ana.page.click("#dislike-now")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3])
     expect(card(ana, 2).locator("[data-action=undo-reaction]")).to_be_visible()
     assert ana.order == IDS[2:8]

@@ -30,6 +30,11 @@ export function wireListUpdate(onShow, onOutOfSight) {
   document.addEventListener("visibilitychange", () => document.hidden && onOutOfSight());
 }
 
+/** Something is told on a card, with its undo: the list stays a while although another track starts. */
+export function keepListInPlace() {
+  usedAt = Date.now();
+}
+
 /** Whether any of "For you" is on the screen. */
 export function isListInSight() {
   const boxes = findAll("#for-you .card").map((card) => card.getBoundingClientRect());

@@ -3,6 +3,7 @@
 
 import { find } from "../page/dom.js";
 import { trackOf } from "../track.js";
+import { keepListInPlace } from "./list-update.js";
 
 /** @typedef {import("../account/opinions.js").OpinionWord} OpinionWord */
 /** @typedef {import("../track.js").Track} Track */
@@ -24,6 +25,7 @@ export function wireReactions(wired) {
  */
 export function react(trackId, word, track = trackOnPage(trackId)) {
   if (!parts || !track) return;
+  keepListInPlace();
   const isSet = parts.opinions.toggle(word, track, contextOf(track, parts.player));
   if (word === "dislike" && isSet && parts.player.track?.id === trackId) parts.player.next();
 }
