@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from ui.playlists.m3u import M3uLine, NotM3u, read_m3u, write_m3u
@@ -24,6 +28,14 @@ INDEX = build_index(
         {"_id": "t5", "title": "Only", "artist": ""},
     ]
 )
+
+
+@contextmanager
+def seconds_of_work(limit_s: float) -> Iterator[None]:
+    """Fails where the work takes more of the processor's time."""
+    began_at = time.process_time()
+    yield
+    assert time.process_time() - began_at < limit_s
 
 
 def matched(*lines: str) -> tuple[list[str], list[int]]:
@@ -80,6 +92,7 @@ def test_files_of_any_encoding_are_read(encoding: str) -> None:
         (b"#EXTM3U\n#EXTINF:1,x\n", "names no tracks"),
         (b"ID3\x04\x00\x00\x01\xff\xfb", "not text"),
         (b"a.mp3\n" * 400_001, "400,001 lines"),
+        (b"a.mp3\n" * 20_001, "20,001 tracks"),
     ],
 )
 def test_what_is_no_playlist_is_refused_with_the_reason(content: bytes, problem: str) -> None:
@@ -87,10 +100,31 @@ def test_what_is_no_playlist_is_refused_with_the_reason(content: bytes, problem:
         read_m3u(content)
 
 
-def test_a_hundred_thousand_lines_are_matched() -> None:
-    lines = [f"#EXTINF:1,Band - Nothing {number}\nfolder/{number}.mp3" for number in range(99_999)]
+def test_twenty_thousand_lines_are_matched() -> None:
+    lines = [f"#EXTINF:1,Band - Nothing {number}\nfolder/{number}.mp3" for number in range(19_999)]
     ids, unmatched = matched(*lines, "Brahms/Op 118/01 Intermezzo.mp3")
-    assert ids == ["t2"] and len(unmatched) == 99_999
+    assert ids == ["t2"] and len(unmatched) == 19_999
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#EXTINF:" + "1" * 4_000_000,
+        "#EXTINF:1," + "a - " * 1_000_000,
+        "a - " * 1_000_000 + ".mp3",
+    ],
+)
+def test_a_line_made_to_take_long_takes_no_longer(line: str) -> None:
+    with seconds_of_work(5):
+        assert matched(line, "only.mp3")[0] == ["t5"]
+
+
+def test_lines_that_many_tracks_might_be_take_no_longer() -> None:
+    paths = [(f"t{number}", f"/music/{number}/01.mp3") for number in range(5_000)]
+    index = build_index({"_id": track_id, "title": "", "artist": "a"} for track_id, _ in paths)
+    lines = [M3uLine(number, f"x{number}/01.mp3", "b - ") for number in range(20_000)]
+    with seconds_of_work(10):
+        assert match_lines(lines, paths, index).track_ids == []
 
 
 def test_what_is_written_is_read_again() -> None:

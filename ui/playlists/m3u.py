@@ -10,7 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 MAX_M3U_BYTES = 16_000_000
 MAX_M3U_LINES = 400_000
-_EXTINF = re.compile(r"#EXTINF:\s*(-?\d+(?:\.\d+)?)?[^,]*,(.*)", re.IGNORECASE)
+MAX_M3U_TRACKS = 20_000
+MAX_LINE_LENGTH = 8192
+"""Of paths and titles; what is longer is cut."""
+_EXTINF = re.compile(r"#EXTINF:[^,]*,(.*)", re.IGNORECASE)
 _NAME = re.compile(r"#PLAYLIST:(.*)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -58,14 +61,16 @@ def read_m3u(content: bytes) -> M3u:
     if len(lines) > MAX_M3U_LINES:
         raise NotM3u(f"The file has {len(lines):,} lines; a playlist may have {MAX_M3U_LINES:,}.")
     for number, line in enumerate(lines, start=1):
-        line = line.strip()
+        line = line.strip()[:MAX_LINE_LENGTH]
         if match := _EXTINF.match(line):
-            title = match[2].strip()
+            title = match[1].strip()
         elif match := _NAME.match(line):
             name = match[1].strip()
         elif line and not line.startswith("#"):
             entries.append(M3uLine(number, line, title))
             title = ""
+    if len(entries) > MAX_M3U_TRACKS:
+        raise NotM3u(f"The file names {len(entries):,} tracks; at most {MAX_M3U_TRACKS:,} are looked for.")
     if not entries:
         raise NotM3u("The file names no tracks. An M3U playlist has the path of a file on each line.")
     return M3u(name, entries)

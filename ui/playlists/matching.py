@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from ui.playlists.m3u import M3uLine
 from ui.search.index import SearchIndex
-from ui.search.term_index import prefix_range
 from ui.search.terms import folded
 
 SEPARATOR = " - "
 """Between artist and title in #EXTINF and in file names."""
+MAX_SPLITS = 6
+"""Places of SEPARATOR that are tried in a name."""
+
+Candidate = tuple[str, list[str]]
+"""(track id, folded parts of its path)"""
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,21 @@ def match_lines(lines: Sequence[M3uLine], paths: Iterable[tuple[str, str]], inde
 
     paths : (track id, path or URI) of every track of the library
     """
-    wanted_names = {_folded_parts(line.parts)[-1] for line in lines if line.parts}
-    candidates: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
+    parts_of_lines = [_folded_parts(line.parts) for line in lines]
+    wanted_ends = {end for parts in parts_of_lines for end in _ends(parts)}
+    candidates: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for track_id, path in paths:
         parts = _folded_parts(_path_parts(path))
-        if parts and parts[-1] in wanted_names:
-            candidates[parts[-1]].append((track_id, parts))
+        for end in _ends(parts):
+            if end in wanted_ends:
+                candidates[end].append((track_id, parts))
     found: dict[str, None] = {}
     unmatched: list[M3uLine] = []
-    for line in lines:
-        parts = _folded_parts(line.parts)
-        by_path = _by_path(parts, candidates.get(parts[-1], [])) if parts else None
-        match = by_path or _by_title(line, index)
+    match_by_parts: dict[tuple[str, ...], str | None] = {}
+    for line, parts in zip(lines, parts_of_lines, strict=True):
+        if tuple(parts) not in match_by_parts:
+            match_by_parts[tuple(parts)] = _by_path(parts, candidates)
+        match = match_by_parts[tuple(parts)] or _by_title(line, index)
         if match is None:
             unmatched.append(line)
         else:
@@ -49,29 +56,38 @@ def match_lines(lines: Sequence[M3uLine], paths: Iterable[tuple[str, str]], inde
     return Matches(list(found), unmatched)
 
 
-def _by_path(parts: list[str], candidates: list[tuple[str, list[str]]]) -> str | None:
+def _by_path(parts: list[str], candidates: Mapping[tuple[str, ...], Sequence[Candidate]]) -> str | None:
     """The track whose path ends as the line's does: with all of the line's parts or all of its own, else with at least the folder
-    and the file. None where several do equally."""
-    depths = sorted(((_equal_parts(parts, own), track_id, own) for track_id, own in candidates), reverse=True)
-    if not depths:
+    and the file. None where several do equally.
+
+    candidates : by each of `_ends`
+    """
+    ends = _ends(parts)
+    if not ends:
         return None
-    depth, track_id, own = depths[0]
-    is_unclear = len(depths) > 1 and depths[1][0] == depth
-    is_far = depth < min(2, len(parts), len(own))
-    return None if is_unclear or is_far else track_id
+    name = candidates.get(ends[-1], ())
+    if len(parts) == 1:
+        return name[0][0] if len(name) == 1 else None
+    near = candidates.get(ends[0], ()) or candidates.get(("", parts[-1]), ())
+    depths = sorted(((_equal_parts(parts, own), track_id) for track_id, own in near), reverse=True)
+    is_unclear = len(depths) > 1 and depths[1][0] == depths[0][0]
+    return depths[0][1] if depths and not is_unclear else None
+
+
+def _ends(parts: Sequence[str]) -> list[tuple[str, ...]]:
+    """(folder, file), then (file,), of a path in parts; the folder is "" where the path has none."""
+    return [("", *parts)[-2:], (parts[-1],)] if parts else []
 
 
 def _by_title(line: M3uLine, index: SearchIndex) -> str | None:
     """The track with the artist and the title in #EXTINF, else in the file's name."""
     stem = line.parts[-1].rpartition(".")[0] if line.parts else ""
     for text in (line.title, stem):
-        pieces = text.split(SEPARATOR)
+        pieces = text.split(SEPARATOR, MAX_SPLITS)
         for split in range(1, len(pieces)):
             artist, title = (folded(SEPARATOR.join(part)) for part in (pieces[:split], pieces[split:]))
-            first, last = prefix_range(index.titles, title)
-            rows_of_artist = set(index.rows_by_artist.get(artist, ()))
-            for row in range(first, last):
-                if index.titles[row] == title and row in rows_of_artist:
+            for row in index.rows_by_artist.get(artist, ()):
+                if index.titles[row] == title:
                     return index.ids[row]
     return None
 
