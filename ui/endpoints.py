@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 from gradio.events import api
+from pydantic import ConfigDict, ValidationError, validate_call
 from starlette.requests import Request
 
 from ui.auth.session import is_guest
@@ -124,13 +125,19 @@ def _own(request: gr.Request) -> Request:
 
 
 def _refusing(endpoint: Callable[P, R]) -> Callable[P, R]:
-    """The endpoint with its refusals as errors of Gradio, which programs are shown."""
+    """The endpoint with its refusals as errors of Gradio, which programs are shown. Gradio passes on any JSON, so the types of
+    the arguments are checked here."""
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(endpoint)
 
     @functools.wraps(endpoint)
     def refusing(*arguments: P.args, **options: P.kwargs) -> R:
         try:
-            return endpoint(*arguments, **options)
+            return checked(*arguments, **options)
         except (Refused, LibraryUnavailable) as error:
             raise gr.Error(str(error), print_exception=False) from error
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            message = f"Argument {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            raise gr.Error(message, print_exception=False) from error
 
     return refusing

@@ -639,3 +639,19 @@ def test_scripts_are_kept_under_an_address_that_changes_with_them(client: TestCl
     lasting, plain = client.get(script), client.get("/ui/main.js")
     assert lasting.headers["cache-control"] == "max-age=31536000, immutable" and lasting.text == plain.text
     assert plain.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments"),
+    [
+        ("recommendations", [{"$ne": 1}, "for-you"]),
+        ("similar", [{"$gt": ""}, 24]),
+        ("similar", ["a", "many"]),
+        ("search", [["x"], 20]),
+    ],
+)
+def test_a_named_endpoint_says_which_argument_has_the_wrong_type(
+    client: TestClient, endpoint: str, arguments: list[Any]
+) -> None:
+    answer = client.post(f"/gradio_api/run/{endpoint}", json={"data": arguments})
+    assert answer.status_code == 500 and "Input should be a valid" in answer.json()["error"]
