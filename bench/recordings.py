@@ -77,8 +77,8 @@ def found(
 ) -> tuple[str, np.ndarray]:
     """(a line of figures, codes); the last `copies` tracks are copies of as many before them.  tags : see `labels_of`"""
     n = len(features)
-    of_embedding = features.shape[1] - N_FEATURES
-    block_lengths = (N_FEATURES, of_embedding) if of_embedding else (N_FEATURES,)
+    n_features = features.shape[1]
+    block_lengths = (N_FEATURES, n_features - N_FEATURES) if n_features > N_FEATURES else (n_features,)
     one_hash = np.zeros((1, 1, 1), dtype=np.float32)  # one bucket: all tracks are candidates, so the search is exact
     mean, deviation = features.mean(axis=0), features.std(axis=0, ddof=1)
     projection = Projection(mean, deviation, one_hash[0], one_hash, one_hash[0], 1.0, unit_length=True)
@@ -86,7 +86,7 @@ def found(
     projection = replace(
         projection,
         metric=metric.matrix,
-        components=np.ones((features.shape[1] if metric.matrix is None else metric.matrix.shape[1], 1), np.float32),
+        components=np.ones((n_features if metric.matrix is None else metric.matrix.shape[1], 1), np.float32),
         block_widths=metric.scaling.widths if metric.scaling else None,
         block_weights=metric.scaling.weights if metric.scaling else None,
     )
