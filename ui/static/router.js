@@ -48,6 +48,9 @@ let shownHtml = "";
 let pageTimer = 0;
 let homeTimer = 0;
 let awaitsListener = false;
+let pageRequests = 0; // of which only the last one's answer is shown: another may be of the listener before
+let homeRequests = 0;
+let isHomeToReplace = false; // by the next answer, also one that was asked for to renew what is shown
 /** @type {(kind: string) => void} */
 let onShown = () => {};
 
@@ -70,6 +73,7 @@ export function wireRouter() {
  */
 export async function showPage({ isRefresh = false, place = null } = {}) {
   clearTimeout(pageTimer);
+  const request = ++pageRequests;
   awaitsListener = false;
   const hash = location.hash;
   const [address = "", query] = hash.split("?", 2);
@@ -101,7 +105,7 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   const path = pathTo("view", ...parts) + (query ? `?${query}` : "");
   /** @type {HtmlAnswer} */
   const answer = await get(path);
-  if (location.hash !== hash) return; // another page was chosen meanwhile
+  if (request !== pageRequests || location.hash !== hash) return; // another page was chosen meanwhile
   if (!answer.ok) {
     showError(answer.error);
     if (isTemporary(answer)) pageTimer = setTimeout(() => showPage({ isRefresh: true }), RETRY_MS);
@@ -130,13 +134,17 @@ export function showAwaitedPage() {
  */
 export async function showHome(isInPlace = false) {
   clearTimeout(homeTimer);
+  const request = ++homeRequests;
+  isHomeToReplace ||= !isInPlace;
   /** @type {HtmlAnswer} */
   const answer = await get("/view/home");
+  if (request !== homeRequests) return 0;
   if (!answer.ok) {
     if (isTemporary(answer)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
     return 0;
   }
-  const growth = showShelves(parseHtml(answer.html), isInPlace);
+  const growth = showShelves(parseHtml(answer.html), !isHomeToReplace);
+  isHomeToReplace = false;
   onShown("home");
   return growth;
 }
