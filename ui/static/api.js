@@ -8,6 +8,7 @@
 /** @typedef {{ ok: false, status: number, error: string }} Failure status 0: the server cannot be reached */
 /** @typedef {{ html: string }} Html markup that the server has escaped */
 
+const MAX_KEPT_ALIVE = 20_000; // letters; browsers refuse more than 64 kB of requests that outlive the page, in UTF-8
 const UNREACHABLE = "Can't reach the player. Try again in a moment.";
 
 /**
@@ -19,19 +20,21 @@ const UNREACHABLE = "Can't reach the player. Try again in a moment.";
 export const get = (path) => request(path, {});
 
 /**
- * Sends JSON. The request outlives the page, so that the last events of a visit arrive.
+ * Sends JSON. The request outlives the page, unless it is a long one, so that the last events of a visit arrive.
  * @template T
  * @param {string} path
  * @param {object} body
  * @returns {Promise<Answer<T>>}
  */
-export const post = (path, body) =>
-  request(path, {
+export const post = (path, body) => {
+  const text = JSON.stringify(body);
+  return request(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-    keepalive: true,
+    body: text,
+    keepalive: text.length <= MAX_KEPT_ALIVE,
   });
+};
 
 /**
  * Sends a file as it is.
