@@ -12,7 +12,7 @@ from player_site import IDS, TITLES, Visit
 from playwright.sync_api import expect
 from test_player_access import found
 
-from ui.playlists.store import Playlists
+from ui.playlists.store import MAX_RESTORABLE, Playlists
 
 pytestmark = pytest.mark.e2e
 
@@ -230,3 +230,7 @@ def test_two_tabs_move_and_add_at_once_and_lose_nothing(db: Any) -> None:
     assert playlists.restore("ana", playlist_id) and not playlists.restore("ana", playlist_id)
     restored = playlists.get("ana", playlist_id)
     assert restored is not None and restored.tracks == ("d", "e", "c", "a", "b", "f")
+    many = [playlists.create("ana", f"List {number}").playlist_id for number in range(MAX_RESTORABLE + 2)]
+    assert all(playlists.delete("ana", each) for each in many)
+    can_be_restored = [playlists.restore("ana", each) for each in many]
+    assert can_be_restored == [False, False] + [True] * MAX_RESTORABLE, "the last ones"

@@ -66,8 +66,10 @@ def mood_shelves(
         highest = [track_id for track_id in ids_with_word(index, mood) if track_id not in left_out.track_ids]
         shown = random.Random(f"{day} {mood}").sample(highest, min(len(highest), 2 * SHELF_TRACKS))  # noqa: S311 - no secret
         tracks = [track for track in services.library.in_order(shown) if not left_out.has(track)][:SHELF_TRACKS]
-        if len(tracks) >= FEWEST_MOOD_TRACKS and len(shelves) < HOME_MOODS:
+        if len(tracks) >= FEWEST_MOOD_TRACKS:
             shelves.append((WORD_BY_NAME[mood], size_by_mood[mood], tracks))
+        if len(shelves) == HOME_MOODS:
+            break
     return shelves
 
 

@@ -23,6 +23,8 @@ MAX_PLAYLIST_TRACKS = 10_000
 MAX_PLAYLIST_NAME_LENGTH = 100
 MAX_DESCRIPTION_LENGTH = 500
 RESTORABLE_S = 30 * 24 * 3600
+MAX_RESTORABLE = 20
+"""Deleted playlists of a listener that can be restored."""
 MAX_ATTEMPTS = 30
 """Of a change that other changes come before."""
 
@@ -136,7 +138,8 @@ class Playlists:
         added: list[str] = []
 
         def with_added(tracks: list[str]) -> list[str]:
-            added[:] = [track_id for track_id in dict.fromkeys(track_ids) if track_id not in set(tracks)]
+            present = set(tracks)
+            added[:] = [track_id for track_id in dict.fromkeys(track_ids) if track_id not in present]
             return [*tracks, *added]
 
         return added if self._edit(user_id, playlist_id, with_added) else None
@@ -159,9 +162,15 @@ class Playlists:
         return self._edit(user_id, playlist_id, placed)
 
     def delete(self, user_id: str, playlist_id: str) -> bool:
-        """Whether the listener had such a playlist. It can be restored for RESTORABLE_S."""
+        """Whether the listener had such a playlist. It can be restored for RESTORABLE_S, the last MAX_RESTORABLE ones."""
         self._create_indexes()
-        return self._change(user_id, playlist_id, {"$set": {"deleted_at": datetime.now(UTC)}})
+        has_deleted = self._change(user_id, playlist_id, {"$set": {"deleted_at": datetime.now(UTC)}})
+        with unavailable_on_error():
+            deleted = self._playlists.find({"user_id": user_id, "deleted_at": {"$ne": None}}, {"_id": 1})
+            ids = [document["_id"] for document in deleted.sort("deleted_at", -1).skip(MAX_RESTORABLE)]
+            if ids:
+                self._playlists.delete_many({"_id": {"$in": ids}, "deleted_at": {"$ne": None}})
+        return has_deleted
 
     def restore(self, user_id: str, playlist_id: str) -> bool:
         """Takes a deletion back; False where there is nothing to restore. Raises LimitExceeded."""
