@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-CALL_MEMORY_BYTES = 300 << 20
+CALL_MEMORY_BYTES = 400 << 20
 """Default memory of a call, beyond what the subprocess uses once it is warmed up."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 """Environment of the subprocess: each further thread reserves address space, which would count against the call's memory."""
