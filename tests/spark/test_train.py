@@ -185,7 +185,7 @@ def test_an_upgraded_library_keeps_its_model_until_all_have_been_heard_and_then_
     spark: SparkSession, chosen: Settings
 ) -> None:
     rng = np.random.default_rng(9)
-    made(spark, chosen, 24, embeddings=rng.normal(0, 1, (24, 200)).tolist())
+    made(spark, chosen, 24, genres=[None] * 24, embeddings=rng.normal(0, 1, (24, 200)).tolist())
     location = chosen.lake.table("features")
     whole = [row.asDict() for row in spark.read.format("delta").load(location).orderBy("track_id").collect()]
     unheard = {"extractor_version": EXTRACTOR_VERSION, "embedding": None, "tags": None}
