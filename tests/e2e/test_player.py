@@ -234,9 +234,9 @@ def test_audio_comes_in_ranges_and_from_the_catalogue_only(site: str) -> None:
 
 
 def test_a_missing_file_is_said_and_passed_over(visit: Any, db: Any, events: Any) -> None:
+    db.tracks.update_one({"_id": IDS[2]}, {"$set": {"path": "/nowhere/at/all.ogg"}})
     ana = visit("ana", is_new=True)
     ana.wait_for(lambda: ana.order == IDS[2:8])
-    db.tracks.update_one({"_id": IDS[2]}, {"$set": {"path": "/nowhere/at/all.ogg"}})
     ana.cards.first.locator(".cover").click()
     expect(ana.page.locator("#toast")).to_contain_text("cannot be played")
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)

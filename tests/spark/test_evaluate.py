@@ -31,8 +31,8 @@ def test_a_report_card_is_measured_on_the_library(
     made(spark, chosen, 60)
     model = train(spark, chosen)
     report, folder = evaluate(spark, chosen, model)
-    assert folder == model.folder / "report"
-    stored = json.loads((folder / "report.json").read_text())
+    assert folder == model.part("report")
+    stored = json.loads((Path(folder) / "report.json").read_text())
     assert stored == json.loads(json.dumps(report))
     assert (stored["tracks"], stored["artists"], stored["not_in_model"], stored["gone_since"]) == (60, 6, 0, 0)
 
@@ -55,7 +55,7 @@ def test_a_report_card_is_measured_on_the_library(
     assert stored["genres"]["score"]["confusion"] == [[30, 0], [0, 30]]
     assert stored["lists"]["simulated"] and 0 < stored["lists"]["coverage"] <= 1
 
-    page = (folder / "report.html").read_text()
+    page = (Path(folder) / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 5
     assert not re.findall(r"(?:src|href)=.(?!data:)", page), "nothing is fetched from elsewhere"
     assert "simulated" in page and "macro-F1 1.000" in page
@@ -82,7 +82,7 @@ def test_a_library_without_genres_and_smaller_than_ten_and_a_model_of_another_li
     model = train(spark, chosen)
     report, folder = evaluate(spark, chosen, model)
     assert (report["precision"], report["genres"], report["index"]["at"]) == (None, None, [])
-    page = (folder / "report.html").read_text()
+    page = (Path(folder) / "report.html").read_text()
     assert "nothing to measure" in page and "there is no genre network" in page
 
     other = settings(home=tmp_path, lake={"root": str(tmp_path / "other")}, models={"root": chosen.models.root})

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from pyspark.ml.classification import MultilayerPerceptronClassificationModel
 from pyspark.ml.functions import array_to_vector
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from batch import registry
 from batch.audio.features import EXTRACTOR_VERSION, N_FEATURES, extractor_version
+from batch.discography.albums import TrackEntry, album_ids
 from batch.ear.network import EAR_VERSION
 from batch.ear.tag_names import TAG_NAMES
 from batch.index.building import local_scales, positive_scales
@@ -25,12 +26,20 @@ from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
 from batch.model.similar_tracks import SIMILAR_SCHEMA, of_present_tracks
 from batch.model.training_set import NoFeatures, _single_extractor
-from batch.publish import documents
+from batch.publish import ENTRY_COLUMNS, discography_places, documents, present_tracks
 from batch.train import summary, train
 from conf.settings import Lake, Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_features import GENRES, made  # noqa: E402
+
+
+def published(spark: SparkSession, chosen: Settings, model: registry.Model | None) -> DataFrame:
+    """The documents of `tracks` that publish would write."""
+    tracks = present_tracks(spark, chosen)
+    entries = [TrackEntry(**row.asDict()) for row in tracks.select(*ENTRY_COLUMNS).collect()]
+    places = spark.createDataFrame(discography_places(entries, album_ids(entries)))
+    return documents(spark, chosen, model, tracks, places)
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def test_features_become_a_version_once(spark: SparkSession, chosen: Settings) -
 
     positions = {row.track_id: (row.x, row.y) for row in spark.read.parquet(model.parquet("map")).collect()}
     assert len(positions) == 24 and all(-1 <= x <= 1 and -1 <= y <= 1 for x, y in positions.values())
-    document = documents(spark, chosen, model).where("track_id = 't00'").collect()[0]
+    document = published(spark, chosen, model).where("track_id = 't00'").collect()[0]
     assert document["map"] == pytest.approx(list(positions["t00"]))
 
     vectors = np.vstack(
@@ -115,7 +124,7 @@ def test_recordings_are_found_stored_and_published(spark: SparkSession, chosen: 
     assert index.recordings.tolist() == [*range(21), 4, *range(22, 29), 0]
     assert index.durations[[0, 29]].tolist() == [200.0, 201.0] and index.title_keys[0] == index.title_keys[29] != 0
     assert model.manifest["recordings"] == 28 and "2 tracks are further copies" in summary(model)
-    recording_of = {row.track_id: row.recording for row in documents(spark, chosen, model).collect()}
+    recording_of = {row.track_id: row.recording for row in published(spark, chosen, model).collect()}
     assert (recording_of["t21"], recording_of["t29"], recording_of["t05"]) == ("t04", "t00", "t05")
     similar = {
         row.track_id: [item.track_id for item in row.similar]
@@ -125,7 +134,7 @@ def test_recordings_are_found_stored_and_published(spark: SparkSession, chosen: 
     assert not {"t04", "t21"} & {*similar["t04"], *similar["t21"]}
     assert all(len({recording_of[track_id] for track_id in ids}) == 27 for ids in similar.values())
     assert index.stored_neighbours.shape == (30, 29), "the index has all of them"
-    without = documents(spark, chosen, None).where("track_id = 't21'").collect()[0]
+    without = published(spark, chosen, None).where("track_id = 't21'").collect()[0]
     assert without["recording"] is None
 
 
@@ -151,7 +160,7 @@ def test_a_library_that_is_heard_has_a_model_on_both_blocks(spark: SparkSession,
     np.testing.assert_allclose(index.vectors[index.rows_of(ids)], index.projection.points(rows), atol=1e-5)
     ((neighbours, _),) = index.similar(index.rows_of(["t00"]), 5)
     assert {int(str(index.ids[row])[1:]) % 2 for row in neighbours} == {0}, "the vectors say nothing, the embeddings do"
-    document = documents(spark, chosen, model).where("track_id = 't00'").collect()[0]
+    document = published(spark, chosen, model).where("track_id = 't00'").collect()[0]
     assert document["embedding"] == pytest.approx(np.float32(embeddings[0]).tolist())
     assert Ensemble.open(model.folder / "genre.npz").inputs.mean.shape == (389,)
     assert train(spark, chosen) == model
@@ -173,12 +182,12 @@ def test_words_are_stored_with_the_model_and_published_for_tracks_added_since_to
     assert mellow[:3].tolist() == [0, 0, 5] and mellow[-3:].tolist() == [94, 97, 100]
     words = {
         row.track_id: [(each.tag, each.percentile) for each in row.tags or ()]
-        for row in documents(spark, larger, model).collect()
+        for row in published(spark, larger, model).collect()
     }
     assert words["t39"] == [("mellow", 100)] and words["t20"] == [] and words["t00"] == [("female vocalists", 100)]
     assert words["t43"] == [("mellow", 100)], "it came after the training"
     assert train(spark, library).version == model.version
-    assert documents(spark, larger, None).where("tags IS NOT NULL").count() == 0
+    assert published(spark, larger, None).where("tags IS NOT NULL").count() == 0
 
 
 def test_an_upgraded_library_keeps_its_model_until_all_have_been_heard_and_then_gets_one_new_one(
@@ -303,7 +312,7 @@ def test_one_artist_is_too_few_to_measure_genres_and_a_placeholder_tag_is_predic
     assert model.manifest["genres"] == ["Folk", "Techno"] and model.manifest["metrics"]["genre"] is None
     assert model.manifest["parameters"]["genre_chosen_on"] is None, "the default hyperparameters"
     assert "too few artists to measure" in summary(model)
-    genre_of = {row.track_id: (row.genre, row.genre_predicted) for row in documents(spark, chosen, model).collect()}
+    genre_of = {row.track_id: (row.genre, row.genre_predicted) for row in published(spark, chosen, model).collect()}
     assert (genre_of["t00"], genre_of["t04"]) == (("Folk", True), ("folk", False))
 
 

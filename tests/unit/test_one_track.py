@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from batch import job
 from batch.model.fit_index import TooFewTracks
 from conf.settings import Models, settings
 from local import batch, streams
@@ -21,7 +22,7 @@ def test_one_track_is_published_though_there_is_no_model(
 
     publish = MagicMock(return_value=(1, 0))
     monkeypatch.setattr(batch, "library_files", lambda folder: ("/music", [], []))
-    monkeypatch.setattr(batch, "SparkSession", MagicMock())
+    monkeypatch.setattr(job, "new_session", MagicMock())
     monkeypatch.setattr(batch, "extract", MagicMock(return_value="1 extracted, 0 unchanged, 0 rejected"))
     monkeypatch.setattr(batch, "train", train)
     monkeypatch.setattr(batch, "publish", publish)
