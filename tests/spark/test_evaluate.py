@@ -62,7 +62,7 @@ def test_a_report_card_is_measured_on_the_library(
     assert "recall (and candidates) @10" in headline(report)
 
     again, elsewhere = evaluate(spark, chosen, model, tmp_path / "out")
-    assert sorted(path.name for path in elsewhere.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in Path(elsewhere).iterdir()) == ["report.html", "report.json"]
     for name in ("precision", "hubness", "genres", "lists", "space"):
         assert again[name] == report[name], "the same model and library measure the same"
 
