@@ -88,6 +88,8 @@ def test_an_update_moves_nothing_for_a_newcomer_either(visit: Any, put: Lists, w
     head = newcomer.page.locator("#for-you .section-head")
     expect(head.locator("p")).to_contain_text("tap five you like")
     parts = [head.locator("h2"), head.locator("p"), head.locator(".pill"), newcomer.page.locator("#steering")]
+    for part in parts:
+        expect(part).to_be_visible()
     before = boxes(newcomer)
     drawn = [part.bounding_box() for part in parts]
     assert not [(a, b) for a, b in combinations(drawn, 2) if overlap(a, b)]
