@@ -13,7 +13,7 @@ import pytest
 from batch import mongo, registry
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
-from batch.index.projection import Projection
+from batch.index.tuning import HashParameters, random_projection
 from batch.library.labels import artists_in
 from conf.settings import Settings, settings
 from streaming.catalogue import Counts, IndexUpdater
@@ -48,15 +48,7 @@ def chosen(tmp_path: Path) -> Settings:
 def version(chosen: Settings, vectors: np.ndarray, manifest: dict[str, Any]) -> registry.Model:
     """A version with tracks t000 to t199."""
     d = vectors.shape[1]
-    draw = np.random.default_rng(2)
-    projection = Projection(
-        mean=np.zeros(d, dtype=np.float32),
-        deviation=np.ones(d, dtype=np.float32),
-        components=np.eye(d, dtype=np.float32),
-        directions=draw.normal(0, 0.3, (16, 3, d)).astype(np.float32),
-        offsets=draw.uniform(0, 2, (16, 3)).astype(np.float32),
-        bucket_length=2.0,
-    )
+    projection = random_projection(HashParameters(3, 16, d), np.eye(d, dtype=np.float32), 2.0, seed=2)
     folder = Path(chosen.models.root) / "20260101T000000.000000Z"
     ids = [f"t{row:03d}" for row in range(200)]
     with_local_scales(build_index(ids, vectors, ["Ana"] * 200, projection)).save(folder / "index")

@@ -13,7 +13,8 @@ from batch.growth import append, remove
 from batch.index import segments
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
-from batch.index.projection import FeaturesUnfit, Projection
+from batch.index.projection import FeaturesUnfit
+from batch.index.tuning import HashParameters, random_projection
 
 D = 8
 rng = np.random.default_rng(5)
@@ -26,15 +27,7 @@ def points(n: int, seed: int = 6) -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    draw = np.random.default_rng(7)
-    projection = Projection(
-        mean=np.zeros(D, dtype=np.float32),
-        deviation=np.ones(D, dtype=np.float32),
-        components=np.eye(D, dtype=np.float32),
-        directions=draw.normal(0, D**-0.5, (16, 3, D)).astype(np.float32),
-        offsets=draw.uniform(0, 2, (16, 3)).astype(np.float32),
-        bucket_length=2.0,
-    )
+    projection = random_projection(HashParameters(3, 16), np.eye(D, dtype=np.float32), 2.0, seed=5)
     ids = [f"t{at:03d}" for at in range(200)]
     with_local_scales(build_index(ids, points(200), [f"Artist {at % 20}" for at in range(200)], projection)).save(
         tmp_path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from batch.index.building import build_index, with_local_scales
-from batch.index.projection import Projection
+from batch.index.tuning import HashParameters, random_projection
 from conf.settings import settings
 from streaming.events import Event
 from streaming.profile.documents import profile_document, profile_from
@@ -28,14 +28,8 @@ ACTIONS = (*TRACK_ACTIONS, "visit", "shown", "adventure")
 
 def drawn_library(rng: np.random.Generator) -> CachedIndex:
     """Four kinds of music, some recordings under two ids, some tracks removed."""
-    space = Projection(
-        mean=np.zeros(DIMENSIONS, dtype=np.float32),
-        deviation=np.ones(DIMENSIONS, dtype=np.float32),
-        components=np.eye(DIMENSIONS, dtype=np.float32),
-        directions=rng.normal(0, 0.5, (8, 2, DIMENSIONS)).astype(np.float32),
-        offsets=rng.uniform(0, 3, (8, 2)).astype(np.float32),
-        bucket_length=3.0,
-    )
+    components = np.eye(DIMENSIONS, dtype=np.float32)
+    space = random_projection(HashParameters(2, 8), components, 3.0, seed=int(rng.integers(1000)))
     points = np.repeat(3 * np.eye(DIMENSIONS), TRACKS // DIMENSIONS, axis=0) + rng.normal(0, 1, (TRACKS, DIMENSIONS))
     artists = [f"artist {number}" for number in rng.integers(0, 30, TRACKS)]
     made = with_local_scales(build_index([f"t{row:03d}" for row in range(TRACKS)], points, artists, space))

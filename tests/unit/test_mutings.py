@@ -14,7 +14,7 @@ import pytest
 from batch.growth import append
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
-from batch.index.projection import Projection
+from batch.index.tuning import HashParameters, random_projection
 from batch.library.labels import joined_artists, spelling_key
 from conf.settings import settings
 from streaming.events import Event
@@ -73,14 +73,7 @@ def folder(tmp_path: Path) -> Path:
 def saved(tmp_path: Path, artists: Sequence[str | None]) -> Path:
     """An index of one track of each artist."""
     rng = np.random.default_rng(3)
-    projection = Projection(
-        mean=np.zeros(D, np.float32),
-        deviation=np.ones(D, np.float32),
-        components=np.eye(D, dtype=np.float32),
-        directions=rng.normal(0, 0.4, (4, 2, D)).astype(np.float32),
-        offsets=rng.uniform(0, 3, (4, 2)).astype(np.float32),
-        bucket_length=3.0,
-    )
+    projection = random_projection(HashParameters(2, 4), np.eye(D, dtype=np.float32), 3.0, seed=3)
     ids = [f"t{number}" for number in range(len(artists))]
     with_local_scales(build_index(ids, rng.normal(0, 1, (len(ids), D)), artists, projection)).save(tmp_path / "index")
     return tmp_path / "index"

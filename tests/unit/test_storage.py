@@ -17,9 +17,9 @@ from batch import registry
 from batch.growth import append, remove
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
-from batch.index.projection import Projection
 from batch.index.segments import MAX_SEGMENTS, OtherState
 from batch.index.storage import IndexUnreadable
+from batch.index.tuning import HashParameters, random_projection
 from batch.storage import lease, locations, objects
 from batch.storage.locations import StorageUnusable
 from batch.storage.spark import s3_options
@@ -60,15 +60,7 @@ def root(bucket: fs.S3FileSystem, request: pytest.FixtureRequest) -> str:
 
 
 def saved_index(folder: Path, vectors: np.ndarray = VECTORS) -> None:
-    draw = np.random.default_rng(2)
-    projection = Projection(
-        mean=np.zeros(D, dtype=np.float32),
-        deviation=np.ones(D, dtype=np.float32),
-        components=np.eye(D, dtype=np.float32),
-        directions=draw.normal(0, 0.3, (8, 2, D)).astype(np.float32),
-        offsets=draw.uniform(0, 2, (8, 2)).astype(np.float32),
-        bucket_length=2.0,
-    )
+    projection = random_projection(HashParameters(2, 8), np.eye(D, dtype=np.float32), 2.0, seed=2)
     with_local_scales(build_index(IDS, vectors, ["Ana"] * len(IDS), projection)).save(folder)
 
 

@@ -12,7 +12,7 @@ from batch.ear.tag_names import TAG_NAMES
 from batch.growth import append, remove
 from batch.index.building import build_index, with_local_scales
 from batch.index.lsh import Index
-from batch.index.projection import Projection
+from batch.index.tuning import HashParameters, random_projection
 from batch.words.tag_percentiles import Calibration, read_words, rows_of_words, said, said_words
 from batch.words.vocabulary import MOOD, WORD_BY_NAME, WORDS, listed, tag_key, word_of, words_in
 
@@ -133,14 +133,7 @@ def test_stored_words_are_read_whatever_they_are() -> None:
 def folder(tmp_path: Path) -> Path:
     """The folder of an index of four tracks, a to d, the last of which is mellow and jazz."""
     rng = np.random.default_rng(3)
-    projection = Projection(
-        mean=np.zeros(4, np.float32),
-        deviation=np.ones(4, np.float32),
-        components=np.eye(4, dtype=np.float32),
-        directions=rng.normal(0, 0.4, (4, 2, 4)).astype(np.float32),
-        offsets=rng.uniform(0, 3, (4, 2)).astype(np.float32),
-        bucket_length=3.0,
-    )
+    projection = random_projection(HashParameters(2, 4), np.eye(4, dtype=np.float32), 3.0, seed=3)
     folder = tmp_path / "index"
     with_local_scales(build_index(list("abcd"), rng.normal(0, 1, (4, 4)), [None] * 4, projection)).save(folder)
     values = probabilities(4, mellow=[0.02, 0.03, 0.04, 0.05], jazz=[0.1, 0.1, 0.1, 0.3])
