@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import json_util
 
 from conf.settings import settings
 from streaming.events import Event
@@ -37,14 +35,6 @@ from ui.playlists.store import (
 )
 
 NINE = datetime(2026, 11, 23, 9, 0, 0, 250_000, tzinfo=UTC)
-STORED = Path(__file__).parents[1] / "data" / "player-documents-v1.json"
-OPTIONS = json_util.JSONOptions(json_mode=json_util.JSONMode.RELAXED, tz_aware=True, tzinfo=UTC)
-
-
-@pytest.fixture
-def stored() -> dict[str, dict[str, Any]]:
-    documents: dict[str, dict[str, Any]] = json_util.loads(STORED.read_text(), json_options=OPTIONS)
-    return documents
 
 
 def event(action: str, occurred_at: datetime = NINE, **fields: Any) -> Event:
@@ -66,14 +56,16 @@ def written(events: Iterable[Event]) -> dict[str, Any]:
     return document
 
 
-def test_documents_of_version_1_are_read(stored: dict[str, dict[str, Any]]) -> None:
-    assert read_entry(stored["listens"]) == HistoryEntry("folk01", NINE, "skip", 12_000, 30_000)
-    assert merged_opinions({}, [stored["listens"]]) == {"folk01": "more like"}
-    assert read_position(stored["places"]) == HistoryEntry("folk01", NINE, "left", 12_000, None)
-    assert read_playlist(stored["playlists"]) == Playlist(stored["playlists"]["_id"], "Evening", ("folk01", "jazz03"))
+def test_documents_of_version_1_are_read(player_documents: dict[str, dict[str, Any]]) -> None:
+    assert read_entry(player_documents["listens"]) == HistoryEntry("folk01", NINE, "skip", 12_000, 30_000)
+    assert merged_opinions({}, [player_documents["listens"]]) == {"folk01": "more like"}
+    assert read_position(player_documents["places"]) == HistoryEntry("folk01", NINE, "left", 12_000, None)
+    assert read_playlist(player_documents["playlists"]) == Playlist(
+        player_documents["playlists"]["_id"], "Evening", ("folk01", "jazz03")
+    )
 
 
-def test_the_same_events_make_the_document_of_version_1(stored: dict[str, dict[str, Any]]) -> None:
+def test_the_same_events_make_the_document_of_version_1(player_documents: dict[str, dict[str, Any]]) -> None:
     day_before = NINE - timedelta(days=1)
     document = written(
         [
@@ -83,12 +75,12 @@ def test_the_same_events_make_the_document_of_version_1(stored: dict[str, dict[s
             event("skip", position_ms=12_000, duration_ms=30_000),
         ]
     )
-    assert document == stored["listens"] | {"version": 1}
+    assert document == player_documents["listens"] | {"version": 1}
     position = updated({"_id": "ana"}, position_update("folk01", 12_000, None, NINE))
-    assert position == stored["places"] | {"version": 1}
-    playlist = read_playlist(stored["playlists"])
-    document = playlist_document(playlist, "ana", stored["playlists"]["made_at"])
-    assert document == stored["playlists"] | {"version": 1, "revision": 0}
+    assert position == player_documents["places"] | {"version": 1}
+    playlist = read_playlist(player_documents["playlists"])
+    document = playlist_document(playlist, "ana", player_documents["playlists"]["made_at"])
+    assert document == player_documents["playlists"] | {"version": 1, "revision": 0}
 
 
 def test_neutral_takes_both_states_back() -> None:
@@ -98,14 +90,14 @@ def test_neutral_takes_both_states_back() -> None:
 
 
 @pytest.mark.parametrize("name", ["listens", "places", "playlists"])
-def test_fields_of_a_later_version_are_kept_and_ignored(stored: dict[str, dict[str, Any]], name: str) -> None:
-    later = stored[name] | {"version": 9, "mood": {"value": 3}}
+def test_fields_of_a_later_version_are_kept_and_ignored(player_documents: dict[str, dict[str, Any]], name: str) -> None:
+    later = player_documents[name] | {"version": 9, "mood": {"value": 3}}
     update = {"listens": listen_update(event("play")), "places": position_update("jazz03", 1, 2, NINE)}
     if name in update:
         assert updated(later, update[name])["mood"] == {"value": 3}
         assert not {"$unset", "mood"} & {*update[name], *update[name]["$set"]}
     readers = {"listens": read_entry, "places": read_position, "playlists": read_playlist}
-    assert readers[name](later) == readers[name](stored[name])
+    assert readers[name](later) == readers[name](player_documents[name])
 
 
 def test_missing_fields_have_defaults() -> None:

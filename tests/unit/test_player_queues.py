@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import json_util
 from pydantic import ValidationError
 
 from ui.data.library import Track
@@ -29,8 +27,6 @@ from ui.playback.routes import SentQueue
 from ui.playback.track_json import track_json
 
 NINE = datetime(2026, 11, 23, 9, 0, 0, 250_000, tzinfo=UTC)
-STORED = Path(__file__).parents[1] / "data" / "player-documents-v1.json"
-OPTIONS = json_util.JSONOptions(json_mode=json_util.JSONMode.RELAXED, tz_aware=True, tzinfo=UTC)
 QUEUE = StoredQueue(
     current=QueuedTrack("folk01", "album", "", 12_000),
     items=(QueuedTrack("jazz03", "search"),),
@@ -48,9 +44,8 @@ QUEUE = StoredQueue(
 
 
 @pytest.fixture
-def stored() -> dict[str, Any]:
-    document: dict[str, Any] = json_util.loads(STORED.read_text(), json_options=OPTIONS)["queues"]
-    return document
+def stored(player_documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return player_documents["queues"]
 
 
 def test_a_document_of_version_1_is_read_and_written_as_it_was(stored: dict[str, Any]) -> None:
