@@ -185,12 +185,12 @@ def test_a_chained_ogg_is_as_long_as_its_links(
 ) -> None:
     """Links may have the same serial number, and other rates and channels."""
     links = []
-    for serial, samples, rate in ((1, rising(8.0), RATE), (second_serial, rising(12.0, second_rate, 500), second_rate)):
-        if kind == "opus" and rate == RATE:
-            samples, rate = (
-                (rising(8.0, 24_000), 24_000) if serial == 1 and not links else (rising(12.0, 24_000, 500), 24_000)
-            )
-        samples = samples[:, :second_channels] if links else samples
+    for serial, seconds, link_rate, hertz, channels in (
+        (1, 8.0, RATE, 300, 2),
+        (second_serial, 12.0, second_rate, 500, second_channels),
+    ):
+        rate = 24_000 if kind == "opus" and link_rate == RATE else link_rate  # one that Opus has
+        samples = rising(seconds, rate, hertz)[:, :channels]
         link = tmp_path / f"{len(links)}.{kind}"
         link = encoded(link, samples, "flac", "ogg", rate) if kind == "oga" else written(link, samples, rate)
         links.append(b"".join(with_serial(page, serial) for page in ogg_pages(link.read_bytes())))
