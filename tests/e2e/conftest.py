@@ -21,10 +21,14 @@ from local.services import KafkaServer, MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from player_site import (  # noqa: E402, F401
+    ana,
     catalogue,
     chromium,
+    client,
     db,
     events,
+    own_mongo,
+    own_settings,
     player_port,
     put,
     site,
@@ -73,8 +77,8 @@ def killable_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
 
 @pytest.fixture(scope="session")
 def mongo_client(mongo: MongoServer) -> Iterator[MongoClient[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](mongo.uri) as client:
-        yield client
+    with MongoClient[dict[str, Any]](mongo.uri) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")

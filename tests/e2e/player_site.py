@@ -16,17 +16,21 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
+from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from kafka import KafkaConsumer
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Playwright, expect
 from playwright.sync_api import Error as BrowserError
+from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from conf.settings import Settings
+from local.services import MongoServer
 from ui import app as server
 from ui.dependencies import build_services
 
@@ -37,6 +41,7 @@ TITLES = ["Morning", "Noon", "Evening", "Night", EVIL, "Dawn", "Dusk", "Mörk", 
 IDS = [f"{number:016x}" for number in range(len(TITLES))]
 
 Lists = Callable[..., None]
+Client = Callable[[], httpx.Client]
 
 expect.set_options(timeout=20_000)  # other tests compute meanwhile
 
@@ -341,6 +346,56 @@ def visit(site: str, windows: Windows) -> Iterator[Callable[..., Visit]]:
     """Opens the player in a window of its own, as the named listener; options as in `Windows.visit`."""
     with ExitStack() as visits:
         yield lambda name=None, **options: visits.enter_context(windows.visit(site, name, **options))
+
+
+@pytest.fixture
+def ana(visit: Callable[..., Visit], request: pytest.FixtureRequest) -> Visit:
+    """The player in the window of ana, whose list is there; a parameter: options as in `Windows.visit`."""
+    ana = visit("ana", **getattr(request, "param", {}))
+    ana.wait_for(lambda: ana.order == IDS[2:8])
+    return ana
+
+
+def serious_violations(visit: Visit) -> list[str]:
+    """What axe finds on the page that is in the way of somebody."""
+    # of itself it would look for the imports of style sheets beside the page
+    violations = Axe().run(visit.page, options={"preload": False}).response["violations"]
+    return [
+        f"{each['id']} ({each['impact']}): {node['html'][:160]}"
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.fixture
+def client(site: str) -> Iterator[Client]:
+    """Makes browsers without a window: a cookie jar each."""
+    made: list[httpx.Client] = []
+
+    def client() -> httpx.Client:
+        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=20))
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def own_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A MongoDB of a file of tests, to be stopped or frozen."""
+    own = MongoServer(tmp_path_factory.mktemp("mongo")).start()
+    try:
+        yield own.wait()
+    finally:
+        own.stop()
+
+
+@pytest.fixture
+def own_settings(settings: Settings, own_mongo: MongoServer) -> Settings:
+    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own_mongo.uri)})
+    return settings.model_copy(update={"mongo": mongo})
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from player_site import IDS, TITLES, Visit
+from player_site import IDS, TITLES, Visit, serious_violations
 from playwright.sync_api import expect
 
 PAGES = ("", f"track/{IDS[4]}", "artist/Band%201", "genre/Ambient", "reactions", "reactions/muted", "start")
 PAGES += ("you", "settings", "map", "sound", "status")
 PAGES += ("playlists", "search?q=band")
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture
@@ -49,17 +47,6 @@ def open_page(visit: Visit, page: str) -> None:
     visit.wait_for(lambda: visit.page.evaluate(IS_STILL))
 
 
-def found(visit: Visit) -> list[str]:
-    # of itself it would look for the imports of style sheets beside the page
-    violations = Axe().run(visit.page, options={"preload": False}).response["violations"]
-    return [
-        f"{each['id']} ({each['impact']}): {node['html'][:160]}"
-        for each in violations
-        if each["impact"] in SERIOUS
-        for node in each["nodes"]
-    ]
-
-
 @pytest.mark.parametrize(
     "ana", [{"color_scheme": "dark"}, {"color_scheme": "light"}], indirect=True, ids=["dark", "light"]
 )
@@ -67,23 +54,23 @@ def test_axe_finds_nothing_serious_on_any_page(ana: Visit) -> None:
     said = {}
     for page in PAGES:
         open_page(ana, page)
-        said[page] = found(ana)
+        said[page] = serious_violations(ana)
     ana.page.evaluate("location.hash = '#/'")
     ana.page.locator("#search textarea, #search input").fill("band")
     expect(ana.page.locator("#view .card").first).to_be_visible()
     ana.page.click("#queue-toggle")
-    said["search and queue"] = found(ana)
+    said["search and queue"] = serious_violations(ana)
     ana.page.click("#queue-close")
     ana.page.click("#search-clear")
     ana.cards.first.locator("[data-action=menu]").click()
-    said["menu"] = found(ana)
+    said["menu"] = serious_violations(ana)
     ana.page.keyboard.press("Escape")
     ana.choose(ana.cards.first, "Why this track")
     expect(ana.page.locator("#why-dialog")).to_be_visible()
-    said["why"] = found(ana)
+    said["why"] = serious_violations(ana)
     ana.page.keyboard.press("Escape")
     ana.page.click("#listener")
-    said["listener"] = found(ana)
+    said["listener"] = serious_violations(ana)
     assert {page: each for page, each in said.items() if each} == {}
 
 
@@ -115,7 +102,7 @@ def test_a_phone_has_all_of_the_player_on_a_sheet(ana: Visit) -> None:
     page.locator("#sheet-open").tap()
     for part in (*hidden, "#seek", "#play-pause", "#like-now", "#queue-toggle", "#now-licence", "#sheet-close"):
         expect(page.locator(part)).to_be_in_viewport(ratio=1)
-    assert found(ana) == []
+    assert serious_violations(ana) == []
     page.locator("#shuffle").tap()
     expect(page.locator("#shuffle")).to_have_attribute("aria-pressed", "true")
     page.locator("#queue-toggle").tap()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from argon2.exceptions import VerifyMismatchError
 from deltalake import DeltaTable, write_deltalake
-from player_site import IDS, Lists, command, serving, with_library
+from player_site import IDS, Client, Lists, command, serving, with_library
 from playwright.sync_api import expect
 
 from conf.settings import Settings
@@ -23,21 +23,6 @@ from ui.dependencies import build_services
 from ui.playlists.store import MAX_PLAYLIST_TRACKS, LimitExceeded, Playlist, PlaylistChanged, Playlists
 
 PASSWORD = "a long enough one"
-Client = Callable[[], httpx.Client]
-
-
-@pytest.fixture
-def client(site: str) -> Iterator[Client]:
-    """Makes browsers without a window: a cookie jar each."""
-    made: list[httpx.Client] = []
-
-    def client() -> httpx.Client:
-        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=20))
-        return made[-1]
-
-    yield client
-    for each in made:
-        each.close()
 
 
 def enter(client: httpx.Client, **who: Any) -> httpx.Response:

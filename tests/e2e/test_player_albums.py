@@ -10,9 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from player_site import EVIL, IDS, TITLES, Visit
+from player_site import EVIL, IDS, TITLES, Visit, serious_violations
 from playwright.sync_api import expect
 from pymongo.database import Database
 
@@ -276,16 +275,9 @@ def test_axe_finds_nothing_serious_in_the_library(visit: Any, scheme: str) -> No
     problems = {}
     for page, head in {**pages, f"artist/{band}": "The Band", f"artist/{loose}": "Loose"}.items():
         go(ana, page, head)
-        problems[page] = serious(ana)
+        problems[page] = serious_violations(ana)
     go(ana, f"artist/{band}", "The Band")
     ana.page.locator("section[aria-label='Albums'] h3 a").click()
     expect(ana.page.locator(".album-head")).to_be_visible()
-    problems["album"] = serious(ana)
+    problems["album"] = serious_violations(ana)
     assert {page: each for page, each in problems.items() if each} == {}
-
-
-def serious(visit: Visit) -> list[str]:
-    # of itself it would look for the imports of style sheets beside the page
-    violations = Axe().run(visit.page, options={"preload": False}).response["violations"]
-    serious_ones = [each for each in violations if each["impact"] in ("serious", "critical")]
-    return [f"{each['id']}: {node['html'][:160]}" for each in serious_ones for node in each["nodes"][:3]]

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from player_site import IDS, SECONDS, TITLES, Visit
 from playwright.sync_api import expect
-
-
-@pytest.fixture
-def ana(visit: Any) -> Visit:
-    ana: Visit = visit("ana")
-    ana.wait_for(lambda: ana.order == IDS[2:8])
-    return ana
 
 
 def menu(visit: Visit, number: int, entry: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from player_site import IDS, Lists, Visit, serving, with_library
 from playwright.sync_api import expect
@@ -54,7 +53,8 @@ def test_a_guest_brings_the_likes_to_a_name_that_was_there_before(visit: Any, ev
 
 
 def test_names_of_this_browser_are_a_tap_away(visit: Any) -> None:
-    page = visit("ana").page
+    ana = visit("ana")
+    page = ana.page
     page.click("#listener")
     page.click("#listener-leave")
     expect(page.locator("#listener")).to_have_text("Guest")
@@ -62,10 +62,7 @@ def test_names_of_this_browser_are_a_tap_away(visit: Any) -> None:
     page.fill("#listener-name", "ANA")
     page.click("#listener-ok")
     expect(page.locator("#listener")).to_have_text("ana")
-    page.click("#listener")
-    page.fill("#listener-name", "bob")
-    page.click("#listener-ok")
-    expect(page.locator("#listener")).to_have_text("bob")
+    ana.listen_as("bob")
     page.click("#listener")
     names = page.locator("#listener-known .pill")
     expect(names).to_have_text(["bob", "ana"])
@@ -98,19 +95,6 @@ def test_without_guests_the_first_tap_waits_for_the_name(without_guests: str, wi
         expect(heart(nobody, 2)).to_have_attribute("aria-pressed", "true")
         (event,) = events(1)
         assert (event["user_id"], event["action"], event["track_id"]) == ("zoe", "like", IDS[2])
-
-
-@pytest.fixture
-def client(site: str) -> Iterator[Callable[[], httpx.Client]]:
-    made: list[httpx.Client] = []
-
-    def client() -> httpx.Client:
-        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=20))
-        return made[-1]
-
-    yield client
-    for each in made:
-        each.close()
 
 
 def test_everything_of_a_guest_is_handed_over(client: Any, db: Any) -> None:

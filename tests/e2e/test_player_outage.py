@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from player_site import IDS, TITLES, Visit, Windows, serving, with_library
 from playwright.sync_api import expect
-from pydantic import SecretStr
 from pymongo import MongoClient
 
 from conf.settings import Settings
@@ -19,22 +18,6 @@ from local.processes import free_port
 from local.services import MongoServer
 from ui import app
 from ui.dependencies import Services, build_services
-
-
-@pytest.fixture(scope="module")
-def own_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """A MongoDB of these tests' own, to be stopped."""
-    own = MongoServer(tmp_path_factory.mktemp("mongo")).start()
-    try:
-        yield own.wait()
-    finally:
-        own.stop()
-
-
-@pytest.fixture
-def own_settings(settings: Settings, own_mongo: MongoServer) -> Settings:
-    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own_mongo.uri)})
-    return settings.model_copy(update={"mongo": mongo})
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import IDS, TITLES, Visit
+from player_site import IDS, TITLES, Visit, serious_violations
 from playwright.sync_api import expect
-from test_player_access import found
 
 from ui.playlists.store import MAX_RESTORABLE, Playlists
 
@@ -52,7 +51,7 @@ def test_tracks_move_by_arrow_keys_and_by_the_pointer_and_can_be_moved_back(
     page = shown.page
     page.evaluate(f"location.hash = '#/playlist/{playlist}'")
     expect(page.locator("#page-head")).to_have_text("Evening")
-    assert found(shown) == []
+    assert serious_violations(shown) == []
     handle(shown, 0).focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator("#toast")).to_contain_text("“Morning” is now number 2.")

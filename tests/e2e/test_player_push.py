@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from player_site import IDS, Lists, Visit, Windows, serving, with_library
 from playwright.sync_api import expect
-from pydantic import SecretStr
 from pymongo import MongoClient
 
 from conf.settings import Settings
@@ -78,21 +75,9 @@ def test_a_stream_ends_with_its_session(site: str) -> None:
                 pass  # it ends, where it would else go on for ever
 
 
-@pytest.fixture(scope="module")
-def own_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """A MongoDB of this test's own, to be frozen."""
-    own = MongoServer(tmp_path_factory.mktemp("mongo")).start()
-    try:
-        yield own.wait()
-    finally:
-        own.stop()
-
-
 def test_a_frozen_database_is_told_and_what_changed_since_is_shown(
-    windows: Windows, settings: Settings, topics: None, own_mongo: MongoServer, tmp_path: Path
+    windows: Windows, own_settings: Settings, topics: None, own_mongo: MongoServer, tmp_path: Path
 ) -> None:
-    mongo = settings.mongo.model_copy(update={"uri": SecretStr(own_mongo.uri)})
-    own_settings = with_library(settings.model_copy(update={"mongo": mongo}), tmp_path)
     with MongoClient[dict[str, Any]](own_mongo.uri) as client:
         database = client[own_settings.mongo.database]
         database.tracks.insert_many({"_id": track_id, "title": track_id} for track_id in IDS)
@@ -104,7 +89,7 @@ def test_a_frozen_database_is_told_and_what_changed_since_is_shown(
             )
 
         put_list(IDS[:4], 1)
-        player = app.create_app(build_services(own_settings))
+        player = app.create_app(build_services(with_library(own_settings, tmp_path)))
         with serving(player) as site, windows.visit(site, "ana") as ana:
             notice = ana.page.locator("#notice")
             ana.wait_for(lambda: ana.order == IDS[:4])

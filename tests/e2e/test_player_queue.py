@@ -5,18 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 from player_site import IDS, SECONDS, TITLES, Visit
 from playwright.sync_api import expect
 
 BAND_2 = [TITLES[number] for number in (2, 6, 10)]
-
-
-@pytest.fixture
-def ana(visit: Any) -> Visit:
-    ana: Visit = visit("ana")
-    ana.wait_for(lambda: ana.order == IDS[2:8])
-    return ana
 
 
 def now(visit: Visit) -> str:

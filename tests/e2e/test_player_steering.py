@@ -14,13 +14,6 @@ from streaming.events import parse
 
 
 @pytest.fixture
-def ana(visit: Any) -> Visit:
-    ana: Visit = visit("ana")
-    ana.wait_for(lambda: ana.order == IDS[2:8])
-    return ana
-
-
-@pytest.fixture
 def said(events: Any) -> Any:
     """The first n events as (action, track number or target), each checked by the stream's own rule."""
 

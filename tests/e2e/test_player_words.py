@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from player_site import IDS, Visit
+from player_site import IDS, Visit, serious_violations
 from playwright.sync_api import expect
-from test_player_access import found, open_page
+from test_player_access import open_page
 
 from streaming.events import parse
 
@@ -33,13 +33,6 @@ def catalogue(catalogue: None, db: Any) -> None:
     for number, track_id in enumerate(IDS):
         fields = {"title": f"track {number}"} | ({"tags": WORDS[track_id]} if track_id in WORDS else {})
         db.tracks.update_one({"_id": track_id}, {"$set": fields})
-
-
-@pytest.fixture
-def ana(visit: Any, request: pytest.FixtureRequest) -> Visit:
-    ana: Visit = visit("ana", **getattr(request, "param", {}))
-    ana.wait_for(lambda: ana.order == IDS[2:8])
-    return ana
 
 
 def ids(visit: Visit, place: str) -> list[str]:
@@ -138,9 +131,9 @@ def test_axe_finds_nothing_serious(ana: Visit) -> None:
     violations = {}
     for page in ("", "tag/mellow", f"track/{IDS[9]}", "map"):
         open_page(ana, page)
-        violations[page] = found(ana)
+        violations[page] = serious_violations(ana)
     ana.page.get_by_role("link", name="Home").click()
     search(ana, "mellow")
     expect(ana.page.locator("#view .by-sound .card").first).to_be_visible()
-    violations["search"] = found(ana)
+    violations["search"] = serious_violations(ana)
     assert {page: each for page, each in violations.items() if each} == {}
