@@ -2,10 +2,10 @@
 
 import { post } from "../api.js";
 import { currentSession, leaving } from "./listener.js";
-import { closeOnBackdrop, createDialog, required, requiredInput } from "../page/dom.js";
+import { createDialog, required, requiredInput } from "../page/dom.js";
 
 export function createDeleteDataDialog() {
-  const dialog = createDialog(
+  createDialog(
     "forget-dialog",
     "forget-head",
     `<h2 id="forget-head">Delete my data</h2>
@@ -19,7 +19,6 @@ export function createDeleteDataDialog() {
      <div class="choices"><button type="button" class="quiet" data-close>Cancel</button>
      <button type="submit" class="primary">Delete</button></div></form>`,
   );
-  closeOnBackdrop(dialog);
 }
 
 /** @param {(listener: string, name: string) => void} onDeleted */

@@ -1,6 +1,6 @@
 // The dialog in which a listener chooses a name, of those used in this browser or another one.
 
-import { closeOnBackdrop, create, createDialog, required, requiredInput } from "../page/dom.js";
+import { create, createDialog, required, requiredInput } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 import { forgetName, knownNames } from "./known-names.js";
 import { currentSession, signIn } from "./listener.js";
@@ -28,7 +28,6 @@ export function createListenerDialog(onGivenUp) {
       <button type="button" id="listener-new" class="quiet"></button>
       <button type="submit" id="listener-ok" class="primary">Continue</button></div></form>`,
   );
-  closeOnBackdrop(dialog);
   required("#listener-guest").addEventListener("click", () => enter({ guest: true }));
   required("#listener-leave").addEventListener("click", () => enter({ name: null }));
   required("#listener-new").addEventListener("click", () => enter({ ...typed(), create: true }));

@@ -1,11 +1,11 @@
 // The listener changes the password of their account; their other sessions end.
 
 import { post } from "../api.js";
-import { closeOnBackdrop, createDialog, required, requiredInput } from "../page/dom.js";
+import { createDialog, required, requiredInput } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 
 export function createPasswordDialog() {
-  const dialog = createDialog(
+  createDialog(
     "password-dialog",
     "password-head",
     `<h2 id="password-head">Change password</h2>
@@ -18,7 +18,6 @@ export function createPasswordDialog() {
      <div class="choices"><button type="button" class="quiet" data-close>Cancel</button>
      <button type="submit" class="primary">Change</button></div></form>`,
   );
-  closeOnBackdrop(dialog);
 }
 
 export function openPasswordDialog() {

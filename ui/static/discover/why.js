@@ -2,17 +2,16 @@
 
 import { pathTo } from "../address.js";
 import { get } from "../api.js";
-import { closeOnBackdrop, createDialog, parseHtml, required } from "../page/dom.js";
+import { createDialog, parseHtml, required } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 
 export function createWhyDialog() {
-  const dialog = createDialog(
+  createDialog(
     "why-dialog",
     "why-head", // in the server's markup
     `<div id="why-body"></div>
      <div class="choices"><button type="button" class="primary" data-close>Close</button></div>`,
   );
-  closeOnBackdrop(dialog);
 }
 
 /** @param {string} trackId */

@@ -4,7 +4,7 @@
 import { ensureListener } from "../account/listener.js";
 import { pathTo, segments } from "../address.js";
 import { get, post, postFile } from "../api.js";
-import { closeOnBackdrop, create, createDialog, required, requiredInput } from "../page/dom.js";
+import { create, createDialog, required, requiredInput } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 import { showPage } from "../router.js";
 
@@ -21,7 +21,7 @@ import { showPage } from "../router.js";
  */
 
 export function createPlaylistDialogs() {
-  const add = createDialog(
+  createDialog(
     "playlist-dialog",
     "playlist-head",
     `<h2 id="playlist-head">Add to playlist</h2><ul id="playlist-known" role="list"></ul>
@@ -30,7 +30,7 @@ export function createPlaylistDialogs() {
      <div class="choices"><button type="button" class="quiet" data-close>Cancel</button>
      <button type="submit" class="primary">Create</button></div></form>`,
   );
-  const edit = createDialog(
+  createDialog(
     "playlist-edit",
     "edit-head",
     `<h2 id="edit-head">Edit playlist</h2><form id="edit-form"><label for="edit-name">Name</label>
@@ -40,14 +40,13 @@ export function createPlaylistDialogs() {
      <div class="choices"><button type="button" class="quiet" data-close>Cancel</button>
      <button type="submit" class="primary">Save</button></div></form>`,
   );
-  const imported = createDialog(
+  createDialog(
     "import-dialog",
     "import-head",
     `<h2 id="import-head"></h2><p id="import-note"></p><ol id="import-unmatched" role="list" tabindex="0"
      aria-label="Lines that were not found"></ol>
      <div class="choices"><button type="button" class="primary" data-close>Close</button></div>`,
   );
-  for (const dialog of [add, edit, imported]) closeOnBackdrop(dialog);
 }
 
 /**

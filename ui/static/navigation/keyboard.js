@@ -2,7 +2,7 @@
 // programs that read the page aloud or type by voice.
 
 import { loadText, saveText } from "../storage.js";
-import { closeOnBackdrop, create, createDialog, find, required } from "../page/dom.js";
+import { create, createDialog, find, required } from "../page/dom.js";
 
 /** @typedef {Record<"playPause" | "next" | "previous" | "search", () => void> & {
  *   seek: (seconds: number) => void, press: (id: string) => void, changeVolume: (percent: number) => void }} KeyActions */
@@ -39,13 +39,12 @@ export const areLettersOn = () => loadText(STORED_AS) !== OFF;
 export const switchLetters = (isOn) => saveText(STORED_AS, isOn ? "on" : OFF);
 
 export function createKeySheet() {
-  const dialog = createDialog(
+  createDialog(
     "keys-dialog",
     "keys-head",
     `<h2 id="keys-head">Keyboard shortcuts</h2><dl id="keys"></dl>
      <div class="choices"><button type="button" class="primary" data-close>Close</button></div>`,
   );
-  closeOnBackdrop(dialog);
   for (const [keys, meaning] of SHEET) {
     const names = keys.map((key) => create("kbd", {}, key));
     required("#keys").append(create("div", {}, create("dt", {}, ...names), create("dd", {}, meaning)));

@@ -77,7 +77,7 @@ export function parseHtml(html) {
 }
 
 /**
- * A dialog at the end of the page, closed by [data-close] and Escape.
+ * A dialog at the end of the page, closed by [data-close], Escape, and a click beside it.
  * @param {string} id
  * @param {string} headingId names the dialog for screen readers
  * @param {string} html fixed markup
@@ -86,22 +86,22 @@ export function createDialog(id, headingId, html) {
   const dialog = create("dialog", { id, "aria-labelledby": headingId });
   dialog.innerHTML = html;
   document.body.append(dialog);
-  dialog.addEventListener("click", ({ target }) => {
-    if (target instanceof Element && target.closest("[data-close]")) dialog.close();
+  dialog.addEventListener("click", (event) => {
+    const isOnClose = event.target instanceof Element && event.target.closest("[data-close]");
+    if (isOnClose || isBeside(dialog, event)) dialog.close();
   });
   return dialog;
 }
 
 /**
- * Closes a dialog by a click beside it, too.
+ * Whether a click is on the dialog's backdrop: such clicks come to the dialog itself.
  * @param {HTMLDialogElement} dialog
+ * @param {MouseEvent} click
  */
-export function closeOnBackdrop(dialog) {
-  dialog.addEventListener("click", ({ target, clientX, clientY }) => {
-    const box = dialog.getBoundingClientRect();
-    const isInside = clientX >= box.left && clientX <= box.right && clientY >= box.top && clientY <= box.bottom;
-    if (target === dialog && !isInside) dialog.close(); // the backdrop's clicks come to the dialog itself
-  });
+function isBeside(dialog, { target, clientX, clientY }) {
+  const box = dialog.getBoundingClientRect();
+  const isInside = clientX >= box.left && clientX <= box.right && clientY >= box.top && clientY <= box.bottom;
+  return target === dialog && !isInside;
 }
 
 /** Whether the listener asked the system for less motion. */

@@ -1,6 +1,6 @@
 // The dialog of the playback settings, and the menu of the sleep timer.
 
-import { closeOnBackdrop, createDialog, required, requiredInput } from "../page/dom.js";
+import { createDialog, required, requiredInput } from "../page/dom.js";
 import { openMenu } from "../page/menu.js";
 import { toast } from "../page/messages.js";
 import { MAX_CROSSFADE_S } from "./settings.js";
@@ -23,8 +23,7 @@ const SLEEP_MINUTES = [15, 30, 45, 60];
 
 /** @param {import("./settings.js").PlaybackSettings} settings */
 export function createSettingsDialog(settings) {
-  const dialog = createDialog("playback-dialog", "playback-head", MARKUP);
-  closeOnBackdrop(dialog);
+  createDialog("playback-dialog", "playback-head", MARKUP);
   const gain = required("#replay-gain", HTMLSelectElement);
   const [crossfade, smaller] = [requiredInput("#crossfade"), requiredInput("#smaller")];
   const showCrossfade = () => {
