@@ -41,11 +41,9 @@ export class Actions {
     /** @type {Record<string, (button: HTMLElement) => unknown>} by data-action */
     this.byName = {
       play: (button) => this.playCard(cardOf(button)),
-      like: (button) => this.#react("like", trackOf(cardOf(button))),
-      "undo-reaction": (button) => {
-        const track = trackOf(cardOf(button));
-        undoReaction(track.id, /** @type {OpinionWord} */ (button.dataset.word), track);
-      },
+      like: (button) => react(this, "like", trackOf(cardOf(button))),
+      "undo-reaction": (button) =>
+        undoReaction(this, /** @type {OpinionWord} */ (button.dataset.word), trackOf(cardOf(button))),
       menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
       "playback-settings": () => openPlaybackSettings(),
       "show-all": () => showWholeList(),
@@ -107,15 +105,7 @@ export class Actions {
   onBarButton(action, track, button) {
     if (action === "similar") showSimilar(track.id);
     else if (action === "menu") this.openTrackMenu(button, track);
-    else this.#react(action, track);
-  }
-
-  /**
-   * @param {OpinionWord} word
-   * @param {Track} track
-   */
-  #react(word, track) {
-    react(track.id, word, track);
+    else react(this, action, track);
   }
 
   /**
@@ -126,7 +116,7 @@ export class Actions {
     const items = trackMenu(track, {
       queue: this.player.queue,
       opinions: this.opinions,
-      toggleOpinion: (word, about) => this.#react(word, about),
+      toggleOpinion: (word, about) => react(this, word, about),
       startRadio: (seed, id) => this.#startRadio(seed, id),
       showSimilar,
       startPath,

@@ -60,7 +60,6 @@ import { upNext } from "./playback/queue/up-next.js";
 import { PlaybackSettings } from "./playback/settings.js";
 import { createSettingsDialog } from "./playback/settings-dialog.js";
 import { connect, reconnect } from "./push.js";
-import { wireReactions } from "./reactions/react.js";
 import { isCardInSight, showReactions } from "./reactions/reaction-notes.js";
 import { onPageShown, showAwaitedPage, showHome, showPage, wireRouter } from "./router.js";
 import { loadJson, loadText, saveJson, saveText } from "./storage.js";
@@ -245,7 +244,6 @@ function start() {
     outbox.flush();
   });
 
-  wireReactions({ opinions, player });
   restoreTheme();
   wireForYou();
   wireSteering(opinions);
