@@ -1,6 +1,6 @@
 // The shelves below "For you". They are renewed where nobody looks: a shelf in view, or with the focus, stays as it is.
 
-import { find, findAll, required } from "../page/dom.js";
+import { find, findAll, isInView, required } from "../page/dom.js";
 
 /**
  * Puts new shelves in place.
@@ -45,8 +45,4 @@ const shelvesOf = (part) => findAll("section", part);
 const keyOf = (shelf) => shelf.dataset.list ?? (shelf.id || shelf.getAttribute("aria-label")) ?? "";
 
 /** @param {HTMLElement} shelf */
-function isLookedAt(shelf) {
-  if (shelf.contains(document.activeElement)) return true;
-  const { top, bottom } = shelf.getBoundingClientRect();
-  return shelf.checkVisibility() && bottom > 0 && top < innerHeight;
-}
+const isLookedAt = (shelf) => shelf.contains(document.activeElement) || isInView(shelf);

@@ -104,5 +104,15 @@ function isBeside(dialog, { target, clientX, clientY }) {
   return target === dialog && !isInside;
 }
 
+/**
+ * Whether any of an element is within the window.
+ * @param {HTMLElement} element
+ */
+export function isInView(element) {
+  const { top, bottom, left, right } = element.getBoundingClientRect();
+  const isDrawn = element.getClientRects().length > 0;
+  return isDrawn && bottom > 0 && top < innerHeight && right > 0 && left < innerWidth;
+}
+
 /** Whether the listener asked the system for less motion. */
 export const prefersReducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

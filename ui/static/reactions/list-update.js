@@ -1,6 +1,6 @@
 // "Updated": the quiet line above "For you" that says that a new list waits, and what is new in it.
 
-import { create, find, findAll, required } from "../page/dom.js";
+import { create, find, findAll, isInView, required } from "../page/dom.js";
 import { say } from "../page/messages.js";
 
 const IN_USE_MS = 5000; // after a touch, a click or a key, the next one may be meant for the same spot
@@ -36,10 +36,7 @@ export function keepListInPlace() {
 }
 
 /** Whether any of "For you" is on the screen. */
-export function isListInSight() {
-  const boxes = findAll("#for-you .card").map((card) => card.getBoundingClientRect());
-  return !document.hidden && boxes.some(({ height, top, bottom }) => height > 0 && bottom > 0 && top < innerHeight);
-}
+export const isListInSight = () => !document.hidden && findAll("#for-you .card").some(isInView);
 
 /** Whether the listener may be about to press something in "For you". */
 export function isListInUse() {

@@ -1,6 +1,6 @@
 // What a card says of the listener's reaction: it stays where it is, dimmed where the track is unwanted, with its undo.
 
-import { create, find, findAll, required } from "../page/dom.js";
+import { create, find, findAll, isInView, required } from "../page/dom.js";
 import { showStartProgress } from "./newcomer.js";
 
 /** @typedef {import("../account/opinions.js").OpinionWord} OpinionWord */
@@ -69,10 +69,4 @@ function noteOf(word, text, title) {
  * Whether a card of the track is on the screen, where its reaction can be seen.
  * @param {string} trackId
  */
-export function isCardInSight(trackId) {
-  const cards = findAll(".card").filter((card) => card.dataset.trackId === trackId);
-  return cards.some((card) => {
-    const box = card.getBoundingClientRect();
-    return card.getClientRects().length > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
-  });
-}
+export const isCardInSight = (trackId) => findAll(".card").some((card) => card.dataset.trackId === trackId && isInView(card));
