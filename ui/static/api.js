@@ -48,6 +48,12 @@ export const postFile = (path, file, type) =>
   request(path, { method: "POST", headers: { "Content-Type": type }, body: file });
 
 /**
+ * Whether a failure passes by itself: the server cannot be reached, or cannot answer now.
+ * @param {number} status
+ */
+export const isTemporary = (status) => status === 0 || status >= 500;
+
+/**
  * @param {string} path
  * @param {RequestInit} options
  * @returns {Promise<any>}

@@ -3,7 +3,7 @@
 
 import { currentListener, currentSession } from "./account/listener.js";
 import { pathTo, segments } from "./address.js";
-import { get } from "./api.js";
+import { get, isTemporary } from "./api.js";
 import { showShelves } from "./discover/home-shelves.js";
 import { create, find, findAll, parseHtml, required } from "./page/dom.js";
 import { markCurrentLink, wireNavigation } from "./navigation/rail.js";
@@ -108,7 +108,7 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   if (request !== pageRequests || location.hash !== hash) return; // another page was chosen meanwhile
   if (!answer.ok) {
     showError(answer.error);
-    if (isTemporary(answer)) pageTimer = setTimeout(() => showPage({ isRefresh: true }), RETRY_MS);
+    if (isTemporary(answer.status)) pageTimer = setTimeout(() => showPage({ isRefresh: true }), RETRY_MS);
     return;
   }
   const isNew = shownPath !== path;
@@ -140,7 +140,7 @@ export async function showHome(isInPlace = false) {
   const answer = await get("/view/home");
   if (request !== homeRequests) return 0;
   if (!answer.ok) {
-    if (isTemporary(answer)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
+    if (isTemporary(answer.status)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
     return 0;
   }
   const growth = showShelves(parseHtml(answer.html), !isHomeToReplace);
@@ -148,9 +148,6 @@ export async function showHome(isInPlace = false) {
   onShown("home");
   return growth;
 }
-
-/** @param {{ status: number }} answer */
-const isTemporary = ({ status }) => status === 0 || status >= 500;
 
 /**
  * @param {string} html escaped by the server, see ui/page/rendering.py

@@ -1,7 +1,7 @@
 // Who is listening. The server decides, by the session's cookie. Whoever has chosen no name is a guest as soon as they do
 // something: what they did first is kept for the guest or, where guests are not allowed, for the name that they choose.
 
-import { get, post } from "../api.js";
+import { get, isTemporary, post } from "../api.js";
 import { required } from "../page/dom.js";
 import { rememberName } from "./known-names.js";
 
@@ -120,7 +120,7 @@ async function enterAsGuest() {
     const answer = await post("/listener", { guest: true, only_if_nobody: true });
     if (session.user_id) return true; // a name was chosen meanwhile
     if (answer.ok) update(answer);
-    if (answer.ok || (answer.status > 0 && answer.status < 500)) return answer.ok;
+    if (!isTemporary(answer.status)) return answer.ok;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }

@@ -3,6 +3,8 @@
 // is a listener is kept for the first who comes: a guest, or the name that is chosen. What waits is stored,
 // and sent by the next page where this one is closed; sent twice, it is recognised by its id. Pure logic.
 
+import { isTemporary } from "../api.js";
+
 /** @typedef {import("../api.js").Success | import("../api.js").Failure} SendResult */
 /** @typedef {{ event: Record<string, unknown>, queuedAt: number, number?: number }} QueuedEvent */
 
@@ -23,7 +25,7 @@
 
 export const MAX_QUEUED_EVENTS = 1000;
 export const RETRY_MS = 2000;
-const REPEATED_STATUSES = [0, 409, 429]; // unreachable, someone else is listening, too many
+const REPEATED_STATUSES = [409, 429]; // someone else is listening, too many
 const SIGNED_OUT = 401;
 const LATE_AFTER_MS = 2000; // a later event carries its time; else the server's clock tells it
 
@@ -94,7 +96,7 @@ export class Outbox {
       const isLate = this.now() - next.queuedAt > LATE_AFTER_MS;
       const time = isLate ? { occurred_at: new Date(next.queuedAt).toISOString() } : {};
       const result = await this.post({ ...next.event, ...time });
-      const isToRepeat = REPEATED_STATUSES.includes(result.status) || result.status >= 500;
+      const isToRepeat = isTemporary(result.status) || REPEATED_STATUSES.includes(result.status);
       const isSignedOut = result.status === SIGNED_OUT && typeof next.event.listener === "string"; // it waits for them
       if (!isToRepeat && !isSignedOut) {
         this.#queue = this.#queue.filter((queued) => queued !== next);

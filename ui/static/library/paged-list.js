@@ -3,7 +3,7 @@
 //
 // A list has data-paged (the address of its parts), data-total, and entries of equal height.
 
-import { get } from "../api.js";
+import { get, isTemporary } from "../api.js";
 import { find, findAll, parseHtml } from "../page/dom.js";
 
 /** @typedef {import("../api.js").Answer<import("../api.js").Html>} HtmlAnswer */
@@ -142,7 +142,7 @@ class PagedList {
     if (answer.ok) {
       block.replaceChildren(parseHtml(answer.html));
       onEntries();
-    } else if (answer.status === 0 || answer.status >= 500) {
+    } else if (isTemporary(answer.status)) {
       setTimeout(() => this.#isNear(block) && this.#load(block), RETRY_MS);
     }
   }

@@ -1,6 +1,7 @@
 // Keeps the listener's queue on the server, for their other devices and for a browser that forgets. The latest change counts;
 // changes of two devices at the same time become one (`merged`).
 
+import { isTemporary } from "../../api.js";
 import { fromWire, isSame, merged, toWire } from "./queue-wire.js";
 
 /** @typedef {import("./queue-wire.js").Playback} Playback */
@@ -124,7 +125,7 @@ export class QueueSync {
         this.onSaved();
       } else if (answer.ok) await this.#pullAndMerge(listener);
       else {
-        if (answer.status === 0 || answer.status >= 500) this.#timer = setTimeout(() => this.flush(), RETRY_MS);
+        if (isTemporary(answer.status)) this.#timer = setTimeout(() => this.flush(), RETRY_MS);
         return;
       }
     }

@@ -1,5 +1,6 @@
 // Why a track gives no sound: its file, or the server? Only the server knows.
 
+import { isTemporary } from "../../api.js";
 import { toast } from "../../page/messages.js";
 
 const RETRY_MS = 2000; // a server that does not answer is asked again after this long
@@ -16,9 +17,6 @@ async function audioStatus(address) {
   }
 }
 
-/** @param {number} status */
-const isUnavailable = (status) => status === 0 || status >= 500;
-
 /**
  * Waits while the server, or the track's store, is unavailable.
  * @param {string} title of the track
@@ -28,9 +26,9 @@ const isUnavailable = (status) => status === 0 || status >= 500;
  */
 export async function soundProblem(title, address, isCurrent) {
   let status = await audioStatus(address);
-  const wasAway = isUnavailable(status);
+  const wasAway = isTemporary(status);
   if (isCurrent() && wasAway) toast(`“${title}” is unavailable right now. Playback resumes automatically.`);
-  while (isCurrent() && isUnavailable(status)) {
+  while (isCurrent() && isTemporary(status)) {
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     status = await audioStatus(address);
   }
