@@ -38,6 +38,15 @@ export function showEntry(offset) {
   lists[0]?.show(offset);
 }
 
+/**
+ * Where the server has some entries of a list.
+ * @param {string} address of the list's parts
+ * @param {number} offset of the first entry
+ * @param {number} limit
+ */
+export const addressOfPart = (address, offset, limit) =>
+  `${address}${address.includes("?") ? "&" : "?"}offset=${offset}&limit=${limit}`;
+
 class PagedList {
   /** @param {HTMLElement} first the list with its first entries */
   constructor(first) {
@@ -50,7 +59,6 @@ class PagedList {
     this.columns = 0;
     this.rowHeight = 0;
     this.gap = 0;
-    this.width = 0;
     this.observer = new IntersectionObserver((entries) => this.#onView(entries), { rootMargin: LOAD_AHEAD });
     this.resizing = new ResizeObserver(() => this.#layOut());
     if (this.total > this.sent.length) this.resizing.observe(first);
@@ -134,9 +142,8 @@ class PagedList {
     block.dataset.loading = "true";
     const offset = Number(block.dataset.offset);
     const limit = Math.min(this.#blockSize, this.total - offset);
-    const separator = this.address.includes("?") ? "&" : "?";
     /** @type {HtmlAnswer} */
-    const answer = await get(`${this.address}${separator}offset=${offset}&limit=${limit}`);
+    const answer = await get(addressOfPart(this.address, offset, limit));
     delete block.dataset.loading;
     if (!block.isConnected) return;
     if (answer.ok) {

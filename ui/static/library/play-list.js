@@ -5,6 +5,7 @@ import { find, findAll, parseHtml } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 import { contextOf, playCards, playFrom } from "../playback/play-from.js";
 import { trackOf } from "../track.js";
+import { addressOfPart } from "./paged-list.js";
 
 /** @typedef {import("../api.js").Answer<import("../api.js").Html>} HtmlAnswer */
 
@@ -36,10 +37,9 @@ export async function playLoadedAndRest(part, card = null) {
   if (!first || !list || total <= cards.length) return playCards(part, card);
   const block = /** @type {HTMLElement | null} */ (card?.closest("[data-offset]") ?? null);
   const start = Number(block?.dataset.offset ?? 0);
-  const separator = list.dataset.paged?.includes("?") ? "&" : "?";
   const requests = [];
   for (let offset = start; offset < Math.min(total, start + MOST_TRACKS); offset += PART) {
-    requests.push(get(`${list.dataset.paged}${separator}offset=${offset}&limit=${PART}`));
+    requests.push(get(addressOfPart(list.dataset.paged ?? "", offset, PART)));
   }
   const answers = /** @type {HtmlAnswer[]} */ (await Promise.all(requests));
   const tracks = answers.flatMap((answer) => (answer.ok ? findAll(".card", parseHtml(answer.html)).map(trackOf) : []));
