@@ -58,7 +58,7 @@ def cards(
 
     source : `source` of the events of these cards
     reasons : text under a card, by track id
-    layout : "shelf" for one scrolling row, "tiles", "single", or "" for a grid
+    layout : "shelf" for one scrolling row, "single", "for-you", or "" for a grid
     marks : HEARD, by track id
     """
     reasons, marks = reasons or {}, marks or {}
