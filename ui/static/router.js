@@ -6,7 +6,7 @@ import { pathTo, segments } from "./address.js";
 import { get, isTemporary } from "./api.js";
 import { showShelves } from "./discover/home-shelves.js";
 import { create, find, findAll, parseHtml, required } from "./page/dom.js";
-import { markCurrentLink, wireNavigation } from "./navigation/rail.js";
+import { markCurrentLink, wireSkipLinks } from "./navigation/rail.js";
 import { changePlace, restorePlace, wirePlaces } from "./navigation/places.js";
 import { showTitle } from "./page/title.js";
 
@@ -60,7 +60,7 @@ export function onPageShown(callback) {
 }
 
 export function wireRouter() {
-  wireNavigation(KINDS);
+  wireSkipLinks();
   wirePlaces();
   addEventListener("hashchange", () => showPage({ place: changePlace() }));
   showPage();

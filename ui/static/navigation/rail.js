@@ -3,9 +3,8 @@
 import { find, findAll, required } from "../page/dom.js";
 import { openMenu } from "../page/menu.js";
 
-/** @param {readonly string[]} kinds of the pages that there are */
-export function wireNavigation(kinds) {
-  for (const link of links()) link.hidden = !kinds.includes(kindOf(link));
+/** Lets the links that skip move the focus, and leave the address as it is. */
+export function wireSkipLinks() {
   for (const link of findAll("#skip-links a")) {
     link.addEventListener("click", (event) => {
       event.preventDefault(); // the address names the page
@@ -32,7 +31,7 @@ export function markCurrentLink(kind) {
  * @param {HTMLElement} button
  */
 export function openPagesMenu(button) {
-  const others = links().filter((link) => !link.classList.contains("tab") && !link.hidden);
+  const others = links().filter((link) => !link.classList.contains("tab"));
   const items = others.map((link) => ({ label: link.textContent ?? "", action: () => link.click() }));
   openMenu(button, items, "Pages");
 }
