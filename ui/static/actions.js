@@ -38,6 +38,7 @@ export class Actions {
   constructor(player, opinions, onCards, onDeleted) {
     this.player = player;
     this.opinions = opinions;
+    this.onCards = onCards;
     /** @type {Record<string, (button: HTMLElement) => unknown>} by data-action */
     this.byName = {
       play: (button) => this.playCard(cardOf(button)),
@@ -47,7 +48,7 @@ export class Actions {
       menu: (button) => this.openTrackMenu(button, trackOf(cardOf(button))),
       "playback-settings": () => openPlaybackSettings(),
       "show-all": () => showWholeList(),
-      "close-similar": () => showSimilar(""),
+      "close-similar": () => this.#showSimilar(""),
       listener: () => openListenerDialog(),
       keys: () => openKeySheet(),
       letters: (button) => {
@@ -88,7 +89,7 @@ export class Actions {
       const button = target instanceof Element ? target.closest("[data-action]") : null;
       if (button instanceof HTMLElement) this.byName[button.dataset.action ?? ""]?.(button);
     });
-    addEventListener("hashchange", () => showSimilar(""));
+    addEventListener("hashchange", () => this.#showSimilar(""));
   }
 
   /** @param {HTMLElement} card */
@@ -103,7 +104,7 @@ export class Actions {
    * @param {HTMLElement} button
    */
   onBarButton(action, track, button) {
-    if (action === "similar") showSimilar(track.id);
+    if (action === "similar") this.#showSimilar(track.id);
     else if (action === "menu") this.openTrackMenu(button, track);
     else react(this, action, track);
   }
@@ -118,7 +119,7 @@ export class Actions {
       opinions: this.opinions,
       toggleOpinion: (word, about) => react(this, word, about),
       startRadio: (seed, id) => this.#startRadio(seed, id),
-      showSimilar,
+      showSimilar: (id) => this.#showSimilar(id),
       startPath,
       navigate,
     });
@@ -150,6 +151,23 @@ export class Actions {
     const answer = await get(pathTo("card", trackId));
     if (!answer.ok) return toast(answer.error);
     this.player.load({ ...trackOf(firstCard(parseHtml(answer.html))), source: "history" }, positionMs, true);
+  }
+
+  /**
+   * Shows the tracks similar to one above the page.
+   * @param {string} trackId empty: closes them
+   */
+  async #showSimilar(trackId) {
+    const section = required("#similar");
+    section.dataset.trackId = trackId;
+    if (!trackId) return section.replaceChildren();
+    /** @type {HtmlAnswer} */
+    const answer = await get(pathTo("view", "similar", trackId));
+    if (section.dataset.trackId !== trackId) return; // closed, or another one was chosen meanwhile
+    if (!answer.ok) return toast(answer.error);
+    section.replaceChildren(parseHtml(answer.html));
+    this.onCards();
+    section.scrollIntoView({ behavior: "auto", block: "start" });
   }
 }
 
@@ -185,20 +203,4 @@ function startPath(id, title) {
   rememberPathStart(id, title);
   if (location.hash === "#/sound") showPage({ isRefresh: true });
   else navigate("#/sound");
-}
-
-/**
- * Shows the tracks similar to one above the page.
- * @param {string} trackId empty: closes them
- */
-async function showSimilar(trackId) {
-  const section = required("#similar");
-  section.dataset.trackId = trackId;
-  if (!trackId) return section.replaceChildren();
-  /** @type {import("./api.js").Answer<import("./api.js").Html>} */
-  const answer = await get(pathTo("view", "similar", trackId));
-  if (section.dataset.trackId !== trackId) return; // closed, or another one was chosen meanwhile
-  if (!answer.ok) return toast(answer.error);
-  section.replaceChildren(parseHtml(answer.html));
-  section.scrollIntoView({ behavior: "auto", block: "start" });
 }

@@ -267,8 +267,6 @@ function start() {
     visits.setVisible(!document.hidden);
     if (!document.hidden) refresh();
   });
-  const redraws = new MutationObserver(mark); // Gradio's own
-  for (const section of findAll("#similar")) redraws.observe(section, { childList: true, subtree: true });
   wireRouter();
   loadListener().then(() => {
     if (!listenerId()) keptPlayback.restoreNobodys();

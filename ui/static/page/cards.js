@@ -11,7 +11,7 @@ import { keepReachable } from "../navigation/card-keys.js";
  */
 
 /**
- * Marks all cards. Cheap to repeat: Gradio may redraw its cards at any time.
+ * Marks all cards. Cheap to repeat: only what changed is drawn.
  * @param {Marks} marks
  */
 export function markCards({ currentId, isPlaying, has }) {
@@ -38,7 +38,7 @@ export function markCards({ currentId, isPlaying, has }) {
 const setPressed = (button, isPressed) => button && setAttribute(button, "aria-pressed", String(isPressed));
 
 /**
- * Sets only what changed: the observer that calls this would be called by it again.
+ * Sets only what changed.
  * @param {HTMLElement} element
  * @param {string} name
  * @param {string} value
