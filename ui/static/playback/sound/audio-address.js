@@ -17,25 +17,25 @@ const TYPES = {
 };
 
 /** @type {string | null} */
-let unplayable = null;
+let unplayableKinds = null;
 
 /** The kinds that this browser cannot play, with commas between them. */
-function unplayableKinds() {
+function findUnplayableKinds() {
   const audio = document.createElement("audio");
-  unplayable ??= Object.entries(TYPES)
+  return Object.entries(TYPES)
     .filter(([, type]) => !audio.canPlayType(type))
     .map(([kind]) => kind)
     .join();
-  return unplayable;
 }
 
 /**
  * @param {Track} track
- * @param {{ isSmaller?: boolean, isMp3?: boolean }} [options] isSmaller: lossless files as MP3;  isMp3: any file as MP3
+ * @param {{ isSmaller?: boolean, isMp3?: boolean }} [options] isSmaller: lossless files as MP3; isMp3: any file as MP3
  */
 export function audioAddress(track, { isSmaller = false, isMp3 = false } = {}) {
+  unplayableKinds ??= findUnplayableKinds();
   const query = new URLSearchParams({
-    ...(unplayableKinds() && { without: unplayableKinds() }),
+    ...(unplayableKinds && { without: unplayableKinds }),
     ...(isSmaller && { smaller: "1" }),
     ...(isMp3 && { as: "mp3" }),
   }).toString();
