@@ -18,13 +18,11 @@
  */
 export function gainFactor({ trackGainDb, trackPeak, albumGainDb, albumPeak }, mode) {
   if (mode === "off") return 1;
-  const [own, other] = [
-    { gainDb: trackGainDb, peak: trackPeak },
-    { gainDb: albumGainDb, peak: albumPeak },
-  ][mode === "album" ? "reverse" : "slice"]();
-  const chosen = typeof own?.gainDb === "number" ? own : other;
-  if (typeof chosen?.gainDb !== "number" || !Number.isFinite(chosen.gainDb)) return 1;
-  const factor = 10 ** (chosen.gainDb / 20);
-  const { peak } = chosen;
+  const ofTrack = { gainDb: trackGainDb, peak: trackPeak };
+  const ofAlbum = { gainDb: albumGainDb, peak: albumPeak };
+  const [preferred, other] = mode === "album" ? [ofAlbum, ofTrack] : [ofTrack, ofAlbum];
+  const { gainDb, peak } = typeof preferred.gainDb === "number" ? preferred : other;
+  if (typeof gainDb !== "number" || !Number.isFinite(gainDb)) return 1;
+  const factor = 10 ** (gainDb / 20);
   return typeof peak === "number" && peak > 0 ? Math.min(factor, 1 / peak) : factor;
 }
