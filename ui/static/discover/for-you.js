@@ -48,10 +48,10 @@ const renewal = new ListRenewal({
     showForYou(list, isFirst);
     onListShown(list);
   },
-  isSame: (list) => shownIds().join() === idsIn(list.html).join(),
+  isSame: (list) => shownIds().join() === idsIn(parseHtml(list.html)).join(),
   isInSight: isListInSight,
   isInUse: isListInUse,
-  offer: (list) => offerList(list && changesInWords(changesBetween(shownIds(), idsIn(list.html)))),
+  offer: (list) => offerList(list && changesInWords(changesBetween(shownIds(), idsIn(parseHtml(list.html))))),
 });
 
 /** @param {(list: NewList) => void} callback called when a list was put in place */
@@ -141,7 +141,7 @@ function showForYou({ html, generation, personal }, isFirst) {
   const places = new Map(findAll(".card", list).map((card) => [card, card.getBoundingClientRect()]));
   required(".section-head", HTMLElement, section).replaceWith(required(".section-head", HTMLElement, fresh));
   Object.assign(list.dataset, freshList.dataset);
-  const { added, moved } = changesBetween(shownIds(), idsIn(html));
+  const { added, moved } = changesBetween(shownIds(), idsIn(freshList));
   arrange(list, findAll(".card", freshList), isFirst);
   for (const card of findAll(".card", list)) {
     const id = card.dataset.trackId ?? "";
@@ -200,10 +200,10 @@ function restoreFocus(focused, card) {
 }
 
 /** Ids of the tracks of the list on the page. */
-const shownIds = () => findAll("#for-you .card").map((card) => card.dataset.trackId ?? "");
+const shownIds = () => idsIn(required("#for-you"));
 
-/** @param {string} html of a list */
-const idsIn = (html) => findAll(".card", parseHtml(html)).map((card) => card.dataset.trackId ?? "");
+/** @param {ParentNode} part with a list */
+const idsIn = (part) => findAll(".card", part).map((card) => card.dataset.trackId ?? "");
 
 /** @param {Map<HTMLElement, DOMRect>} places of the cards before they moved */
 function animateMoves(places) {
