@@ -8,7 +8,7 @@
  * @property {() => number} [now] milliseconds since 1970
  */
 
-export const VISIT_EVERY_MS = 10 * 60_000;
+const VISIT_EVERY_MS = 10 * 60_000;
 
 export class Visits {
   /** whether a listener may have come back: the page was opened, or another one was chosen */

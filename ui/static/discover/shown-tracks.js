@@ -12,9 +12,9 @@ import { findAll } from "../page/dom.js";
  * @property {(callback: () => void, milliseconds: number) => unknown} [later]
  */
 
-export const ON_SCREEN_MS = 1000; // a track counts from then on
-export const EVENT_EVERY_MS = 10_000;
-export const MAX_TRACKS = 100;
+const ON_SCREEN_MS = 1000; // a track counts from then on
+const EVENT_EVERY_MS = 10_000;
+const MAX_TRACKS = 100;
 const VISIBLE_SHARE = 0.5; // of a card that is on the screen
 
 export class ShownTracks {

@@ -51,7 +51,7 @@ function onKey(event) {
  * Removes a row's track from the playlist.
  * @param {HTMLElement} row
  */
-export function removeRow(row) {
+function removeRow(row) {
   const { trackId = "", title = "" } = row.dataset;
   removeFromPlaylist({ id: trackId, title }, previousId(row));
 }

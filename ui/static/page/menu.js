@@ -34,7 +34,7 @@ export function openMenu(button, items, label = "Track") {
   required("#menu button").focus();
 }
 
-export function closeMenu() {
+function closeMenu() {
   const menu = find("#menu");
   if (!menu) return;
   const hadFocus = menu.contains(document.activeElement);

@@ -2,7 +2,7 @@
 // growing pauses, and where nothing, not even a heartbeat, has come for too long. Pure logic.
 
 /** What the server tells of; `alive` is its heartbeat. */
-export const KINDS = ["list", "mixes", "library", "queue", "status"];
+const KINDS = ["list", "mixes", "library", "queue", "status"];
 export const FIRST_PAUSE_MS = 500;
 export const LONGEST_PAUSE_MS = 10_000;
 export const SILENCE_MS = 30_000; // three heartbeats of the server
