@@ -18,8 +18,9 @@ export class QueuePanel {
   constructor(player) {
     this.player = player;
     this.queue = player.queue;
-    const button = (/** @type {string} */ id, /** @type {string} */ text, /** @type {() => void} */ onclick) =>
-      create("button", { type: "button", id, className: "quiet", onclick }, text);
+    const button = (/** @type {string} */ id, /** @type {string} */ text, /** @type {() => void} */ onclick, attributes = {}) =>
+      create("button", { type: "button", id, className: "quiet", onclick, ...attributes }, text);
+    const opensMenu = { "aria-haspopup": "menu", "aria-expanded": "false" };
     const list = (/** @type {string} */ id) => create("ol", { id, role: "list" });
     this.panel = create(
       "aside",
@@ -34,7 +35,7 @@ export class QueuePanel {
       create(
         "p",
         { id: "queue-tools" },
-        button("queue-sleep", "Sleep timer", () => openSleepMenu(required("#queue-sleep"), player)),
+        button("queue-sleep", "Sleep timer", () => openSleepMenu(required("#queue-sleep"), player), opensMenu),
         button("queue-settings", "Playback settings", openPlaybackSettings),
       ),
       create("section", { id: "queue-now" }, create("h3", {}, "Now playing"), create("div", { className: "queue-play" })),
@@ -50,8 +51,6 @@ export class QueuePanel {
       create("section", { id: "queue-for-you" }, create("h3", {}, "Next from For you"), list("queue-ahead")),
     );
     document.body.append(this.panel);
-    const opensMenu = { "aria-haspopup": "menu", "aria-expanded": "false" };
-    for (const [name, value] of Object.entries(opensMenu)) required("#queue-sleep").setAttribute(name, value);
     required("#queue-toggle").addEventListener("click", () => this.toggle());
     this.panel.addEventListener("keydown", (event) => event.key === "Escape" && this.toggle());
   }
