@@ -29,24 +29,24 @@ export function wirePlaces() {
  */
 export function changePlace() {
   placeByEntry.set(entry, currentPlace());
-  const known = history.state?.entry;
-  entry = known ?? lastEntry + 1;
+  const numberedEntry = history.state?.entry;
+  entry = numberedEntry ?? lastEntry + 1;
   lastEntry = Math.max(lastEntry, entry);
-  if (known === undefined) history.replaceState({ entry }, "");
-  return known === undefined ? null : (placeByEntry.get(known) ?? null);
+  if (numberedEntry === undefined) history.replaceState({ entry }, "");
+  return numberedEntry === undefined ? null : (placeByEntry.get(numberedEntry) ?? null);
 }
 
 /** @param {Place} place on the page that is shown */
-export function restorePlace({ scrollY: wanted, selector, position }) {
+export function restorePlace({ scrollY: leftAt, selector, position }) {
   const until = performance.now() + RESTORE_MS;
-  const isOurs = { scroll: -1 };
+  let scrolledTo = -1; // by this function
   const restore = () => {
-    if (isOurs.scroll >= 0 && Math.abs(scrollY - isOurs.scroll) > 1) return; // the listener scrolls
+    if (scrolledTo >= 0 && Math.abs(scrollY - scrolledTo) > 1) return; // the listener scrolls
     const matches = selector ? findAll(selector) : [];
     (matches[position] ?? matches[0])?.focus({ preventScroll: true });
-    scrollTo(0, wanted);
-    isOurs.scroll = scrollY;
-    const isThere = Math.abs(scrollY - wanted) <= 1 && (!selector || matches.length > 0);
+    scrollTo(0, leftAt);
+    scrolledTo = scrollY;
+    const isThere = Math.abs(scrollY - leftAt) <= 1 && (!selector || matches.length > 0);
     if (!isThere && performance.now() < until) requestAnimationFrame(restore);
   };
   restore();

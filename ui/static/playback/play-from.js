@@ -31,8 +31,8 @@ export function connectPlayer(player, isDislikedTrack) {
 export function playFrom(context, tracks, startTrackId = null) {
   const player = connectedPlayer;
   if (!player || !tracks.length) return;
-  const liked = tracks.filter((track) => track.id === startTrackId || !isDisliked(track));
-  const sourced = (liked.length ? liked : tracks).map((track) => ({ ...track, source: track.source || context.kind }));
+  const notDisliked = tracks.filter((track) => track.id === startTrackId || !isDisliked(track));
+  const sourced = (notDisliked.length ? notDisliked : tracks).map((track) => ({ ...track, source: track.source || context.kind }));
   const undo = player.playFrom(context, sourced, startTrackId);
   if (undo) toast(context.title ? `Playing from ${context.title}.` : "Your list was replaced.", undo);
 }
