@@ -48,13 +48,13 @@ export function drawMap(canvas, data, viewport) {
   canvas.width = canvas.clientWidth * ratio;
   canvas.height = canvas.clientHeight * ratio;
   context.scale(ratio, ratio);
-  const { color } = getComputedStyle(canvas);
+  const style = getComputedStyle(canvas);
   drawAvoided(context, data, viewport);
   drawTracks(context, data, viewport);
-  drawPath(context, data, viewport, color);
+  drawPath(context, data, viewport, style.color);
   drawLikes(context, data, viewport);
-  drawInterests(context, data, viewport, color);
-  drawLabels(context, data, viewport, getComputedStyle(canvas));
+  drawInterests(context, data, viewport, style.color);
+  drawLabels(context, data, viewport, style);
 }
 
 /**

@@ -32,9 +32,8 @@ export function wireCardKeys() {
  */
 export function keepReachable(list) {
   const cards = findAll(":scope > .card", list);
-  const reachable = cards.filter((card) => card.dataset.entry === "true");
-  const first = reachable[0] ?? cards[0];
-  if (first) enter(first);
+  const reachable = cards.find((card) => card.dataset.entry === "true") ?? cards[0];
+  if (reachable) enter(reachable);
 }
 
 /** @param {HTMLElement} card */

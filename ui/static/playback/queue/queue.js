@@ -96,8 +96,7 @@ export class Queue {
    * @returns {Track | null} null where there is none
    */
   takeAt(part, position) {
-    const tracks = part === "own" ? this.items : this.list;
-    const track = tracks[position];
+    const track = this.#tracksOf(part)[position];
     if (!track || part === "for-you") return null;
     if (part === "own") {
       this.items.splice(position, 1);
