@@ -37,7 +37,7 @@ from local.processes import Process, cpu_by_program, free_port
 from local.services import KafkaServer, MongoServer
 
 DATABASE = "bench-player"
-SEARCH_FIELD = "#search input, #search textarea"
+SEARCH_FIELD = "#search input"
 COVER_SIZE_PX = 320
 LONGEST_WAIT_S = 60.0
 FIRST_PAGE = "first page usable, nothing cached (browser)"
