@@ -26,7 +26,7 @@ from ui.data.mongo import Document, database
 from ui.data.names import Names
 from ui.data.recently_added import RecentlyAdded
 from ui.events.deletions import Deletions
-from ui.events.event_queue import EventQueue, connect
+from ui.events.event_queue import DataDeleted, EventQueue, connect
 from ui.library.albums import Albums
 from ui.library.artists import Artists
 from ui.library.track_table import TrackTable
@@ -177,3 +177,10 @@ def require_operator(request: Request, services: ServicesDep) -> None:
     """Raises Refused for a listener who may not see the service page."""
     if not services.policy.is_operator(services.sessions.name(request)):
         raise Refused(403, "Only operators can see this page.")
+
+
+def take_back_if_deleted(user_id: str, request: Request, services: Services) -> None:
+    """Removes what this request has just written, where the data were deleted meanwhile. Raises DataDeleted."""
+    if services.event_queue.is_discarded(user_id, request.session.get("since")):
+        services.listener_data.delete(user_id)
+        raise DataDeleted

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from streaming.events import MAX_ID_LENGTH
 from ui.data.library import Track
-from ui.dependencies import RequiredListener, Services, ServicesDep
-from ui.events.event_queue import DataDeleted
+from ui.dependencies import RequiredListener, Services, ServicesDep, take_back_if_deleted
 from ui.playback.loudness import loudness_document, read_loudness
 from ui.playback.queue_document import (
     MAX_CROSSFADE_S,
@@ -140,7 +139,7 @@ def save_queue(sent: SentQueue, request: Request, user_id: RequiredListener, ser
         device=sent.device,
     )
     is_saved = Queues(services.db).save(user_id, queue)
-    _take_back_if_deleted(user_id, request, services)
+    take_back_if_deleted(user_id, request, services)
     return {"saved": is_saved}
 
 
@@ -151,7 +150,7 @@ def save_settings(
     """Stores the listener's playback settings."""
     settings = PlaybackSettings(sent.replay_gain, sent.crossfade_s, sent.is_smaller)
     Queues(services.db).save_settings(user_id, settings)
-    _take_back_if_deleted(user_id, request, services)
+    take_back_if_deleted(user_id, request, services)
     return {}
 
 
@@ -159,13 +158,6 @@ def save_settings(
 def get_loudness(track_id: str, services: ServicesDep) -> dict[str, float | None]:
     """ReplayGain and peaks of a track and its album, null where its tags have none."""
     return read_loudness(loudness_document(services.db, track_id))
-
-
-def _take_back_if_deleted(user_id: str, request: Request, services: Services) -> None:
-    """Removes what this request has just written, where the data were deleted meanwhile. Raises DataDeleted."""
-    if services.event_queue.is_discarded(user_id, request.session.get("since")):
-        services.listener_data.delete(user_id)
-        raise DataDeleted
 
 
 def _position_ms(queue: StoredQueue, user_id: str, services: Services) -> int:

@@ -11,8 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from streaming.events import EARLIEST, Event
 from ui.data.mongo import LibraryUnavailable
-from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
-from ui.events.event_queue import DataDeleted
+from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep, take_back_if_deleted
 from ui.home.marks import heard_marks
 from ui.page import cards
 from ui.page.wording import Basis
@@ -52,7 +51,7 @@ def post_event(
     if is_library_available:
         try:
             services.listener_data.history.record(event)
-            _take_back_if_deleted(user_id, request, services)
+            take_back_if_deleted(user_id, request, services)
         except LibraryUnavailable:
             pass  # the stream's profile will have it
     return {"event_id": event.event_id}
@@ -67,7 +66,7 @@ def post_position(
         services.listener_data.history.save_position(
             user_id, position.track_id, position.position_ms, position.duration_ms
         )
-        _take_back_if_deleted(user_id, request, services)
+        take_back_if_deleted(user_id, request, services)
     except LibraryUnavailable:
         pass  # the page sends the next position in some seconds
     return {}
@@ -104,13 +103,6 @@ def get_news(
     except LibraryUnavailable as error:
         news["away"] = f"Can't reach your library. {error}"  # news for the page, not a failure of this request
     return JSONResponse(news)
-
-
-def _take_back_if_deleted(user_id: str, request: Request, services: Services) -> None:
-    """Removes what this request has just written, where the data were deleted meanwhile. Raises DataDeleted."""
-    if services.event_queue.is_discarded(user_id, request.session.get("since")):
-        services.listener_data.delete(user_id)
-        raise DataDeleted
 
 
 def _event(action: ListeningAction, user_id: str, session_id: str | None) -> Event:
