@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from ui.data.library import Library
+from ui.data.library import Library, Track
 from ui.dependencies import ServicesDep
 from ui.media.analysis import PICTURES, AudioUnreadable
 from ui.media.streaming import audio_response
@@ -64,6 +64,14 @@ async def get_picture(track_id: str, kind: str, services: ServicesDep) -> Respon
     location = await run_in_threadpool(_location, services.library, track_id)
     picture = await services.analyzer.picture(location, kind, ANALYSIS_WAIT_S)
     return Response(picture, media_type="image/png", headers=PRIVATE_FOR_A_DAY)
+
+
+def required_track(library: Library, track_id: str) -> Track:
+    """The track of this id. Raises Refused for an id that is not in the library."""
+    track = library.track(track_id)
+    if track is None:
+        raise Refused(404, NO_TRACK)
+    return track
 
 
 def _location(library: Library, track_id: str) -> str:

@@ -14,7 +14,7 @@ from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.page.wording import closeness
 from ui.responses import Refused
-from ui.routes.audio import NO_TRACK
+from ui.routes.audio import NO_TRACK, required_track
 from ui.search.words import ids_with, word_query
 
 RADIO_TRACKS = 40
@@ -33,7 +33,7 @@ router = APIRouter()
 @router.get("/card/{track_id:path}")
 def get_card(track_id: str, services: ServicesDep) -> dict[str, str]:
     """One track as a card, for the map to play it by."""
-    return {"html": cards.cards([_track(services.library, track_id)], "map")}
+    return {"html": cards.cards([required_track(services.library, track_id)], "map")}
 
 
 @router.get("/radio")
@@ -61,7 +61,7 @@ def start_radio(
 def find_path(start: str, end: str, user_id: CurrentListener, services: ServicesDep, steps: int = 8) -> dict[str, str]:
     """A path of similar tracks from one track to another, between them nothing of `tracks_left_out`."""
     for track_id in (start, end):
-        _track(services.library, track_id)
+        required_track(services.library, track_id)
     steps = max(MIN_PATH_STEPS, min(steps, MAX_PATH_STEPS))
     left_out = tracks_left_out(services, user_id).track_ids
     try:
@@ -98,14 +98,6 @@ def _nearest(services: Services, features: list[float]) -> dict[str, str | int]:
     tracks = services.library.in_order(similarity_by_id)
     reasons = {track_id: closeness(similarity) for track_id, similarity in similarity_by_id.items()}
     return {"html": cards.cards(tracks, "sound", reasons=reasons), "count": len(tracks)}
-
-
-def _track(library: Library, track_id: str) -> Track:
-    """Raises Refused for an id that is not in the library."""
-    track = library.track(track_id)
-    if track is None:
-        raise Refused(404, NO_TRACK)
-    return track
 
 
 def _radio(library: Library, seeds: list[str], left_out: LeftOut) -> list[Track]:

@@ -16,6 +16,7 @@ from ui.home.marks import heard_marks
 from ui.page import cards
 from ui.page.wording import Basis
 from ui.responses import Refused
+from ui.routes.audio import required_track
 from ui.routes.schemas import ListeningAction, PlaybackPosition
 
 router = APIRouter()
@@ -41,8 +42,7 @@ def post_event(
     is_library_available = True
     if action.track_id is not None:
         try:
-            if services.library.track(action.track_id) is None:
-                raise Refused(404, "This track is not in the library.")
+            required_track(services.library, action.track_id)
         except LibraryUnavailable:
             is_library_available = False  # the stream checks the track again
     event = _event(action, user_id, request.session.get("session_id"))

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from batch.library.object_store import is_remote
-from ui.data.library import Library, Track
 from ui.data.recommendation_list import Item
 from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
 from ui.home.titles import named_interests
@@ -17,12 +16,11 @@ from ui.page import cards
 from ui.page.rendering import render
 from ui.page.wording import closeness
 from ui.responses import Refused
-from ui.routes.audio import NO_TRACK
+from ui.routes.audio import required_track
 from ui.search.words import listed_words
 
 SHELF_TRACKS = 14
 PAGE_HISTORY = 100
-PAGE_TRACKS = 300
 PART_OF_PLACE = "diversity"
 """The part of an item that decides on its place in the list and not on its score."""
 
@@ -32,7 +30,7 @@ router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
 @router.get("/track/{track_id:path}")
 def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) -> str:
     library = services.library
-    track, details = _track(library, track_id), library.details(track_id)
+    track, details = required_track(library, track_id), library.details(track_id)
     return render(
         "track",
         track=track,
@@ -47,7 +45,7 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
 @router.get("/similar/{track_id:path}")
 def get_similar(track_id: str, user_id: CurrentListener, services: ServicesDep) -> str:
     """The section "More like this", which stands above a page."""
-    track = _track(services.library, track_id)
+    track = required_track(services.library, track_id)
     return cards.similar(track, similar_tracks(services, user_id, track_id))
 
 
@@ -92,7 +90,7 @@ def get_why(track_id: str, user_id: RequiredListener, services: ServicesDep) -> 
         raise Refused(404, "This track is no longer in your list.")
     return render(
         "why",
-        track=_track(services.library, track_id),
+        track=required_track(services.library, track_id),
         item=item,
         listened=services.library.in_order(item.because),
         parts=_score_bars(item),
@@ -130,14 +128,6 @@ def folder_problem(root: str) -> str:
     if os.path.exists(root):
         return f"{root} cannot be read. Check its permissions; what was read before stays."
     return f"{root} is not there. Connect its disk again; what was read before stays."
-
-
-def _track(library: Library, track_id: str) -> Track:
-    """Raises Refused for an id that is not in the library."""
-    track = library.track(track_id)
-    if track is None:
-        raise Refused(404, NO_TRACK)
-    return track
 
 
 def _score_bars(item: Item) -> list[tuple[str, float, int]]:
