@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 RATE = 48_000
 MP3_FRAME_SAMPLES = 1152
-BIT_RATES_KBPS = (128, 192)
 PIECE_FRAMES = 400
 """9.6 s; a sixth of a second's work."""
 WARM_UP_FRAMES = 12

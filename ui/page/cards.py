@@ -123,11 +123,6 @@ def similar(track: Track, tracks: list[Track]) -> str:
     return _head(title, track.artist, close) + cards(tracks, "similar")
 
 
-def unavailable(title: str, message: str) -> str:
-    """A section that cannot be shown now, and why."""
-    return _head(title, message)
-
-
 def _head(title: str, note: str, more: str = "") -> str:
     return f'<header class="section-head"><h2>{escape(title)}</h2><p>{escape(note)}</p>{more}</header>'
 

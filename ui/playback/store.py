@@ -30,11 +30,6 @@ class Queues:
             document = self._queues.find_one({"_id": user_id}) or {}
         return read_queue(document), read_settings(document)
 
-    def revision(self, user_id: str) -> int:
-        """The number of changes of the listener's queue so far."""
-        with unavailable_on_error():
-            return read_queue(self._queues.find_one({"_id": user_id}, {"revision": 1}) or {}).revision
-
     def save(self, user_id: str, queue: StoredQueue) -> bool:
         """Replaces the queue, where it is at the revision of `queue`, which goes up by one; False where it is at another."""
         is_first = queue.revision == 0
