@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ui.page import cards
 from ui.page.addresses import cover_address
 from ui.page.licences import licence
-from ui.page.wording import clock
+from ui.page.wording import clock, counted
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -50,11 +50,6 @@ def _plain(value: Any) -> Any:
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
 
 
-def _counted(count: int, noun: str) -> str:
-    """ "1 track", "1,200 tracks"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _hours(seconds: float) -> str:
     """ "42 min", "1 h 5 min"."""
     minutes = max(1, round(seconds / 60))
@@ -83,7 +78,7 @@ _templates.filters.update(
     list_source=lambda recommendations: recommendations.name.partition("-")[0],
     plain=_plain,
     clock=clock,
-    counted=_counted,
+    counted=counted,
     hours=_hours,
     when=_when,
     path=lambda text: quote(str(text), safe=""),

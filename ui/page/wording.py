@@ -21,13 +21,13 @@ class Basis(NamedTuple):
 
 
 def basis_text(basis: Basis | None) -> str:
-    """ "From 15 likes and 40 plays", or "Based on your first play"; None where the numbers are unknown."""
+    """ "From 15 likes and 40 plays", or "Based on your first play".  basis : None where the numbers are unknown"""
     if basis is None or basis.plays + basis.likes == 0:
         return OF_EVERYTHING
     if basis.plays + basis.likes == 1:
         return f"Based on your first {'like' if basis.likes else 'play'}"
     counts = ((basis.likes, "like"), (basis.plays, "play"))
-    return "From " + " and ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
+    return "From " + " and ".join(counted(count, name) for count, name in counts if count)
 
 
 def closeness(similarity: float) -> str:
@@ -43,11 +43,9 @@ def clock(seconds: float | None) -> str:
     return f"{whole // 60}:{whole % 60:02}"
 
 
-def track_count(shown: int, count: int = 0) -> str:
-    """ "3 tracks", or "The first 40 of 1,000 tracks" where there are more than shown."""
-    if count > shown:
-        return f"The first {shown:,} of {count:,} tracks"
-    return f"{shown:,} {'track' if shown == 1 else 'tracks'}"
+def counted(count: int, noun: str) -> str:
+    """ "1 track", "1,200 tracks"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def title_parts(title: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from ui.dependencies import Services, ServicesDep
 from ui.library.routes import FIRST_ENTRIES, NO_MUSIC, Limit, Offset
 from ui.page import cards
 from ui.page.rendering import render
-from ui.page.wording import track_count
+from ui.page.wording import counted
 from ui.responses import Refused
 from ui.search.words import ids_with_word, mood_sizes
 
@@ -69,7 +69,7 @@ def _tracks(
         return render("part", kind="tracks", entries=tracks)
     if not tracks:
         raise Refused(404, "This genre is not in the library." if kind == "genre" else "No tracks sound like this.")
-    note = track_count(len(track_ids)) + (f", {cards.GUESS}" if kind == "tag" else "")
+    note = counted(len(track_ids), "track") + (f", {cards.GUESS}" if kind == "tag" else "")
     page = "genre" if kind == "genre" else "mood"
     return render(
         "named-tracks", kind=kind, page=page, name=name, title=title, note=note, tracks=tracks, count=len(track_ids)
