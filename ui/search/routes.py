@@ -13,6 +13,7 @@ from ui.data.library import Track
 from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.library.albums import Album
 from ui.library.artists import Artist
+from ui.library.routes import FIRST_ENTRIES, Limit, Offset
 from ui.page.rendering import render
 from ui.playlists.cards import PlaylistCard, playlist_cards
 from ui.playlists.store import Playlist
@@ -21,9 +22,6 @@ from ui.search.grouped import Group, Results, search
 
 PREVIEW_SIZES: dict[Group, int] = {"artists": 7, "albums": 7, "tracks": 6, "playlists": 7, "sound": 10}
 """What the page shows of each group before it is opened."""
-FIRST_RESULTS = 60
-"""Of all results of a group; the page asks for the others as they come into view."""
-MAX_RESULTS = 200
 MAX_SUGGESTIONS = 40
 TITLES: dict[Group, str] = {
     "artists": "Artists",
@@ -36,8 +34,6 @@ TITLES: dict[Group, str] = {
 router = APIRouter()
 
 Text = Annotated[str, Query(max_length=10_000)]
-Offset = Annotated[int, Query(ge=0, le=10_000_000)]
-Limit = Annotated[int | None, Query(ge=1, le=MAX_RESULTS)]
 
 
 @router.get("/search")
@@ -66,9 +62,9 @@ def get_search(
     results = search(services.library.search_index(), q, [_entry(playlist) for playlist in playlists])
     if group is None:
         return _overview(services, results, playlists)
-    shown = _shown(services, results, playlists, group, offset, limit or FIRST_RESULTS)
+    shown = _shown(services, results, playlists, group, offset, limit or FIRST_ENTRIES)
     if limit is not None:
-        return render("search_part", group=group, entries=shown)
+        return render("part", kind=group, entries=shown)
     return render(
         "search_group",
         query=results.query,
