@@ -25,7 +25,7 @@ _templates = Environment(
 
 
 def render(name: str, /, **values: Any) -> str:
-    """The template `name` with these values. Only the result of `cards` enters as markup; all other values are escaped."""
+    """The template `name` with these values. What `cards` makes enters as markup; all other values are escaped."""
     return _templates.get_template(f"{name}.html").render(**values)
 
 
@@ -73,7 +73,6 @@ _templates.globals.update(
     title_markup=_title,
 )
 _templates.filters.update(
-    cover=cover_address,
     licence=licence,
     list_source=lambda recommendations: recommendations.name.partition("-")[0],
     plain=_plain,
