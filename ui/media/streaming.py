@@ -47,7 +47,7 @@ def audio_response(location: str, range_header: str | None, method: str) -> Resp
     media_type = MEDIA_TYPES.get(PurePosixPath(location).suffix.lower(), "application/octet-stream")
     if not is_remote(location):
         if _IMPOSSIBLE_POSITION.search(range_header or ""):
-            return _unsatisfiable(os.stat(location).st_size)
+            return unsatisfiable(os.stat(location).st_size)
         return FileResponse(location, media_type=media_type, headers=HEADERS)
     try:
         store, name = open_store(location)
@@ -60,19 +60,24 @@ def audio_response(location: str, range_header: str | None, method: str) -> Resp
     requested = byte_range(range_header, size)
     if requested is None:
         file.close()
-        return _unsatisfiable(size)
+        return unsatisfiable(size)
     first, end, status = requested
-    headers = HEADERS | {"Content-Length": str(end - first)}
-    if status == 206:
-        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    headers = range_headers(first, end, size, status)
     if method == "HEAD":
         file.close()
         return Response(status_code=status, media_type=media_type, headers=headers)
     return StreamingResponse(_chunks(file, first, end), status, headers, media_type)
 
 
-def _unsatisfiable(size: int) -> Response:
+def unsatisfiable(size: int) -> Response:
+    """The response to a request for bytes that do not exist."""
     return Response(status_code=416, headers=HEADERS | {"Content-Range": f"bytes */{size}"})
+
+
+def range_headers(first: int, end: int, size: int, status: int) -> dict[str, str]:
+    """The headers of a response with the bytes [first, end) of `size`. status : 206 for a part"""
+    headers = HEADERS | {"Content-Length": str(end - first)}
+    return headers | {"Content-Range": f"bytes {first}-{end - 1}/{size}"} if status == 206 else headers
 
 
 def byte_range(range_header: str | None, size: int) -> tuple[int, int, int] | None:

@@ -21,7 +21,7 @@ from fastapi.responses import Response, StreamingResponse
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.library.object_store import is_remote
 from ui.media.mp3 import PIECE_FRAMES, AudioUndecodable, frame_bytes
-from ui.media.streaming import HEADERS, byte_range
+from ui.media.streaming import byte_range, range_headers, unsatisfiable
 from ui.responses import Refused
 
 WORKERS = 2
@@ -81,11 +81,9 @@ class Transcoder:
         size = frame_bytes(kbps) * int(await self._result("length", track))
         requested = byte_range(range_header, size)
         if requested is None:
-            return Response(status_code=416, headers=HEADERS | {"Content-Range": f"bytes */{size}"})
+            return unsatisfiable(size)
         first, end, status = requested
-        headers = HEADERS | {"Content-Length": str(end - first)}
-        if status == 206:
-            headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+        headers = range_headers(first, end, size, status)
         if method == "HEAD":
             return Response(status_code=status, media_type=MEDIA_TYPE, headers=headers)
         await self._result(
