@@ -93,7 +93,7 @@ class Library:
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
-        self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+        self._scope = library_scope(root)
         self._locations: dict[str, tuple[float, str]] = {}
         self._search_index = LiveSearchIndex(self._read_search_index, self._write_counts)
 
@@ -246,6 +246,11 @@ class Library:
         counters = (storage.get("wiredTiger") or {}).get("cursor") or {}
         writes = tuple(value for name, value in sorted(counters.items()) if name.startswith(WRITE_COUNTERS))
         return (storage.get("count"), storage.get("size"), *writes)
+
+
+def library_scope(root: str) -> Document:
+    """Selects the documents of a library, and those without one; "": all."""
+    return {"library": {"$in": [library_name(root), None]}} if root else {}
 
 
 def _location(path: str) -> str | None:

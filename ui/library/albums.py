@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from batch.library.files import library_name
+from ui.data.library import library_scope
 from ui.data.mongo import Document, unavailable_on_error
 
 ORDERS: dict[str, list[tuple[str, int]]] = {
@@ -62,7 +62,7 @@ class Albums:
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
-        self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+        self._scope = library_scope(root)
 
     def document(self, album_id: str) -> Document | None:
         with unavailable_on_error():
@@ -93,19 +93,21 @@ class Albums:
 
     def in_order(self, album_ids: Iterable[str]) -> list[Album]:
         """The albums among these ids, in their order."""
-        ids = list(dict.fromkeys(album_ids))
-        with unavailable_on_error():
-            albums = {
-                str(document["_id"]): read_album(document)
-                for document in self._db.albums.find({"_id": {"$in": ids}, **self._scope})
-            }
-        return [albums[album_id] for album_id in ids if album_id in albums]
+        return [read_album(document) for document in documents_in_order(self._db, "albums", album_ids, self._scope)]
 
     def by_artist(self, artist_id: str) -> list[Album]:
         """The albums of an album artist, the latest first."""
         with unavailable_on_error():
             documents = self._db.albums.find({"artist_ids": artist_id, **self._scope})
             return [read_album(each) for each in documents.sort([("year", -1), ("sort_title", 1)])]
+
+
+def documents_in_order(db: Database[Document], collection: str, ids: Iterable[str], scope: Document) -> list[Document]:
+    """The documents of a collection among these ids, in their order, each once."""
+    ids = list(dict.fromkeys(ids))
+    with unavailable_on_error():
+        document_by_id = {str(each["_id"]): each for each in db[collection].find({"_id": {"$in": ids}, **scope})}
+    return [document_by_id[document_id] for document_id in ids if document_id in document_by_id]
 
 
 def letter_offsets(db: Database[Document], collection: str, sort_field: str, scope: Document) -> list[tuple[str, int]]:

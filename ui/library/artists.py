@@ -9,9 +9,9 @@ from typing import Any
 from pymongo.database import Database
 
 from batch.discography.names import artist_id
-from batch.library.files import library_name
+from ui.data.library import library_scope
 from ui.data.mongo import Document, unavailable_on_error
-from ui.library.albums import letter_offsets
+from ui.library.albums import documents_in_order, letter_offsets
 
 ORDER = [("sort_name", 1), ("_id", 1)]
 
@@ -48,7 +48,7 @@ class Artists:
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
-        self._scope: Document = {"library": {"$in": [library_name(root), None]}} if root else {}
+        self._scope = library_scope(root)
 
     def find(self, key: str) -> Artist | None:
         """The artist who has this id, or this name in any spelling."""
@@ -76,10 +76,4 @@ class Artists:
 
     def in_order(self, artist_ids: Iterable[str]) -> list[Artist]:
         """The artists among these ids, in their order."""
-        ids = list(dict.fromkeys(artist_ids))
-        with unavailable_on_error():
-            artists = {
-                str(document["_id"]): read_artist(document)
-                for document in self._db.artists.find({"_id": {"$in": ids}, **self._scope})
-            }
-        return [artists[identifier] for identifier in ids if identifier in artists]
+        return [read_artist(document) for document in documents_in_order(self._db, "artists", artist_ids, self._scope)]
