@@ -20,7 +20,7 @@ from pathlib import Path
 
 from batch.atomic import write_text
 from batch.storage import objects
-from batch.storage.locations import hadoop_uri, is_remote
+from batch.storage.locations import child, hadoop_uri, is_remote
 from batch.versions.remote_index import FileSum, IndexPlace, RemoteIndex, checksum, uploaded
 
 ABANDONED_AFTER_S = 86_400.0
@@ -102,8 +102,9 @@ def _remove_abandoned(root: str, now: datetime) -> None:
     """Removes versions in a store that were begun ABANDONED_AFTER_S ago and have no manifest."""
     begun_before = (now - timedelta(seconds=ABANDONED_AFTER_S)).astimezone(UTC).strftime(VERSION_FORMAT)
     for name in objects.names(root, folders=True):
-        if name[:1].isdigit() and name < begun_before and not objects.exists(f"{root}/{name}/{MANIFEST_FILE}"):
-            objects.remove_folder(f"{root.rstrip('/')}/{name}")
+        is_old = name[:1].isdigit() and name < begun_before
+        if is_old and not objects.exists(child(child(root, name), MANIFEST_FILE)):
+            objects.remove_folder(child(root, name))
 
 
 @contextmanager

@@ -209,6 +209,11 @@ def test_a_version_that_was_never_finished_is_removed_after_a_day(root: str, nod
     assert objects.names(root, folders=True) == ["20261126T100000.000000Z", model.version]
 
 
+def test_a_root_may_end_in_a_slash(root: str, nodes: Nodes) -> None:
+    first, second = (trained(f"{root}/", NOON + timedelta(days=days)) for days in (0, 2))
+    assert registry.versions(root) == registry.versions(f"{root}/") == [first.version, second.version]
+
+
 def test_no_model_in_a_store_is_told_as_one_in_a_folder(root: str) -> None:
     with pytest.raises(registry.ModelNotFound, match="no model in s3a://music/"):
         registry.latest(root)
