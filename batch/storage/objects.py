@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -52,16 +51,6 @@ def names(folder: str, folders: bool = False) -> list[str]:
     return sorted(entry.base_name for entry in entries if entry.type == wanted)
 
 
-def sizes(folder: str) -> dict[str, int]:
-    """{path below the folder: bytes} of all objects below it."""
-    from pyarrow import fs
-
-    store, path = open_store(folder)
-    entries = store.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
-    prefix = len(path) + 1
-    return {entry.path[prefix:]: entry.size for entry in entries if entry.type == fs.FileType.File}
-
-
 def upload(file: Path, location: str) -> None:
     """Copies a local file to a location. Raises OSError."""
     if not is_remote(location):
@@ -105,11 +94,3 @@ def remove_folder(location: str) -> None:
         store.delete_dir(path)
     except FileNotFoundError:
         pass
-
-
-def move_folder(folder: Path, location: str) -> None:
-    """Copies a local folder's files to a location, in the order of their names."""
-    for root, _, files in os.walk(folder):
-        for name in sorted(files):
-            file = Path(root) / name
-            upload(file, f"{location}/{file.relative_to(folder).as_posix()}")
