@@ -232,7 +232,7 @@ def _excerpt(value: Any) -> str:
 def versions(root: str) -> list[str]:
     """All complete versions, oldest first."""
     names = [name for name in objects.names(root, folders=True) if name[0].isdigit()]
-    return [name for name in names if objects.exists(f"{child(root, name)}/{MANIFEST_FILE}")]
+    return [name for name in names if objects.exists(child(child(root, name), MANIFEST_FILE))]
 
 
 def readable(root: str) -> Iterator[Model]:

@@ -12,8 +12,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 from batch.atomic import write_text
 from batch.storage import objects
 from batch.storage.locations import child, hadoop_uri, is_remote
-from batch.versions.remote_index import FileSum, IndexPlace, RemoteIndex, checksum, uploaded
+from batch.versions.remote_index import FileSum, IndexPlace, RemoteIndex, file_sums, uploaded
 
 ABANDONED_AFTER_S = 86_400.0
 """Age at which an unfinished version without a lock is removed."""
@@ -42,56 +42,47 @@ class NewVersion:
 
     def uri(self, part: str) -> str:
         """The URI of a part that Spark writes."""
-        return hadoop_uri(f"{self.location}/{part}")
+        return hadoop_uri(child(self.location, part))
 
     def shared_index(self) -> IndexPlace:
         """The index as it lies in the folder now, where every worker finds it."""
-        if not is_remote(self.location):
-            return self.folder / INDEX_FOLDER
-        self._shared = uploaded(self.folder / INDEX_FOLDER, f"{self.location}/{INDEX_FOLDER}", self._shared)
+        return self.uploaded_index() if is_remote(self.location) else self.folder / INDEX_FOLDER
+
+    def uploaded_index(self) -> RemoteIndex:
+        """The index in the store, as it lies in the folder now."""
+        self._shared = uploaded(self.folder / INDEX_FOLDER, child(self.location, INDEX_FOLDER), self._shared)
         return self._shared
 
 
-@contextmanager
-def new_version(root: str, now: datetime) -> Iterator[NewVersion]:
+def new_version(root: str, now: datetime) -> AbstractContextManager[NewVersion]:
     """A version to fill. Without an error it is complete afterwards; on an error it is removed."""
     version = now.astimezone(UTC).strftime(VERSION_FORMAT)
-    making = _in_store(root, version, now) if is_remote(root) else _in_folder(root, version)
-    with making as new:
-        yield new
-        _name_index_files(new.folder)
+    return _in_store(root, version, now) if is_remote(root) else _in_folder(root, version)
 
 
-def index_files(folder: Path) -> list[FileSum]:
-    """The files of an index as its training wrote them; none where there is no index."""
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return [FileSum(path.name, checksum(path), path.stat().st_size) for path in files if not path.name.startswith(".")]
-
-
-def _name_index_files(folder: Path) -> None:
-    """Adds the index's files to the manifest."""
+def _name_index_files(folder: Path, files: Sequence[FileSum]) -> None:
+    """Adds the index's files to the manifest.  folder : of the version"""
     manifest = folder / MANIFEST_FILE
     values = json.loads(manifest.read_text()) if manifest.exists() else None
     if isinstance(values, dict):
-        values["index_files"] = [asdict(file) for file in index_files(folder / INDEX_FOLDER)]
+        values["index_files"] = [asdict(file) for file in files]
         write_text(manifest, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager
 def _in_store(root: str, version: str, now: datetime) -> Iterator[NewVersion]:
-    location = f"{root.rstrip('/')}/{version}"
+    location = child(root, version)
     _remove_abandoned(root, now)
     with tempfile.TemporaryDirectory(prefix="overtone-model-") as folder:
         new = NewVersion(version, Path(folder), location)
         try:
             yield new
-            if (new.folder / INDEX_FOLDER).is_dir():
-                new.shared_index()
+            _name_index_files(new.folder, new.uploaded_index().files)
             for file in sorted(path for path in new.folder.rglob("*") if path.is_file()):
                 name = file.relative_to(new.folder).as_posix()
                 if name != MANIFEST_FILE and not name.startswith(f"{INDEX_FOLDER}/"):
-                    objects.upload(file, f"{location}/{name}")
-            objects.upload(new.folder / MANIFEST_FILE, f"{location}/{MANIFEST_FILE}")
+                    objects.upload(file, child(location, name))
+            objects.upload(new.folder / MANIFEST_FILE, child(location, MANIFEST_FILE))
         except BaseException:
             with suppress(OSError):
                 objects.remove_folder(location)
@@ -118,6 +109,7 @@ def _in_folder(root: str, version: str) -> Iterator[NewVersion]:
     try:
         with _training_lock(part):
             yield NewVersion(version, part, str(part))
+            _name_index_files(part, file_sums(part / INDEX_FOLDER))
         (part / _LOCK).unlink()
         os.replace(part, base / version)
     except BaseException:

@@ -15,13 +15,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from batch.index.segments import SEGMENTS_FOLDER
 from batch.index.storage import IndexUnreadable
 from batch.storage import objects
+from batch.storage.locations import child
 
 KEPT_INDEXES = 3
 """Indexes whose copies a node keeps: the one in use, the one before, and one that is in the making."""
@@ -67,11 +68,11 @@ class RemoteIndex:
         """The folder of this node's copy, to append to and remove from; what was written there goes to the store at the end."""
         folder = self.local_folder()
         yield folder
-        here, there = set(_segment_names(folder)), set(self._stored_segments())
-        for name in sorted(here - there):
-            objects.upload(folder / SEGMENTS_FOLDER / name, f"{self.location}/{SEGMENTS_FOLDER}/{name}")
-        for name in sorted(there - here):  # compacted into one that is there now
-            objects.remove(f"{self.location}/{SEGMENTS_FOLDER}/{name}")
+        local_names, stored_names = set(_segment_names(folder)), set(self._stored_segments())
+        for name in sorted(local_names - stored_names):
+            objects.upload(folder / SEGMENTS_FOLDER / name, child(self._segments_location, name))
+        for name in sorted(stored_names - local_names):  # compacted into one that is there now
+            objects.remove(child(self._segments_location, name))
 
     def _trained_folder(self) -> Path:
         root = cache_folder()
@@ -99,7 +100,7 @@ class RemoteIndex:
         content = root / "files" / file.sha256
         if content.is_file() and content.stat().st_size == file.size:
             return content
-        location = f"{self.location}/{file.name}"
+        location = child(self.location, file.name)
         try:
             objects.download(location, content)
         except FileNotFoundError as error:
@@ -115,18 +116,20 @@ class RemoteIndex:
     def _fetch_segments(self, folder: Path) -> None:
         """Makes the copy's segments those that the store has."""
         with _locked(folder):
-            there = self._stored_segments()
-            for name in there:
+            stored_names = self._stored_segments()
+            for name in stored_names:
                 if not (folder / SEGMENTS_FOLDER / name).exists():
-                    try:
-                        objects.download(f"{self.location}/{SEGMENTS_FOLDER}/{name}", folder / SEGMENTS_FOLDER / name)
-                    except FileNotFoundError:  # compacted since the listing
-                        continue
-            for name in set(_segment_names(folder)) - set(there):
+                    with suppress(FileNotFoundError):  # compacted since the listing
+                        objects.download(child(self._segments_location, name), folder / SEGMENTS_FOLDER / name)
+            for name in set(_segment_names(folder)) - set(stored_names):
                 (folder / SEGMENTS_FOLDER / name).unlink(missing_ok=True)
 
+    @property
+    def _segments_location(self) -> str:
+        return child(self.location, SEGMENTS_FOLDER)
+
     def _stored_segments(self) -> list[str]:
-        return [name for name in objects.names(f"{self.location}/{SEGMENTS_FOLDER}") if name.endswith(".npz")]
+        return [name for name in objects.names(self._segments_location) if name.endswith(".npz")]
 
 
 IndexPlace = Path | RemoteIndex
@@ -150,14 +153,17 @@ def updating(index: IndexPlace) -> Iterator[Path]:
 
 def uploaded(folder: Path, location: str, before: RemoteIndex | None = None) -> RemoteIndex:
     """The index in a store, its files copied there from a local folder.  before : what of it has been copied already"""
-    stored = {} if before is None else {file.name: file for file in before.files}
-    files = []
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
-        file = FileSum(path.name, checksum(path), path.stat().st_size)
-        if stored.get(file.name) != file:
-            objects.upload(path, f"{location}/{file.name}")
-        files.append(file)
+    files = file_sums(folder)
+    for file in files:
+        if before is None or file not in before.files:
+            objects.upload(folder / file.name, child(location, file.name))
     return RemoteIndex(location, tuple(files))
+
+
+def file_sums(folder: Path) -> list[FileSum]:
+    """The files of an index as its training wrote them; none where there is no index."""
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    return [FileSum(path.name, checksum(path), path.stat().st_size) for path in files if not path.name.startswith(".")]
 
 
 def checksum(file: Path) -> str:
