@@ -1,5 +1,5 @@
-"""MongoDB: every connection and its guarantees, bulk upserts by `_id` that touch only the fields given, and the document of a
-list, which batch and stream write."""
+"""MongoDB: every connection and its guarantees, bulk upserts by `_id` that touch only the fields given, deletes of all other
+documents, and the document of a list, which batch and stream write."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DOCUMENTS_PER_REQUEST = 500
 """A track with features and 50 similar tracks has about 6 kB."""
+IDS_PER_DELETE = 10_000
 SERVER_TIMEOUT_MS = 5000
 NEW_LISTENERS = "*"
 """`_id` of the list for new listeners, which publish writes; reserved, no listener may have it."""
@@ -124,6 +125,14 @@ def upsert(documents: Iterable[dict[str, Any]], collection: Collection[dict[str,
         )
         count += len(chunk)
     return count
+
+
+def delete_others(collection: Collection[dict[str, Any]], ids: Iterable[str]) -> int:
+    """Deletes the documents whose `_id` is none of these; returns their number."""
+    others = {document["_id"] for document in collection.find({}, {"_id": 1})}.difference(ids)
+    for chunk in chunks(sorted(others), IDS_PER_DELETE):
+        collection.delete_many({"_id": {"$in": chunk}})
+    return len(others)
 
 
 def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -46,7 +46,6 @@ from conf.settings import Mongo, Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-IDS_PER_DELETE = 10_000
 ENTRY_COLUMNS = [field.name for field in fields(TrackEntry)]
 TRACK_WORDS = StructType(
     [
@@ -110,10 +109,7 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
     albums = album_documents(entries, album_by_track)
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
-        published_ids = {track["track_id"] for track in tracks}
-        withdrawn = {document["_id"] for document in database.tracks.find({}, {"_id": 1})} - published_ids
-        for ids in mongo.chunks(sorted(withdrawn), IDS_PER_DELETE):
-            database.tracks.delete_many({"_id": {"$in": ids}})
+        withdrawn = mongo.delete_others(database.tracks, [track["track_id"] for track in tracks])
         collections.write(database, albums, artist_documents(entries, albums))
         collections.ensure_indexes(database)
         items = list_for_new_listeners(tracks, model.index if model else None, settings.stream.items)
@@ -121,7 +117,7 @@ def publish(spark: SparkSession, settings: Settings) -> tuple[int, int]:
         mongo.upsert(
             [new_listeners_document(items, model.version if model else None, previous)], database.recommendations
         )
-    return len(tracks), len(withdrawn)
+    return len(tracks), withdrawn
 
 
 def present_tracks(spark: SparkSession, settings: Settings) -> DataFrame:

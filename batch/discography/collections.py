@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-IDS_PER_DELETE = 10_000
-
 INDEXES: dict[str, tuple[tuple[tuple[str, int], ...], ...]] = {
     "albums": (
         (("sort_title", 1), ("_id", 1)),
@@ -55,7 +53,4 @@ def ensure_indexes(database: Database[dict[str, Any]]) -> None:
 
 def _replace(collection: Collection[dict[str, Any]], documents: Sequence[dict[str, Any]]) -> None:
     mongo.upsert(documents, collection)
-    published = {document["_id"] for document in documents}
-    withdrawn = {document["_id"] for document in collection.find({}, {"_id": 1})} - published
-    for ids in mongo.chunks(sorted(withdrawn), IDS_PER_DELETE):
-        collection.delete_many({"_id": {"$in": ids}})
+    mongo.delete_others(collection, [document["_id"] for document in documents])

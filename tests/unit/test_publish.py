@@ -45,6 +45,27 @@ def test_documents_are_sent_in_chunks() -> None:
     assert list(mongo.chunks([], 3)) == []
 
 
+def test_documents_of_other_ids_are_deleted_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Documents(dict[str, dict[str, str]]):
+        """A collection, small."""
+
+        requests = 0
+
+        def find(self, query: dict[str, str], projection: dict[str, int]) -> list[dict[str, str]]:
+            return list(self.values())
+
+        def delete_many(self, query: dict[str, dict[str, list[str]]]) -> None:
+            self.requests += 1
+            for track_id in query["_id"]["$in"]:
+                del self[track_id]
+
+    monkeypatch.setattr(mongo, "IDS_PER_DELETE", 2)
+    documents = Documents({track_id: {"_id": track_id} for track_id in "abcde"})
+    assert mongo.delete_others(documents, ["b", "new", "d"]) == 3
+    assert sorted(documents) == ["b", "d"] and documents.requests == 2
+    assert mongo.delete_others(documents, iter("bd")) == 0 and documents.requests == 2
+
+
 def test_the_list_for_new_listeners_goes_round_the_genres_with_each_artist_once() -> None:
     names = [("a", "Ana", "Folk"), ("b", "Ana", "Folk"), ("c", "Bo", "Folk"), ("d", "Cy", "Techno"), ("e", None, None)]
     tracks = [
