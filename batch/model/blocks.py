@@ -40,11 +40,11 @@ def column_scales(deviation: Floats, block_lengths: tuple[int, ...]) -> Floats:
 
     deviation : of the features [shape=(d,)]
     """
-    scales = [np.ones_like(part) for part in np.split(deviation, np.cumsum(block_lengths)[:-1])]
+    scales = np.ones(len(deviation), dtype=np.float32)
     if len(block_lengths) > 1:
         of_embedding = deviation[block_lengths[0] :]
-        scales[1] = of_embedding / max(float(np.sqrt(np.square(of_embedding).mean())), 1e-9)
-    return np.concatenate(scales).astype(np.float32)
+        scales[block_lengths[0] :] = of_embedding / max(float(np.sqrt(np.square(of_embedding).mean())), 1e-9)
+    return scales
 
 
 def fitting(vector: NDArray[np.floating], embedding: NDArray[np.floating] | None, dimensions: int) -> Floats:
