@@ -31,10 +31,6 @@ from batch.library.labels import artist_parts
 
 STORED_NEIGHBOURS = 60
 """First places of each track's ranking that are stored beside the index: the stream's candidates."""
-_OF_ALL_TRACKS = (
-    "stored_neighbours", "recordings", "title_keys", "durations", "tags", "segment_tables", "tombstoned_rows"
-)  # fmt: skip
-"""Fields that a subset of the tracks is without."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +196,6 @@ class Index:
 
         rows : sorted, all of the training
         """
-        nothing: dict[str, Any] = dict.fromkeys(_OF_ALL_TRACKS)
         return replace(
             self,
             ids=self.ids[rows],
@@ -209,7 +204,13 @@ class Index:
             artists=self.artists[rows],
             sketches=None if self.sketches is None else self.sketches[rows],
             tables=self.tables.subset(rows),
-            **nothing,
+            stored_neighbours=None,
+            recordings=None,
+            title_keys=None,
+            durations=None,
+            tags=None,
+            segment_tables=None,
+            tombstoned_rows=None,
         )
 
     def without(self, rows: Rows) -> Index:

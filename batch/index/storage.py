@@ -28,13 +28,9 @@ OPTIONAL_FILES = ("names", "order", "sketches", "near", "recordings", "title_key
 """Missing in format 1 as first written; `near` and what follows also in format 2 as first written."""
 
 FIELD_BY_FILE = {
+    **{name: name for name in (*REQUIRED_FILES, *OPTIONAL_FILES) if name not in ("keys", "rows", "order")},
     "names": "artist_names",
     "near": "stored_neighbours",
-    **{
-        name: name
-        for name in (*REQUIRED_FILES, *OPTIONAL_FILES)
-        if name not in ("keys", "rows", "order", "names", "near")
-    },
 }
 """Field of `batch.index.lsh.Index` by file name without suffix; the other files are its hash tables."""
 BYTES_PER_CHARACTER = 4
