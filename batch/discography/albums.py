@@ -99,7 +99,6 @@ def album_ids(tracks: Iterable[TrackEntry]) -> dict[str, str]:
 
 def album_documents(tracks: Iterable[TrackEntry], album_by_track: Mapping[str, str]) -> list[dict[str, Any]]:
     """The documents of the collection `albums`.  album_by_track : the result of `album_ids`"""
-    tracks = list(tracks)
     tracks_by_album: dict[str, list[TrackEntry]] = defaultdict(list)
     albums_by_folder: dict[str, set[str]] = defaultdict(set)
     for track in tracks:
@@ -110,18 +109,13 @@ def album_documents(tracks: Iterable[TrackEntry], album_by_track: Mapping[str, s
     return [_document(album, members, albums_by_folder) for album, members in tracks_by_album.items()]
 
 
-def album_artist_names(tracks: Sequence[TrackEntry]) -> list[str]:
-    """The artist of an album's tracks, in a spelling of each; none for a compilation."""
-    artists = _by_album_artist(tracks)
-    return [] if VARIOUS in artists else [_spelled(tracks, artist) for artist in artists if artist][:1]
-
-
 def _document(album: str, tracks: list[TrackEntry], albums_by_folder: Mapping[str, set[str]]) -> dict[str, Any]:
     tracks = sorted(tracks, key=lambda track: track.place)
     title = commonest(track.album for track in tracks)
-    names = album_artist_names(tracks)
-    is_compilation = VARIOUS in _by_album_artist(tracks)
-    artist = names[0] if names else VARIOUS_ARTISTS if is_compilation else ""
+    artists = _by_album_artist(tracks)
+    is_compilation = VARIOUS in artists
+    name = "" if is_compilation else next((_spelled(tracks, artist) for artist in artists if artist), "")
+    artist = VARIOUS_ARTISTS if is_compilation else name
     years = Counter(track.year for track in tracks if track.year)
     genres = Counter(track.genre for track in tracks if track.genre)
     sort_title, sort_artist = sort_key(title), sort_key(artist)
@@ -129,7 +123,7 @@ def _document(album: str, tracks: list[TrackEntry], albums_by_folder: Mapping[st
         "_id": album,
         "title": title,
         "artist": artist,
-        "artist_ids": [identifier for name in names if (identifier := artist_id(name))],
+        "artist_ids": [identifier] if (identifier := artist_id(name)) else [],
         "compilation": is_compilation,
         "year": min(years, key=lambda year: (-years[year], year)) if years else None,
         "genres": sorted(genres, key=lambda genre: (-genres[genre], genre))[:MAX_GENRES],
