@@ -54,14 +54,10 @@ class LibraryWatch:
     """Why the folder cannot be listed now; empty where it can."""
     _seen: Listing | None = None
     _settled: Listing | None = None
-    _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="library-watch", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopping.set()
 
     def take_changes(self) -> Changes:
         """What has changed since the library was read last. The caller reads it now: the changes are taken for read."""
@@ -76,7 +72,7 @@ class LibraryWatch:
     def look(self) -> None:
         """Looks through the folder once."""
         try:
-            found = listing(self.root)
+            listed = listing(self.root)
         except (LibraryNotFound, EmptyLibrary, OSError) as error:
             if str(error) != self.problem:
                 self.say(f"the music folder cannot be read: {error}; what was read before plays on")
@@ -86,12 +82,13 @@ class LibraryWatch:
             self.say("the music folder can be read again")
             self.problem = ""
         with self._lock:
-            self._settled = found if found == self._seen and found != self.read else None
-        self._seen = found
+            self._settled = listed if listed == self._seen and listed != self.read else None
+        self._seen = listed
 
     def _run(self) -> None:
         pause = LOOK_EVERY_S
-        while not self._stopping.wait(pause):
+        while True:
+            time.sleep(pause)
             started_at = time.monotonic()
             self.look()
             pause = max(LOOK_EVERY_S, (time.monotonic() - started_at) / MOST_SHARE_OF_TIME)
