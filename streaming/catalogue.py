@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,24 +186,16 @@ class IndexUpdater:
         removed = [track_id for track_id, track in latest.items() if track is None]
         removed = [track_id for track_id, row in zip(removed, index.rows_of(removed), strict=True) if row >= 0]
         former_copies = self._copies(index, [*new, *removed])
-        if new:
-            artists = [track.get("artist") for track in new.values()]
-            dimensions = len(index.projection.mean)
-            features = np.stack(
-                [blocks.fitting(track["features"], track["embedding"], dimensions) for track in new.values()]
-            )
-            titles = [track["title"] for track in new.values()]
-            durations = [track["duration_s"] for track in new.values()]
-            words = [read_words(track.get("tags")) for track in new.values()]
-            with updating(model.index_place) as folder:
-                append(folder, list(new), features, artists, titles, durations, words)
-            self.counts.added += len(new)
-        if removed:
-            with updating(model.index_place) as folder:
+        if not new and not removed:
+            return
+        with updating(model.index_place) as folder:
+            if new:
+                _append(folder, new, len(index.projection.mean))
+            if removed:
                 remove(folder, removed)
-            self.counts.removed += len(removed)
-        if new or removed:
-            self._publish_recordings(Index.open(local_folder(model.index_place)), sorted({*new, *former_copies}))
+        self.counts.added += len(new)
+        self.counts.removed += len(removed)
+        self._publish_recordings(Index.open(local_folder(model.index_place)), sorted({*new, *former_copies}))
 
     def _copies(self, index: Index, ids: list[str]) -> list[str]:
         """Ids of the tracks that are one recording with these, which a change of these may part."""
@@ -293,6 +286,16 @@ def _check_version(track_version: str | None, model_version: str) -> None:
     (timbre, ear), (model_timbre, model_ear) = split_version(track_version), split_version(model_version)
     if timbre != model_timbre or (ear and model_ear and ear != model_ear):
         raise FeaturesUnfit(f"features of {track_version}, the model was trained on {model_version}")
+
+
+def _append(folder: Path, tracks: dict[str, dict[str, Any]], dimensions: int) -> None:
+    """Appends tracks to the index in a folder.  tracks : by id, decoded;  dimensions : of the features"""
+    features = [blocks.fitting(track["features"], track["embedding"], dimensions) for track in tracks.values()]
+    artists = [track.get("artist") for track in tracks.values()]
+    titles = [track["title"] for track in tracks.values()]
+    durations = [track["duration_s"] for track in tracks.values()]
+    words = [read_words(track.get("tags")) for track in tracks.values()]
+    append(folder, list(tracks), np.stack(features), artists, titles, durations, words)
 
 
 def set_recordings(tracks: Collection[dict[str, Any]], index: Index, rows: Rows) -> None:
