@@ -146,11 +146,11 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
     except ValueError:  # one of them is no list; it is found one by one
         are_lists = [not value or is_list(value) for value in values]
         malformed = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
-        deleted = _before_deletion(malformed, database_of(mongo))
+        deleted_places = _places_before_deletion(malformed, database_of(mongo))
         rejected = [
             _place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST)
             for row in malformed
-            if row not in deleted
+            if (row["partition"], row["offset"]) not in deleted_places
         ]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
         lists, mixes = list_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
@@ -180,8 +180,7 @@ def admit(
     undecided = [each for each in admitted if (each.source, each.partition, each.offset) not in decided_valid]
     unknown_places = places_with_unknown_track(undecided, database)
     admitted_places = {(each.partition, each.offset) for each in admitted}
-    bad = [row for row, event in parsed if isinstance(event, BadEvent)]
-    deleted_places = {(row["partition"], row["offset"]) for row in _before_deletion(bad, database)}
+    deleted_places = _places_before_deletion([row for row, event in parsed if isinstance(event, BadEvent)], database)
     valid, rejected = [], []
     for row, event in parsed:
         place = (row["partition"], row["offset"])
@@ -197,15 +196,15 @@ def admit(
     return valid, rejected
 
 
-def _before_deletion(rows: list[dict[str, Any]], database: Database[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of values that name a listener whose data were deleted after they arrived."""
+def _places_before_deletion(rows: list[dict[str, Any]], database: Database[dict[str, Any]]) -> set[tuple[int, int]]:
+    """(partition, offset) of each value that names a listener whose data were deleted after it arrived."""
     names_of_rows = [named_listeners(row["value"] or b"") for row in rows]
     deleted_at = deletion_times(set().union(*names_of_rows), database) if rows else {}
-    return [
-        row
+    return {
+        (row["partition"], row["offset"])
         for row, names in zip(rows, names_of_rows, strict=True)
         if any(name in deleted_at and received_at(row["received_ms"]) <= deleted_at[name] for name in names)
-    ]
+    }
 
 
 def _after_deletion(lists: pa.Table, mongo: Mongo) -> pa.Table:
