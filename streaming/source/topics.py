@@ -152,12 +152,12 @@ class _ConnectionFailures(logging.Handler):
     def reason(self, kafka: Kafka) -> str | None:
         """What the brokers refuse, in words; None where they refuse nothing, and are away."""
         place = f"Kafka at {kafka.bootstrap_servers}"
-        told = " ".join(self._errors)
-        if "CERTIFICATE_VERIFY_FAILED" in told.upper():
+        errors = " ".join(self._errors)
+        if "CERTIFICATE_VERIFY_FAILED" in errors.upper():
             return f"{place}: its certificate is not signed by an authority of kafka.ca_file"
-        if "SaslAuthenticationFailed" in told:
+        if "SaslAuthenticationFailed" in errors:
             return f"{place} refuses the name or the password: see kafka.username and {PASSWORD_VARIABLE}"
-        if "socket disconnected" in told and kafka.security_protocol.startswith("SASL"):
+        if "socket disconnected" in errors and kafka.security_protocol.startswith("SASL"):
             return (
                 f"{place} closes the connection: it refuses the name or the password (kafka.username, {PASSWORD_VARIABLE}), "
                 f"or does not speak {kafka.security_protocol}"
