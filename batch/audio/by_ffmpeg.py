@@ -190,8 +190,7 @@ def _blocks(
     downmix: Downmix,
 ) -> Iterator[NDArray[np.float32]]:
     """The part of a signal, mono; arguments as of `_recording`."""
-    wanted_s = duration_s if part.seconds is None else min(duration_s, part.seconds)
-    start_s = part.start(duration_s)
+    wanted_s, start_s = part.length(duration_s), part.start(duration_s)
     wanted, decoded, position = round(wanted_s * rate), 0, 0
     is_sought = seek is not None and start_s > 0
     errors: list[str] = []

@@ -58,10 +58,14 @@ class Part:
         """Length in seconds of the longest file of which this part can be read."""
         return LONGEST_WHOLE_S if self.seconds is None else LONGEST_S
 
+    def length(self, duration_s: float) -> float:
+        """Seconds of the part in a file of that length."""
+        return duration_s if self.seconds is None else min(duration_s, self.seconds)
+
     def start(self, duration_s: float) -> float:
         """Seconds from the beginning of a file of that length to the part's."""
-        wanted_s = duration_s if self.seconds is None else min(duration_s, self.seconds)
-        return (duration_s - wanted_s) / 2 if self.start_s is None else min(self.start_s, duration_s - wanted_s)
+        latest_s = duration_s - self.length(duration_s)
+        return latest_s / 2 if self.start_s is None else min(self.start_s, latest_s)
 
     def frames(self, total: int, rate: int) -> tuple[int, int]:
         """(first frame, number of frames) of this part in a file of `total` frames."""
