@@ -86,6 +86,7 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
     if file.frames <= 0 or (not is_pcm and (duration_s > part.longest_s or file.format in ("WAV", "WAVEX"))):
         raise OtherDecoderNeeded("no samples", "the header promises audio, but there is none")
     check_limits(file.samplerate, duration_s, part)
+    tolerance_s = max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s)
     if is_pcm:
         in_header_s = declared_s(path, file.samplerate * file.channels)
         if in_header_s and duration_s < MIN_DECODED_SHARE * in_header_s:
@@ -99,15 +100,15 @@ def _check_length(path: Path, file: Any, part: Part) -> None:
             raise OtherDecoderNeeded("damaged", "the last Ogg page is not marked as such")
     elif file.format == "FLAC" and (end := flac_end(path)) is not None:
         held_s = end.samples / file.samplerate
-        if abs(held_s - duration_s) <= max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s):
-            if len(joined_files(path)) > 1:  # of one length: the last frame has the number that the first header promises
+        if abs(held_s - duration_s) <= tolerance_s:
+            # joined files of one length: the last frame has the number that the first header promises
+            if len(joined_files(path)) > 1:
                 raise OtherDecoderNeeded("damaged", "one FLAC follows another")
             return
         if held_s < MIN_DECODED_SHARE * duration_s and not end.is_whole:
             raise truncated(duration_s, held_s)
         raise OtherDecoderNeeded("damaged", "its frames are not as its header says")
     elif file.format == "MP3" and (frames := mpeg_frames(path)) is not None:
-        tolerance_s = max(FRAMES_TOLERANCE_S, FRAMES_TOLERANCE_SHARE * duration_s)
         is_cut = frames.has_header and not frames.is_whole  # without a header, the length is an estimate
         if is_cut and frames.seconds < MIN_DECODED_SHARE * duration_s:
             raise truncated(duration_s, frames.seconds)
@@ -143,12 +144,11 @@ def _blocks(file: Any, first: int, count: int, downmix: Downmix) -> Iterator[NDA
 def _other_part(file: Any, channel: int | None, start_s: float, seconds: float) -> NDArray[np.float32]:
     """Mono samples of a part of the file; fewer or none where they cannot be decoded, or the codec cannot seek."""
     import numpy as np
-    import soundfile
 
     try:
         file.seek(min(file.frames, int(start_s * file.samplerate)))
         samples = file.read(int(seconds * file.samplerate), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError):
+    except _DECODER_ERRORS:
         return np.empty(0, dtype=np.float32)
     return Downmix(channel)(samples)
 
