@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from batch.tags.text import UnicodeText
+from batch.tags.text import decoded
 
 _MARK = b"APETAGEX"
 _HEAD_BYTES = 32
@@ -35,7 +35,7 @@ def ape_items(path: Path) -> Iterator[tuple[str, str]]:
         position = end_of_name + 1 + size
         if is_text and name:
             for text in value.split(b"\0"):
-                yield name, _text(text)
+                yield name, decoded(text)
 
 
 def _content(file: BinaryIO) -> bytes:
@@ -69,10 +69,3 @@ def _read(file: BinaryIO, start: int, size: int) -> bytes:
         return b""
     file.seek(start)
     return file.read(size)
-
-
-def _text(content: bytes) -> str:
-    try:
-        return UnicodeText(content, "utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")

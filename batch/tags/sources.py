@@ -14,7 +14,7 @@ from typing import Any
 from batch.audio.containers import container, id3_size
 from batch.tags.ape import ape_items
 from batch.tags.chunks import LONGEST_TAG_CHUNK, id3_and_info
-from batch.tags.text import UnicodeText
+from batch.tags.text import UnicodeText, decoded
 
 Tags = dict[str, list[str]]
 """Texts by name; those of fields that are Unicode by their standard are of class UnicodeText."""
@@ -136,12 +136,7 @@ def _comments(pairs: Iterable[tuple[str, str]]) -> Tags:
     """The texts of Vorbis comments; those that are not UTF-8, against their standard, are read as Latin-1."""
     tags: Tags = {}
     for name, text in pairs:
-        content = text.encode("utf-8", "surrogateescape")
-        try:
-            value: str = UnicodeText(content, "utf-8")
-        except UnicodeDecodeError:
-            value = content.decode("latin-1")
-        tags.setdefault(_name(name), []).append(value)
+        tags.setdefault(_name(name), []).append(decoded(text.encode("utf-8", "surrogateescape")))
     return tags
 
 

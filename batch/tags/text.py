@@ -83,6 +83,14 @@ class UnicodeText(str):
     """A text of a field that is Unicode by its standard."""
 
 
+def decoded(content: bytes) -> str:
+    """The text of a field that is UTF-8 by its standard; what is not, against it, is read as Latin-1."""
+    try:
+        return UnicodeText(content, "utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def code_page(texts: Iterable[str]) -> str | None:
     """The code page in which these texts of one file were written, though they were read as Latin-1; None where they were not.
 
