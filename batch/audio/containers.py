@@ -37,9 +37,9 @@ def head_behind_id3(path: Path) -> bytes:
     with open(path, "rb") as file:
         head = file.read(16)
         for _ in range(4):  # a tagger that does not know another's version puts its own before it
-            if head[:3] != b"ID3" or len(head) < 10:
+            if not (tag_bytes := id3_size(head)):
                 break
-            file.seek(id3_size(head) - len(head), os.SEEK_CUR)
+            file.seek(tag_bytes - len(head), os.SEEK_CUR)
             behind = file.read(16)
             if not behind:
                 break
@@ -60,7 +60,9 @@ def _behind_zeros(file: BinaryIO, head: bytes) -> bytes:
 
 
 def id3_size(head: bytes) -> int:
-    """Bytes of the ID3v2 tag that begins with these ten, footer included (ID3v2.4, section 3.1)."""
+    """Bytes of the ID3v2 tag that begins with these ten, footer included (ID3v2.4, section 3.1); 0 where none does."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
     size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     return 10 + size + (10 if head[5] & 0x10 else 0)
 

@@ -42,8 +42,7 @@ class FlacEnd:
 def flac_end(path: Path) -> FlacEnd | None:
     """The end of a FLAC's last frame; None where the end of the file has no frame. Raises OSError."""
     with open(path, "rb") as file:
-        head = file.read(10)
-        start = id3_size(head) if head[:3] == b"ID3" and len(head) == 10 else 0
+        start = id3_size(file.read(10))
         file.seek(start)
         block_samples = int.from_bytes(file.read(10)[8:10], "big")  # "fLaC", the block's head, then its smallest block
         size = file.seek(0, os.SEEK_END)

@@ -166,14 +166,13 @@ def _second_id3(path: Path) -> Tags:
     from mutagen.id3 import ID3
 
     with open(path, "rb") as file:
-        head = file.read(10)
-        if head[:3] != b"ID3" or len(head) < 10:
+        if not (first_bytes := id3_size(file.read(10))):
             return {}
-        file.seek(id3_size(head))
+        file.seek(first_bytes)
         head = file.read(10)
-        if head[:3] != b"ID3" or len(head) < 10:
+        if not (second_bytes := id3_size(head)):
             return {}
-        content = head + file.read(min(id3_size(head), LONGEST_TAG_CHUNK) - len(head))
+        content = head + file.read(min(second_bytes, LONGEST_TAG_CHUNK) - len(head))
     return _texts(ID3(BytesIO(content)).values())
 
 
