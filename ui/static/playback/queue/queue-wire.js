@@ -1,5 +1,7 @@
 // The queue as it goes to the server and comes back, and how changes of two devices become one. Pure logic.
 
+import { queueState } from "./queue.js";
+
 /** @typedef {import("../../track.js").Track} Track */
 /** @typedef {import("./queue.js").QueueState} QueueState */
 
@@ -48,11 +50,7 @@ export function toWire({ queue, track }) {
  * @param {StoredQueue} stored
  * @returns {Playback}
  */
-export function fromWire(stored) {
-  const { items = [], played = [], context = null, list = [], listPlayed = [], order = [] } = stored;
-  const { shuffle = false, seed = 0, repeat = "off", current } = stored;
-  return { queue: { items, played, context, list, listPlayed, order, shuffle, seed, repeat }, track: current };
-}
+export const fromWire = (stored) => ({ queue: queueState(stored), track: stored.current });
 
 /**
  * One playback of what this page has and what another device has saved, both made from the same. Own additions of both are kept,

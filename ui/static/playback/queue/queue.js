@@ -34,6 +34,23 @@ export const MAX_QUEUED_TRACKS = 500;
 export const MAX_LIST_TRACKS = 1000;
 const MAX_BEFORE_START = 200; // of a long list, tracks before the one that was chosen
 
+/**
+ * The state of a queue; what is missing is that of an empty one.
+ * @param {Partial<QueueState>} [part]
+ * @returns {QueueState}
+ */
+export const queueState = ({
+  items = [],
+  played = [],
+  context = null,
+  list = [],
+  listPlayed = [],
+  order = [],
+  shuffle = false,
+  seed = 0,
+  repeat = "off",
+} = {}) => ({ items, played, context, list, listPlayed, order, shuffle, seed, repeat });
+
 /** @type {Record<Repeat, Repeat>} */
 const NEXT_REPEAT = { off: "all", all: "one", one: "off" };
 
@@ -210,10 +227,8 @@ export class Queue {
     this.onChange();
   }
 
-  /** @returns {QueueState} */
   state() {
-    const { items, played, context, list, listPlayed, order, shuffle, seed, repeat } = this;
-    return { items, played, context, list, listPlayed, order, shuffle, seed, repeat };
+    return queueState(this);
   }
 
   /** A copy of the state that later changes leave as it is. */
@@ -224,18 +239,8 @@ export class Queue {
   }
 
   /** @param {Partial<QueueState>} [state] what is missing becomes that of an empty queue */
-  restore({
-    items = [],
-    played = [],
-    context = null,
-    list = [],
-    listPlayed = [],
-    order = [],
-    shuffle = false,
-    seed = 0,
-    repeat = "off",
-  } = {}) {
-    Object.assign(this, { items, played, context, list, listPlayed, order, shuffle, seed, repeat });
+  restore(state) {
+    Object.assign(this, queueState(state));
     this.onChange();
   }
 
