@@ -4,7 +4,7 @@ import { currentListener } from "../../account/listener.js";
 import { get, post } from "../../api.js";
 import { subscribe } from "../../push.js";
 import { QueueSync } from "./queue-sync.js";
-import { restorePlayback, savePlayback, switchPlayback } from "./saved-playback.js";
+import { playbackOf, restorePlayback, savePlayback, switchPlayback } from "./saved-playback.js";
 
 /** @type {import("../../api.js").Failure} no request without a listener: a later one finds the next, or the same again */
 const SESSION_ENDS = { ok: false, status: 0, error: "" };
@@ -19,14 +19,13 @@ export class KeptPlayback {
    */
   constructor(player, device) {
     this.player = player;
-    const { queue, settings } = player;
     this.sync = new QueueSync({
       get: async () => (currentListener() ? get("/queue") : SESSION_ENDS),
       post: async (body) => (currentListener() ? post("/queue", body) : SESSION_ENDS),
-      current: () => ({ queue: queue.state(), track: player.track && { ...player.track, positionMs: player.positionMs } }),
+      current: () => playbackOf(player),
       adopt: (playback) => player.adopt(playback),
       onSaved: () => this.#save(),
-      onSettings: (stored) => settings.show(stored),
+      onSettings: (stored) => player.settings.show(stored),
       device,
     });
     subscribe("queue", () => this.sync.pull());

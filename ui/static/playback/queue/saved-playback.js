@@ -13,6 +13,13 @@ export function loadVolume() {
 /** @param {number} volume */
 export const saveVolume = (volume) => saveText("volume", String(volume));
 
+/**
+ * What is kept of playback.
+ * @param {import("../player.js").Player} player
+ * @returns {import("./queue-wire.js").Playback}
+ */
+export const playbackOf = ({ queue, track, positionMs }) => ({ queue: queue.state(), track: track && { ...track, positionMs } });
+
 /** @param {string | null} listener */
 const nameFor = (listener) => `player.${listener ?? ""}`;
 
@@ -22,8 +29,7 @@ const nameFor = (listener) => `player.${listener ?? ""}`;
  * @param {boolean} [isOnServer] whether the server has all of it
  */
 export function savePlayback(listener, player, isOnServer = false) {
-  const track = player.track && { ...player.track, positionMs: player.positionMs };
-  saveJson(nameFor(listener), { track, queue: player.queue.state(), isOnServer });
+  saveJson(nameFor(listener), { ...playbackOf(player), isOnServer });
 }
 
 /** @param {string} listener whose data were deleted */
