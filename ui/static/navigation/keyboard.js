@@ -41,8 +41,8 @@ export const switchLetters = (isOn) => saveText(STORED_AS, isOn ? "on" : OFF);
 export function createKeySheet() {
   createDialog(
     "keys-dialog",
-    "keys-head",
-    `<h2 id="keys-head">Keyboard shortcuts</h2><dl id="keys"></dl>
+    "keys-dialog-head",
+    `<h2 id="keys-dialog-head">Keyboard shortcuts</h2><dl id="keys"></dl>
      <div class="choices"><button type="button" class="primary" data-close>Close</button></div>`,
   );
   for (const [keys, meaning] of SHEET) {

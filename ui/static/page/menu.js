@@ -1,4 +1,4 @@
-// The menu that a button opens: of a track, or of pages. One for all buttons, rebuilt whenever it opens.
+// The menu that a button opens: of a track, of pages, or of the sleep timer. One for all buttons, rebuilt whenever it opens.
 
 import { create, find, findAll, required } from "./dom.js";
 

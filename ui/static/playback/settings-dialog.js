@@ -6,7 +6,7 @@ import { toast } from "../page/messages.js";
 import { MAX_CROSSFADE_S } from "./settings.js";
 
 const MARKUP = `
-  <h2 id="playback-head">Playback</h2>
+  <h2 id="playback-dialog-head">Playback</h2>
   <label for="replay-gain">Even out the volume <small>By the ReplayGain values in the files' tags.</small></label>
   <select id="replay-gain">
     <option value="track">Each track equally loud</option>
@@ -23,7 +23,7 @@ const SLEEP_MINUTES = [15, 30, 45, 60];
 
 /** @param {import("./settings.js").PlaybackSettings} settings */
 export function createSettingsDialog(settings) {
-  createDialog("playback-dialog", "playback-head", MARKUP);
+  createDialog("playback-dialog", "playback-dialog-head", MARKUP);
   const gain = required("#replay-gain", HTMLSelectElement);
   const [crossfade, smaller] = [requiredInput("#crossfade"), requiredInput("#smaller")];
   const showCrossfade = () => {
@@ -66,9 +66,6 @@ export function openSleepMenu(button, player) {
       toast(setting === null ? "Sleep timer is off." : `Playback ends ${setting === "track" ? "with this track" : `in ${setting} minutes`}.`);
     },
   });
-  openMenu(button, [
-    ...SLEEP_MINUTES.map((minutes) => item(`${minutes} minutes`, minutes)),
-    item("End of track", "track"),
-    item("Off", null),
-  ]);
+  const times = SLEEP_MINUTES.map((minutes) => item(`${minutes} minutes`, minutes));
+  openMenu(button, [...times, item("End of track", "track"), item("Off", null)], "Sleep timer");
 }
