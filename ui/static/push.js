@@ -20,15 +20,13 @@ let pollTimer = 0;
 let ask = () => {};
 
 /**
- * Calls back whenever something of this kind has changed, or may have changed unseen; returns a function that ends that.
+ * Calls back whenever something of this kind has changed, or may have changed unseen.
  * @template {Kind} K
  * @param {K} kind
  * @param {(data: K extends "status" ? Status : object) => void} callback `status` has data, the other kinds say to look
  */
 export function subscribe(kind, callback) {
-  const subscribed = callbacks.get(kind) ?? new Set();
-  callbacks.set(kind, subscribed.add(callback));
-  return () => subscribed.delete(callback);
+  callbacks.set(kind, (callbacks.get(kind) ?? new Set()).add(callback));
 }
 
 /** Opens the connection, which all tabs share where the browser can. */
