@@ -54,6 +54,13 @@ export const postFile = (path, file, type) =>
 export const isTemporary = (status) => status === 0 || status >= 500;
 
 /**
+ * Waits, before a request is made again.
+ * @param {number} milliseconds
+ * @returns {Promise<void>}
+ */
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/**
  * @param {string} path
  * @param {RequestInit} options
  * @returns {Promise<any>}

@@ -1,7 +1,7 @@
 // Who is listening. The server decides, by the session's cookie. Whoever has chosen no name is a guest as soon as they do
 // something: what they did first is kept for the guest or, where guests are not allowed, for the name that they choose.
 
-import { get, isTemporary, post } from "../api.js";
+import { get, isTemporary, post, sleep } from "../api.js";
 import { required } from "../page/dom.js";
 import { rememberName } from "./known-names.js";
 
@@ -121,7 +121,7 @@ async function enterAsGuest() {
     if (session.user_id) return true; // a name was chosen meanwhile
     if (answer.ok) update(answer);
     if (!isTemporary(answer.status)) return answer.ok;
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(RETRY_MS);
   }
 }
 

@@ -3,7 +3,7 @@
 // is a listener is kept for the first who comes: a guest, or the name that is chosen. What waits is stored,
 // and sent by the next page where this one is closed; sent twice, it is recognised by its id. Pure logic.
 
-import { isTemporary } from "../api.js";
+import { isTemporary, sleep } from "../api.js";
 
 /** @typedef {import("../api.js").Success | import("../api.js").Failure} SendResult */
 /** @typedef {{ event: Record<string, unknown>, queuedAt: number, number?: number }} QueuedEvent */
@@ -121,9 +121,6 @@ export class Outbox {
     return this.#queue.find(({ event }) => event.listener === listener);
   }
 }
-
-/** @param {number} milliseconds */
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A random UUID. crypto.randomUUID exists on HTTPS and localhost only; the player may be served to a home network. */
 export function uuid() {

@@ -1,5 +1,6 @@
 // Pictures of a track that the server draws when they are first asked for: asked for again until they are there.
 
+import { sleep } from "../api.js";
 import { findAll } from "./dom.js";
 
 const [OK, PENDING, BUSY] = [200, 202, 503];
@@ -22,7 +23,7 @@ async function load(picture) {
       else picture.alt = "This picture cannot be drawn.";
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(RETRY_MS);
   }
 }
 

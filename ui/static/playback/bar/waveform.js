@@ -1,7 +1,7 @@
 // The waveform behind the position: drawn once for a track, tinted up to the position.
 
 import { pathTo } from "../../address.js";
-import { get } from "../../api.js";
+import { get, sleep } from "../../api.js";
 
 const BAR_WIDTH_PX = 2;
 const BAR_STEP_PX = 3;
@@ -34,7 +34,7 @@ export class Waveform {
       if (this.#trackId !== trackId) return;
       if (answer.ok && answer.peaks) return this.#show(answer.peaks);
       if (!answer.ok && answer.status !== BUSY) return;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await sleep(RETRY_MS);
     }
   }
 

@@ -1,6 +1,6 @@
 // Why a track gives no sound: its file, or the server? Only the server knows.
 
-import { isTemporary } from "../../api.js";
+import { isTemporary, sleep } from "../../api.js";
 import { toast } from "../../page/messages.js";
 
 const RETRY_MS = 2000; // a server that does not answer is asked again after this long
@@ -29,7 +29,7 @@ export async function soundProblem(title, address, isCurrent) {
   const wasAway = isTemporary(status);
   if (isCurrent() && wasAway) toast(`“${title}” is unavailable right now. Playback resumes automatically.`);
   while (isCurrent() && isTemporary(status)) {
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(RETRY_MS);
     status = await audioStatus(address);
   }
   if (!isCurrent()) return "superseded";
