@@ -72,10 +72,8 @@ def labels_of(tags: dict[str, list[str]], n: int) -> TrackLabels:
     return track_labels([*tags["artist"], *unnamed], [*tags["album"], *unnamed], [None] * n)
 
 
-def found(
-    features: np.ndarray, tags: dict[str, list[str]], lengths: np.ndarray | None, copies: int
-) -> tuple[str, np.ndarray]:
-    """(a line of figures, codes); the last `copies` tracks are copies of as many before them.  tags : see `labels_of`"""
+def figures(features: np.ndarray, tags: dict[str, list[str]], lengths: np.ndarray | None, copies: int) -> str:
+    """What is found in a library whose last `copies` tracks are copies of as many before them.  tags : see `labels_of`"""
     n = len(features)
     n_features = features.shape[1]
     block_lengths = (N_FEATURES, n_features - N_FEATURES) if n_features > N_FEATURES else (n_features,)
@@ -103,8 +101,7 @@ def found(
     quantiles = " | ".join(f"{distances[int(share * (len(distances) - 1))]:.2f}" for share in (0.5, 0.9, 1))
     return (
         f"{n} tracks, {metric.name}, dimension {dimension(index):.1f}, limits {limits}: {as_copy} of {copies} copies found, "
-        f"{mistaken} others taken for copies; distances {quantiles}",
-        codes,
+        f"{mistaken} others taken for copies; distances {quantiles}"
     )
 
 
@@ -118,14 +115,14 @@ def main() -> None:
     real = songs(options.songs) if ear is None else audio_songs(options.songs, options.kept)
     rows = joined(real.vectors, real.embeddings)
     seconds = np.array([float(duration or "nan") for duration in real.tags["duration_s"]])
-    print("songs alone:", found(rows, real.tags, seconds, 0)[0])
-    print("songs without lengths:", found(rows, real.tags, None, 0)[0])
-    print("FMA without lengths:", found(fma(options.fma)[1], UNNAMED, None, 0)[0], flush=True)
+    print("songs alone:", figures(rows, real.tags, seconds, 0))
+    print("songs without lengths:", figures(rows, real.tags, None, 0))
+    print("FMA without lengths:", figures(fma(options.fma)[1], UNNAMED, None, 0), flush=True)
 
     def with_copies(originals: Library, copies: Library) -> str:
         parts = [(rows, seconds), originals, copies]
         features, lengths = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
-        return found(features.astype(np.float32), real.tags, lengths, len(copies[0]))[0]
+        return figures(features.astype(np.float32), real.tags, lengths, len(copies[0]))
 
     high = sorted(options.recordings.glob("*.hq.ogg"))
     low = [file.with_name(file.name.replace(".hq.ogg", ".ogg")) for file in high]
