@@ -50,7 +50,7 @@ def rows(songs: np.ndarray, clips: np.ndarray, collections: list[str]) -> list[d
     of_all = limits(songs, clips)
     of_first, of_second = limits(songs[is_first], clips[is_first_clip]), limits(songs[~is_first], clips[~is_first_clip])
     below = (songs[~is_first] < of_first).mean(axis=0), (songs[is_first] < of_second).mean(axis=0)
-    said = said_share(songs[~is_first], of_first), said_share(songs[is_first], of_second)
+    said_shares = said_share(songs[~is_first], of_first), said_share(songs[is_first], of_second)
     report: list[dict[str, object]] = []
     for column, word in enumerate(WORDS):
         highest = np.argsort(-songs[:, column], kind="stable")[:HIGHEST]
@@ -63,7 +63,7 @@ def rows(songs: np.ndarray, clips: np.ndarray, collections: list[str]) -> list[d
                 "first half": float(f"{of_first[column]:.2g}"),
                 "second half": float(f"{of_second[column]:.2g}"),
                 "below in the other half, %": f"{100 * below[0][column]:.0f}, {100 * below[1][column]:.0f}",
-                "said in the other half, %": f"{100 * said[0][column]:.0f}, {100 * said[1][column]:.0f}",
+                "said in the other half, %": f"{100 * said_shares[0][column]:.0f}, {100 * said_shares[1][column]:.0f}",
                 "highest": ", ".join(f"{count} {name}" for name, count in kinds),
             }
         )

@@ -66,7 +66,8 @@ def test_a_list_is_the_sessions_or_of_an_open_name(connect: Connect) -> None:
 
 def test_a_list_of_an_account_is_shown_in_its_own_session_only(connect: Connect, site: str) -> None:
     account = {"name": "bob", "password": "correct horse"}
-    with httpx.Client(base_url=site, headers={"Origin": site}) as bob:  # a name in use gets an account in its own session
+    # a name in use gets an account in its own session
+    with httpx.Client(base_url=site, headers={"Origin": site}) as bob:
         bob.post("/listener", json={"name": "bob"}).raise_for_status()
         bob.post("/listener", json={**account, "create": True}).raise_for_status()
     for client in (connect(), connect(name="ana")):
@@ -106,9 +107,9 @@ def test_similar_tracks_are_without_what_the_listener_dislikes(connect: Connect,
 
 
 def test_search_finds_artists_albums_and_tracks(connect: Connect) -> None:
-    found = connect().predict("mörk", api_name="/search")
-    assert [track["track_id"] for track in found["tracks"]] == [IDS[7]]
-    assert {"artists", "albums", "tracks", "sound"} == set(found)
+    results = connect().predict("mörk", api_name="/search")
+    assert [track["track_id"] for track in results["tracks"]] == [IDS[7]]
+    assert {"artists", "albums", "tracks", "sound"} == set(results)
     assert len(connect().predict("band", 3, api_name="/search")["tracks"]) == 3
 
 

@@ -48,8 +48,8 @@ def test_a_guest_brings_the_likes_to_a_name_that_was_there_before(visit: Any, ev
     nobody.wait_for(lambda: nobody.order == IDS[2:8])
     expect(heart(nobody, 3)).to_have_attribute("aria-pressed", "true")
     expect(nobody.page.locator("#toast")).to_contain_text("What you liked as a guest is now among the likes of ana.")
-    said = [(event["user_id"], event["action"], event["track_id"]) for event in events(2)]
-    assert sorted(said) == sorted([(guest, "like", IDS[3]), ("ana", "like", IDS[3])])
+    likes = [(event["user_id"], event["action"], event["track_id"]) for event in events(2)]
+    assert sorted(likes) == sorted([(guest, "like", IDS[3]), ("ana", "like", IDS[3])])
 
 
 def test_names_of_this_browser_are_a_tap_away(visit: Any) -> None:

@@ -187,8 +187,8 @@ def test_every_reaction_is_listed_and_can_be_taken_back(ana: Visit, db: Any, eve
     unmute = ana.page.get_by_role("button", name="Unmute Band 1")
     unmute.click()
     expect(ana.page.get_by_role("button", name="Mute again Band 1")).to_be_visible()
-    said = [(event["action"], event.get("track_id") or event["target"]) for event in events(5)]
-    assert said == [
+    taken_back = [(event["action"], event.get("track_id") or event["target"]) for event in events(5)]
+    assert taken_back == [
         ("unlike", IDS[2]),
         ("unlike", IDS[3]),
         ("neutral", IDS[6]),

@@ -98,7 +98,12 @@ def test_a_word_is_wished_for_muted_and_taken_back(ana: Visit, events: Any, db: 
         *((action, "tag:mellow") for action in ("more", "less", "more", "mute"))
     ]
     wishes = [{"target": "tag:mellow", "wish": "more", "at": 5.0}, {"target": "tag:sad", "wish": "less", "at": 6.0}]
-    profile = {"muted": ["tag:mellow", "tag:rock"], "tag_wishes": wishes, "updated_at": datetime.now(UTC), "events_applied": 4}
+    profile = {
+        "muted": ["tag:mellow", "tag:rock"],
+        "tag_wishes": wishes,
+        "updated_at": datetime.now(UTC),
+        "events_applied": 4,
+    }
     db.profiles.replace_one({"_id": "ana"}, profile, upsert=True)
     open_page(ana, "")
     chips = ana.page.locator("#muted-chips .chip")

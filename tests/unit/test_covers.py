@@ -132,8 +132,8 @@ def test_a_damaged_file_has_no_picture_and_raises_nothing(name: str, tmp_path: P
         content = bytearray(whole[: draw.randrange(len(whole))] if draw.random() < 0.5 else whole)
         for _ in range(draw.randrange(1, 40) if content else 0):
             content[draw.randrange(min(len(content), 2000))] = draw.randrange(256)
-        for found in embedded_pictures(BytesIO(bytes(content))):
-            assert isinstance(found, bytes)
+        for embedded in embedded_pictures(BytesIO(bytes(content))):
+            assert isinstance(embedded, bytes)
 
 
 def png_of(width: int, height: int, rows: bytes = b"") -> bytes:
@@ -204,8 +204,8 @@ def test_a_picture_of_sixteen_megabytes_is_shown_and_a_larger_file_is_not_read(t
 def test_pictures_beside_the_music_count_in_any_case_the_best_name_first(tmp_path: Path) -> None:
     for name in ("Front.PNG", "folder.jpg", "COVER.webp", "Cover.txt", "back.jpg", "cover.jpg.part"):
         (tmp_path / name).write_bytes(picture())
-    found = candidates(Hint((), (str(tmp_path), str(tmp_path / "nowhere"))), [])
-    assert [Path(path).name for path in found.pictures] == ["COVER.webp", "folder.jpg", "Front.PNG"]
+    in_folder = candidates(Hint((), (str(tmp_path), str(tmp_path / "nowhere"))), [])
+    assert [Path(path).name for path in in_folder.pictures] == ["COVER.webp", "folder.jpg", "Front.PNG"]
 
 
 def test_a_changed_picture_is_another_state(tmp_path: Path) -> None:

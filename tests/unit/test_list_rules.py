@@ -63,13 +63,13 @@ def test_whatever_a_listener_did_lists_keep_their_rules(seed: int) -> None:
     never = set(muted.tolist()) | set(np.setdiff1d(np.arange(TRACKS), index.present).tolist())
     disliked_recordings = set(index.recordings(disliked[disliked >= 0]).tolist())
 
-    found = ranked_list(profile, index, ["t000", "t050"], 30, TASTE, muted)
-    assert found == ranked_list(profile_from(profile_document(profile)), index, ["t000", "t050"], 30, TASTE, muted)
-    assert len(found) == 30 and [item.rank for item in found] == list(range(1, 31))
+    ranked = ranked_list(profile, index, ["t000", "t050"], 30, TASTE, muted)
+    assert ranked == ranked_list(profile_from(profile_document(profile)), index, ["t000", "t050"], 30, TASTE, muted)
+    assert len(ranked) == 30 and [item.rank for item in ranked] == list(range(1, 31))
     heard_last = index.rows_of([profile.last_track])
-    recordings = index.recordings(index.rows_of([item.track_id for item in found])).tolist()
+    recordings = index.recordings(index.rows_of([item.track_id for item in ranked])).tolist()
     assert not set(index.recordings(heard_last[heard_last >= 0]).tolist()) & set(recordings)
-    for item in found:
+    for item in ranked:
         assert item.score == pytest.approx(item.parts["similarity"] + item.parts["rejection"], abs=1e-5)
         assert not item.because or (item.score > 0 and item.percentile is not None and item.percentile >= 90)
 
@@ -77,7 +77,7 @@ def test_whatever_a_listener_did_lists_keep_their_rules(seed: int) -> None:
     (week,) = discoveries([ListRequest(profile, vector, muted)], index, 30, TASTE)
     assert not set(week) & set(profile.heard.ids)
     (named,) = named_lists([MixRequest(profile, vector, muted, week)], index, 30, TASTE)
-    for items in (found, *(each.items for each in named)):
+    for items in (ranked, *(each.items for each in named)):
         rows = index.rows_of([item.track_id for item in items])
         codes = index.recordings(rows).tolist()
         assert not never & set(rows.tolist()) and not disliked_recordings & set(codes)

@@ -110,10 +110,10 @@ def test_what_is_taken_back_brings_back_the_list(actions: tuple[str, ...], whole
     heard = [("folk00", "like", 0), ("jazz00", "play", 1)]
     before = listed(listener(*heard), whole)
     track_id = before[0].track_id
-    said = [(track_id, action, 2 + number / 10) for number, action in enumerate(actions)]
-    after = listed(listener(*heard, *said), whole)
+    reactions = [(track_id, action, 2 + number / 10) for number, action in enumerate(actions)]
+    after = listed(listener(*heard, *reactions), whole)
     assert [item.track_id for item in after] == [item.track_id for item in before]
-    assert listed(listener(*heard, said[0]), whole) != before, "what was said had changed the list"
+    assert listed(listener(*heard, reactions[0]), whole) != before, "what was said had changed the list"
 
 
 def test_likes_beat_plays_and_plays_beat_skips(whole: Index) -> None:

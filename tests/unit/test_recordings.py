@@ -241,9 +241,9 @@ def test_recordings_that_were_there_are_not_made_one_by_an_added_track(folder: P
 def test_an_index_of_an_earlier_version_opens_and_takes_added_tracks(saved: Path, tmp_path: Path) -> None:
     shutil.copytree(saved, tmp_path / "index")
     index = Index.open(tmp_path / "index")
-    known = list(range(len(index))) if saved.parts[-3] == "models-format-3" else None
-    assert (None if index.recordings is None else index.recordings.tolist()) == known
-    assert len(recordings(index)) == len(known or ())
+    expected = list(range(len(index))) if saved.parts[-3] == "models-format-3" else None
+    assert (None if index.recordings is None else index.recordings.tolist()) == expected
+    assert len(recordings(index)) == len(expected or ())
     mean, deviation = index.projection.mean, index.projection.deviation
     vectors = mean + deviation * np.random.default_rng(1).normal(0, 1, (2, len(mean)))
     append(

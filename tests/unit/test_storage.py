@@ -77,18 +77,18 @@ def trained(root: str, now: datetime = NOON, vectors: np.ndarray = VECTORS) -> r
 
 
 def test_a_version_in_a_store_is_as_one_in_a_folder(root: str, nodes: Nodes, tmp_path: Path) -> None:
-    here, there = trained(str(tmp_path / "models")), trained(root)
+    in_folder, in_store = trained(str(tmp_path / "models")), trained(root)
     latest = registry.latest(root)
-    assert latest == there and latest.manifest == here.manifest
-    assert registry.versions(root) == registry.versions(str(tmp_path / "models")) == [here.version]
-    assert latest.parquet("similar") == f"{root}/{there.version}/similar" and latest.has("similar")
+    assert latest == in_store and latest.manifest == in_folder.manifest
+    assert registry.versions(root) == registry.versions(str(tmp_path / "models")) == [in_folder.version]
+    assert latest.parquet("similar") == f"{root}/{in_store.version}/similar" and latest.has("similar")
     assert not latest.has("genre.npz")
     (batch,) = latest.batches("similar", ["track_id"])
     assert batch["track_id"].to_pylist() == IDS
     nodes.on("worker")
     point = VECTORS[:3] + 0.01
     for (rows, distances), (same_rows, same_distances) in zip(
-        there.index.neighbours(point, 5), here.index.neighbours(point, 5), strict=True
+        in_store.index.neighbours(point, 5), in_folder.index.neighbours(point, 5), strict=True
     ):
         assert rows.tolist() == same_rows.tolist() and distances.tolist() == same_distances.tolist()
 
