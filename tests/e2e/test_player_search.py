@@ -53,19 +53,19 @@ def field(visit: Visit) -> Any:
 
 def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: Any) -> None:
     ana = visit("ana")
-    field = ana.page.locator("#search input")
-    field.press_sequentially("hou")
+    query = field(ana)
+    query.press_sequentially("hou")
     expect(ana.page.locator("#view .card")).to_have_count(6)
-    field.fill("mörk band")
+    query.fill("mörk band")
     expect(ana.page.locator("#view .card")).to_have_count(1)
     ana.page.locator("#view .card .cover").click()
     ana.wait_for(lambda: ana.seconds > 0.3)
     assert ana.page.inner_text("#now-title") == "Mörk"
     (event,) = events(1)
     assert (event["action"], event["source"], event["track_id"]) == ("play", "search", IDS[7])
-    field.fill(".*")
+    query.fill(".*")
     expect(ana.page.locator("#view")).to_contain_text("No results for “.*”")
-    field.fill("")
+    query.fill("")
     expect(ana.page.locator("#view .card")).to_have_count(0)
     expect(ana.cards.first).to_be_visible()
 

@@ -26,7 +26,7 @@ from streaming.serving.clients import producer_of
 from streaming.source import topics
 from streaming.source.kafka_source import KAFKA_OPTIONS
 
-NAME, WORD = "overtone", "w0rd-of-1"
+NAME, PASSWORD = "overtone", "w0rd-of-1"
 
 
 class Certificates:
@@ -93,7 +93,7 @@ class SecureKafka(KafkaServer):
     def _format(self, properties: Path) -> None:
         tool = [*self._java(), "kafka.tools.StorageTool"]
         cluster = subprocess.run([*tool, "random-uuid"], capture_output=True, text=True, check=True).stdout.strip()
-        user = f"SCRAM-SHA-512=[name={NAME},password={WORD}]"
+        user = f"SCRAM-SHA-512=[name={NAME},password={PASSWORD}]"
         command = [*tool, "format", "-t", cluster, "-c", properties.name, "--add-scram", user]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
@@ -117,7 +117,7 @@ def kafka_settings(server: SecureKafka, **fields: Any) -> Kafka:
         "partitions": 1,
         "security_protocol": "SASL_SSL",
         "username": NAME,
-        "password": WORD,
+        "password": PASSWORD,
         "ca_file": str(server.certificates.authority),
     }
     return Kafka(**(values | fields))
@@ -152,7 +152,7 @@ def test_values_go_to_a_broker_that_demands_tls_and_a_password(secure_kafka: Sec
     assert [(bytes(row.key), bytes(row.value)) for row in values.select("key", "value").collect()] == [
         (b"ana", b"heard")
     ]
-    assert WORD not in values._jdf.queryExecution().toString()  # type: ignore[operator]
+    assert PASSWORD not in values._jdf.queryExecution().toString()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_values_go_to_a_broker_that_demands_tls_and_a_password(secure_kafka: Sec
 def test_what_a_broker_refuses_is_told(secure_kafka: SecureKafka, fields: dict[str, str], reason: str) -> None:
     with pytest.raises(topics.KafkaAway, match=reason) as error:
         topics.ensure(kafka_settings(secure_kafka, **fields))
-    assert WORD not in str(error.value) and "other" not in str(error.value)
+    assert PASSWORD not in str(error.value) and "other" not in str(error.value)
 
 
 def test_a_password_comes_by_the_environment_alone(
@@ -183,10 +183,10 @@ def test_a_password_comes_by_the_environment_alone(
         SettingsError, match=f"needs a username, and a password in the environment's {PASSWORD_VARIABLE}"
     ):
         read_settings()
-    monkeypatch.setenv(PASSWORD_VARIABLE, WORD)
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
     monkeypatch.setenv("OVERTONE_KAFKA__USERNAME", NAME)
     chosen = read_settings()
-    assert chosen.kafka.password.get_secret_value() == WORD and WORD not in repr(chosen)
+    assert chosen.kafka.password.get_secret_value() == PASSWORD and PASSWORD not in repr(chosen)
     monkeypatch.setenv("OVERTONE_KAFKA__CA_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(SettingsError, match="is no file; give the path of a PEM file"):
         read_settings()
