@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from ui.dependencies import CurrentListener, ServicesDep
+from ui.data.library import Track
+from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.home.marks import heard_marks
 from ui.home.shelves import SHELF_TRACKS, genre_shelves, mood_shelves, named_lists, not_skipped_early
 from ui.home.titles import titled, tracks_behind
@@ -25,8 +26,8 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
     position_track = library.track(position.track_id) if position and position.track_id not in disliked else None
     recent = library.in_order(entry.track_id for entry in not_skipped_early(history) if entry.track_id not in disliked)
     lists = named_lists(services, user_id) if user_id else []
-    newest = services.recently_added.track_ids()[: 2 * SHELF_TRACKS]  # some may not be published yet
-    fresh = library.in_order(newest)[:SHELF_TRACKS]
+    albums = services.albums.page("new", 0, SHELF_TRACKS)
+    fresh = [] if albums else _newest_tracks(services)
     moods, genres = mood_shelves(services, history, user_id), genre_shelves(library, history)
     shelves = [fresh, *(tracks for _, tracks in lists), *(tracks for *_, tracks in (*moods, *genres))]
     return render(
@@ -36,9 +37,15 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         position_track=position_track,
         recent=recent[:SHELF_TRACKS],
         named_lists=titled(lists, library.tracks_of(tracks_behind(lists))),
-        albums=services.albums.page("new", 0, SHELF_TRACKS),
+        albums=albums,
         recently_added=fresh,
         moods=moods,
         genres=genres,
         marks=heard_marks(services, user_id, {track.track_id for tracks in shelves for track in tracks}),
     )
+
+
+def _newest_tracks(services: Services) -> list[Track]:
+    """The tracks that were added last, which home shows where there are no albums."""
+    newest = services.recently_added.track_ids()[: 2 * SHELF_TRACKS]  # some may not be published yet
+    return services.library.in_order(newest)[:SHELF_TRACKS]
