@@ -72,6 +72,13 @@ def test_albums_alone_give_a_whitening_that_shrinks_what_varies_within_them() ->
     assert spread[2:5].mean() / spread[5:].mean() < 0.6 * before[2:5].mean() / before[5:].mean()
 
 
+def test_albums_that_suffice_in_the_library_may_be_fewer_in_the_parts_that_score_them() -> None:
+    points, _ = library(genres=0, count=60, artists=15)
+    albums = [f"album {row // 4}" if row < 56 else None for row in range(60)]
+    metric = learned_metric(points, track_labels(albums, albums, [None] * 60))
+    assert metric.name == "album" and [score.name for score in metric.scores] == ["plain", "album"]
+
+
 def test_a_library_without_labels_has_the_plain_metric() -> None:
     points, _ = library(genres=0)
     metric = learned_metric(points, track_labels([None] * 240, ["Unknown album"] * 240, [""] * 240))

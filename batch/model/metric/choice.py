@@ -143,15 +143,24 @@ def _chosen_weights(
 
 def _learnable(tracks: TrackLabels) -> list[str]:
     """Names of the metrics that can be learned from these labels, simplest first."""
-    has_albums, has_genres = _has_albums(tracks), _has_genres(tracks)
+    return _learnable_from(_has_albums(tracks), _has_genres(tracks))
+
+
+def _learnable_from(has_albums: bool, has_genres: bool) -> list[str]:
     by_name = {"plain": True, "album": has_albums, "genre": has_genres, "both": has_albums and has_genres}
     return [name for name, is_learnable in by_name.items() if is_learnable]
 
 
 def _has_albums(tracks: TrackLabels) -> bool:
     """Whether there are enough albums of two tracks or more to whiten within them."""
+    albums, album_tracks = _albums_of_several(tracks)
+    return albums >= MIN_ALBUMS and album_tracks >= MIN_ALBUM_TRACKS
+
+
+def _albums_of_several(tracks: TrackLabels) -> tuple[int, int]:
+    """(albums of two tracks or more, their tracks)."""
     albums = without_rare(tracks.album, 2)
-    return len(np.unique(albums[albums >= 0])) >= MIN_ALBUMS and int((albums >= 0).sum()) >= MIN_ALBUM_TRACKS
+    return len(np.unique(albums[albums >= 0])), int((albums >= 0).sum())
 
 
 def _has_genres(tracks: TrackLabels) -> bool:
@@ -181,8 +190,9 @@ def _cross_validated(standardised: Floats, tracks: TrackLabels, candidates: list
         for held_out in range(SCORING_FOLDS):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             test = np.sort(rng.permutation(test)[: MAX_TRACKS_SCORED // SCORING_FOLDS])
-            # Learning the genres' directions takes two genres, not as many tracks as make them worth trying.
-            learnable = {candidates[0].name, *_learnable(tracks[train]), *({"genre"} if with_genres else ())}
+            # Learning takes two genres or two albums, not as many tracks as make them worth trying.
+            albums_suffice = _albums_of_several(tracks[train])[0] >= 2
+            learnable = {candidates[0].name, *_learnable_from(albums_suffice, with_genres)}
             for candidate, scores in zip(candidates, scores_by_candidate, strict=True):
                 if candidate.name in learnable:
                     matrix = candidate.learn(standardised[train], tracks[train])
