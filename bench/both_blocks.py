@@ -111,6 +111,7 @@ def report_row(name: str, library: Labelled, way: Measured, today: Measured) -> 
     row = {
         "space, unseen artists": name,
         "skew": float(np.mean(way.skews)),
+        "skew by fold": ", ".join(f"{skew:.2f}" for skew in way.skews),
         "in no list, %": 100 * float(np.mean(way.in_no_list)),
         "reachable, %": 100 * float(np.mean(way.reachable)),
         "precision@10": float(way.hits.mean()),

@@ -57,11 +57,12 @@ Times = dict[str, list[float]]
 """Durations in seconds, by what was measured."""
 
 NOTE_LIST = """(generation) => { window.listAt = null;
-    const list = document.getElementById('for-you'), offer = document.getElementById('list-update');
+    const list = document.getElementById('for-you');
     const observer = new MutationObserver(() => {
-        if (!offer.querySelector('button') && list.dataset.generation !== String(generation)) return;
+        if (!document.querySelector('#list-update button') && list.dataset.generation !== String(generation)) return;
         observer.disconnect(); window.listAt = Date.now(); });
-    for (const part of [list, offer]) observer.observe(part, {attributes: true, childList: true, subtree: true}); }"""
+    const kinds = {attributes: true, attributeFilter: ['data-generation'], childList: true, subtree: true};
+    observer.observe(document.body, kinds); }"""
 """Notes when a list is on the page, or offered where the one before is in sight."""
 TYPE_AND_WAIT = """([word, selector]) => new Promise((done, fail) => {
     setTimeout(() => fail(new Error('no results of ' + word)), 30_000);
