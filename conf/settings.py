@@ -101,7 +101,9 @@ class Stream(Section):
     compact_minutes: float = Field(ge=0)
     skip_rates_minutes: float = Field(ge=0)
     mixes_hours: float = Field(ge=0)
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: int = Field(ge=0, le=65535)
+    stuck_seconds: float = Field(default=600.0, ge=30)
     checkpoints: str = ""
 
 

@@ -38,7 +38,8 @@ from batch.versions.remote_index import local_folder, updating
 from batch.words.tag_percentiles import read_words
 from conf.settings import Settings
 from streaming.events import MAX_ID_LENGTH, identifier_problem
-from streaming.operations import supervisor
+from streaming.operations import http_server, supervisor
+from streaming.operations.health import DRIVER_HEALTH
 from streaming.source import topics
 from streaming.track_message import parse_track
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer
     from pymongo.collection import Collection
 
+NAME = "catalogue"
 OFFSETS_FILE = "catalogue.json"
 """{"cluster id/topic id": {partition: next offset}}"""
 POLL_TIMEOUT_MS = 500
@@ -72,6 +74,7 @@ def work(settings: Settings, options: argparse.Namespace) -> str | None:
         topics.ensure(settings.kafka)
         if options.until_caught_up:
             return str(IndexUpdater(settings).run(until_caught_up=True))
+        http_server.start(settings)
         run_until_stopped(settings, threading.Event())
     except KeyboardInterrupt:
         pass
@@ -83,7 +86,7 @@ def run_until_stopped(settings: Settings, stopping: threading.Event) -> None:
     from kafka.errors import KafkaError
 
     supervisor.run_until_stopped(
-        "catalogue",
+        NAME,
         lambda stopping: IndexUpdater(settings).run(stopping=stopping),
         (OSError, KafkaError, registry.ModelUnusable, lease.HeldByAnother),
         str,
@@ -126,7 +129,7 @@ class IndexUpdater:
             max_poll_records=CHUNK_MESSAGES,
         )
         try:
-            with lease.held(self.settings.models.root, "catalogue"):
+            with lease.held(self.settings.models.root, NAME):
                 while not stopping.is_set():
                     model = registry.latest(self.settings.models.root)
                     if self._follow(consumer, model, source, until_caught_up, stopping):
@@ -167,6 +170,7 @@ class IndexUpdater:
                 self._update(model, messages)
                 positions = {partition.partition: consumer.position(partition) for partition in partitions}
                 write_offsets(model.location, source, positions)
+            DRIVER_HEALTH.works(NAME)
             if until_caught_up and all(consumer.position(partition) >= ends[partition] for partition in partitions):
                 return True
             if registry.latest(self.settings.models.root).version != model.version:

@@ -22,7 +22,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 from batch import job, mongo, registry
 from conf.settings import Settings
 from streaming.documents import FEEDS, SET_ASIDE_TRACKS, feed_fields, resume_token_from, set_aside_track_fields
-from streaming.operations import supervisor
+from streaming.operations import http_server, supervisor
+from streaming.operations.health import DRIVER_HEALTH
 from streaming.source import topics
 from streaming.source.sending import RecordSender
 from streaming.track_message import track_message
@@ -30,6 +31,7 @@ from streaming.track_message import track_message
 if TYPE_CHECKING:
     from pymongo.database import Database
 
+NAME = "feed"
 CHUNK_TRACKS = 500
 CHANGE_WAIT_MS = 1000
 CHUNK_S = 5.0
@@ -85,6 +87,7 @@ def work(settings: Settings, options: argparse.Namespace) -> str | None:
         topics.ensure(settings.kafka)
         if options.until_caught_up:
             return f"{Feed(settings).run(until_caught_up=True):,} tracks sent"
+        http_server.start(settings)
         run_until_stopped(settings, threading.Event())
     except KeyboardInterrupt:
         pass
@@ -98,7 +101,7 @@ def run_until_stopped(settings: Settings, stopping: threading.Event) -> None:
     from kafka.errors import KafkaError
 
     supervisor.run_until_stopped(
-        "feed",
+        NAME,
         lambda stopping: Feed(settings).run(stopping=stopping),
         (OSError, PyMongoError, KafkaError),
         lambda error: type(error).__name__,
@@ -169,6 +172,7 @@ class Feed:
                             raise ResumeTokenLost(f"the collection had the change {change['operationType']!r}")
                         self._send(sender, change["documentKey"]["_id"], change.get("fullDocument"))
                     self._settle(database, sender)
+                    DRIVER_HEALTH.works(NAME)
                     sent += len(chunk)
                     is_last = until_caught_up and not chunk
                     # Without a change it is the place of the server's last look, which is later than the last change.
@@ -193,6 +197,7 @@ class Feed:
                 sent_ids.add(str(document["_id"]))
                 self._send(sender, document["_id"], document)
             self._settle(database, sender)
+            DRIVER_HEALTH.works(NAME)
         # An empty collection says that nothing was published yet, not that all tracks were removed.
         removed_ids = sorted(self._indexed_ids() - sent_ids) if sent_ids else []
         for track_id in removed_ids:

@@ -19,6 +19,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
 from streaming.events import BadEvent
+from streaming.operations.health import Remembered
 from ui import static_files
 from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
@@ -42,7 +43,7 @@ from ui.push.changes import follow_changes
 from ui.push.hub import Hub
 from ui.reactions import routes as reactions_routes
 from ui.responses import Refused, refusal
-from ui.routes import accounts, audio, discover, events, genres, operator, pages, taste_map
+from ui.routes import accounts, audio, discover, events, genres, health, operator, pages, taste_map
 from ui.search import routes as search
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
@@ -67,6 +68,7 @@ ROUTERS = (
     reactions_routes.router,
     operator.router,
     push_routes.router,
+    health.router,
 )
 
 RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
@@ -108,6 +110,7 @@ def create_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Overtone", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.services, app.state.hub = services, hub
+    app.state.readiness = Remembered(lambda: health.service_problems(services))
     for router in ROUTERS:
         app.include_router(router)
     for error_class, respond in RESPONSES.items():

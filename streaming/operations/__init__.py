@@ -3,4 +3,6 @@
 query_job.py      main() of a job that runs one query
 supervisor.py     restarts queries and jobs; waits for MongoDB and Kafka
 metrics.py        for Prometheus, and MongoDB's `status`
+health.py         whether the jobs of a process live and serve
+http_server.py    /metrics, /healthz and /readyz
 """

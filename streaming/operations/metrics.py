@@ -1,4 +1,4 @@
-"""Metrics of the queries: for Prometheus on 127.0.0.1, and in MongoDB's `status` for the player.
+"""Metrics of the queries: for Prometheus, and in MongoDB's `status` for the player.
 
 A StreamingQueryListener gives rates, durations and lag; the fast lane adds the time from event to list.
 """
@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from pymongo.errors import PyMongoError
 from pyspark.sql.streaming.listener import (
@@ -26,13 +25,13 @@ from pyspark.sql.streaming.listener import (
 )
 
 from streaming.documents import SET_ASIDE, SET_ASIDE_TRACKS
+from streaming.operations import http_server
+from streaming.operations.health import DRIVER_HEALTH
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
 from streaming.source.removed_values import Offsets, warning
 
 if TYPE_CHECKING:
-    from wsgiref.simple_server import WSGIServer
-
     from pyspark.sql import SparkSession
 
     from conf.settings import Mongo, Settings
@@ -210,22 +209,7 @@ def start(spark: SparkSession, settings: Settings) -> None:
     """Listens to the queries of this driver, serves DRIVER_METRICS to Prometheus, and keeps `status` up to date."""
     spark.streams.addListener(_Listener())
     threading.Thread(target=_keep_status, args=(settings.mongo,), daemon=True, name="status").start()
-    if port := settings.stream.metrics_port:
-        serve(DRIVER_METRICS, port)
-
-
-def serve(metrics: Metrics, port: int) -> WSGIServer | None:
-    """Serves the metrics on 127.0.0.1 from a thread; prints a message and returns None where the port cannot be used."""
-    registry = CollectorRegistry()  # without prometheus_client's own metrics of the process
-    registry.register(metrics)
-    try:
-        server, _ = start_http_server(port, "127.0.0.1", registry)
-    except OSError as error:
-        print(
-            f"metrics: port {port} of 127.0.0.1 cannot be used ({error.strerror}); set stream.metrics_port", flush=True
-        )
-        return None
-    return server
+    http_server.start(settings, [DRIVER_METRICS])
 
 
 class _Listener(StreamingQueryListener):
@@ -233,19 +217,26 @@ class _Listener(StreamingQueryListener):
         self._names: dict[str, str] = {}
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:
-        self._names[str(event.id)] = event.name or str(event.id)
-        DRIVER_METRICS.started(self._names[str(event.id)])
+        name = self._names[str(event.id)] = event.name or str(event.id)
+        DRIVER_METRICS.started(name)
+        DRIVER_HEALTH.begins(name)
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:
         progress = event.progress
-        DRIVER_METRICS.progressed(progress.name or str(progress.id), progress)
+        name = progress.name or str(progress.id)
+        DRIVER_METRICS.progressed(name, progress)
+        DRIVER_HEALTH.works(name)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:
-        DRIVER_METRICS.idled(self._names.get(str(event.id), str(event.id)))
+        name = self._names.get(str(event.id), str(event.id))
+        DRIVER_METRICS.idled(name)
+        DRIVER_HEALTH.works(name)
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
         error = root_cause(event.exception) if event.exception else None
-        DRIVER_METRICS.ended(self._names.get(str(event.id), str(event.id)), error)
+        name = self._names.get(str(event.id), str(event.id))
+        DRIVER_METRICS.ended(name, error)
+        DRIVER_HEALTH.waits(name)
 
 
 def _keep_status(mongo: Mongo) -> None:

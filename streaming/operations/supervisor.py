@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 
 from batch import mongo
 from conf.settings import Settings
+from streaming.operations.health import DRIVER_HEALTH
 from streaming.source import topics
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Supervisor:
         self.not_before = dict.fromkeys(start_by_name, 0.0)
         self.sources: dict[str, str] = {}
         self.topics_checked_at = 0.0
+        for name in start_by_name:
+            DRIVER_HEALTH.begins(name)
 
     def start(self) -> None:
         """Starts the queries that are not running and not paused."""
@@ -102,6 +105,7 @@ class Supervisor:
                     self.not_before[name] = time.monotonic() + min(LONGEST_PAUSE_S, 2.0 ** self.failures[name])
         self._stop_where_topics_were_recreated()
         if len(self.queries) < len(self.start_by_name):
+            self._say_what_waits()
             self._wait_for_services()
             try:
                 self.start()
@@ -129,7 +133,12 @@ class Supervisor:
             if outage != last_outage:
                 print(f"waiting: {outage}", flush=True)
                 last_outage = outage
+            self._say_what_waits()
             time.sleep(OUTAGE_RETRY_S)
+
+    def _say_what_waits(self) -> None:
+        for name in self.start_by_name.keys() - self.queries.keys():
+            DRIVER_HEALTH.waits(name)
 
 
 def run_until_stopped(
@@ -145,6 +154,7 @@ def run_until_stopped(
     describe : the text to print of an outage
     """
     last_outage = ""
+    DRIVER_HEALTH.begins(name)
     while not stopping.is_set():
         try:
             run(stopping)
@@ -153,9 +163,11 @@ def run_until_stopped(
             if last_outage != type(error).__name__:
                 last_outage = type(error).__name__
                 print(f"{name}: waiting ({describe(error)})", flush=True)
+            DRIVER_HEALTH.waits(name)
             stopping.wait(OUTAGE_RETRY_S)
         except Exception:  # noqa: BLE001 - the thread of a job must not end silently
             traceback.print_exc()
+            DRIVER_HEALTH.waits(name)
             stopping.wait(UNEXPECTED_ERROR_RETRY_S)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -227,6 +228,11 @@ def test_the_figures_are_there_to_watch(running: Running) -> None:
     assert status["recommend"]["model_version"] == registry.latest(running.world.settings.models.root).version
     assert status["recommend"]["p95_s"] >= status["recommend"]["p50_s"] > 0
     assert {"lag_events", "batch_ms", "at"} <= status["ledger"].keys()
+    signs = {query for query in ("recommend", "ledger", "feed", "catalogue") if f'_since_sign{{query="{query}"}}' in text}
+    assert signs == {"recommend", "ledger", "feed", "catalogue"}
+    for path in ("healthz", "readyz"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.metrics}/{path}", timeout=60) as answer:
+            assert json.load(answer) == {"status": "ok", "problems": []}
     while not (report := running.world.database.status.find_one({"_id": "recommend"})).get("idle"):
         assert time.monotonic() < deadline, report
         time.sleep(0.5)

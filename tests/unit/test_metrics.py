@@ -11,7 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
 from local.processes import free_port
-from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics, serve
+from streaming.operations.health import Health
+from streaming.operations.http_server import application, serve
+from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics
 from streaming.operations.supervisor import root_cause
 from streaming.serving.values import Outcome
 
@@ -130,13 +132,14 @@ def test_prometheus_is_served_and_a_port_in_use_is_reported(
     metrics: Metrics, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = free_port()
-    server = serve(metrics, port)
+    app = application(Health(), 60.0, list, [metrics])
+    server = serve(app, "127.0.0.1", port)
     assert server is not None
     try:
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         assert 'overtone_lag_rows{query="recommend"} 0.0' in text and "python_info" not in text
-        assert serve(metrics, port) is None
+        assert serve(app, "127.0.0.1", port) is None
         assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().out
     finally:
         server.shutdown()

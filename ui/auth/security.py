@@ -21,6 +21,8 @@ MAX_JSON_BYTES = 128 * 1024
 PUBLIC_PATHS = ("/", "/listener", "/theme.css", "/config", "/favicon.ico")
 PUBLIC_PREFIXES = ("/ui/", "/assets/", "/static/")
 """The empty page and the sign-in: all that a player for accounts alone serves without a session."""
+HEALTH_PATHS = ("/healthz", "/readyz")
+"""Open to all and under any host name: they say nothing about anybody."""
 
 GRADIO_API = "/gradio_api/"
 DISABLED_GRADIO_ROUTES = (
@@ -63,6 +65,9 @@ class SecurityMiddleware:
             await self.app(scope, receive, send)
             return
         send = _with_security_headers(scope["path"], send)
+        if scope["path"] in HEALTH_PATHS and scope["method"] == "GET":
+            await self.app(scope, receive, send)
+            return
         try:
             check_request(scope, self._policy)
             is_open = not self._policy.needs_sign_in or _is_public(scope["path"])

@@ -10,5 +10,6 @@ taste_map   the library in two dimensions
 map_regions names on it
 pages       the other pages, as HTML for the page's script
 operator    the service page and the report card, for operators
+health      /healthz and /readyz
 schemas     the JSON bodies that pages may send
 """
