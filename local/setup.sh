@@ -49,7 +49,7 @@ overtone_install() {
   requirements=$project/requirements.txt
   [ "$kind" = run ] || requirements=$project/requirements-dev.txt
   # The stamp is a checksum of the requirement files: a change installs again.
-  wanted=$(cat "$project"/requirements*.txt "$project/constraints.txt" "$project/conf/ivy.xml" | cksum)
+  wanted=$(overtone_requirements_sum "$project")
   if [ -x "$venv/bin/python" ] && grep -qsxF "$wanted" "$venv/.overtone-$kind"; then return; fi
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || overtone_fail "needs Linux on x86-64, this is $(uname -s) on $(uname -m)"
   python=$(overtone_python) ||
@@ -62,12 +62,20 @@ overtone_install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 ||
       overtone_fail "pip could not install $requirements; its message is above, a second try goes on from here"
     overtone_jars "$project"
-    # librosa compiles its kernels at first use; here they are compiled and cached once for every worker.
-    PYTHONPATH=$project "$venv/bin/python" -P -c 'from batch.audio.features import warm_up; warm_up()'
+    overtone_warm_up "$project"
     echo "$wanted" >"$venv/.overtone-$kind"
     [ "$kind" = run ] || echo "$wanted" >"$venv/.overtone-run"
   fi
   exec {lock}>&-
+}
+
+overtone_requirements_sum() {
+  cat "$1"/requirements*.txt "$1/constraints.txt" "$1/conf/ivy.xml" | cksum
+}
+
+# librosa compiles its kernels at first use; here they are compiled and cached once for every worker.
+overtone_warm_up() {
+  PYTHONPATH=$1 "$1/.venv/bin/python" -P -c 'from batch.audio.features import warm_up; warm_up()'
 }
 
 # The trained ear's graph, made of the weights that the package musicnn carries. Optional: without it tracks are compared by their
