@@ -3,14 +3,16 @@
     spark-submit.sh batch/extract.py --library DIR [--fma-metadata DIR]
     spark-submit.sh batch/extract.py --from-features features.csv [--fma-metadata DIR]
 
-Files are read in chunks, each committed before the next: a run that was ended at any moment can be repeated and continues from
-there. Files that have not changed are not read again. The second form imports FMA's published features in place of audio.
+Files are read in chunks of some minutes, each committed before the next: a run that was ended at any moment can be repeated and
+continues from there. Files that have not changed are not read again. The second form imports FMA's published features in place of
+audio.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from batch.ear.network import EAR_VERSION, usable_graph
 from batch.fma import metadata as fma
 from batch.fma import published_features
 from batch.lake import table, upsert
+from batch.library.chunks import ChunkSize
 from batch.library.extraction import FEATURES_OF_CONTENT, FILES_TO_READ, features, outcomes, what_the_ear_heard
 from batch.library.files import AudioFile, UnusablePath
 from batch.library.identity import FileContent, FileToRead, TrackIdentities
@@ -39,7 +42,6 @@ from batch.storage import lease
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
 
-FILES_PER_COMMIT = 2000
 FILES_PER_TASK = 16
 
 
@@ -120,6 +122,7 @@ class _Extraction:
         self._identities, self._parts_by_id = self._known_tracks()
         self._heard_later, self._unheard = 0, 0
         self._rejected_before = rejected_by_path(spark, self._rejected_table, scan.library)
+        self._chunk = ChunkSize(spark.sparkContext.defaultParallelism, 60 * settings.library.commit_minutes)
         self._files_done = spark.sparkContext.accumulator(0)
         self._files_rejected = spark.sparkContext.accumulator(0)
 
@@ -135,8 +138,10 @@ class _Extraction:
         unread = self._identities.files_to_read(self._current_ids(), rejected_files, TAG_READER_VERSION)
         rejected = dict(still_rejected)
         with FileProgress(len(unread), lambda: (self._files_done.value, self._files_rejected.value)):
-            for start in range(0, len(unread), FILES_PER_COMMIT):
-                rejected |= {row.path: row for row in self._read_chunk(unread[start : start + FILES_PER_COMMIT])}
+            start = 0
+            while chunk := unread[start : start + self._chunk.files]:
+                start += len(chunk)
+                rejected |= {row.path: row for row in self._read_chunk(chunk)}
         rejected_in_run = len(rejected) - len(still_rejected)
 
         unusable_paths = [entry.path for entry in self._scan.unusable]
@@ -194,9 +199,11 @@ class _Extraction:
         results = outcomes(
             tasks, identities.library, contents, self._middle_s, self._readers, self._files_done, self._files_rejected
         ).persist()
+        started = time.monotonic()
         try:
             has_vector = F.col("vector").isNotNull()
             read = results.withColumn("has_vector", has_vector).drop("vector", "embedding", "tags").collect()
+            self._chunk.has_read(len(files), time.monotonic() - started)
             row_by_path = {row.path: row for row in read}
             ordered = [row_by_path[each.file.path] for each in files]
             now = datetime.now(UTC)

@@ -30,8 +30,8 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 CORES = len(os.sched_getaffinity(0))
 MIDDLE_S = 30.0
 FMA_LARGE_TRACKS = 106_574
-FILES_PER_COMMIT = 2000
-"""As in batch/extract.py, which is not imported here: the pool's time includes its imports."""
+COMMIT_S = 300.0
+"""As in conf/settings.toml (`library.commit_minutes`)."""
 
 
 def main() -> int:
@@ -82,11 +82,12 @@ def measured(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         folder = corpus(scratch / "whole", originals, options.whole, "stereo MP3")
         whole = {"tracks": options.whole, "pool_s": pool(folder, "features"), "ours_s": job(folder, scratch / "home")}
         # the cost of a further commit: this run has two or more, the others have one
+        commits = len(list((scratch / "home" / "lake" / "tracks" / "_delta_log").glob("*.json")))
         tracks_s = stereo["fixed_s"] + options.whole * stereo["ours_ms"] / 1000
-        whole["commit_s"] = max(0.0, (whole["ours_s"] - tracks_s) / max(1, -(-options.whole // FILES_PER_COMMIT) - 1))
+        whole["commit_s"] = max(0.0, (whole["ours_s"] - tracks_s) / max(1, commits - 1))
         results["whole"] = whole
-        commits_s = FMA_LARGE_TRACKS / FILES_PER_COMMIT * whole["commit_s"]
         clips_s = FMA_LARGE_TRACKS * stereo["ours_ms"] / 1000
+        commits_s = clips_s / COMMIT_S * whole["commit_s"]
         results["fma_large_minutes"] = (clips_s + stereo["fixed_s"] + commits_s) / 60
         shutil.rmtree(folder)
     results["memory"] = memory(originals, scratch)

@@ -61,6 +61,7 @@ class Library(Section):
     root: str = ""
     middle_s: float = Field(default=30.0, ge=0)
     ear: Literal["musicnn", "none"] = "musicnn"
+    commit_minutes: float = Field(default=5.0, gt=0)
 
     @property
     def analysed_s(self) -> float | None:

@@ -18,8 +18,9 @@ FILES_PER_COMMIT = 4
 JOB = f"""
 import sys
 from batch import extract
-assert extract.FILES_PER_COMMIT > {FILES_PER_COMMIT}
-extract.FILES_PER_COMMIT = {FILES_PER_COMMIT}
+from batch.library import chunks
+assert chunks.MOST_FILES > {FILES_PER_COMMIT}
+chunks.MOST_FILES = {FILES_PER_COMMIT}
 sys.exit(extract.main(sys.argv[1:]))
 """
 

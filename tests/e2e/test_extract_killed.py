@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch import extract
+from batch.library import chunks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from killed_extraction import FILES_PER_COMMIT, killed_after, tables  # noqa: E402
@@ -23,7 +24,7 @@ def test_a_killed_extraction_carries_on_from_what_it_had(
     mutated_files(music / "spoiled", 5)
     good = [whole_file(music / f"{number}.flac", number) for number in range(6)]
     shutil.copy(good[0], music / "twice.flac")
-    monkeypatch.setattr(extract, "FILES_PER_COMMIT", FILES_PER_COMMIT)
+    monkeypatch.setattr(chunks, "MOST_FILES", FILES_PER_COMMIT)
 
     def run_to_the_end(home: Path) -> str:
         monkeypatch.setenv("OVERTONE_HOME", str(home))
