@@ -31,9 +31,9 @@ from streaming.sink.recommendation_rows import is_list, list_rows
 from streaming.sink.skip_rate_table import SkipRateTimer
 from streaming.sink.upkeep import TableUpkeep
 from streaming.source import topics
+from streaming.source.batch_offsets import BatchOffsets, first_offsets
 from streaming.source.durable_values import KEPT_RAW_BYTES, durable_lane, slices, value_sizes
 from streaming.source.kafka_source import checkpoint_folder
-from streaming.source.removed_values import RemovedValues, first_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,15 +67,18 @@ def start(
     skip_rates = SkipRateTimer(settings.lake, settings.stream.skip_rates_minutes)
     names = [kafka.listening_topic, kafka.recommendation_topic]
     checkpoint = checkpoint_folder(settings, QUERY_NAME, "+".join(sources[name] for name in names))
-
-    removed_values = RemovedValues(kafka, checkpoint)
+    offsets = BatchOffsets(kafka, checkpoint)
 
     def write_batch(batch: DataFrame, batch_id: int) -> None:
-        sizes = value_sizes(batch)
-        if removed := removed_values.before(batch_id, first_offsets(size[:3] for size in sizes)):
-            DRIVER_METRICS.removed(QUERY_NAME, removed)
-        for rows in slices(batch, sizes, settings):
-            write_rows(rows, appender, settings, sources)
+        values = batch.persist()  # read from Kafka once, for the sizes and for the rows
+        try:
+            sizes = value_sizes(values)
+            if removed := offsets.removed(batch_id, first_offsets(size[:3] for size in sizes)):
+                DRIVER_METRICS.removed(QUERY_NAME, removed)
+            for rows in slices(values, sizes):
+                write_rows(rows, appender, settings, sources)
+        finally:
+            values.unpersist()
         upkeep.do_when_due()
         skip_rates.update_when_due()
 

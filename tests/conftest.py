@@ -25,6 +25,7 @@ GROUPS = {
     "spark": "spark",
     "e2e/test_jobs.py": "spark",
     "e2e/test_ledger.py": "spark",
+    "e2e/test_large_batches.py": "spark",
     "e2e/test_extract_killed.py": "spark",
     "e2e/test_fma_features.py": "spark",
     "e2e/test_demo.py": "demo",
@@ -34,6 +35,7 @@ GROUPS = {
     "e2e/test_once.py": "world",
     "e2e/test_replay.py": "world",
     "e2e/test_isolation.py": "world",
+    "e2e/test_round_trips.py": "world",
     "e2e/test_player_kafka.py": "world",
 }
 """Tests that share something costly run one after another in one worker: a file or folder here, and its group.

@@ -198,7 +198,8 @@ def _readable(
     """{id: the document's fields}; one that cannot be decoded is there without fields, and hides no other."""
     projection = dict.fromkeys(fields, 1)
     try:
-        return {document["_id"]: document for document in collection.find({"_id": {"$in": sorted(ids)}}, projection)}
+        documents = collection.find({"_id": {"$in": sorted(ids)}}, projection, batch_size=1 + len(ids))
+        return {document["_id"]: document for document in documents}
     except BSONError:
         if len(ids) == 1:
             return {document_id: {} for document_id in ids}

@@ -29,7 +29,7 @@ from streaming.operations import http_server
 from streaming.operations.health import DRIVER_HEALTH
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
-from streaming.source.removed_values import Offsets, warning
+from streaming.source.batch_offsets import Offsets, warning
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

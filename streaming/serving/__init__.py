@@ -1,6 +1,7 @@
 """Serving a micro-batch, in the driver or in a Python worker.
 
 microbatch.py     reads profiles, applies events, makes and writes lists, each event once
+in_workers.py     a large micro-batch, by tasks of a Spark job
 admitted.py       the values that are events to count
 isolation.py      one listener's trouble: served by halves, down to the listener alone
 set_aside.py      listeners who cannot be served, with their waiting events

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streaming.admission.rules import ReceivedEvent, after_deletion, with_known_track
 from streaming.events import BadEvent, parse, received_at
-from streaming.serving.values import RawValue
+from streaming.serving.values import ParsedValue, RawValue
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -22,34 +22,38 @@ class AdmittedEvents:
     events_by_user : by user id
     value_by_place : the value of each, by (partition, offset)
     titles : {track id: title} of their tracks
-    refused : how many values are not among them
     deleted_users : ids of listeners whose events arrived before their deletion
     """
 
     events_by_user: dict[str, list[ReceivedEvent]]
     value_by_place: dict[tuple[int, int], RawValue]
     titles: dict[str, str]
-    refused: int
     deleted_users: set[str]
 
 
-def admitted_events(values: Sequence[RawValue], database: Database[dict[str, Any]], source: str) -> AdmittedEvents:
-    """Parses the values and checks their tracks; records those with unknown tracks in `refusals`."""
-    received = []
+def parsed_values(values: Iterable[RawValue]) -> list[ParsedValue]:
+    """The values that are valid events; the ledger writes the others to `rejected_events`."""
+    parsed = []
     for value in values:
-        arrived_at = received_at(value.received_ms)
         try:
-            event = parse(value.value, arrived_at)
+            parsed.append(ParsedValue(value, parse(value.value, received_at(value.received_ms))))
         except BadEvent:
-            continue  # the ledger writes it to rejected_events
-        received.append(ReceivedEvent(event, source, value.partition, value.offset, arrived_at))
+            continue
+    return parsed
+
+
+def admitted_events(parsed: Sequence[ParsedValue], database: Database[dict[str, Any]], source: str) -> AdmittedEvents:
+    """Checks the events' tracks; records those with unknown tracks in `refusals`."""
+    received = [
+        ReceivedEvent(each.event, source, each.value.partition, each.value.offset, received_at(each.value.received_ms))
+        for each in parsed
+    ]
     after = after_deletion(received, database)
     events, titles = with_known_track(after, database)
     events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
     for each in events:
         events_by_user[each.event.user_id].append(each)
-    value_by_place = {(value.partition, value.offset): value for value in values}
-    refused = len(values) - sum(map(len, events_by_user.values()))
+    value_by_place = {(each.value.partition, each.value.offset): each.value for each in parsed}
     counted_places = {(each.partition, each.offset) for each in after}
     deleted_users = {each.event.user_id for each in received if (each.partition, each.offset) not in counted_places}
-    return AdmittedEvents(dict(events_by_user), value_by_place, titles, refused, deleted_users)
+    return AdmittedEvents(dict(events_by_user), value_by_place, titles, deleted_users)

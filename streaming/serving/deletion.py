@@ -31,17 +31,16 @@ def take_back_if_deleted(
     noted = {document["_id"]: document.get("deleted_at") for document in documents}
     deleted_at = deletion_times(noted, database) if noted else {}
     overtaken = {user_id: time for user_id, time in deleted_at.items() if noted[user_id] != time}
-    for user_id, time in overtaken.items():
-        _remove_earlier(user_id, time, collection)
+    _remove_earlier(overtaken, collection)
     if overtaken:
         raise ConcurrentWrite(f"data of {len(overtaken)} listeners were deleted meanwhile")
 
 
 def remove_what_is_of_before(users: Iterable[str] | None, database: Database[dict[str, Any]]) -> None:
     """Removes what was written of listeners in spite of their deletion, by an attempt that crashed.  users : None: of all"""
-    for user_id, time in noted_deletions(users, database).items():
-        for name in DERIVED_COLLECTIONS:
-            _remove_earlier(user_id, time, database[name])
+    deleted_at = noted_deletions(users, database)
+    for name in DERIVED_COLLECTIONS:
+        _remove_earlier(deleted_at, database[name])
 
 
 def noted_deletions(users: Iterable[str] | None, database: Database[dict[str, Any]]) -> dict[str, datetime]:
@@ -53,5 +52,10 @@ def noted_deletions(users: Iterable[str] | None, database: Database[dict[str, An
     return {user_id: time for user_id, time in times.items() if time is not None}
 
 
-def _remove_earlier(user_id: str, deleted_at: datetime, collection: Collection[dict[str, Any]]) -> None:
-    collection.delete_one({"_id": user_id, "deleted_at": {"$ne": deleted_at}})
+def _remove_earlier(deleted_at: Mapping[str, datetime], collection: Collection[dict[str, Any]]) -> None:
+    """Removes documents that note another deletion than their listener's last one, or none.  deleted_at : by user id"""
+    from pymongo import DeleteOne
+
+    requests = [DeleteOne({"_id": user_id, "deleted_at": {"$ne": time}}) for user_id, time in deleted_at.items()]
+    if requests:
+        collection.bulk_write(requests, ordered=False)

@@ -34,13 +34,13 @@ from streaming.profile.skip_rates import factors_of
 from streaming.ranking.neighbour_cache import CachedIndex
 from streaming.ranking.ranker import ListRequest, ranked_lists
 from streaming.ranking.user_vector import user_vector
-from streaming.serving.admitted import admitted_events
+from streaming.serving.admitted import admitted_events, parsed_values
 from streaming.serving.clients import database_of, offered_index
 from streaming.serving.context import ServingContext
 from streaming.serving.deletion import remove_what_is_of_before, take_back_if_deleted
 from streaming.serving.isolation import concerns_one_listener, served_apart
 from streaming.serving.mixes import DueMixes, with_mixes_at, write_mixes
-from streaming.serving.mutings import muted_rows
+from streaming.serving.mutings import muted_rows_by_targets
 from streaming.serving.set_aside import (
     add,
     keep_events,
@@ -52,6 +52,7 @@ from streaming.serving.set_aside import (
     users_to_try,
 )
 from streaming.serving.values import Outcome as Outcome
+from streaming.serving.values import ParsedValue
 from streaming.serving.values import RawValue as RawValue
 from streaming.serving.writes import REVISION_FIELDS, ConcurrentWrite, Write, message, replace_documents, send
 
@@ -66,14 +67,23 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
-    """Serves the listeners of the values, which must include all new events of these listeners.
+    """As `serve_parsed`, for values of the topic."""
+    return serve_parsed(parsed_values(values), len(values), context)
 
+
+def serve_parsed(parsed: Sequence[ParsedValue], values: int, context: ServingContext) -> Outcome:
+    """Serves the listeners of the events, which must be all new events of these listeners.
+
+    values : how many there were with those that are no events
+    The number of questions to MongoDB does not grow with that of the listeners.
     Listeners who cannot be served are set aside. Raises what concerns everybody: MongoDB or Kafka is away, or
     the model cannot be used.
     """
-    _index(context)  # a model that cannot be opened is not one listener's trouble
+    if not parsed:
+        return Outcome(values, refused=values)
+    index = _index(context)  # a model that cannot be opened is not one listener's trouble
     database = database_of(context.mongo)
-    admitted = admitted_events(values, database, context.source)
+    admitted = admitted_events(parsed, database, context.source)
     if admitted.deleted_users:  # this may be the batch whose first attempt crashed
         remove_what_is_of_before(admitted.deleted_users, database)
         remove_deleted(admitted.deleted_users, database)
@@ -81,41 +91,39 @@ def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
     aside = users_set_aside(events_by_user, database)
 
     def serve_users(users: Sequence[str]) -> Outcome:
-        return _serve({user_id: events_by_user[user_id] for user_id in users}, admitted.titles, context)
+        return _serve({user_id: events_by_user[user_id] for user_id in users}, admitted.titles, context, index)
 
-    def keep(user_id: str) -> None:
-        events = events_by_user[user_id]
-        keep_events(
-            user_id, events, [admitted.value_by_place[each.partition, each.offset] for each in events], database
-        )
+    def keep(users: Sequence[str]) -> None:
+        keep_events({user_id: events_by_user[user_id] for user_id in users}, admitted.value_by_place, database)
 
     def set_aside(user_id: str, error: Exception) -> Outcome:
         add(user_id, error, database)
-        keep(user_id)
+        keep([user_id])
         return Outcome(set_aside=1)
 
     outcomes = served_apart([user_id for user_id in events_by_user if user_id not in aside], serve_users, set_aside)
-    for user_id in aside:
-        keep(user_id)
-    outcomes += [_try_again(user_id, context) for user_id in aside[:MOST_TRIED_AGAIN]]
-    return sum(outcomes, Outcome(len(values), refused=admitted.refused))
+    if aside:
+        keep(aside)
+    outcomes += [_try_again(user_id, context, index) for user_id in aside[:MOST_TRIED_AGAIN]]
+    return sum(outcomes, Outcome(values, refused=values - sum(map(len, events_by_user.values()))))
 
 
 def try_again(context: ServingContext, pause_s: float) -> Outcome:
     """Serves listeners who were set aside, up to MOST_TRIED_AGAIN of those whose last attempt is `pause_s` ago."""
     tried_before = datetime.now(UTC) - timedelta(seconds=pause_s)
     users = users_to_try(tried_before, MOST_TRIED_AGAIN, database_of(context.mongo))
-    return sum((_try_again(user_id, context) for user_id in users), Outcome())
+    index = _index(context) if users else None
+    return sum((_try_again(user_id, context, index) for user_id in users if index is not None), Outcome())
 
 
-def _try_again(user_id: str, context: ServingContext) -> Outcome:
+def _try_again(user_id: str, context: ServingContext, index: CachedIndex) -> Outcome:
     """Serves a listener who was set aside, with the events that wait; after a failure what is left waits on."""
     database = database_of(context.mongo)
     outcome = Outcome()
     try:
         while events := next_events(user_id, database):
             titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id}, database)
-            outcome += _serve({user_id: events}, titles, context)
+            outcome += _serve({user_id: events}, titles, context, index)
             remove_events(user_id, events, database)
     except Exception as error:
         if not concerns_one_listener(error):
@@ -127,19 +135,25 @@ def _try_again(user_id: str, context: ServingContext) -> Outcome:
 
 
 def _serve(
-    events_by_user: Mapping[str, Sequence[ReceivedEvent]], titles: Mapping[str, str], context: ServingContext
+    events_by_user: Mapping[str, Sequence[ReceivedEvent]],
+    titles: Mapping[str, str],
+    context: ServingContext,
+    index: CachedIndex,
 ) -> Outcome:
     """Serves these listeners together. Raises ConcurrentWrite where ATTEMPTS attempts met one."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return _serve_once(events_by_user, titles, context)
+            return _serve_once(events_by_user, titles, context, index)
         except ConcurrentWrite:
             continue
-    return _serve_once(events_by_user, titles, context)
+    return _serve_once(events_by_user, titles, context, index)
 
 
 def _serve_once(
-    events_by_user: Mapping[str, Sequence[ReceivedEvent]], titles: Mapping[str, str], context: ServingContext
+    events_by_user: Mapping[str, Sequence[ReceivedEvent]],
+    titles: Mapping[str, str],
+    context: ServingContext,
+    index: CachedIndex,
 ) -> Outcome:
     database = database_of(context.mongo)
     users = list(events_by_user)
@@ -148,14 +162,15 @@ def _serve_once(
         remove_what_is_of_before(deleted_at, database)
     profiles: dict[str, Profile] = {}
     profiles_read: dict[str, dict[str, Any]] = {}
-    for document in database.profiles.find({"_id": {"$in": users}}, PROFILE_PROJECTION):
+    for document in database.profiles.find({"_id": {"$in": users}}, PROFILE_PROJECTION, batch_size=1 + len(users)):
         profiles[document["_id"]] = whole_profile_from(document)
         profiles_read[document["_id"]] = {name: document.get(name) for name in REVISION_FIELDS}
     lists_read = {
         document["_id"]: document
-        for document in database.recommendations.find({"_id": {"$in": users}}, LIST_PROJECTION)
+        for document in database.recommendations.find(
+            {"_id": {"$in": users}}, LIST_PROJECTION, batch_size=1 + len(users)
+        )
     }
-    index = _index(context)
     updates = []
     profile_updates: list[Write] = []
     dues: list[DueMixes] = []
@@ -175,6 +190,7 @@ def _serve_once(
             profile_updates.append((profiles_read.get(user_id, {}), profile_document(new)))
             applied += new.events_applied - old.events_applied
     index.prefetch(np.concatenate([np.empty(0, dtype=np.int64), *(vector.query_rows for *_, vector in updates)]))
+    muted = muted_rows_by_targets((new.muted for *_, new, _ in updates), context.mongo, index)
     profile_writes: list[Write] = []
     kept_lists: list[str] = []
     requests: list[ListRequest] = []
@@ -190,7 +206,7 @@ def _serve_once(
                 kept_lists.append(user_id)
             else:
                 new = replace(new, generation=generation + 1)
-                requests.append(ListRequest(new, vector, muted_rows(new.muted, context.mongo, index)))
+                requests.append(ListRequest(new, vector, muted[tuple(new.muted)]))
         document = profile_document(new) | vector.profile_fields(new)
         profile_writes.append((profiles_read.get(user_id, {}), document))
     list_writes = _make_lists(requests, lists_read, new_listeners_list(database), index, context)

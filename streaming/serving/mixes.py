@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from batch.index.lsh import Rows
 from streaming.documents import MIXES_PROJECTION, StoredMixes, mixes_document, stored_mixes_from
 from streaming.events import SHOWN, VISIT, Event
 from streaming.profile.profile import Profile
@@ -20,7 +21,7 @@ from streaming.ranking.user_vector import UserVector, user_vector
 from streaming.serving.clients import database_of
 from streaming.serving.context import ServingContext
 from streaming.serving.deletion import take_back_if_deleted
-from streaming.serving.mutings import muted_rows
+from streaming.serving.mutings import muted_rows_by_targets
 from streaming.serving.writes import Write, mix_messages, replace_documents, send
 
 if TYPE_CHECKING:
@@ -87,13 +88,14 @@ def _mixes(
     database: Database[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The documents of `mixes`.  dues : with the present lists of the same listener"""
-    muted = [muted_rows(due.profile.muted, context.mongo, index) for due, _ in dues]
+    profiles = (profile for due, _ in dues for profile in (due.profile, *due.of_week))
+    muted = muted_rows_by_targets((profile.muted for profile in profiles), context.mongo, index)
     vectors = [user_vector(due.profile, index, context.taste) for due, _ in dues]
-    weeks = [_discovered(due, stored, context, index) for due, stored in dues]
+    weeks = [_discovered(due, stored, context, index, muted) for due, stored in dues]
     artists = _artists(vectors, database)
     requests = [
-        MixRequest(due.profile, vector, rows, ids, artists)
-        for (due, _), vector, rows, (_, ids) in zip(dues, vectors, muted, weeks, strict=True)
+        MixRequest(due.profile, vector, muted[tuple(due.profile.muted)], ids, artists)
+        for (due, _), vector, (_, ids) in zip(dues, vectors, weeks, strict=True)
     ]
     return [
         mixes_document(request.profile, (each.document() for each in lists), context.model_version, week, ids)
@@ -104,15 +106,22 @@ def _mixes(
 
 
 def _discovered(
-    due: DueMixes, stored: StoredMixes, context: ServingContext, index: CachedIndex
+    due: DueMixes,
+    stored: StoredMixes,
+    context: ServingContext,
+    index: CachedIndex,
+    muted: Mapping[tuple[str, ...], Rows],
 ) -> tuple[str, Sequence[str]]:
-    """(the ISO week of "Discover", ids of its tracks): the stored ones in the same week; ("", ()) where there are none yet."""
+    """(the ISO week of "Discover", ids of its tracks): the stored ones in the same week; ("", ()) where there are none yet.
+
+    muted : of `muted_rows_by_targets`
+    """
     week = week_of(due.profile.mixes_at)
     if stored.week == week:
         return week, stored.discovered
     for profile in due.of_week:
-        vector, muted = user_vector(profile, index, context.taste), muted_rows(profile.muted, context.mongo, index)
-        (ids,) = discoveries([ListRequest(profile, vector, muted)], index, context.items, context.taste)
+        request = ListRequest(profile, user_vector(profile, index, context.taste), muted[tuple(profile.muted)])
+        (ids,) = discoveries([request], index, context.items, context.taste)
         if ids:
             return week, ids
     return "", ()

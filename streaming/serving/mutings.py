@@ -42,10 +42,31 @@ TARGET_CACHE_S = 60.0
 
 def muted_rows(targets: Sequence[str], mongo: Mongo, index: CachedIndex) -> Rows:
     """Rows of the tracks of muted artists, genres and words, sorted.  targets : "artist:NAME", "genre:NAME", "tag:NAME" """
-    by_word = [index.rows_with(tag_key(name)) for kind, _, name in _parted(targets) if kind == TAG_KIND]
-    names = [f"{kind}:{name}" for kind, _, name in _parted(targets) if kind != TAG_KIND]
-    by_name = _muted_tracks(index, mongo).rows(names) if names else np.empty(0, dtype=np.int64)
-    return sorted_unique(np.concatenate([by_name, *by_word]))
+    return muted_rows_by_targets([targets], mongo, index)[tuple(targets)]
+
+
+def muted_rows_by_targets(
+    targets_of_listeners: Iterable[Sequence[str]], mongo: Mongo, index: CachedIndex
+) -> dict[tuple[str, ...], Rows]:
+    """{a listener's targets: `muted_rows`}, by one query for each field of MongoDB's tracks for all listeners together."""
+    distinct = {tuple(targets) for targets in targets_of_listeners}
+    names_by_targets = {
+        targets: [f"{kind}:{name}" for kind, _, name in _parted(targets) if kind != TAG_KIND] for targets in distinct
+    }
+    names = {name for names in names_by_targets.values() for name in names}
+    rows_by_name = _muted_tracks(index, mongo).rows_by_target(names) if names else {}
+    return {
+        targets: sorted_unique(
+            np.concatenate(
+                [
+                    np.empty(0, dtype=np.int64),
+                    *(rows_by_name[name] for name in names_by_targets[targets]),
+                    *(index.rows_with(tag_key(name)) for kind, _, name in _parted(targets) if kind == TAG_KIND),
+                ]
+            )
+        )
+        for targets in distinct
+    }
 
 
 def _parted(targets: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -67,12 +88,13 @@ class MutedTracks:
         self._genres: tuple[float, dict[str, list[str]]] | None = None
         """(when looked up, spellings by `spelling_key`)"""
 
-    def rows(self, targets: Iterable[str]) -> Rows:
-        """Rows of the tracks of the targets, sorted, each once."""
+    def rows_by_target(self, targets: Iterable[str]) -> dict[str, NDArray[np.int32]]:
+        """{target: rows of its tracks, sorted}"""
         now = time.monotonic()
         while self._rows_by_target and now - next(iter(self._rows_by_target.values()))[0] >= TARGET_CACHE_S:
             self._rows_by_target.popitem(last=False)
-        keys = list(dict.fromkeys(_cache_key(target) for target in targets))
+        key_by_target = {target: _cache_key(target) for target in targets}
+        keys = list(dict.fromkeys(key_by_target.values()))
         rows_by_key = {key: self._rows_by_target[key][1] for key in keys if key in self._rows_by_target}
         if missing := [key for key in keys if key not in rows_by_key]:
             found_rows = self._look_up(missing, now)
@@ -81,7 +103,7 @@ class MutedTracks:
             cached_rows = sum(len(rows) for _, rows in self._rows_by_target.values())
             while len(self._rows_by_target) > CACHED_TARGETS or cached_rows > MOST_CACHED_ROWS:
                 cached_rows -= len(self._rows_by_target.popitem(last=False)[1][1])
-        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *rows_by_key.values()]))
+        return {target: rows_by_key[key] for target, key in key_by_target.items()}
 
     def _look_up(self, keys: Sequence[str], now: float) -> dict[str, NDArray[np.int32]]:
         """{key: rows}, by one query for each field of MongoDB's tracks."""

@@ -60,28 +60,40 @@ def add(user_id: str, error: Exception, database: Database[dict[str, Any]]) -> b
 
 
 def keep_events(
-    user_id: str, events: Sequence[ReceivedEvent], values: Sequence[RawValue], database: Database[dict[str, Any]]
+    events_by_user: Mapping[str, Sequence[ReceivedEvent]],
+    value_by_place: Mapping[tuple[int, int], RawValue],
+    database: Database[dict[str, Any]],
 ) -> None:
-    """Adds events of a listener who is set aside to those that wait; ones that wait already are left as they are.
+    """Adds events of listeners who are set aside to those that wait; ones that wait already are left as they are.
 
-    values : of the events, in their order
+    value_by_place : the value of each event, by (partition, offset)
     """
     from pymongo import UpdateOne
 
-    waiting = database[SET_ASIDE_EVENTS].count_documents({"user_id": user_id})
-    pairs = list(zip(events, values, strict=True))
-    stored_pairs = pairs[: max(0, MOST_WAITING_EVENTS - waiting)]
-    updates = []
-    for event, value in stored_pairs:
-        place = {"source": event.source, "partition": event.partition, "offset": event.offset}
-        fields = set_aside_event_fields(value.value or b"", value.received_ms)
-        updates.append(UpdateOne({"user_id": user_id, **place}, {"$setOnInsert": fields}, upsert=True))
+    users = sorted(events_by_user)
+    waiting = {
+        each["_id"]: each["count"]
+        for each in database[SET_ASIDE_EVENTS].aggregate(
+            [{"$match": {"user_id": {"$in": users}}}, {"$group": {"_id": "$user_id", "count": {"$sum": 1}}}]
+        )
+    }
+    updates, uncounted = [], []
+    for user_id, events in events_by_user.items():
+        in_order = sorted(events, key=lambda event: (event.source, event.partition, event.offset))
+        stored_events = in_order[: max(0, MOST_WAITING_EVENTS - waiting.get(user_id, 0))]
+        for event in stored_events:
+            place = {"source": event.source, "partition": event.partition, "offset": event.offset}
+            value = value_by_place[event.partition, event.offset]
+            fields = set_aside_event_fields(value.value or b"", value.received_ms)
+            updates.append(UpdateOne({"user_id": user_id, **place}, {"$setOnInsert": fields}, upsert=True))
+        if not_kept := len(events) - len(stored_events):
+            uncounted.append(UpdateOne({"_id": user_id}, {"$inc": {"events_not_kept": not_kept}}))
     if updates:
         database[SET_ASIDE_EVENTS].bulk_write(updates, ordered=False)
-    if len(pairs) > len(stored_pairs):
-        database[SET_ASIDE].update_one({"_id": user_id}, {"$inc": {"events_not_kept": len(pairs) - len(stored_pairs)}})
-    _count_events(user_id, database)
-    remove_deleted([user_id], database)
+    if uncounted:
+        database[SET_ASIDE].bulk_write(uncounted, ordered=False)
+    _count_events(users, database)
+    remove_deleted(users, database)
 
 
 def next_events(user_id: str, database: Database[dict[str, Any]]) -> list[ReceivedEvent]:
@@ -97,7 +109,7 @@ def remove_events(user_id: str, events: Sequence[ReceivedEvent], database: Datab
 
     places = [{"source": each.source, "partition": each.partition, "offset": each.offset} for each in events]
     database[SET_ASIDE_EVENTS].bulk_write([DeleteOne({"user_id": user_id, **place}) for place in places], ordered=False)
-    _count_events(user_id, database)
+    _count_events([user_id], database)
 
 
 def release(user_id: str, database: Database[dict[str, Any]]) -> None:
@@ -108,11 +120,21 @@ def release(user_id: str, database: Database[dict[str, Any]]) -> None:
 
 def remove_deleted(users: Collection[str], database: Database[dict[str, Any]]) -> None:
     """Removes events that arrived before their listener's deletion: it may have come while they were written."""
-    for user_id, deleted_at in deletion_times(users, database).items():
-        until_ms = (deleted_at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-        database[SET_ASIDE_EVENTS].delete_many({"user_id": user_id, "received_ms": {"$lte": until_ms}})
-        if database[SET_ASIDE_EVENTS].find_one({"user_id": user_id}) is None:
-            database[SET_ASIDE].delete_one({"_id": user_id})
+    from pymongo import DeleteMany
+
+    deleted_at = deletion_times(users, database)
+    if not deleted_at:
+        return
+    until_ms = {
+        user_id: (time - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+        for user_id, time in deleted_at.items()
+    }
+    database[SET_ASIDE_EVENTS].bulk_write(
+        [DeleteMany({"user_id": user_id, "received_ms": {"$lte": until}}) for user_id, until in until_ms.items()],
+        ordered=False,
+    )
+    waiting = set(database[SET_ASIDE_EVENTS].distinct("user_id", {"user_id": {"$in": sorted(deleted_at)}}))
+    database[SET_ASIDE].delete_many({"_id": {"$in": sorted(deleted_at.keys() - waiting)}})
 
 
 def reason_of(error: Exception) -> str:
@@ -128,22 +150,24 @@ def _received(document: Mapping[str, Any]) -> ReceivedEvent:
     return ReceivedEvent(event, document["source"], document["partition"], document["offset"], arrived_at)
 
 
-def _count_events(user_id: str, database: Database[dict[str, Any]]) -> None:
+def _count_events(users: Collection[str], database: Database[dict[str, Any]]) -> None:
     """Brings `events`, how many wait, and `offsets`, the first one of each partition, up to date."""
+    from pymongo import UpdateOne
+
     by_partition = {
-        "_id": {"source": "$source", "partition": "$partition"},
+        "_id": {"user_id": "$user_id", "source": "$source", "partition": "$partition"},
         "first": {"$min": "$offset"},
         "count": {"$sum": 1},
     }
-    partitions = list(
-        database[SET_ASIDE_EVENTS].aggregate([{"$match": {"user_id": user_id}}, {"$group": by_partition}])
-    )
-    offsets = [
-        {"source": f"{each['_id']['source']}/{each['_id']['partition']}", "offset": each["first"]}
-        for each in partitions
-    ]
-    fields = {
-        "events": sum(each["count"] for each in partitions),
-        "offsets": sorted(offsets, key=lambda each: each["source"]),
-    }
-    database[SET_ASIDE].update_one({"_id": user_id}, {"$set": fields})
+    of_users = {"user_id": {"$in": sorted(users)}}
+    offsets: dict[str, list[dict[str, Any]]] = {user_id: [] for user_id in users}
+    counts = dict.fromkeys(users, 0)
+    for each in database[SET_ASIDE_EVENTS].aggregate([{"$match": of_users}, {"$group": by_partition}]):
+        user_id, source = each["_id"]["user_id"], f"{each['_id']['source']}/{each['_id']['partition']}"
+        offsets[user_id].append({"source": source, "offset": each["first"]})
+        counts[user_id] += each["count"]
+    updates = []
+    for user_id in users:
+        fields = {"events": counts[user_id], "offsets": sorted(offsets[user_id], key=lambda place: place["source"])}
+        updates.append(UpdateOne({"_id": user_id}, {"$set": fields}))
+    database[SET_ASIDE].bulk_write(updates, ordered=False)

@@ -1,8 +1,10 @@
-"""What serving takes and gives: a value of the listening topic, and the counts of a micro-batch."""
+"""What serving takes and gives: values of the listening topic, and the counts of a micro-batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from streaming.events import Event
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,14 @@ class RawValue:
     partition: int
     offset: int
     received_ms: int
+
+
+@dataclass(frozen=True)
+class ParsedValue:
+    """A value that is a valid event."""
+
+    value: RawValue
+    event: Event
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from pyspark.sql import functions as F
 
 from conf.settings import Settings
 from streaming.events import MAX_BYTES
-from streaming.source.kafka_source import KAFKA_OPTIONS, read_topics, value_columns
+from streaming.source.kafka_source import read_topics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,18 +39,19 @@ def value_sizes(batch: DataFrame) -> list[tuple[str, int, int, int]]:
     return sorted(zip(*sizes.toArrow().to_pydict().values(), strict=True))
 
 
-def slices(batch: DataFrame, sizes: Sequence[tuple[str, int, int, int]], settings: Settings) -> Iterator[pa.Table]:
+def slices(values: DataFrame, sizes: Sequence[tuple[str, int, int, int]]) -> Iterator[pa.Table]:
     """The rows of a micro-batch in one table; of more than SLICE_BYTES in several, by partition in order of offset.
 
+    values : a micro-batch that Spark keeps (`persist`), or each slice would read all of it from Kafka again
     sizes : of `value_sizes`
     """
     if sum(size for *_, size in sizes) <= SLICE_BYTES:
-        yield batch.toArrow()
+        yield values.toArrow()
         return
     for (topic, partition), of_partition in groupby(sizes, key=lambda row: row[:2]):
+        of_place = values.where((F.col("topic") == topic) & (F.col("partition") == partition))
         for first, last in offset_ranges([(offset, size) for *_, offset, size in of_partition], SLICE_BYTES):
-            # Read by itself: a part of the micro-batch would read all of it again for each slice.
-            yield _cut(_between(batch.sparkSession, settings, topic, partition, first, last), settings).toArrow()
+            yield of_place.where(F.col("offset").between(first, last)).toArrow()
 
 
 def offset_ranges(sizes: Sequence[tuple[int, int]], most_bytes: int) -> list[tuple[int, int]]:
@@ -68,18 +68,6 @@ def offset_ranges(sizes: Sequence[tuple[int, int]], most_bytes: int) -> list[tup
         ranges[-1] = (ranges[-1][0], offset)
         run_bytes += size
     return ranges
-
-
-def _between(spark: SparkSession, settings: Settings, topic: str, partition: int, first: int, last: int) -> DataFrame:
-    """The values of a partition from one offset to another, both included."""
-    return value_columns(
-        spark.read.format("kafka")
-        .option("assign", json.dumps({topic: [partition]}))
-        .option("startingOffsets", json.dumps({topic: {str(partition): first}}))
-        .option("endingOffsets", json.dumps({topic: {str(partition): last + 1}}))
-        .options(**KAFKA_OPTIONS, **settings.kafka.spark_options())
-        .load()
-    )
 
 
 def _cut(values: DataFrame, settings: Settings) -> DataFrame:

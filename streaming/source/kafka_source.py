@@ -14,28 +14,36 @@ KAFKA_OPTIONS: dict[str, str | int] = {
     # A fetch that waits for the next event delays the one behind it on the same connection by up to this long.
     "kafka.fetch.max.wait.ms": 20,
     "kafka.isolation.level": "read_committed",  # values of transactions that were given up are none
-    # What Kafka's retention removed cannot be read either way; `streaming.source.removed_values` says how much it was.
+    # What Kafka's retention removed cannot be read either way; `streaming.source.batch_offsets` says how much it was.
     "failOnDataLoss": "false",
 }
 
 
 def read_topics(
-    spark: SparkSession, settings: Settings, names: Sequence[str], most_per_batch: int, fill_s: float = 0.0
+    spark: SparkSession,
+    settings: Settings,
+    names: Sequence[str],
+    most_per_batch: int,
+    fill_s: float = 0.0,
+    most_per_task: int = 0,
 ) -> DataFrame:
     """The topics as a stream of (topic, partition, offset, value, received_ms), from the earliest offset.
 
     most_per_batch : values of all topics in one micro-batch, at most
     fill_s : a micro-batch that would have fewer waits for more so long; 0: not at all
+    most_per_task : a partition of which a micro-batch has more values is read by several tasks; 0: by one
     """
-    filling: dict[str, int | str] = {}
+    options: dict[str, int | str] = {}
     if fill_s:
-        filling = {"minOffsetsPerTrigger": most_per_batch, "maxTriggerDelay": f"{fill_s * 1000:.0f}ms"}
+        options = {"minOffsetsPerTrigger": most_per_batch, "maxTriggerDelay": f"{fill_s * 1000:.0f}ms"}
+    if most_per_task:
+        options["maxRecordsPerPartition"] = most_per_task
     return value_columns(
         spark.readStream.format("kafka")
         .option("subscribe", ",".join(names))
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", most_per_batch)
-        .options(**KAFKA_OPTIONS, **settings.kafka.spark_options(), **filling)
+        .options(**KAFKA_OPTIONS, **settings.kafka.spark_options(), **options)
         .load()
     )
 

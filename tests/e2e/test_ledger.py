@@ -83,7 +83,7 @@ def test_a_backlog_is_caught_up_whatever_the_interval(
     try:
         until(lambda: len(landed(chosen)) >= 2700)
         rows_read = [each.numInputRows for each in query.recentProgress]
-        assert max(rows_read) <= 2 * 300, "each batch stays as small as memory demands; it is read twice"
+        assert max(rows_read) <= 300, "each batch stays as small as memory demands, and is read once"
         assert set(landed(chosen).values()) == {1}
     finally:
         query.stop()

@@ -28,7 +28,8 @@ from harness import World, make_world  # noqa: E402
 
 SOURCE = "cluster/topic"
 MOMENTS = [
-    *((microbatch, name) for name in ("offered_index", "user_vector", "muted_rows", "ranked_lists", "write_mixes")),
+    *((microbatch, name) for name in ("offered_index", "user_vector", "muted_rows_by_targets", "ranked_lists")),
+    (microbatch, "write_mixes"),
     *((microbatch, name) for name in ("replace_documents", "take_back_if_deleted", "send")),
     *((mixes, name) for name in ("named_lists", "replace_documents", "take_back_if_deleted", "send")),
 ]

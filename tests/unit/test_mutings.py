@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from batch.growth import append
 from batch.index.building import build_index, with_local_scales
@@ -83,6 +84,11 @@ def muted(folder: Path) -> MutedTracks:
     return MutedTracks(CachedIndex(Index.open(folder)), settings().mongo)
 
 
+def all_rows(muted_tracks: MutedTracks, targets: Sequence[str]) -> NDArray[np.int32]:
+    """The rows of all targets, sorted, each once."""
+    return np.unique(np.concatenate([*muted_tracks.rows_by_target(targets).values(), np.empty(0, np.int32)]))
+
+
 @pytest.mark.parametrize(
     ("name", "same"),
     [
@@ -121,28 +127,36 @@ def test_names_that_are_other_names(name: str, other: str) -> None:
     ],
 )
 def test_spelling_does_not_matter(folder: Path, tracks: Tracks, target: str, rows: list[int]) -> None:
-    assert muted(folder).rows([target]).tolist() == rows
+    assert all_rows(muted(folder), [target]).tolist() == rows
 
 
 def test_several_are_muted_at_once_and_looked_up_once(folder: Path, tracks: Tracks) -> None:
     muted_tracks = muted(folder)
     for _ in range(3):
-        assert muted_tracks.rows(["artist:the beatles", "genre:ROCK", "genre:hip-hop"]).tolist() == [0, 1, 6, 7]
+        assert all_rows(muted_tracks, ["artist:the beatles", "genre:ROCK", "genre:hip-hop"]).tolist() == [0, 1, 6, 7]
     assert sorted(tracks.queries) == [
         *("all of genre", "all of genre_tags", "artist", "artists", "genre", "genre_tags"),
     ]
 
 
+def test_mutings_of_many_listeners_are_looked_up_together(folder: Path, tracks: Tracks) -> None:
+    index = CachedIndex(Index.open(folder))
+    listeners = [[f"artist:{name}"] for name in ("The Beatles", "Beyoncé", "Sigur Rós")] + [["genre:rock"], []]
+    rows = mutings.muted_rows_by_targets(listeners * 2, settings().mongo, index)
+    assert [rows[tuple(each)].tolist() for each in listeners] == [[0, 1], [2], [3], [6, 7], []]
+    assert sorted(tracks.queries) == ["all of genre", "all of genre_tags", "artist", "artists", "genre", "genre_tags"]
+
+
 def test_an_artist_who_was_renamed_since_the_training_is_muted_by_the_new_name(folder: Path, tracks: Tracks) -> None:
     tracks.documents[3]["artist"] = "Jónsi"
-    assert muted(folder).rows(["artist:Jónsi"]).tolist() == [3]
+    assert all_rows(muted(folder), ["artist:Jónsi"]).tolist() == [3]
 
 
 def test_added_tracks_are_muted_and_removed_ones_are_no_rows(folder: Path, tracks: Tracks) -> None:
     append(folder, ["t8"], np.ones((1, D)), ["THE BEATLES"])
-    assert muted(folder).rows(["artist:The Beatles"]).tolist() == [0, 1, 8]
+    assert all_rows(muted(folder), ["artist:The Beatles"]).tolist() == [0, 1, 8]
     append(folder, ["t0"], np.ones((1, D)), ["Somebody else"])
-    assert muted(folder).rows(["artist:The Beatles"])[0] == 1
+    assert all_rows(muted(folder), ["artist:The Beatles"])[0] == 1
 
 
 def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
@@ -152,15 +166,15 @@ def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
     monkeypatch.setattr(mutings.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(mutings, "CACHED_TARGETS", 3)
     muted_tracks = muted(folder)
-    assert muted_tracks.rows(["genre:rock"]).tolist() == [6, 7]
+    assert all_rows(muted_tracks, ["genre:rock"]).tolist() == [6, 7]
     tracks.documents[5]["genre"] = "ROCK"
-    assert muted_tracks.rows(["genre:rock"]).tolist() == [6, 7]
+    assert all_rows(muted_tracks, ["genre:rock"]).tolist() == [6, 7]
     for minute in range(1, 5):
         now[0] += 61
-        assert muted_tracks.rows(["genre:rock"]).tolist() == [5, 6, 7]
-        assert muted_tracks.rows([f"artist:{minute}", "artist:Beyoncé"]).tolist() == [2]
+        assert all_rows(muted_tracks, ["genre:rock"]).tolist() == [5, 6, 7]
+        assert all_rows(muted_tracks, [f"artist:{minute}", "artist:Beyoncé"]).tolist() == [2]
         assert list(muted_tracks._rows_by_target) == ["genre:rock", f"artist:{minute}", "artist:Beyoncé"]
-    assert muted_tracks.rows([f"genre:{name}" for name in ("rock", "pop", "hip-hop", "polka")]).tolist() == [
+    assert all_rows(muted_tracks, [f"genre:{name}" for name in ("rock", "pop", "hip-hop", "polka")]).tolist() == [
         0, 1, 2, 3, 5, 6, 7,
     ]  # fmt: skip
 
@@ -168,19 +182,21 @@ def test_names_are_looked_up_again_after_a_while_and_the_cache_does_not_grow(
 def test_an_artist_among_several_of_the_training_is_muted_however_spelled(tmp_path: Path, tracks: Tracks) -> None:
     folder = saved(tmp_path, ["Ada", joined_artists("Ada/Bö", ["Ada", "Bö"]), "AC/DC"])
     tracks.documents = []
-    assert muted(folder).rows(["artist:ada"]).tolist() == [0, 1]
-    assert muted(folder).rows(["artist:BO"]).tolist() == [1]
-    assert muted(folder).rows(["artist:ada/bö"]).tolist() == [1]
-    assert muted(folder).rows(["artist:dc"]).tolist() == []
+    assert all_rows(muted(folder), ["artist:ada"]).tolist() == [0, 1]
+    assert all_rows(muted(folder), ["artist:BO"]).tolist() == [1]
+    assert all_rows(muted(folder), ["artist:ada/bö"]).tolist() == [1]
+    assert all_rows(muted(folder), ["artist:dc"]).tolist() == []
 
 
 def test_several_artists_and_genres_of_a_track_are_known_each(folder: Path, tracks: Tracks) -> None:
     tracks.documents[5] |= {"artist": "Ana; Bo", "artists": ["Ana", "Bo"], "genre_tags": ["Folk", "Metal"]}
     tracks.documents[6] |= {"genre": ["Drone", 7, {"name": "Noise"}], "artist": 3, "artists": "Bo"}
     muted_tracks = muted(folder)
-    assert muted_tracks.rows(["artist:Bo"]).tolist() == [5, 6] and muted_tracks.rows(["artist:Ana; Bo"]).tolist() == [5]
-    assert muted_tracks.rows(["genre:METAL"]).tolist() == [5] and muted_tracks.rows(["genre:drone"]).tolist() == [6]
-    assert muted_tracks.rows(["genre:noise", "genre:7", "artist:3"]).tolist() == []
+    assert all_rows(muted_tracks, ["artist:Bo"]).tolist() == [5, 6]
+    assert all_rows(muted_tracks, ["artist:Ana; Bo"]).tolist() == [5]
+    assert all_rows(muted_tracks, ["genre:METAL"]).tolist() == [5]
+    assert all_rows(muted_tracks, ["genre:drone"]).tolist() == [6]
+    assert all_rows(muted_tracks, ["genre:noise", "genre:7", "artist:3"]).tolist() == []
 
 
 def test_spellings_share_what_is_cached_and_all_of_it_is_bounded(
@@ -189,16 +205,16 @@ def test_spellings_share_what_is_cached_and_all_of_it_is_bounded(
     monkeypatch.setattr(mutings, "MOST_CACHED_ROWS", 5)
     muted_tracks = muted(folder)
     for number in range(300):
-        assert muted_tracks.rows([f"genre:{' ' * number}Hip-HOP"]).tolist() == [0, 1]
+        assert all_rows(muted_tracks, [f"genre:{' ' * number}Hip-HOP"]).tolist() == [0, 1]
     assert list(muted_tracks._rows_by_target) == ["genre:hip-hop"]
     for target, rows in (("genre:rock", [6, 7]), ("artist:the beatles", [0, 1]), ("artist:THE beatles", [0, 1])):
-        assert muted_tracks.rows([target]).tolist() == rows
+        assert all_rows(muted_tracks, [target]).tolist() == rows
     assert list(muted_tracks._rows_by_target) == ["artist:the beatles", "artist:THE beatles"], "the latest of 5 rows"
 
 
 def test_a_name_longer_than_any_target_is_passed_over(folder: Path, tracks: Tracks) -> None:
     tracks.documents[5]["genre"] = "x" * 20_000
-    assert muted(folder).rows(["genre:rock"]).tolist() == [6, 7]
+    assert all_rows(muted(folder), ["genre:rock"]).tolist() == [6, 7]
 
 
 def test_a_muted_word_hides_the_tracks_of_which_it_is_said_and_asks_mongodb_nothing(
