@@ -7,6 +7,7 @@ ear, words                 ▶ the trained ear by part and variant · the number
 space, genre               ▶ metrics and hubness, both blocks beside one · genre networks beside support vector machines
 both_blocks, audio_songs     tables of `space` for a folder of audio · its songs by the product's extraction
 lists, stream              ▶ what a list costs · event to list, events a second
+stream_cluster               `stream` on a standalone cluster: processor time of executors and driver
 taste, taste_weeks         ▶ simulated listeners for an evening · for weeks (weeks/)
 player, search             ▶ the player over a large library, a hundred clients · search in memory
 player_library               the made library of `player`

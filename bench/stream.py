@@ -4,6 +4,7 @@
 
 Starts MongoDB, Kafka and the queries by itself, all on this machine. The library is generated (bench/generated_library.py) and
 kept in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.
+With --cluster it measures processor time on one and two executors of a standalone cluster in its place (bench/stream_cluster.py).
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from pymongo import MongoClient
 
 from batch.mongo import NEW_LISTENERS
+from bench import stream_cluster
 from bench.generated_library import GeneratedLibrary, generated_library, model
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, resident_bytes
@@ -35,6 +38,7 @@ from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 
 DATABASE = "bench"
+PARTITIONS = 2
 READY_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 60.0
 HISTORY_TIMEOUT_S = 600.0
@@ -74,12 +78,17 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=30.0)
     parser.add_argument("--history", type=int, default=10, help="events of each listener before the first measurement")
     parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
+    parser.add_argument("--cluster", action="store_true", help="processor time on one and two executors, no latencies")
+    parser.add_argument("--events", type=int, default=20_000, help="with --cluster: served while it is measured")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     results: list[Measured] = []
     with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[options.lanes]
     bench = Bench(options)
     try:
+        if options.cluster:
+            stream_cluster.measure(bench)
+            return 0
         for durable in with_durable:
             results += bench.run(durable)
     finally:
@@ -168,16 +177,16 @@ class Bench:
         document = {"items": items, "generation": 1, "generated_at": datetime.now(UTC), "events_applied": 0}
         self.database.recommendations.replace_one({"_id": NEW_LISTENERS}, document, upsert=True)
 
-    def run(self, durable: bool) -> list[Measured]:
-        """Starts the queries on new topics and measures each rate in turn."""
+    def new_topics(self) -> dict[str, str]:
+        """Makes new topics, removes what MongoDB has of listeners; the environment of queries over them."""
         stamp = f"{time.time():.0f}"
         topics = [f"listens-{stamp}", f"lists-{stamp}"]
         admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
-        admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1) for name in topics])
+        admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in topics])
         admin.close()
-        for collection in ("profiles", "recommendations"):
+        for collection in ("profiles", "recommendations", "mixes"):
             self.database[collection].delete_many({"_id": {"$ne": NEW_LISTENERS}})
-        environment = {
+        return {
             **os.environ,
             f"{PREFIX}STREAM__METRICS_PORT": "0",
             f"{PREFIX}HOME": str(self.home),
@@ -189,18 +198,25 @@ class Bench:
             f"{PREFIX}KAFKA__LISTENING_TOPIC": topics[0],
             f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": topics[1],
         }
+
+    def load(self, topic: str) -> Load:
+        return Load(self.database, self.kafka.bootstrap_servers, topic, self.made, self.options.listeners)
+
+    def run(self, durable: bool) -> list[Measured]:
+        """Starts the queries on new topics and measures each rate in turn."""
+        environment = self.new_topics()
         ready = self.home / "streams.ready"
         ready.unlink(missing_ok=True)
         job: list[str | Path] = (
             [PROJECT / "local" / "streams.py", ready] if durable else [PROJECT / "streaming" / "recommend.py"]
         )
         self.streams.start([PROJECT / "spark-submit.sh", *job], environment)
-        load = Load(self.database, self.kafka.bootstrap_servers, topics[0], self.made, self.options.listeners)
+        load = self.load(environment[f"{PREFIX}KAFKA__LISTENING_TOPIC"])
         load.start()
         results = []
         try:
-            self._wait_for_first(load)
-            self._send_history(load)
+            self.wait_for_first(load)
+            self.send_history(load)
             for rate in self.options.rate:
                 results.append(self._measure(load, rate, durable))
                 show(results[-1:])
@@ -209,7 +225,7 @@ class Bench:
             self.streams.stop()
         return results
 
-    def _wait_for_first(self, load: Load) -> None:
+    def wait_for_first(self, load: Load) -> None:
         load.send_one()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not load.answered:
@@ -218,7 +234,7 @@ class Bench:
                 raise SystemExit(f"no list within {READY_TIMEOUT_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.05)
 
-    def _send_history(self, load: Load) -> None:
+    def send_history(self, load: Load) -> None:
         """Sends `--history` events of each listener, so that profiles have a length, and waits until they are served."""
         events, started, clock = self.options.history * self.options.listeners, time.monotonic(), self._clock()
         for _ in range(events):
@@ -230,6 +246,15 @@ class Bench:
             seconds = time.monotonic() - started
             print(f"{events:,} events before, served in {seconds:.0f} s: {events / seconds:.0f} a second", flush=True)
             print(f"cores: {_cores_text(clock.cores())}", flush=True)
+
+    def values_in_kafka(self, environment: Mapping[str, str]) -> int:
+        """The sum of the end offsets of both topics."""
+        names = (environment[f"{PREFIX}KAFKA__{name}_TOPIC"] for name in ("LISTENING", "RECOMMENDATION"))
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka.bootstrap_servers)
+        places = [TopicPartition(name, partition) for name in names for partition in range(PARTITIONS)]
+        ends = consumer.end_offsets(places)
+        consumer.close()
+        return sum(ends.values())
 
     def _clock(self) -> Clock:
         services = {"MongoDB": self.mongo.process.pid, "Kafka": self.kafka.process.pid}
