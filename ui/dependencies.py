@@ -26,7 +26,8 @@ from ui.data.mongo import Document, database
 from ui.data.names import Names
 from ui.data.recently_added import RecentlyAdded
 from ui.events.deletions import Deletions
-from ui.events.event_queue import DataDeleted, EventQueue, connect
+from ui.events.event_queue import DataDeleted, EventQueue
+from ui.events.producer import connect
 from ui.library.albums import Albums
 from ui.library.artists import Artists
 from ui.library.track_table import TrackTable

@@ -12,7 +12,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from conf.settings import Kafka
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event
-from ui.events.event_queue import EventQueue, connect
+from ui.events.event_queue import EventQueue
+from ui.events.producer import connect
 
 TOPIC = "listens-while-kafka-comes-and-goes"
 

@@ -2,5 +2,6 @@
 
 event_queue  events to Kafka, queued while it is unavailable
 deletions    when listeners' data were deleted
+producer     the Kafka producer
 journal      accepted events on disk, until Kafka has them
 """

@@ -7,22 +7,19 @@ ends, or is killed, is sent at the next start.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
 import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from conf.settings import Kafka
 from streaming.events import Event, encode
-from ui.events.journal import Journal, StoredEvent
+from ui.events.journal import Journal, StoredEvent, occurred_s
+from ui.events.producer import DELIVERY_TIMEOUT_S, Producer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +29,6 @@ MAX_QUEUED_BYTES = 64_000_000
 RETRY_INTERVAL_S = 1.0
 STUCK_AFTER_S = 3.0
 """An event queued for longer means that Kafka is unavailable, before its delivery has timed out."""
-DELIVERY_TIMEOUT_S = 10.0
 MAX_BATCH_EVENTS = 500
 UNUSABLE_PRODUCER_CLOSE_TIMEOUT_S = 0.2
 LAST_BATCH_TIMEOUT_S = 0.2
@@ -47,14 +43,6 @@ class DataDeleted(PermissionError):
 
     def __init__(self) -> None:
         super().__init__("Your data have been deleted. Choose who is listening first.")
-
-
-class Producer(Protocol):
-    """The part of kafka.KafkaProducer that is used here."""
-
-    def send(self, topic: str, value: bytes, key: bytes, timestamp_ms: int) -> Any: ...
-    def flush(self, timeout: float | None = None) -> Any: ...
-    def close(self, timeout: float | None = None) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -76,25 +64,6 @@ class Record(NamedTuple):
     value: bytes
     queued_at: float
     since_s: float
-
-
-def connect(kafka: Kafka) -> Producer:
-    """A connected producer. Raises KafkaError where no broker answers within seconds."""
-    from kafka import KafkaProducer
-
-    producer: Producer = KafkaProducer(
-        **kafka.client_options(),
-        client_id="overtone-player",
-        acks="all",
-        enable_idempotence=True,
-        allow_auto_create_topics=False,
-        bootstrap_timeout_ms=3000,
-        max_block_ms=3000,
-        request_timeout_ms=5000,
-        delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
-        reconnect_backoff_max_ms=1000,
-    )
-    return producer
 
 
 class EventQueue:
@@ -130,7 +99,7 @@ class EventQueue:
         self._closing = False
         self._journal = None if file is None else Journal(file)
         for event in self._journal.left if self._journal else ():
-            record = Record(event.key, event.value, time.monotonic(), _occurred_s(event.value))
+            record = Record(event.key, event.value, time.monotonic(), occurred_s(event.value))
             self._append(self._admit(len(event.value)), record)
         self._thread = threading.Thread(target=self._send_all, name="event-queue", daemon=True)
         self._thread.start()
@@ -323,10 +292,3 @@ class EventQueue:
             except Exception as error:  # noqa: BLE001 - whatever it is, the producer is not used again
                 log.debug("closing the producer: %s", error)
             self._producer = None
-
-
-def _occurred_s(value: bytes) -> float:
-    """When the event of a Kafka value occurred, in seconds since 1970; now at most, and 0 where it does not say."""
-    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
-        return min(time.time(), datetime.fromisoformat(json.loads(value)["occurred_at"]).timestamp())
-    return 0.0

@@ -15,8 +15,10 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -253,3 +255,10 @@ def _remove_others(file: Path, own: Path) -> None:
         if name != own and name.exists() and (lock := _locked(name)) is not None:
             name.unlink()
             os.close(lock)
+
+
+def occurred_s(value: bytes) -> float:
+    """When the event of a Kafka value occurred, in seconds since 1970; now at most, and 0 where it does not say."""
+    with suppress(ValueError, TypeError, KeyError, OverflowError):
+        return min(time.time(), datetime.fromisoformat(json.loads(value)["occurred_at"]).timestamp())
+    return 0.0
