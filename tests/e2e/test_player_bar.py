@@ -158,3 +158,34 @@ def test_the_waveform_is_drawn_behind_the_position(ana: Visit) -> None:
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
         return d.filter((value, at) => at % 4 === 3 && value > 0).length > 200; }"""
     ana.wait_for(lambda: bool(ana.page.evaluate(painted)))
+
+
+def test_a_removed_track_is_brought_back_to_its_place(ana: Visit) -> None:
+    ana.play(IDS[2])
+    for number in (5, 6, 7):
+        menu(ana, number, "Add to queue")
+    ana.page.click("#queue-toggle")
+    ana.page.get_by_role("button", name=f"Remove {TITLES[6]}").click()
+    assert queued(ana) == [TITLES[5], TITLES[7]]
+    expect(ana.page.locator("#toast")).to_contain_text(f"“{TITLES[6]}” removed from the queue.")
+    ana.page.click("#undo")
+    assert queued(ana) == [TITLES[5], TITLES[6], TITLES[7]]
+
+
+def test_a_reload_shows_the_place_in_the_track_before_any_sound_is_there(ana: Visit) -> None:
+    ana.play(IDS[2])
+    ana.page.evaluate("overtone.player.seek(7500)")
+    ana.wait_for(lambda: ana.seconds > 7.6)
+    ana.page.click("#play-pause")
+    shown = ana.page.inner_text("#time-now")
+    assert shown in ("0:07", "0:08", "0:09")
+    held: list[Any] = []
+    ana.page.route("**/audio/**", lambda route: held.append(route))
+    ana.page.reload()
+    expect(ana.page.locator("#time-now")).to_have_text(shown)
+    ana.wait_for(lambda: bool(held))
+    ana.page.evaluate("overtone.player.seek(12_000)")
+    expect(ana.page.locator("#time-now")).to_have_text("0:12")
+    ana.page.unroute("**/audio/**")  # which lets go what was held
+    ana.page.click("#play-pause")
+    ana.wait_for(lambda: ana.seconds > 12.1)

@@ -56,6 +56,49 @@ describe("queue", () => {
     assert.equal(changes, 1);
   });
 
+  test("what is rejected no longer comes back to its place", () => {
+    queue.add(...["r", "s", "t"].map((id) => ({ ...track(id), source: "radio" })));
+    const reject = (rejected) => queue.removeRejected(({ id }) => rejected.includes(id));
+    reject("rs");
+    reject("rst");
+    assert.equal(ids(queue), "abcd");
+    queue.takeAt("own", 0);
+    reject("r");
+    assert.equal(ids(queue), "bcdst");
+    reject("");
+    assert.equal(ids(queue), "bcdrst");
+    reject("t");
+    queue.clear();
+    reject("");
+    assert.equal(ids(queue), "", "a queue that was cleared stays so");
+  });
+
+  test("a track that was removed is brought back before the one that it stood before", () => {
+    const undo = queue.remove("own", 1);
+    assert.equal(ids(queue), "acd");
+    queue.takeAt("own", 0);
+    undo();
+    assert.equal(ids(queue), "bcd");
+    const undoLast = queue.remove("own", 2);
+    queue.clear();
+    undoLast();
+    assert.equal(ids(queue), "d");
+    queue.remove("own", 7)();
+    assert.equal(ids(queue), "d");
+  });
+
+  test("a track that was removed from a list does not come back to another one", () => {
+    const list = (id) => ({ kind: "album", id });
+    queue.playFrom(list("1"), [..."xyz"].map(track));
+    const undo = queue.remove("list", 0);
+    undo();
+    assert.equal(queue.list.map(({ id }) => id).join(""), "yz");
+    const undoLate = queue.remove("list", 0);
+    queue.playFrom(list("2"), [..."uvw"].map(track));
+    undoLate();
+    assert.equal(queue.list.map(({ id }) => id).join(""), "vw");
+  });
+
   test("a position takes that track, and one outside of the queue none", () => {
     assert.equal(queue.takeAt("own", 2)?.id, "c");
     assert.equal(ids(queue), "abd");

@@ -4,8 +4,9 @@
  * @param {import("./player.js").Player} player
  * @param {number} seconds forward; negative: back
  */
-export function seekBy({ audio, durationMs }, seconds) {
-  if (durationMs) audio.currentTime = Math.max(0, Math.min(durationMs / 1000, audio.currentTime + seconds));
+export function seekBy(player, seconds) {
+  const { durationMs, positionMs } = player;
+  if (durationMs) player.seek(Math.max(0, Math.min(durationMs, positionMs + seconds * 1000)));
 }
 
 /**

@@ -16,7 +16,7 @@ import { Waveform } from "./bar/waveform.js";
 
 /** @typedef {import("../track.js").Track} Track */
 
-const RESTART_AFTER_S = 3; // later in a track, "previous" goes to its beginning
+const RESTART_AFTER_MS = 3000; // later in a track, "previous" goes to its beginning
 const SKIP_UNPLAYABLE_MS = 1200; // the message can be read meanwhile
 const MAX_UNPLAYABLE_TRACKS = 5; // after so many in a row, playback stops
 const PREPARE_S = 20; // the next track is loaded so long before this one ends, or fades
@@ -102,13 +102,19 @@ export class Player {
     else toast("Nothing to play next.");
   }
 
+  /** @param {number} positionMs in the track */
+  seek(positionMs) {
+    this.sound.positionMs = positionMs;
+    this.showTime();
+  }
+
   /** Plays the track before this one, which then follows again; later in a track, its beginning. */
   previous() {
-    const track = this.audio.currentTime > RESTART_AFTER_S ? undefined : this.#left.takeHeard();
+    const track = this.positionMs > RESTART_AFTER_MS ? undefined : this.#left.takeHeard();
     if (track) {
       if (this.track) this.queue.putBack(this.track);
       this.#start(track, { isGoingBack: true });
-    } else this.audio.currentTime = 0;
+    } else this.seek(0);
   }
 
   /**

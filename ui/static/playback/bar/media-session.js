@@ -1,13 +1,13 @@
 // The system's media keys and controls, as far as the browser has them.
 
+import { seekBy } from "../by-keys.js";
+
 /** @typedef {import("../../track.js").Track} Track */
 
 const SEEK_STEP_S = 10; // where the system names none
 
 /** @param {import("../player.js").Player} player */
 export function wireMediaSession(player) {
-  const seekTo = (/** @type {number} */ seconds) =>
-    (player.audio.currentTime = Math.max(0, Math.min(seconds, player.audio.duration || 0)));
   /** @type {Partial<Record<MediaSessionAction, MediaSessionActionHandler>>} */
   const handlers = {
     play: () => player.audio.paused && player.toggle(),
@@ -15,9 +15,9 @@ export function wireMediaSession(player) {
     stop: () => player.sound.pause(),
     nexttrack: () => player.next(),
     previoustrack: () => player.previous(),
-    seekto: ({ seekTime }) => seekTo(seekTime ?? 0),
-    seekforward: ({ seekOffset }) => seekTo(player.audio.currentTime + (seekOffset || SEEK_STEP_S)),
-    seekbackward: ({ seekOffset }) => seekTo(player.audio.currentTime - (seekOffset || SEEK_STEP_S)),
+    seekto: ({ seekTime }) => seekBy(player, (seekTime ?? 0) - player.positionMs / 1000),
+    seekforward: ({ seekOffset }) => seekBy(player, seekOffset || SEEK_STEP_S),
+    seekbackward: ({ seekOffset }) => seekBy(player, -(seekOffset || SEEK_STEP_S)),
   };
   for (const [action, handler] of Object.entries(handlers)) {
     try {

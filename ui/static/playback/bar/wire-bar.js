@@ -12,8 +12,8 @@ export function wireBar(player, onButton) {
   bar.on("next", "click", () => player.next());
   bar.on("previous", "click", () => player.previous());
   bar.on("seek", "input", () => {
-    if (player.durationMs) player.audio.currentTime = (bar.seekShare * player.durationMs) / 1000;
-    player.showTime();
+    if (player.durationMs) player.seek(bar.seekShare * player.durationMs);
+    else player.showTime();
   });
   bar.on("volume", "input", () => player.setVolume({ volume: bar.volume }));
   bar.on("mute", "click", () => player.setVolume({ isMuted: !player.sound.pair.muted }));

@@ -124,7 +124,7 @@ export class QueuePanel {
       itemButton("up", "Move up", "↑", title, position === 0, () => this.#move(part, position, position - 1, "up")),
       itemButton("down", "Move down", "↓", title, position === last, () => this.#move(part, position, position + 1, "down")),
       itemButton("remove", "Remove", "×", title, false, () => {
-        this.queue.remove(part, position);
+        toast(`“${title}” removed from the queue.`, this.queue.remove(part, position));
         this.#focus(part, Math.min(position, tracks.length - 1), "remove");
       }),
     );

@@ -1,10 +1,21 @@
-// The queue as it goes to the server and comes back, and how changes of two devices become one. Pure logic.
-
-import { queueState } from "./queue.js";
+// The state of a queue, as it goes to the server and comes back, and how changes of two devices become one. Pure logic.
 
 /** @typedef {import("../../track.js").Track} Track */
-/** @typedef {import("./queue.js").QueueState} QueueState */
+/** @typedef {import("./queue.js").PlayContext} PlayContext */
+/** @typedef {import("./queue.js").Repeat} Repeat */
 
+/**
+ * @typedef {object} QueueState
+ * @property {Track[]} items the listener's own additions, the next first
+ * @property {Track[]} played own additions that were played, for "repeat all" where there is no list
+ * @property {PlayContext | null} context null: "For you"
+ * @property {Track[]} list what follows of the context, in the order in which it plays
+ * @property {Track[]} listPlayed what was played of it
+ * @property {string[]} order ids of the whole context, in its own order
+ * @property {boolean} shuffle
+ * @property {number} seed of the shuffled order
+ * @property {Repeat} repeat
+ */
 /**
  * What is kept of playback: the queue, and the track in place.
  * @typedef {{ queue: QueueState, track: (Track & { positionMs?: number }) | null }} Playback
@@ -16,6 +27,23 @@ import { queueState } from "./queue.js";
  */
 
 const MAX_SENT_PLAYED = 100;
+
+/**
+ * The state of a queue; what is missing is that of an empty one.
+ * @param {Partial<QueueState>} [part]
+ * @returns {QueueState}
+ */
+export const queueState = ({
+  items = [],
+  played = [],
+  context = null,
+  list = [],
+  listPlayed = [],
+  order = [],
+  shuffle = false,
+  seed = 0,
+  repeat = "off",
+} = {}) => ({ items, played, context, list, listPlayed, order, shuffle, seed, repeat });
 
 /**
  * The body of a request that saves the queue, without revision, listener and device.

@@ -1,12 +1,15 @@
 // What plays next: the listener's own additions, then the list that something was played from, then "For you". Pure logic,
 // saved and shown elsewhere. `upcoming` tells all that follows in its order, and `take` takes the first of it.
 
+import { queueState } from "./queue-wire.js";
+import { putBack, takeOut } from "./removed-track.js";
 import { shuffled } from "./shuffle.js";
 
 /** @typedef {import("../../track.js").Track} Track */
 /** @typedef {"off" | "all" | "one"} Repeat */
 /** @typedef {"own" | "list" | "for-you"} Part */
 /** @typedef {{ part: Part, track: Track }} Upcoming */
+/** @typedef {import("./removed-track.js").Removed & { part: Part, context: PlayContext | null }} Taken */
 
 /**
  * The list that tracks are played from.
@@ -17,39 +20,11 @@ import { shuffled } from "./shuffle.js";
  * @property {string} [address] of its page: "#/album/…"
  */
 
-/**
- * @typedef {object} QueueState
- * @property {Track[]} items the listener's own additions, the next first
- * @property {Track[]} played own additions that were played, for "repeat all" where there is no list
- * @property {PlayContext | null} context null: "For you"
- * @property {Track[]} list what follows of the context, in the order in which it plays
- * @property {Track[]} listPlayed what was played of it
- * @property {string[]} order ids of the whole context, in its own order
- * @property {boolean} shuffle
- * @property {number} seed of the shuffled order
- * @property {Repeat} repeat
- */
+/** @typedef {import("./queue-wire.js").QueueState} QueueState */
 
 export const MAX_QUEUED_TRACKS = 500;
 export const MAX_LIST_TRACKS = 1000;
 const MAX_BEFORE_START = 200; // of a long list, tracks before the one that was chosen
-
-/**
- * The state of a queue; what is missing is that of an empty one.
- * @param {Partial<QueueState>} [part]
- * @returns {QueueState}
- */
-export const queueState = ({
-  items = [],
-  played = [],
-  context = null,
-  list = [],
-  listPlayed = [],
-  order = [],
-  shuffle = false,
-  seed = 0,
-  repeat = "off",
-} = {}) => ({ items, played, context, list, listPlayed, order, shuffle, seed, repeat });
 
 /** @type {Record<Repeat, Repeat>} */
 const NEXT_REPEAT = { off: "all", all: "one", one: "off" };
@@ -71,6 +46,8 @@ export class Queue {
   seed = 0;
   /** @type {Repeat} */
   repeat = "off";
+  /** @type {Taken[]} tracks that the listener has rejected, the latest last */
+  #rejected = [];
 
   /**
    * @param {() => void} [onChange] called after every change
@@ -176,28 +153,57 @@ export class Queue {
   /** Removes the own additions and the list: "For you" follows. */
   clear() {
     Object.assign(this, { items: [], played: [], context: null, list: [], listPlayed: [], order: [] });
+    this.#rejected = [];
     this.onChange();
   }
 
   /**
    * @param {Part} part
    * @param {number} position
+   * @returns {() => void} brings the track back to its place
    */
   remove(part, position) {
-    this.#tracksOf(part).splice(position, 1);
+    const taken = this.#take(part, position);
     this.onChange();
+    return () => taken && this.#return(taken) && this.onChange();
   }
 
   /**
-   * Removes what a radio put there and the listener has rejected since.
+   * Removes what a radio put there and the listener has rejected since, and brings back what is rejected no longer.
    * @param {(track: Track) => boolean} isRejected
    */
   removeRejected(isRejected) {
-    const isKept = (/** @type {Track} */ track) => track.source !== "radio" || !isRejected(track);
-    const [items, list] = [this.items.filter(isKept), this.list.filter(isKept)];
-    if (items.length === this.items.length && list.length === this.list.length) return;
-    Object.assign(this, { items, list });
-    this.onChange();
+    const returning = this.#rejected.filter(({ track }) => !isRejected(track)).reverse();
+    this.#rejected = this.#rejected.filter(({ track }) => isRejected(track));
+    const leaving = (/** @type {Track} */ track) => track.source === "radio" && isRejected(track);
+    let isChanged = returning.map((taken) => this.#return(taken)).includes(true);
+    for (const part of /** @type {const} */ (["own", "list"])) {
+      for (let at = this.#tracksOf(part).findIndex(leaving); at >= 0; at = this.#tracksOf(part).findIndex(leaving)) {
+        this.#rejected.push(/** @type {Taken} */ (this.#take(part, at)));
+        isChanged = true;
+      }
+    }
+    if (isChanged) this.onChange();
+  }
+
+  /**
+   * @param {Part} part
+   * @param {number} position
+   * @returns {Taken | null}
+   */
+  #take(part, position) {
+    const removed = takeOut(this.#tracksOf(part), position);
+    return removed && { ...removed, part, context: this.context };
+  }
+
+  /**
+   * @param {Taken} taken
+   * @returns {boolean} whether it came back: not into another list than its own
+   */
+  #return(taken) {
+    if (taken.part === "list" && taken.context !== this.context) return false;
+    putBack(this.#tracksOf(taken.part), taken);
+    return true;
   }
 
   /**
@@ -241,6 +247,7 @@ export class Queue {
   /** @param {Partial<QueueState>} [state] what is missing becomes that of an empty queue */
   restore(state) {
     Object.assign(this, queueState(state));
+    this.#rejected = [];
     this.onChange();
   }
 

@@ -18,6 +18,7 @@ export class TrackSound {
   #loads = 0; // counts loadings: an answer for an earlier one is ignored
   #attempts = 0; // to load the track again, after it gave no sound
   #startMs = 0;
+  #isPlaced = false; // whether the element stands where the track was to start
   #isToPlay = false; // whether the listener wants sound, also while none comes
 
   /**
@@ -39,8 +40,15 @@ export class TrackSound {
     return this.pair.active;
   }
 
+  /** Until the track's length is known, the place at which it is to start. */
   get positionMs() {
+    if (!this.#isPlaced) return this.#startMs;
     return Math.round(this.audio.currentTime * 1000) || 0;
+  }
+
+  set positionMs(milliseconds) {
+    this.#startMs = milliseconds;
+    if (this.#isPlaced) this.audio.currentTime = milliseconds / 1000;
   }
 
   /**
@@ -55,6 +63,7 @@ export class TrackSound {
     if (this.pair.waitingKey !== track.id || positionMs) return this.#load(track, positionMs, isToPlay);
     this.#loads += 1;
     this.#startMs = 0;
+    this.#isPlaced = true;
     this.#isToPlay = isToPlay;
     this.pair.swap(fadeS);
     this.#applyGain(track);
@@ -76,6 +85,7 @@ export class TrackSound {
   /** Nothing is loaded any more. */
   unload() {
     this.#loads += 1;
+    this.#startMs = 0;
     this.#track = null;
     this.pair.unload();
   }
@@ -109,11 +119,17 @@ export class TrackSound {
   #load(track, positionMs, isToPlay) {
     this.#loads += 1;
     this.#startMs = positionMs;
+    this.#isPlaced = false;
     this.#isToPlay = isToPlay;
     this.pair.load(track.id, this.#address(track));
     const { audio } = this;
-    const seek = () => (audio.currentTime = positionMs / 1000);
-    if (positionMs) audio.addEventListener("loadedmetadata", seek, { once: true });
+    const load = this.#loads;
+    const place = () => {
+      if (this.#loads !== load) return;
+      this.#isPlaced = true;
+      if (this.#startMs) audio.currentTime = this.#startMs / 1000;
+    };
+    audio.addEventListener("loadedmetadata", place, { once: true });
     this.#applyGain(track);
     if (isToPlay) this.#play();
   }
