@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.auth.policy import LOCAL_HOSTS, AccessPolicy
 from ui.responses import Refused, refusal
-from ui.static_files import LASTING_PREFIX
+from ui.static_files import EARLY_LINKS, LASTING_PREFIX
 
 CLIP_PATH = "/sound"
 M3U_PATH = "/playlists/import"
@@ -140,7 +140,7 @@ def _with_security_headers(path: str, send: Send) -> Send:
 
 
 class _NonceSend:
-    """Sends an HTML page with the nonce added to each of its script tags."""
+    """Sends an HTML page with the nonce added to each of its script tags, and with links to what it will need."""
 
     def __init__(self, send: Send, nonce: str) -> None:
         self._send, self._nonce = send, nonce
@@ -156,7 +156,8 @@ class _NonceSend:
             return
         headers = MutableHeaders(scope=self._start)
         if headers.get("content-type", "").startswith("text/html"):
-            self._body = self._body.replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
+            page = self._body.replace(b"</head>", EARLY_LINKS.encode() + b"</head>", 1)
+            self._body = page.replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
             if "content-length" in headers:
                 headers["content-length"] = str(len(self._body))
         await self._send(self._start)
