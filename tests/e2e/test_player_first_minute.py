@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -119,6 +120,67 @@ def test_everything_of_a_guest_is_handed_over(client: Any, db: Any) -> None:
     assert db.places.find_one({"_id": "ana"})["position_ms"] == 5000
     assert db.listens.find_one({"user_id": guest_id}) is None
     assert db.listens.find_one({"_id": {"user": "ana", "track": IDS[1]}})["action"] == "play"
+
+
+def test_how_a_guest_steers_and_the_queue_are_handed_over_once_whatever_the_page_does(
+    client: Any, db: Any, events: Any
+) -> None:
+    """Of two requests at once one gives the data away; no page need be there afterwards."""
+    guest, again, ana = client(), client(), client()
+    guest.post("/listener", json={"guest": True})
+    for event in (
+        {"action": "mute", "target": "artist:Band 1"},
+        {"action": "mute", "target": "genre:Ambient"},
+        {"action": "unmute", "target": "genre:Ambient"},
+        {"action": "more", "target": "tag:mellow"},
+        {"action": "adventure", "target": "0.80"},
+        {"action": "like", "track_id": IDS[2]},
+    ):
+        assert guest.post("/events", json=event).status_code == 202
+    guest_id = guest.get("/listener").json()["user_id"]
+    ana.post("/listener", json={"name": "ana"})
+    queue = {"revision": 0, "items": [{"id": IDS[5]}, {"id": IDS[4]}]}
+    assert ana.post("/queue", json={"listener": "ana", **queue}).json() == {"saved": True}
+    own = {
+        "current": {"id": IDS[1], "position_ms": 4000},
+        "items": [{"id": IDS[3]}, {"id": IDS[4]}],
+        "context": {"kind": "album", "title": "Hours"},
+        "list_ahead": [IDS[6]],
+        "list_played": [IDS[1]],
+        "order": [IDS[1], IDS[6]],
+    }
+    assert guest.post("/queue", json={"listener": guest_id, "revision": 0, **own}).json() == {"saved": True}
+    again.cookies.update(guest.cookies)
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.map(lambda page: page.post("/listener", json={"name": "ana"}).json(), (guest, again))
+        answers = list(both)
+    assert [answer["user_id"] for answer in answers] == ["ana", "ana"]
+    assert sorted(answer["brought"] for answer in answers) == [0, 1]
+    said = {document["_id"]["steering"]: document for document in db.listens.find({"steered_at": {"$exists": True}})}
+    assert {key: (document["user_id"], document["action"], document["target"]) for key, document in said.items()} == {
+        "mute artist:Band 1": ("ana", "mute", "artist:Band 1"),
+        "mute genre:Ambient": ("ana", "unmute", "genre:Ambient"),
+        "wish tag:mellow": ("ana", "more", "tag:mellow"),
+        "adventure": ("ana", "adventure", "0.80"),
+    }
+    joined = ana.get("/queue").json()
+    assert [track["id"] for track in joined["items"]] == [IDS[3], IDS[4], IDS[5]]
+    assert (joined["current"]["id"], joined["current"]["positionMs"]) == (IDS[1], 4000)
+    assert (joined["context"]["title"], [track["id"] for track in joined["list"]]) == ("Hours", [IDS[6]])
+    assert not any(db[name].find_one({"_id": guest_id}) for name in ("queues", "places", "profiles"))
+    sent = [event for event in events(99) if event["user_id"] == "ana"]
+    assert sorted(event["action"] for event in sent) == ["adventure", "like", "more", "mute", "unmute"]
+    accepted = guest.post("/events", json={"action": "like", "track_id": IDS[7], "listener": guest_id})
+    assert accepted.status_code == 202, "what a page still sends as the guest is of the name"
+    assert db.listens.find_one({"_id": {"user": "ana", "track": IDS[7]}}) is not None
+
+
+def test_a_guest_is_told_how_to_be_found_again(client: Any) -> None:
+    guest = client()
+    guest.post("/listener", json={"guest": True})
+    settings, you = (guest.get(f"/view/{page}").text for page in ("settings", "you"))
+    assert "Choose a name to find them again in other browsers." in settings and ">Choose a name</button>" in settings
+    assert "Choose a name</a> to keep your history" in you
 
 
 def test_a_guest_may_leave_everything_behind(client: Any) -> None:

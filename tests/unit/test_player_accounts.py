@@ -29,9 +29,10 @@ from ui.auth.accounts import (
     password_problem,
     read_account,
 )
+from ui.auth.places import place_of
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
-from ui.auth.session import Sessions, place_of
+from ui.auth.session import Sessions
 from ui.auth.throttle import WINDOW_S, Throttle, TooManyAttempts
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import Listener, Names, NameTaken, name_key, read_name, visible_name

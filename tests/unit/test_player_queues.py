@@ -18,6 +18,7 @@ from ui.playback.queue_document import (
     PlayContext,
     QueuedTrack,
     StoredQueue,
+    joined,
     queue_fields,
     read_queue,
     read_settings,
@@ -130,3 +131,26 @@ def test_replay_gain_is_read_from_a_track() -> None:
     document = {"track_gain_db": -6.5, "track_peak": 0.9, "album_gain_db": float("nan"), "album_peak": "1"}
     assert read_loudness(document) == {"trackGainDb": -6.5, "trackPeak": 0.9, "albumGainDb": None, "albumPeak": None}
     assert set(read_loudness({}).values()) == {None}
+
+
+def test_of_a_guests_queue_and_the_listeners_own_one_is_made_and_made_again_it_stays() -> None:
+    a, b, c = (QueuedTrack(track_id, "search") for track_id in "abc")
+    guest = StoredQueue(current=QueuedTrack("x", position_ms=9000), items=(a, b), revision=3)
+    own = StoredQueue(
+        items=(c, QueuedTrack("b")),
+        current=c,
+        context=PlayContext("mix"),
+        list_ahead=("d",),
+        shuffle=True,
+        revision=7,
+    )
+    both = joined(guest, own)
+    assert both == replace(own, items=(a, b, c), current=guest.current), "the listener's own list goes on"
+    assert joined(guest, both) == both
+    with_list = replace(guest, context=PlayContext("album"), list_ahead=("y",), list_played=("x",), order=("x", "y"))
+    assert joined(with_list, own) == replace(
+        both, context=PlayContext("album"), list_ahead=("y",), list_played=("x",), order=("x", "y")
+    )
+    assert joined(StoredQueue(), own) == own
+    full = StoredQueue(items=tuple(QueuedTrack(str(number)) for number in range(MAX_ITEMS)))
+    assert len(joined(full, own).items) == MAX_ITEMS

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from ui.auth.session import place_of, too_many
-from ui.auth.throttle import Throttle, TooManyAttempts
+from ui.auth.places import place_of
+from ui.auth.throttle import Throttle, TooManyAttempts, too_many
 
 MAX_EVENTS_OF_LISTENER = 600
 """In a minute; a page that was without its server for long sends what it has kept by and by."""

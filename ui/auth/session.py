@@ -1,7 +1,7 @@
 """The session cookie: who a request belongs to, sign-in, sign-up and sign-out.
 
 The listener is known from the signed cookie alone: a page can say what was done, never who did it. The cookie holds
-user_id, name, session_id, since (when it began, seconds since 1970), renewed_at and, for an account, its key.
+user_id, name, session_id, since (when it began, seconds since 1970), renewed_at, for an account its key, and brought_from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from uuid import uuid4
 
@@ -19,9 +18,10 @@ from starlette.requests import Request
 from batch.mongo import NEW_LISTENERS
 from streaming.events import identifier_problem
 from ui.auth.accounts import MAX_SENT_PASSWORD_LENGTH, Accounts, WrongPassword, password_problem
+from ui.auth.places import place_of
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
-from ui.auth.throttle import Throttle, TooManyAttempts
+from ui.auth.throttle import Throttle, TooManyAttempts, too_many
 from ui.data.names import NAME_IN_USE, Listener, Names, NameTaken, visible_name
 from ui.responses import Refused
 
@@ -29,12 +29,12 @@ GUEST_NAME = "Guest"
 """How pages show a guest, whose id says nothing."""
 GUEST_PREFIX = "guest-"
 """Ids of guests begin with it, and no listener can choose such a name."""
+BROUGHT_FROM = "brought_from"
+"""In the session of a name: the id of the guest who has chosen it, as whom a page may still have events to send."""
 MAX_FAILURES_PER_PLACE = 30
 MAX_FAILURES_PER_PLACE_AND_NAME = 5
 MAX_FAILURES_PER_NAME = 50
 MAX_SIGN_UPS_PER_PLACE = 20
-IPV6_NETWORK_BITS = 64
-"""An IPv6 customer has at least so large a network, and each of its addresses at will: it counts as one place."""
 MAX_SESSION_AGE_S = 180 * 24 * 3600
 """Maximum age of a session, but for guests, who could not come back."""
 OPEN_NAME_IN_USE = (
@@ -79,7 +79,7 @@ class Sessions:
         key, session_id, started_at = session.get("key"), session.get("session_id"), session.get("since")
         if not isinstance(session_id, str) or not isinstance(started_at, (int, float)):
             return False
-        if _is_unnamed_guest(session):
+        if unnamed_guest(session) is not None:
             is_allowed = self.policy.player.guests
         elif time.time() - started_at > MAX_SESSION_AGE_S:
             return False
@@ -98,7 +98,7 @@ class Sessions:
 
     def is_guest(self, request: Request) -> bool:
         """Whether the session is a guest's; one who has chosen a name is none."""
-        return self.listener(request) is not None and _is_unnamed_guest(request.session)
+        return self.listener(request) is not None and unnamed_guest(request.session) is not None
 
     def guest_with_data(self, request: Request) -> str | None:
         """The id of the guest who is listening, if anything is stored of them."""
@@ -119,6 +119,7 @@ class Sessions:
             "user_id": user_id,
             "name": GUEST_NAME if self.is_guest(request) else self.name(request),
             "is_guest": self.is_guest(request),
+            "brought_from": request.session.get(BROUGHT_FROM) if user_id is not None else None,
             "has_account": user_id is not None and request.session.get("key") is not None,
             "sign_up": self.policy.player.sign_up,
             "open_names": self.policy.open_names,
@@ -267,10 +268,11 @@ def new_listener(name: str) -> Listener:
     return Listener(visible_name(name), visible_name(name))
 
 
-def _is_unnamed_guest(session: dict[str, Any]) -> bool:
-    """Whether a session is of a guest who has neither chosen a name nor signed up."""
+def unnamed_guest(session: dict[str, Any]) -> str | None:
+    """The id of the guest whose session this is, valid or not; None where it is no guest's, or one's who has a name."""
     user_id = str(session.get("user_id"))
-    return is_guest(user_id) and session.get("key") is None and session.get("name") in (None, user_id)
+    is_unnamed = is_guest(user_id) and session.get("key") is None and session.get("name") in (None, user_id)
+    return user_id if is_unnamed else None
 
 
 def _start(request: Request, listener: Listener, key: str | None) -> None:
@@ -282,23 +284,6 @@ def _start(request: Request, listener: Listener, key: str | None) -> None:
     }
     request.session.clear()
     request.session.update(session | ({"key": key} if key else {}))
-
-
-def place_of(request: Request) -> str:
-    """From where a request comes: its address, of IPv6 its network."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or ip_network((address, IPV6_NETWORK_BITS), strict=False))
-    return host
-
-
-def too_many(error: TooManyAttempts) -> Refused:
-    """The response to attempts beyond a limit."""
-    return Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)})
 
 
 def _checked_name(name: str) -> str:

@@ -11,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from ui.responses import Refused
+
 WINDOW_S = 60.0
 
 
@@ -70,3 +72,8 @@ class Throttle:
         except TooManyAttempts:
             return False
         return True
+
+
+def too_many(error: TooManyAttempts) -> Refused:
+    """The response to attempts beyond a limit."""
+    return Refused(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)})

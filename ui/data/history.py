@@ -5,7 +5,8 @@ and track, written as soon as the page sends an event. Both are read, and the la
 while Kafka is unavailable, and years later.
 
 collection  _id            fields
-listens     {user, track}  user_id, at, action, position_ms, duration_ms, plays, verdict, verdict_at, wish, wish_at, version
+listens     {user, track}  user_id, at, action, position_ms, duration_ms, plays, verdict, verdict_at, wish, wish_at, version;
+            others, of `ui.data.steering`, have {user, steering}
 places      user id        track_id, position_ms, duration_ms, at, version
 
 `version` is that of the code that wrote the document last; absent means 1. Writers set single fields, so fields of a later
@@ -36,6 +37,7 @@ from streaming.profile.profile import (
     Profile,
 )
 from ui.data.mongo import Document, unavailable_on_error
+from ui.data.steering import steering_key, steering_update
 
 LISTEN_VERSION = 1
 POSITION_VERSION = 1
@@ -81,12 +83,15 @@ class History:
         self._has_index = False
 
     def record(self, event: Event) -> None:
-        """Stores what an event says about its track. Steering events without a track are not stored here."""
-        if not event.track_id:
+        """Stores what an event says about its track, or how it steers lists (`ui.data.steering`); others are not stored here."""
+        key = steering_key(event)
+        if not event.track_id and key is None:
             return
+        document_id = listen_id(event) if key is None else {"user": event.user_id, "steering": key}
         with unavailable_on_error():
             self._create_index()
-            self._listens.update_one({"_id": listen_id(event)}, listen_update(event), upsert=True)
+            update = listen_update(event) if key is None else steering_update(event)
+            self._listens.update_one({"_id": document_id}, update, upsert=True)
 
     def opinions(self, user_id: str) -> dict[str, str]:
         """{track id: its opinion: like or dislike, more or less, separated by a blank}, latest first; only tracks with one."""

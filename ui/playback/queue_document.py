@@ -22,7 +22,7 @@ Positions between two changes are in `places`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -146,6 +146,24 @@ def read_settings(document: Document) -> PlaybackSettings:
         settings.replay_gain if settings.replay_gain in REPLAY_GAINS else PlaybackSettings.replay_gain,
         min(MAX_CROSSFADE_S, max(0, settings.crossfade_s)),
         settings.is_smaller,
+    )
+
+
+def joined(guest: StoredQueue, own: StoredQueue) -> StoredQueue:
+    """One queue of a guest's and a listener's own: the guest's additions come first, and what the guest plays is in place."""
+    guest_ids = {track.track_id for track in guest.items}
+    own_items = [track for track in own.items if track.track_id not in guest_ids]
+    together = replace(own, items=(*guest.items, *own_items)[:MAX_ITEMS])
+    if guest.current is not None:
+        together = replace(together, current=guest.current)
+    if guest.context is None:
+        return together
+    return replace(
+        together,
+        context=guest.context,
+        list_ahead=guest.list_ahead,
+        list_played=guest.list_played,
+        order=guest.order,
     )
 
 

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from ui.data.mongo import Document, unavailable_on_error
+from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.playback.queue_document import (
     PlaybackSettings,
     StoredQueue,
+    joined,
     queue_fields,
     read_queue,
     read_settings,
     settings_fields,
 )
+
+MAX_QUEUE_ATTEMPTS = 10
+"""Of a change that other changes come before."""
 
 
 class Queues:
@@ -46,3 +50,22 @@ class Queues:
     def save_settings(self, user_id: str, settings: PlaybackSettings) -> None:
         with unavailable_on_error():
             self._queues.update_one({"_id": user_id}, {"$set": settings_fields(settings)}, upsert=True)
+
+    def hand_over(self, guest_id: str, user_id: str) -> None:
+        """Puts a guest's queue before the listener's own; done twice it is as once. Settings go where the listener has none."""
+        with unavailable_on_error():
+            guest = self._queues.find_one({"_id": guest_id})
+            if guest is None:
+                return
+            if "settings" in guest:
+                try:
+                    without = {"_id": user_id, "settings": {"$exists": False}}
+                    self._queues.update_one(without, {"$set": settings_fields(read_settings(guest))}, upsert=True)
+                except DuplicateKeyError:
+                    pass  # the listener has settings
+        for _ in range(MAX_QUEUE_ATTEMPTS):
+            own, _ = self.get(user_id)
+            both = joined(read_queue(guest), own)
+            if both == own or self.save(user_id, both):
+                return
+        raise LibraryUnavailable("The queue is changed too often by another device.")

@@ -13,13 +13,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ui.auth.session import GUEST_NAME
+from ui.auth.session import BROUGHT_FROM, GUEST_NAME, unnamed_guest
 from ui.data import lake
 from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import name_key
 from ui.dependencies import RequiredListener, Services, ServicesDep
-from ui.reactions.hand_over import hand_over
+from ui.reactions.hand_over import hand_over, hand_over_lock
 from ui.responses import Refused
 from ui.routes.schemas import Confirmation, PasswordChange, SignIn
 
@@ -59,18 +59,25 @@ def choose_listener(sign_in: SignIn, request: Request, services: ServicesDep) ->
 def _sign_in(sign_in: SignIn, request: Request, services: Services) -> int:
     """Starts the session of a name; a guest brings along what they did. Returns the number of opinions brought to a listener who
     was there before."""
-    guest_session = dict(request.session)
-    guest_id = services.sessions.guest_with_data(request) if sign_in.bring else None
-    services.sessions.sign_in(request, sign_in.name or "", sign_in.password, guest_id)
-    user_id = services.sessions.listener(request)
-    if guest_id is None or user_id is None or user_id == guest_id:
+    sessions, guest_session = services.sessions, dict(request.session)
+    guest_id = unnamed_guest(guest_session) if sign_in.bring else None
+    if guest_id is None:
+        sessions.sign_in(request, sign_in.name or "", sign_in.password)
         return 0
-    try:
-        return hand_over(services, guest_id, user_id, request.session)
-    except Exception:
-        request.session.clear()
-        request.session.update(guest_session)  # who can try again
-        raise
+    with hand_over_lock(guest_id):
+        has_data = sessions.guest_with_data(request) == guest_id  # else another request has handed them over meanwhile
+        sessions.sign_in(request, sign_in.name or "", sign_in.password, guest_id if has_data else None)
+        user_id = sessions.listener(request)
+        if user_id is None or user_id == guest_id:
+            return 0
+        try:
+            brought = hand_over(services, guest_id, user_id, request.session) if has_data else 0
+        except Exception:
+            request.session.clear()
+            request.session.update(guest_session)  # who can try again
+            raise
+        request.session[BROUGHT_FROM] = guest_id
+        return brought
 
 
 @router.get("/me/export")

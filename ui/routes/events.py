@@ -1,4 +1,5 @@
-"""Routes of listening: events, the position in a track, and the news of the list that every open page asks for each second."""
+"""Routes of listening: events, the position in a track, and the news of list and opinions, for which a page asks when it is
+told of a change."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from streaming.events import EARLIEST, Event
+from ui.auth.session import BROUGHT_FROM
 from ui.data.mongo import LibraryUnavailable
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep, take_back_if_deleted
-from ui.home.marks import heard_marks
+from ui.home.marks import card_marks
 from ui.page import cards
 from ui.page.wording import Basis
 from ui.responses import Refused
@@ -31,7 +33,7 @@ def post_event(
     An event that is sent again, because its answer was lost, is accepted once. What pages send by themselves (`shown`, `visit`)
     is dropped where a listener's limit is reached; its `event_id` is null.
     """
-    if action.listener is not None and action.listener != user_id:
+    if action.listener is not None and action.listener not in (user_id, request.session.get(BROUGHT_FROM)):
         raise Refused(409, "Someone else is listening now.")
     if action.event_id is not None and (user_id, str(action.event_id)) in services.recent_events:
         return {"event_id": str(action.event_id)}
@@ -136,7 +138,7 @@ def _list_news(services: Services, user_id: str | None, shown_list: str) -> dict
             sample,
             has_listener=user_id is not None,
             basis=None if user_id is None else Basis(*listener_data.likes_and_plays(user_id)),
-            marks=heard_marks(services, user_id, track_by_id),
+            marks=card_marks(services, user_id, track_by_id),
         ),
         "generation": recommendations.generation if recommendations else None,
         "personal": recommendations is not None and recommendations.is_personal,

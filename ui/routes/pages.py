@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from batch.library.object_store import is_remote
 from ui.data.recommendation_list import Item
-from ui.dependencies import CurrentListener, RequiredListener, ServicesDep
+from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.home.titles import named_interests
 from ui.left_out import similar_tracks
 from ui.page import cards
@@ -58,6 +58,7 @@ def get_your_music(user_id: RequiredListener, request: Request, services: Servic
         "you",
         listener_name=services.sessions.name(request),
         is_guest=services.sessions.is_guest(request),
+        way_in=_way_in(services),
         history=[(entry, track_by_id[entry.track_id]) for entry in history if entry.track_id in track_by_id],
     )
 
@@ -72,6 +73,7 @@ def get_settings(user_id: CurrentListener, request: Request, services: ServicesD
         "settings",
         listener_name=name,
         is_guest=user_id is not None and sessions.is_guest(request),
+        way_in=_way_in(services),
         has_account=user_id is not None and services.accounts.key(user_id) is not None,
         is_operator=is_operator,
         folder=services.settings.library.root if is_operator else "",
@@ -119,6 +121,13 @@ def get_taste_map(user_id: CurrentListener, services: ServicesDep) -> str:
 @router.get("/sound")
 def get_sound_search() -> str:
     return render("sound")
+
+
+def _way_in(services: Services) -> str:
+    """What a guest can do to be found again."""
+    if services.policy.open_names:
+        return "Choose a name"
+    return "Create an account" if services.player.sign_up else "Sign in"
 
 
 def folder_problem(root: str) -> str:

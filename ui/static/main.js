@@ -8,6 +8,7 @@ import {
   ensureListenerFor,
   listenerId,
   loadListener,
+  onBeforeBringing,
   onListenerChange,
   onListenerKnown,
   onNameNeeded,
@@ -221,8 +222,7 @@ function start() {
 
   onListenerChange((id, before, isBrought) => {
     const isNewGuest = before === null && currentSession().is_guest === true; // what was done just now made them one
-    const steering = isBrought ? opinions.steeringEvents() : [];
-    if (isBrought) outbox.handOver(before, id);
+    outbox.handOver(currentSession().brought_from ?? null, id);
     if (!isNewGuest) opinions.clear();
     shownTracks.drop();
     visits.expect();
@@ -231,13 +231,13 @@ function start() {
     if (isNewGuest) reloadForGuest();
     else reload();
     reconnect();
-    for (const event of steering) send(event);
     outbox.flush();
     if (isNewGuest) showAwaitedPage();
     else if (location.hash.length > "#/".length) showPage();
     else showHome();
   });
   onNameNeeded(openListenerDialog);
+  onBeforeBringing(() => keptPlayback.flush());
 
   onListenerKnown(() => {
     showAwaitedPage();

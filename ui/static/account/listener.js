@@ -11,6 +11,7 @@ import { rememberName } from "./known-names.js";
  * @property {string | null} user_id null: nobody has chosen a name or done anything yet
  * @property {string | null} [name] as it was chosen; the id of a guest who has chosen one is another
  * @property {boolean} [is_guest]
+ * @property {string | null} [brought_from] id of the guest who has chosen this name, as whom this browser may have events to send
  * @property {boolean} [has_account]
  * @property {boolean} [operator] whether the page of the service is open to the listener
  * @property {boolean} open_names whether a name without an account needs no password
@@ -24,6 +25,7 @@ import { rememberName } from "./known-names.js";
 const CHOOSE = "Choose listener";
 const GUEST = "Guest";
 const RETRY_MS = 2000;
+const SAVING_MS = 2000; // the longest wait for what a guest has to be saved
 const BY_PLAYING = ["play", "skip", "complete"];
 
 /** @type {Session} */
@@ -38,6 +40,8 @@ let onChange = () => {};
 let onKnown = () => {};
 /** @type {(reason: string) => void} */
 let ask = () => {};
+/** @type {() => Promise<unknown>} */
+let saveAll = async () => {};
 
 /** The listener's id, null where there is none; undefined until the server has answered, and while the session ends. */
 export const currentListener = () => (isKnown && !isLeaving ? session.user_id : undefined);
@@ -58,6 +62,11 @@ export function onListenerChange(callback) {
 /** @param {typeof onKnown} callback called when the server has said for the first time who is listening */
 export function onListenerKnown(callback) {
   onKnown = callback;
+}
+
+/** @param {typeof saveAll} callback saves on the server what a guest has, before it is given to the name that they choose */
+export function onBeforeBringing(callback) {
+  saveAll = callback;
 }
 
 /** @param {typeof ask} callback asks for a name, with the reason */
@@ -89,7 +98,8 @@ export async function loadListener() {
 /** @param {string | null | undefined} id as it came with another answer of the server; undefined: the answer had none */
 export function setListener(id) {
   if (id === undefined || (isKnown && id === session.user_id)) return;
-  update({ ...session, user_id: id, name: id, is_guest: id?.startsWith("guest-") ?? false, has_account: false });
+  const isGuest = id?.startsWith("guest-") ?? false;
+  update({ ...session, user_id: id, name: id, is_guest: isGuest, has_account: false, brought_from: null });
   if (id !== null) loadListener(); // for the name
 }
 
@@ -131,6 +141,7 @@ async function enterAsGuest() {
  * @returns {Promise<SessionAnswer>}
  */
 export async function signIn(request) {
+  if (request.bring && session.is_guest) await Promise.race([saveAll(), sleep(SAVING_MS)]);
   /** @type {SessionAnswer} */
   const answer = await leaving(() => post("/listener", request));
   if (answer.ok) update(answer, Boolean(request.name && request.bring && session.is_guest));

@@ -119,15 +119,6 @@ export class Opinions {
     this.wishes = Object.fromEntries(word ? [...others, [target, word]] : others);
   }
 
-  /** The events that steer another listener's list in the same way: mutings, wishes for words, adventure. */
-  steeringEvents() {
-    return [
-      ...this.muted.map((target) => ({ action: "mute", target })),
-      ...Object.entries(this.wishes).map(([target, action]) => ({ action, target })),
-      ...(this.adventure === BALANCED ? [] : [{ action: "adventure", target: this.adventure.toFixed(2) }]),
-    ];
-  }
-
   /** Another listener has come. */
   clear() {
     this.#confirmed = {};

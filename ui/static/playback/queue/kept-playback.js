@@ -38,6 +38,11 @@ export class KeptPlayback {
     this.sync.change();
   }
 
+  /** Saves on the server what it lacks. */
+  flush() {
+    return this.sync.flush();
+  }
+
   /**
    * Another listener has come, whose own queue and track take the place of these.
    * @param {string | null} before
