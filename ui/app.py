@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -23,6 +24,7 @@ from streaming.operations.health import Remembered
 from ui import static_files
 from ui.auth.accounts import TooManyHashes
 from ui.auth.security import SecurityMiddleware
+from ui.auth.shares import ShareTaken
 from ui.covers import routes as covers
 from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
@@ -45,11 +47,13 @@ from ui.reactions import routes as reactions_routes
 from ui.responses import Refused, refusal
 from ui.routes import accounts, audio, discover, events, genres, health, operator, pages, taste_map
 from ui.search import routes as search
+from ui.search.live_index import LibraryBeingRead
 
 COOKIE_LIFETIME_S = 30 * 24 * 3600
 """An unused session ends after so long; one in use is renewed daily (`auth.session`)."""
 SHUTDOWN_TIMEOUT_S = 1
 QUEUE_CLOSE_TIMEOUT_S = 0.7
+SEARCH_INDEX_TIMEOUT_S = 600.0
 
 ROUTERS = (
     events.router,
@@ -80,6 +84,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     PlaylistChanged: lambda error: refusal(409, str(error)),
     NoModel: lambda error: refusal(409, str(error)),
     LibraryUnavailable: lambda error: refusal(503, f"Can't reach your library. {error}"),
+    LibraryBeingRead: lambda error: refusal(503, str(error), {"Retry-After": "2"}),
     LakeUnavailable: lambda error: refusal(503, f"The lake cannot be read. {error}"),
     TooManyHashes: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     DataDeleted: lambda error: refusal(401, str(error)),
@@ -87,6 +92,7 @@ RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     JournalUnwritable: lambda error: refusal(503, str(error), {"Retry-After": "5"}),
     AnalysisPending: lambda _: JSONResponse({"pending": True}, 202, {"Retry-After": "2"}),
     AnalyzerBusy: lambda error: refusal(503, str(error), {"Retry-After": "2"}),
+    ShareTaken: lambda error: refusal(error.status, str(error), {"Retry-After": str(error.retry_after_s)}),
 }
 """The response to each exception that a route or a dependency may raise."""
 
@@ -97,7 +103,9 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_load_search_index, args=(services,), name="load-search-index", daemon=True).start()
+        tell_library = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, hub.tell, "library")
+        start = threading.Thread(target=_load_search_index, args=(services, tell_library), daemon=True)
+        start.start()
         pushing = [asyncio.create_task(hub.run()), asyncio.create_task(follow_changes(services.settings.mongo, hub))]
         yield
         for task in pushing:
@@ -186,12 +194,14 @@ def _first_problem(error: RequestValidationError) -> str:
     return f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
 
 
-def _load_search_index(services: Services) -> None:
-    """Loads the search index at the start, so that the first search need not wait for it."""
-    try:
-        services.library.search_index()
-    except LibraryUnavailable:
-        pass  # the first search tries again
+def _load_search_index(services: Services, tell_library: Callable[[], object]) -> None:
+    """Loads the search index at the start, so that the first search need not wait for it.
+
+    tell_library : called when it is there, for pages that were shown without it
+    """
+    with suppress(LibraryUnavailable, RuntimeError):  # the first search tries again;  or the player has stopped
+        if not services.library.is_searchable(0) and services.library.is_searchable(SEARCH_INDEX_TIMEOUT_S):
+            tell_library()
 
 
 def _cookie_name(secret: str) -> str:

@@ -13,6 +13,7 @@ from conf.settings import Player, Settings
 from streaming.events import SHOWN, VISIT
 from ui.auth.accounts import Accounts
 from ui.auth.limits import RecentEvents, RequestLimits
+from ui.auth.places import Client, place_of
 from ui.auth.policy import AccessPolicy
 from ui.auth.revocations import Revocations
 from ui.auth.secret import session_secret
@@ -172,6 +173,14 @@ def require_listener(user_id: CurrentListener) -> str:
 
 
 RequiredListener = Annotated[str, Depends(require_listener)]
+
+
+def current_client(request: Request, user_id: CurrentListener) -> Client:
+    """Who asks, for limits."""
+    return Client(user_id, place_of(request))
+
+
+ClientDep = Annotated[Client, Depends(current_client)]
 
 
 def require_operator(request: Request, services: ServicesDep) -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import struct
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ from mutagen.mp4 import MP4Cover
 from PIL import Image
 from pyarrow import fs
 
+from ui.auth.places import Client
+from ui.auth.shares import ShareTaken
+from ui.covers import covers as covers_module
 from ui.covers.candidates import Hint, candidates, pictures_in_store, read_hint
 from ui.covers.covers import CoverPending, Covers, nearest_size
 from ui.covers.embedded import embedded_pictures
@@ -33,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from coroutines import result_of  # noqa: E402
 from mutated_files import whole_file  # noqa: E402
 
+ANA = Client("ana", "home")
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 
 
@@ -251,7 +256,7 @@ def shown(covers: Covers, album_id: str = "x", size: int = 160) -> bytes | None:
     until = time.monotonic() + 60
     while True:
         try:
-            return result_of(covers.picture(covers.album(album_id), size))
+            return result_of(covers.picture(covers.album(album_id), size, ANA))
         except CoverPending:
             assert time.monotonic() < until
             time.sleep(0.1)
@@ -328,3 +333,30 @@ def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
 
 def test_sizes_are_those_that_are_made() -> None:
     assert [nearest_size(size) for size in (1, 64, 65, 320, 4000)] == [64, 64, 160, 320, 640]
+
+
+def test_a_client_cannot_take_all_of_what_makes_covers(
+    covers: Callable[..., Covers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(covers_module, "MAX_COVERS_OF_LISTENER", 2)
+    monkeypatch.setattr(covers_module, "MAX_COVERS_OF_PLACE", 3)
+    places = []
+    for number in range(4):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "cover.png").write_bytes(picture(kind="PNG"))
+        places.append(candidates(Hint((), (str(tmp_path / f"{number}"),)), []))
+    made_here, wait = covers(Library()), threading.Event()
+    monkeypatch.setattr(made_here, "_made", lambda *_: wait.wait(30) and b"made")
+    held = [made_here._submit(each, 64, ANA) for each in places[:2]]
+    assert made_here._submit(places[0], 64, ANA) is held[0]
+    with pytest.raises(ShareTaken) as refused:
+        made_here._submit(places[2], 64, ANA)
+    assert refused.value.status == 429
+    held.append(made_here._submit(places[2], 64, Client("guest-1", "home")))
+    with pytest.raises(ShareTaken):
+        made_here._submit(places[3], 64, Client("guest-2", "home"))
+    held.append(made_here._submit(places[3], 64, Client("bob", "elsewhere")))
+    wait.set()
+    assert [future.result(30) for future in held] == [b"made"] * 4
+    made_here._executor.shutdown()
+    assert len(made_here._shares) == 0

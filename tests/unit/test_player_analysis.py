@@ -26,6 +26,9 @@ from batch.ear.network import loaded
 from batch.index.building import build_index
 from batch.index.lsh import Index
 from batch.index.projection import Projection
+from ui.auth.places import Client
+from ui.auth.shares import ShareTaken
+from ui.media import analysis as analysis_module
 from ui.media.analysis import (
     MAX_WAITING_TRACKS,
     PEAK_COUNT,
@@ -155,6 +158,33 @@ def test_pages_do_not_wait_for_analyses_and_few_of_them_wait(tmp_path: Path) -> 
     released.set()
     later = [result_of(analyzer.peaks(str(file))) for file in files]
     assert later == [[len(str(file))] for file in files], "also the one that found no place before"
+    analyzer._worker = child
+    analyzer.close()
+
+
+def test_a_client_cannot_take_all_of_what_analyses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis_module, "MAX_TRACKS_OF_LISTENER", 2)
+    monkeypatch.setattr(analysis_module, "MAX_TRACKS_OF_PLACE", 3)
+    files = [tmp_path / f"{number}.wav" for number in range(4)]
+    for file in files:
+        file.touch()
+    released = threading.Event()
+    analyzer = AudioAnalyzer()
+    analyzer._worker, child = lambda *_, **__: released.wait(20) and [7], analyzer._worker  # type: ignore[assignment]
+    ana, guest, bob = Client("ana", "home"), Client("guest-1", "home"), Client("bob", "elsewhere")
+
+    async def at_once() -> list[object]:
+        answers: list[object] = []
+        for number, client in [(0, ana), (0, ana), (1, ana), (2, ana), (2, guest), (3, guest), (3, bob)]:
+            peaks = analyzer.peaks(str(files[number]), 0.01, client)
+            answers += await asyncio.gather(peaks, return_exceptions=True)
+        return answers
+
+    answers = [type(each) for each in result_of(at_once())]
+    pending = AnalysisPending
+    assert answers == [pending, pending, pending, ShareTaken, pending, ShareTaken, pending]
+    released.set()
+    assert result_of(analyzer.peaks(str(files[2]), client=ana)) == [7]
     analyzer._worker = child
     analyzer.close()
 

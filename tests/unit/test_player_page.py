@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ from conf.settings import settings
 from streaming.events import BadEvent, Event, encode, parse
 from ui import app
 from ui.auth.accounts import Accounts
+from ui.auth.places import Client
 from ui.auth.revocations import Revocations
 from ui.auth.secret import SecretUnusable, session_secret
+from ui.auth.shares import ShareTaken
 from ui.auth.throttle import Throttle
 from ui.covers.drawn import cover
 from ui.data.history import History
@@ -39,7 +42,8 @@ from ui.responses import Refused
 from ui.routes import accounts, taste_map
 from ui.search.building import build_index
 from ui.search.index import SearchIndex
-from ui.static_files import LASTING_PREFIX
+from ui.search.live_index import LibraryBeingRead
+from ui.static_files import FOLDER, LASTING_PREFIX
 
 OURS = {"origin": "http://127.0.0.1:7860"}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -78,6 +82,12 @@ class Shelf(Library):
 
     def search_index(self) -> SearchIndex:
         return build_index({"_id": track.track_id, **vars(track)} for track in self.tracks.values())
+
+    def new_among(self, track_ids: Iterable[str]) -> set[str]:
+        return set()
+
+    def is_searchable(self, wait_s: float) -> bool:
+        return not self.is_away
 
     def audio(self, track_id: str) -> str | None:
         return str(self.files[track_id]) if track_id in self.files else None
@@ -247,7 +257,7 @@ def test_a_picture_that_is_not_drawn_yet_is_asked_for_again(
 ) -> None:
     answers: list[Exception] = [AnalysisPending(), AnalyzerBusy("wait"), AudioUnreadable("cannot be decoded")]
 
-    async def drawn(self: AudioAnalyzer, track: str, kind: str, wait_s: float) -> bytes:
+    async def drawn(self: AudioAnalyzer, track: str, kind: str, wait_s: float, client: Client) -> bytes:
         if answers:
             raise answers.pop(0)
         return b"PNG"
@@ -611,16 +621,23 @@ def test_a_damaged_session_secret_is_named(tmp_path: Path) -> None:
         ),
         (NoModel("no model"), 409, "no model"),
         (LibraryUnavailable("No server."), 503, "Can't reach your library. No server."),
+        (LibraryBeingRead(), 503, "Your library is still being read. Try again in a moment."),
         (LakeUnavailable("no table"), 503, "The lake cannot be read. no table"),
         (QueueFull("20,000 events"), 503, "20,000 events"),
         (JournalUnwritable("disk full"), 503, "disk full"),
         (AnalyzerBusy("wait"), 503, "wait"),
+        (ShareTaken("covers", is_own=False, retry_after_s=2), 503, "Too many covers at once. Try again in a moment."),
+        (
+            ShareTaken("open pages", is_own=True, retry_after_s=10),
+            429,
+            "Too many open pages at once from here. Try again in a moment.",
+        ),
     ],
 )
 def test_each_error_of_a_route_has_its_status_and_message(error: Exception, status: int, message: str) -> None:
     response = app.RESPONSES[type(error)](error)
     assert (response.status_code, json.loads(bytes(response.body))) == (status, {"error": message})
-    waits = isinstance(error, (Refused, QueueFull, JournalUnwritable, AnalyzerBusy))
+    waits = isinstance(error, (Refused, QueueFull, JournalUnwritable, AnalyzerBusy, ShareTaken, LibraryBeingRead))
     assert ("retry-after" in response.headers) is waits
 
 
@@ -640,6 +657,15 @@ def test_scripts_are_kept_under_an_address_that_changes_with_them(client: TestCl
     lasting, plain = client.get(script), client.get("/ui/main.js")
     assert lasting.headers["cache-control"] == "max-age=31536000, immutable" and lasting.text == plain.text
     assert plain.headers["cache-control"] == "no-cache"
+
+
+def test_the_pages_head_names_all_scripts_and_styles_so_that_none_waits_for_another(client: TestClient) -> None:
+    head, _, _ = client.get("/").text.partition("</head>")
+    links = re.findall(rf'<link rel="(modulepreload|preload)"[^>]* href="{LASTING_PREFIX}/([^"]+)">', head)
+    paths = [path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.*s*")]
+    needed = {("modulepreload" if path.endswith(".js") else "preload", path) for path in paths}
+    assert len(needed) > 80 and set(links) == needed - {("modulepreload", "push/worker.js")}, "the worker loads its own"
+    assert len(links) == len(set(links)) and links[0][1] == "css/main.css"
 
 
 @pytest.mark.parametrize(

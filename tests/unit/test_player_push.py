@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from ui.auth.places import Client
+from ui.auth.shares import ShareTaken
 from ui.push import hub as hub_module
 from ui.push.changes import Concern, concern_of
 from ui.push.hub import MAX_STREAMS_OF_LISTENER, Hub, Message, Subscription
-from ui.responses import Refused
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from coroutines import result_of  # noqa: E402
 
+ANA, BOB = Client("ana", "home"), Client("bob", "home")
 STATUS = Message("status", {"connected": True, "waiting": 0})
 
 
@@ -57,7 +59,7 @@ def test_a_dropped_collection_concerns_everybody_and_a_dropped_database_nobody()
 
 def test_a_listener_is_told_of_their_own_changes_and_of_everybodys() -> None:
     pages = hub()
-    with pages.subscribe("ana", "1", "home") as ana, pages.subscribe("bob", "2", "home") as bob:
+    with pages.subscribe(ANA, "1") as ana, pages.subscribe(BOB, "2") as bob:
         assert (told(ana), told(bob)) == ([STATUS], [STATUS])
         pages.tell("list", "ana")
         pages.tell("mixes")
@@ -68,27 +70,34 @@ def test_a_listener_is_told_of_their_own_changes_and_of_everybodys() -> None:
 
 def test_many_changes_are_one_message_for_a_page_that_is_slow() -> None:
     pages = hub()
-    with pages.subscribe("ana", "1", "home") as ana:
+    with pages.subscribe(ANA, "1") as ana:
         for _ in range(100_000):
             pages.tell("list", "ana")
         assert told(ana) == [STATUS, Message("list", {})]
 
 
-def test_a_listener_has_a_limit_of_streams_and_so_has_the_player(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_a_place_and_the_player_have_limits_of_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MAX_STREAMS_OF_PLACE", MAX_STREAMS_OF_LISTENER + 3)
+    monkeypatch.setattr(hub_module, "MAX_STREAMS", MAX_STREAMS_OF_LISTENER + 4)
     pages = hub()
     with ExitStack() as streams:
         for _ in range(MAX_STREAMS_OF_LISTENER):
-            streams.enter_context(pages.subscribe("ana", "1", "home"))
-        with pytest.raises(Refused) as refused:
-            streams.enter_context(pages.subscribe("ana", "1", "home"))
-        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
-        streams.enter_context(pages.subscribe("bob", "2", "home"))
-        streams.enter_context(pages.subscribe(None, None, "home"))
-        monkeypatch.setattr(hub_module, "MAX_STREAMS", len(pages))
-        with pytest.raises(Refused):
-            streams.enter_context(pages.subscribe("cyd", "3", "home"))
+            streams.enter_context(pages.subscribe(ANA, "1"))
+        with pytest.raises(ShareTaken) as refused:
+            streams.enter_context(pages.subscribe(ANA, "1"))
+        assert (refused.value.status, refused.value.retry_after_s) == (429, 10)
+        streams.enter_context(pages.subscribe(BOB, "2"))
+        streams.enter_context(pages.subscribe(Client("guest-1", "home"), None))
+        streams.enter_context(pages.subscribe(Client(None, "home"), None))
+        with pytest.raises(ShareTaken) as refused:
+            streams.enter_context(pages.subscribe(Client("guest-2", "home"), "3"))
+        assert refused.value.status == 429, "a place makes guests at will, and has its limit"
+        streams.enter_context(pages.subscribe(Client("cyd", "elsewhere"), "4"))
+        with pytest.raises(ShareTaken) as refused:
+            streams.enter_context(pages.subscribe(Client("dan", "elsewhere"), "5"))
+        assert refused.value.status == 503
     assert len(pages) == 0
-    with pages.subscribe("ana", "1", "home"):
+    with pages.subscribe(ANA, "1"):
         assert len(pages) == 1
 
 
@@ -96,7 +105,7 @@ def test_streams_end_with_their_session_their_account_or_the_player() -> None:
     pages = hub()
     with ExitStack() as streams:
         first, second, other = (
-            streams.enter_context(pages.subscribe(listener, session_id, "home"))
+            streams.enter_context(pages.subscribe(Client(listener, "home"), session_id))
             for listener, session_id in (("ana", "1"), ("ana", "2"), ("bob", "3"))
         )
         pages.end_session("1")
@@ -110,7 +119,7 @@ def test_streams_end_with_their_session_their_account_or_the_player() -> None:
 def test_an_absence_is_told_once_with_the_events_that_wait() -> None:
     state = {"connected": True, "waiting": 3}
     pages = Hub(lambda: (state["connected"], state["waiting"]))  # type: ignore[arg-type,return-value]
-    with pages.subscribe("ana", "1", "home") as ana:
+    with pages.subscribe(ANA, "1") as ana:
         assert told(ana) == [STATUS], "events on their way are no news"
         pages.set_away("it sleeps")
         state["connected"] = False
@@ -127,7 +136,7 @@ def test_a_library_that_grows_is_told_now_and_then(monkeypatch: pytest.MonkeyPat
     pages = hub()
 
     async def grow() -> list[Message]:
-        with pages.subscribe("ana", "1", "home") as ana:
+        with pages.subscribe(ANA, "1") as ana:
             running = asyncio.create_task(pages.run())
             messages: list[Message] = []
             for _ in range(5):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,18 @@ import pytest
 import soundfile
 from fastapi import FastAPI, Request
 from pyarrow import fs
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from ui.media import mp3
+from ui.auth.places import Client
+from ui.auth.shares import ShareTaken
+from ui.media import mp3, transcoding
 from ui.media.transcoding import Transcoder, kbps_of
 from ui.responses import Refused, refusal
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from coroutines import result_of  # noqa: E402
 
 SECONDS = 25
 RATE = 44_100
@@ -43,7 +51,7 @@ def client(bucket: fs.S3FileSystem) -> Iterator[TestClient]:
 
     @site.api_route("/audio", methods=["GET", "HEAD"])
     async def audio(path: str, request: Request) -> Response:
-        return await transcoder.response(path, 192, request.headers.get("range"), request.method)
+        return await transcoder.response(path, 192, request.headers.get("range"), request.method, Client("ana", "home"))
 
     site.add_exception_handler(Refused, lambda _, error: refusal(error.status, str(error)))  # type: ignore[attr-defined]
     yield TestClient(site)
@@ -133,3 +141,60 @@ def test_a_track_in_a_store_is_encoded_too(client: TestClient, bucket: fs.S3File
     part = client.get("/audio", params={"path": "s3://music/song.aiff"}, headers={"Range": "bytes=0-9999"})
     assert (part.status_code, len(part.content)) == (206, 10_000)
     assert client.get("/audio", params={"path": "s3://music/gone.aiff"}).status_code == 503
+
+
+def test_a_client_cannot_take_all_of_what_converts(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own requests beyond its share get 429, others are answered."""
+    ana, guest, bob = Client("ana", "home"), Client("guest-1", "home"), Client("bob", "elsewhere")
+    monkeypatch.setattr(transcoding, "MAX_WAITING_OF_PLACE", 5)
+    monkeypatch.setattr(transcoding, "MAX_WAITING_OF_LISTENER", 3)
+    converter = Transcoder()
+    wait = threading.Event()
+    converter._workers = [lambda *_, **__: wait.wait(30) and 1] * transcoding.WORKERS  # type: ignore[list-item,misc]
+    songs = [song.parent / f"{number}.aiff" for number in range(6)]
+    for copy in songs:
+        copy.write_bytes(b"")
+    try:
+        held = [converter._submit("length", ana, str(copy), ()) for copy in songs[:3]]
+        assert converter._submit("length", ana, str(songs[0]), ()) is held[0], "what is being made is nobody's share"
+        with pytest.raises(ShareTaken) as refused:
+            converter._submit("length", ana, str(songs[3]), ())
+        assert refused.value.status == 429
+        held += [converter._submit("length", guest, str(copy), ()) for copy in songs[3:5]]
+        with pytest.raises(ShareTaken):
+            converter._submit("length", guest, str(songs[5]), ())
+        held.append(converter._submit("length", bob, str(songs[5]), ()))
+        wait.set()
+        assert [future.result(30) for future in held] == [1] * 6
+    finally:
+        wait.set()
+        for executor in converter._executors:
+            executor.shutdown()
+    assert len(converter._pieces) == 0
+
+
+def test_a_client_has_so_many_converted_tracks_on_their_way(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is given back when it has been sent, or broken off."""
+    monkeypatch.setattr(transcoding, "MAX_RESPONSES_OF_LISTENER", 1)
+    ana, bob = Client("ana", "home"), Client("bob", "home")
+    converter = Transcoder()
+
+    async def requests() -> tuple[int, int]:
+        first = await converter.response(str(song), 192, "bytes=0-9", "GET", ana)
+        with pytest.raises(ShareTaken) as refused:
+            await converter.response(str(song), 192, "bytes=0-9", "GET", ana)
+        await converter.response(str(song), 192, "bytes=0-9", "GET", bob)
+
+        async def broken_off(_: object) -> None:
+            raise OSError
+
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+        with pytest.raises(ClientDisconnect):
+            await first(scope, None, broken_off)  # type: ignore[arg-type]
+        again = await converter.response(str(song), 192, "bytes=0-9", "GET", ana)
+        return refused.value.status, again.status_code
+
+    try:
+        assert result_of(requests()) == (429, 206)
+    finally:
+        converter.close()

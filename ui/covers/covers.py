@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
+from ui.auth.places import Client
+from ui.auth.shares import Shares
 from ui.covers.candidates import Candidates, Hint, candidates, pictures_in_store
 from ui.covers.store import ThumbnailStore
 from ui.data.library import Library
@@ -32,6 +34,7 @@ PICTURE_MEMORY_BYTES = 512 << 20
 COVER_WAIT_S = 4.0
 """An answer waits for a cover no longer."""
 MAX_WAITING_COVERS = 48
+MAX_COVERS_OF_PLACE, MAX_COVERS_OF_LISTENER = 36, 24
 FOUND_FOR_S = 60.0
 """Where an album's picture may be is looked up so often at most."""
 MAX_FOUND = 20_000
@@ -55,8 +58,9 @@ class Covers:
         self._store = ThumbnailStore(folder)
         self._worker = Worker("ui.covers.reading:made", "ui.covers.reading:warm_up", memory=PICTURE_MEMORY_BYTES)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="covers")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a future that is done at once calls `_forget` within `_submit`
         self._making: dict[str, Future[bytes | None]] = {}
+        self._shares = Shares("covers", MAX_WAITING_COVERS, MAX_COVERS_OF_PLACE, MAX_COVERS_OF_LISTENER)
         self._found: dict[tuple[str, str], tuple[float, Candidates]] = {}
 
     def album(self, album_id: str) -> Candidates:
@@ -67,15 +71,17 @@ class Covers:
         """Where the picture of a track without an album may be: in its own file. Raises LibraryUnavailable."""
         return self._candidates(("track", track_id), lambda: Hint((track_id,)))
 
-    async def picture(self, places: Candidates, size: int) -> bytes | None:
-        """A JPEG; None where the music has no usable picture.  size : one of SIZES
+    async def picture(self, places: Candidates, size: int, client: Client) -> bytes | None:
+        """A JPEG; None where the music has no usable picture.
 
-        Raises CoverPending where it takes longer than COVER_WAIT_S, too much waits, or a store does not answer.
+        size : one of SIZES
+        client : who asks, whose share of what waits is limited
+        Raises CoverPending where it takes longer than COVER_WAIT_S or a store does not answer, ShareTaken where too much waits.
         """
         picture, is_settled = await asyncio.to_thread(self._stored, places, size)
         if is_settled:
             return picture
-        future = self._submit(places, size)
+        future = self._submit(places, size, client)
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), COVER_WAIT_S)
         except (TimeoutError, CancelledError, OSError, ValueError, WorkerNotStarted, WorkerTerminated) as error:
@@ -110,18 +116,18 @@ class Covers:
         has_none = self._store.has_none(places.state, REMOTE_NONE_FOR_S if places.is_remote else float("inf"))
         return None, has_none or not (places.audio or places.pictures or places.remote_folders)
 
-    def _submit(self, places: Candidates, size: int) -> Future[bytes | None]:
+    def _submit(self, places: Candidates, size: int, client: Client) -> Future[bytes | None]:
         key = f"{places.state} {size}"
         with self._lock:
             future = self._making.get(key)
             if future is None:
-                if len(self._making) >= MAX_WAITING_COVERS:
-                    raise CoverPending("other covers are made first")
+                self._shares.take(client)
                 future = self._making[key] = self._executor.submit(self._made, places, size)
-                future.add_done_callback(lambda _: self._forget(key))
+                future.add_done_callback(lambda _: self._forget(key, client))
         return future
 
-    def _forget(self, key: str) -> None:
+    def _forget(self, key: str, client: Client) -> None:
+        self._shares.give_back(client)
         with self._lock:
             self._making.pop(key, None)
 

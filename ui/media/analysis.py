@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.library.object_store import LocalCopy, is_remote
+from ui.auth.places import Client
+from ui.auth.shares import Shares
 
 if TYPE_CHECKING:
     from batch.ear.network import Ear
@@ -31,8 +33,10 @@ PEAK_COUNT = 240
 MAX_CACHED_RESULTS = 300
 """A track's pictures take some 60 kB."""
 MAX_WAITING_CLIPS = 4
+MAX_CLIPS_OF_PLACE = 3
 MAX_WAITING_TRACKS = 12
 """Analyses of tracks that wait or run: some ten seconds of work. Pages ask again for more."""
+MAX_TRACKS_OF_PLACE, MAX_TRACKS_OF_LISTENER = 9, 6
 FAILURE_CACHE_S = 600.0
 REMOTE_FAILURE_CACHE_S = 30.0
 """A store that did not answer may answer soon."""
@@ -72,29 +76,40 @@ class AudioAnalyzer:
         self._worker = Worker("ui.media.analysis:analyze", memory=ANALYSIS_MEMORY_BYTES)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._waiting_clips = 0
+        self._clip_shares = Shares("searches by sound", MAX_WAITING_CLIPS, MAX_CLIPS_OF_PLACE, MAX_CLIPS_OF_PLACE)
+        self._track_shares = Shares(
+            "pictures of sound", MAX_WAITING_TRACKS, MAX_TRACKS_OF_PLACE, MAX_TRACKS_OF_LISTENER
+        )
         self._futures: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
         self._failed_at: dict[tuple[str, str], float] = {}
 
-    async def peaks(self, track: str, wait_s: float = REQUEST_TIMEOUT_S) -> list[int]:
+    async def peaks(self, track: str, wait_s: float = REQUEST_TIMEOUT_S, client: Client | None = None) -> list[int]:
         """Loudness along a track: PEAK_COUNT numbers from 0 to 100.
 
-        Raises AudioUnreadable, AnalyzerBusy, or AnalysisPending where they are not there within `wait_s`.
+        client : who asks, whose share is limited;  None: the player itself
+        Raises AudioUnreadable, AnalyzerBusy, ShareTaken, or AnalysisPending where they are not there within `wait_s`.
         """
-        peaks: list[int] = await self._result(await asyncio.to_thread(self._cached, "peaks", track), wait_s)
+        peaks: list[int] = await self._result(await asyncio.to_thread(self._cached, "peaks", track, client), wait_s)
         return peaks
 
-    async def picture(self, track: str, kind: str, wait_s: float = REQUEST_TIMEOUT_S) -> bytes:
-        """A PNG of the analysed part of a track. kind : one of PICTURES. Raises as `peaks` does."""
-        pictures = await self._result(await asyncio.to_thread(self._cached, "pictures", track), wait_s)
+    async def picture(
+        self, track: str, kind: str, wait_s: float = REQUEST_TIMEOUT_S, client: Client | None = None
+    ) -> bytes:
+        """A PNG of the analysed part of a track. kind : one of PICTURES;  client : as of `peaks`. Raises as `peaks` does."""
+        pictures = await self._result(await asyncio.to_thread(self._cached, "pictures", track, client), wait_s)
         png: bytes = pictures[kind]
         return png
 
-    async def features(self, clip: bytes, with_embedding: bool = False) -> list[float]:
+    async def features(self, clip: bytes, with_embedding: bool = False, client: Client | None = None) -> list[float]:
         """The features of a clip (the content of an audio file), as extract computes them.
 
         with_embedding : the trained ear's embedding stands behind the vector
-        Raises AudioUnreadable or AnalyzerBusy.
+        client : as of `peaks`
+        Raises AudioUnreadable, AnalyzerBusy or ShareTaken.
         """
+        if client is not None:
+            with self._clip_shares.held(client):
+                return await self.features(clip, with_embedding)
         if self._waiting_clips >= MAX_WAITING_CLIPS:
             raise AnalyzerBusy(BUSY_MESSAGE)
         self._waiting_clips += 1
@@ -115,8 +130,8 @@ class AudioAnalyzer:
     def _submit(self, analysis: str, audio: str | bytes) -> Future[Any]:
         return self._executor.submit(self._worker, analysis, audio, limit_s=self._timeout_s)
 
-    def _cached(self, analysis: str, track: str) -> Future[Any]:
-        """The analysis of a track, begun if it is not there yet. Raises AnalyzerBusy, AudioUnreadable."""
+    def _cached(self, analysis: str, track: str, client: Client | None) -> Future[Any]:
+        """The analysis of a track, begun if it is not there yet. Raises AnalyzerBusy, AudioUnreadable, ShareTaken."""
         try:
             version = track if is_remote(track) else f"{track}:{os.stat(track).st_mtime_ns}"
         except OSError as error:
@@ -130,8 +145,12 @@ class AudioAnalyzer:
             if future is None:
                 if sum(not other.done() for other in self._futures.values()) >= MAX_WAITING_TRACKS:
                     raise AnalyzerBusy(BUSY_MESSAGE)
+                if client is not None:
+                    self._track_shares.take(client)
                 future = self._futures[key] = self._submit(analysis, track)
                 future.add_done_callback(functools.partial(self._note_failure, key))
+                if client is not None:
+                    future.add_done_callback(lambda _: self._track_shares.give_back(client))
             self._futures.move_to_end(key)
             while len(self._futures) > MAX_CACHED_RESULTS:
                 self._forget(next(iter(self._futures)))

@@ -17,9 +17,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.library.object_store import is_remote
+from ui.auth.places import Client
+from ui.auth.shares import Shares, ShareTaken
 from ui.media.mp3 import PIECE_FRAMES, AudioUndecodable, frame_bytes
 from ui.media.streaming import byte_range, range_headers, unsatisfiable
 from ui.responses import Refused
@@ -27,6 +30,10 @@ from ui.responses import Refused
 WORKERS = 2
 MAX_WAITING = 16
 """Pieces that wait or are made: some four seconds of work."""
+MAX_WAITING_OF_PLACE, MAX_WAITING_OF_LISTENER = 12, 6
+MAX_RESPONSES = 256
+"""Responses on their way. A browser has up to four: it reads the track that plays and the next one, in two windows."""
+MAX_RESPONSES_OF_PLACE, MAX_RESPONSES_OF_LISTENER = 64, 12
 MAX_CACHED_PIECES = 300
 """A piece takes up to 230 kB."""
 LENGTH_TIMEOUT_S = 30.0
@@ -72,13 +79,17 @@ class Transcoder:
         self._executors = [ThreadPoolExecutor(1, thread_name_prefix="transcode") for _ in range(WORKERS)]
         self._futures: OrderedDict[tuple[Any, ...], Future[Any]] = OrderedDict()
         self._lock = threading.RLock()
+        self._pieces = Shares("tracks to convert", MAX_WAITING, MAX_WAITING_OF_PLACE, MAX_WAITING_OF_LISTENER)
+        self._responses = Shares("converted tracks", MAX_RESPONSES, MAX_RESPONSES_OF_PLACE, MAX_RESPONSES_OF_LISTENER)
 
-    async def response(self, track: str, kbps: int, range_header: str | None, method: str) -> Response:
-        """The response to a request for a track's audio as MP3. method : GET or HEAD
+    async def response(self, track: str, kbps: int, range_header: str | None, method: str, client: Client) -> Response:
+        """The response to a request for a track's audio as MP3.
 
-        Raises Refused: 422 where it cannot be decoded, 503 where too much waits.
+        method : GET or HEAD
+        client : who asks, whose share of what waits is limited
+        Raises Refused where it cannot be decoded or read, ShareTaken where too much waits.
         """
-        size = frame_bytes(kbps) * int(await self._result("length", track))
+        size = frame_bytes(kbps) * int(await self._result("length", client, track))
         requested = byte_range(range_header, size)
         if requested is None:
             return unsatisfiable(size)
@@ -86,10 +97,10 @@ class Transcoder:
         headers = range_headers(first, end, size, status)
         if method == "HEAD":
             return Response(status_code=status, media_type=MEDIA_TYPE, headers=headers)
-        await self._result(
-            "piece", track, kbps, first // (frame_bytes(kbps) * PIECE_FRAMES)
-        )  # errors before any header
-        return StreamingResponse(self._chunks(track, kbps, first, end), status, headers, MEDIA_TYPE)
+        # Errors come before any header.
+        await self._result("piece", client, track, kbps, first // (frame_bytes(kbps) * PIECE_FRAMES))
+        chunks = self._chunks(client, track, kbps, first, end)
+        return _SharedResponse(self._responses, client, chunks, status, headers)
 
     def close(self) -> None:
         """Ends the child processes."""
@@ -97,43 +108,46 @@ class Transcoder:
             executor.shutdown(wait=False, cancel_futures=True)
             worker.close()
 
-    async def _chunks(self, track: str, kbps: int, position: int, end: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, client: Client, track: str, kbps: int, position: int, end: int) -> AsyncIterator[bytes]:
         """The bytes [position, end): each piece is made when the one before it was read."""
         piece_bytes = frame_bytes(kbps) * PIECE_FRAMES
         while position < end:
             number, offset = divmod(position, piece_bytes)
-            piece: bytes = await self._result("piece", track, kbps, number, is_waiting_allowed=True)
+            piece: bytes = await self._result("piece", client, track, kbps, number, is_waiting_allowed=True)
             chunk = piece[offset : offset + end - position]
             position += len(chunk)
             yield chunk
 
-    async def _result(self, request: str, track: str, *arguments: int, is_waiting_allowed: bool = False) -> Any:
+    async def _result(
+        self, request: str, client: Client, track: str, *arguments: int, is_waiting_allowed: bool = False
+    ) -> Any:
         try:
             while True:
-                future = await asyncio.to_thread(self._submit, request, track, arguments)
-                if future is not None:
+                try:
+                    future = await asyncio.to_thread(self._submit, request, client, track, arguments)
                     return await asyncio.shield(asyncio.wrap_future(future))
-                if not is_waiting_allowed:
-                    raise Refused(503, "Other tracks are being converted. Try again in a moment.", {"Retry-After": "2"})
+                except ShareTaken:
+                    if not is_waiting_allowed:
+                        raise
                 await asyncio.sleep(0.2)
         except (AudioUndecodable, WorkerTerminated, MemoryError) as error:
             raise Refused(422, f"The track cannot be converted: {error}") from error
         except (WorkerNotStarted, OSError) as error:
             raise Refused(503, "The track cannot be read right now.", {"Retry-After": "5"}) from error
 
-    def _submit(self, request: str, track: str, arguments: tuple[int, ...]) -> Future[Any] | None:
-        """The request's result, begun if it is not there yet; None where too much waits. Raises OSError."""
+    def _submit(self, request: str, client: Client, track: str, arguments: tuple[int, ...]) -> Future[Any]:
+        """The request's result, begun if it is not there yet. Raises ShareTaken, OSError."""
         version = "" if is_remote(track) else str(os.stat(track).st_mtime_ns)
         key = (request, track, version, *arguments)
         with self._lock:
             future = self._futures.get(key)
             if future is None:
-                if sum(not other.done() for other in self._futures.values()) >= MAX_WAITING:
-                    return None
+                self._pieces.take(client)
                 place = zlib.crc32(track.encode(errors="surrogateescape")) % WORKERS
                 limit_s = LENGTH_TIMEOUT_S if request == "length" else PIECE_TIMEOUT_S
                 call = self._executors[place].submit
                 future = self._futures[key] = call(self._workers[place], request, track, *arguments, limit_s=limit_s)
+                future.add_done_callback(lambda _: self._pieces.give_back(client))
                 future.add_done_callback(lambda done: self._forget_temporary(key, done))
             self._futures.move_to_end(key)
             while len(self._futures) > MAX_CACHED_PIECES:
@@ -145,3 +159,20 @@ class Transcoder:
         if future.cancelled() or isinstance(future.exception(), (WorkerNotStarted, OSError)):
             with self._lock:
                 self._futures.pop(key, None)
+
+
+class _SharedResponse(StreamingResponse):
+    """A response that counts among those of its client until it has ended: sent, broken off or failed. Raises ShareTaken."""
+
+    def __init__(
+        self, shares: Shares, client: Client, chunks: AsyncIterator[bytes], status: int, headers: dict[str, str]
+    ) -> None:
+        shares.take(client)
+        self._shares, self._client = shares, client
+        super().__init__(chunks, status, headers, MEDIA_TYPE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._shares.give_back(self._client)

@@ -11,16 +11,17 @@ status   Kafka or MongoDB is away, or back; the one kind with data
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ui.responses import Refused
+from ui.auth.places import Client
+from ui.auth.shares import Shares
 
 EVERYTHING = ("list", "mixes", "library", "queue")
 """What may have changed while no changes could be followed."""
 MAX_STREAMS = 2000
+MAX_STREAMS_OF_PLACE = 500
 MAX_STREAMS_OF_LISTENER = 16
 """A browser that has shared workers needs a single one for all of its tabs."""
 GATHER_S = 0.03
@@ -84,7 +85,9 @@ class Hub:
     def __init__(self, queue_state: Callable[[], tuple[bool, int]]) -> None:
         self._queue_state = queue_state
         self._subscriptions: set[Subscription] = set()
-        self._streams_by_owner: Counter[str] = Counter()
+        self._shares = Shares(
+            "open pages", MAX_STREAMS, MAX_STREAMS_OF_PLACE, MAX_STREAMS_OF_LISTENER, STREAM_RETRY_AFTER_S
+        )
         self._library_changed = False
         self._away = ""
         self._status: dict[str, Any] = self._current_status()
@@ -93,28 +96,16 @@ class Hub:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribe(self, listener: str | None, session_id: str | None, place: str) -> Iterator[Subscription]:
-        """A stream's subscription, which begins with the status. Raises Refused where there are too many streams.
-
-        place : where the request comes from, which counts where nobody was chosen
-        """
-        owner = f"place {place}" if listener is None else f"listener {listener}"
-        if len(self._subscriptions) >= MAX_STREAMS or self._streams_by_owner[owner] >= MAX_STREAMS_OF_LISTENER:
-            raise Refused(
-                503,
-                "Too many pages are open. This one is updated less often.",
-                {"Retry-After": str(STREAM_RETRY_AFTER_S)},
-            )
-        subscription = Subscription(listener, session_id)
-        self._subscriptions.add(subscription)
-        self._streams_by_owner[owner] += 1
-        subscription.tell("status", self._status)
-        try:
-            yield subscription
-        finally:
-            self._subscriptions.discard(subscription)
-            self._streams_by_owner[owner] -= 1
-            self._streams_by_owner += Counter()  # drops owners without a stream
+    def subscribe(self, client: Client, session_id: str | None) -> Iterator[Subscription]:
+        """A stream's subscription, which begins with the status. Raises ShareTaken where there are too many streams."""
+        with self._shares.held(client):
+            subscription = Subscription(client.listener, session_id)
+            self._subscriptions.add(subscription)
+            subscription.tell("status", self._status)
+            try:
+                yield subscription
+            finally:
+                self._subscriptions.discard(subscription)
 
     def tell(self, kind: str, listener: str | None = None) -> None:
         """Tells a listener's pages, or all pages, that something of this kind has changed."""

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ui.auth.session import place_of
-from ui.dependencies import CurrentListener, ServicesDep
+from ui.dependencies import ClientDep, ServicesDep
 from ui.push.hub import Hub, Subscription
 
 HEARTBEAT_S = 10.0
@@ -20,10 +19,10 @@ HEARTBEAT_S = 10.0
 router = APIRouter()
 
 
-async def subscription(request: Request, listener: CurrentListener) -> AsyncIterator[Subscription]:
-    """The request's subscription, until its stream has ended. Raises Refused where there are too many."""
+async def subscription(request: Request, client: ClientDep) -> AsyncIterator[Subscription]:
+    """The request's subscription, until its stream has ended. Raises ShareTaken where there are too many."""
     hub: Hub = request.app.state.hub
-    with hub.subscribe(listener, request.session.get("session_id"), place_of(request)) as subscribed:
+    with hub.subscribe(client, request.session.get("session_id")) as subscribed:
         yield subscribed
 
 

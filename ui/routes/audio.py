@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from ui.data.library import Library, Track
-from ui.dependencies import ServicesDep
+from ui.dependencies import ClientDep, ServicesDep
 from ui.media.analysis import PICTURES, AudioUnreadable
 from ui.media.streaming import audio_response
 from ui.media.transcoding import kbps_of
@@ -28,6 +28,7 @@ async def get_audio(
     track_id: str,
     request: Request,
     services: ServicesDep,
+    client: ClientDep,
     without: Annotated[str, Query(max_length=100)] = "",
     smaller: bool = False,
     wanted: Annotated[Literal["", "mp3"], Query(alias="as")] = "",
@@ -42,27 +43,27 @@ async def get_audio(
     kbps = kbps_of(location, without, smaller, wanted == "mp3")
     if kbps is None:
         return await run_in_threadpool(audio_response, location, byte_range, request.method)
-    return await services.transcoder.response(location, kbps, byte_range, request.method)
+    return await services.transcoder.response(location, kbps, byte_range, request.method, client)
 
 
 @router.get("/waveform/{track_id:path}")
-async def get_waveform(track_id: str, services: ServicesDep) -> Response:
-    """Loudness along the track, for the seek bar; 202 while it is being computed, 503 where too much waits."""
+async def get_waveform(track_id: str, services: ServicesDep, client: ClientDep) -> Response:
+    """Loudness along the track, for the seek bar; 202 while it is being computed, 429 or 503 where too much waits."""
     location = await run_in_threadpool(_location, services.library, track_id)
     try:
-        peaks = await services.analyzer.peaks(location, ANALYSIS_WAIT_S)
+        peaks = await services.analyzer.peaks(location, ANALYSIS_WAIT_S, client)
     except AudioUnreadable:
         return JSONResponse({"peaks": []})  # the browser may still play what libsndfile cannot decode
     return JSONResponse({"peaks": peaks}, headers=PRIVATE_FOR_A_DAY)
 
 
 @router.get("/picture/{track_id}/{kind}")
-async def get_picture(track_id: str, kind: str, services: ServicesDep) -> Response:
-    """A PNG of the waveform, mel spectrogram or MFCCs; 202 while it is being drawn, 503 where too much waits."""
+async def get_picture(track_id: str, kind: str, services: ServicesDep, client: ClientDep) -> Response:
+    """A PNG of the waveform, mel spectrogram or MFCCs; 202 while it is being drawn, 429 or 503 where too much waits."""
     if kind not in PICTURES:
         raise Refused(404, f"Expected one of {', '.join(PICTURES)}.")
     location = await run_in_threadpool(_location, services.library, track_id)
-    picture = await services.analyzer.picture(location, kind, ANALYSIS_WAIT_S)
+    picture = await services.analyzer.picture(location, kind, ANALYSIS_WAIT_S, client)
     return Response(picture, media_type="image/png", headers=PRIVATE_FOR_A_DAY)
 
 

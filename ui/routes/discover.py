@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from ui.data.library import Library, Track
-from ui.dependencies import CurrentListener, Services, ServicesDep
+from ui.dependencies import ClientDep, CurrentListener, Services, ServicesDep
 from ui.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
@@ -73,7 +73,7 @@ def find_path(start: str, end: str, user_id: CurrentListener, services: Services
 
 
 @router.post("/sound")
-async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, str | int]:
+async def find_by_sound(request: Request, services: ServicesDep, client: ClientDep) -> dict[str, str | int]:
     """The tracks most similar to a clip, which is the body of the request."""
     services.limits.take_sound(request)
     max_bytes = int(services.player.clip_megabytes * BYTES_PER_MEGABYTE)
@@ -87,7 +87,7 @@ async def find_by_sound(request: Request, services: ServicesDep) -> dict[str, st
     # Raises NoModel before the clip is analysed for nothing.
     with_embedding = await run_in_threadpool(lambda: services.similarity.has_embeddings)
     try:
-        features = await services.analyzer.features(bytes(clip), with_embedding)
+        features = await services.analyzer.features(bytes(clip), with_embedding, client)
     except AudioUnreadable as error:
         raise Refused(422, f"This clip {error}") from error
     return await run_in_threadpool(_nearest, services, features)

@@ -47,11 +47,13 @@ export const post = (path, body) => {
 export const postFile = (path, file, type) =>
   request(path, { method: "POST", headers: { "Content-Type": type }, body: file });
 
+const TOO_MANY = 429;
+
 /**
- * Whether a failure passes by itself: the server cannot be reached, or cannot answer now.
+ * Whether a failure passes by itself: the server cannot be reached, or cannot answer now, or not so much at once.
  * @param {number} status
  */
-export const isTemporary = (status) => status === 0 || status >= 500;
+export const isTemporary = (status) => status === 0 || status === TOO_MANY || status >= 500;
 
 /**
  * Waits, before a request is made again.

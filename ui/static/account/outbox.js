@@ -25,7 +25,7 @@ import { isTemporary, sleep } from "../api.js";
 
 export const MAX_QUEUED_EVENTS = 1000;
 export const RETRY_MS = 2000;
-const REPEATED_STATUSES = [409, 429]; // someone else is listening, too many
+const SOMEONE_ELSE = 409;
 const SIGNED_OUT = 401;
 const LATE_AFTER_MS = 2000; // a later event carries its time; else the server's clock tells it
 
@@ -96,7 +96,7 @@ export class Outbox {
       const isLate = this.now() - next.queuedAt > LATE_AFTER_MS;
       const time = isLate ? { occurred_at: new Date(next.queuedAt).toISOString() } : {};
       const result = await this.post({ ...next.event, ...time });
-      const isToRepeat = isTemporary(result.status) || REPEATED_STATUSES.includes(result.status);
+      const isToRepeat = isTemporary(result.status) || result.status === SOMEONE_ELSE;
       const isSignedOut = result.status === SIGNED_OUT && typeof next.event.listener === "string"; // it waits for them
       if (!isToRepeat && !isSignedOut) {
         this.#queue = this.#queue.filter((queued) => queued !== next);

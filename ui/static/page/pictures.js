@@ -1,9 +1,9 @@
 // Pictures of a track that the server draws when they are first asked for: asked for again until they are there.
 
-import { sleep } from "../api.js";
+import { isTemporary, sleep } from "../api.js";
 import { findAll } from "./dom.js";
 
-const [OK, PENDING, BUSY] = [200, 202, 503];
+const [OK, PENDING] = [200, 202];
 const RETRY_MS = 2000;
 const MAX_ATTEMPTS = 60;
 
@@ -18,7 +18,7 @@ async function load(picture) {
   delete picture.dataset.picture;
   for (let attempt = 0; attempt < MAX_ATTEMPTS && picture.isConnected; attempt += 1) {
     const status = await statusOf(address);
-    if (status !== PENDING && status !== BUSY) {
+    if (status !== PENDING && !isTemporary(status)) {
       if (status === OK) picture.src = address; // from the browser's cache
       else picture.alt = "This picture cannot be drawn.";
       return;
@@ -28,7 +28,7 @@ async function load(picture) {
 }
 
 /**
- * The status of an address; 503 where the server does not answer.
+ * The status of an address; 0 where the server does not answer.
  * @param {string} address
  */
 async function statusOf(address) {
@@ -37,6 +37,6 @@ async function statusOf(address) {
     await response.blob();
     return response.status;
   } catch {
-    return BUSY;
+    return 0;
   }
 }

@@ -1,13 +1,12 @@
 // The waveform behind the position: drawn once for a track, tinted up to the position.
 
 import { pathTo } from "../../address.js";
-import { get, sleep } from "../../api.js";
+import { get, isTemporary, sleep } from "../../api.js";
 
 const BAR_WIDTH_PX = 2;
 const BAR_STEP_PX = 3;
 const MIN_BAR_HEIGHT_PX = 2;
 const MAX_PEAK = 100;
-const BUSY = 503;
 const RETRY_MS = 2000;
 const MAX_ATTEMPTS = 60;
 
@@ -33,7 +32,7 @@ export class Waveform {
       const answer = await get(pathTo("waveform", trackId));
       if (this.#trackId !== trackId) return;
       if (answer.ok && answer.peaks) return this.#show(answer.peaks);
-      if (!answer.ok && answer.status !== BUSY) return;
+      if (!answer.ok && !isTemporary(answer.status)) return;
       await sleep(RETRY_MS);
     }
   }
