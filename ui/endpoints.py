@@ -23,6 +23,7 @@ from ui.list_formats import list_fields, titled_rows
 from ui.responses import Refused
 from ui.search.entries import Entry
 from ui.search.grouped import search as grouped_search
+from ui.search.live_index import LibraryBeingRead
 
 MOST_FOUND_IN_GROUP = 100
 
@@ -133,7 +134,7 @@ def _refusing(endpoint: Callable[P, R]) -> Callable[P, R]:
     def refusing(*arguments: P.args, **options: P.kwargs) -> R:
         try:
             return checked(*arguments, **options)
-        except (Refused, LibraryUnavailable) as error:
+        except (Refused, LibraryUnavailable, LibraryBeingRead) as error:
             raise gr.Error(str(error), print_exception=False) from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]

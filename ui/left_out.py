@@ -47,11 +47,13 @@ def tracks_left_out(
         (kind, spelling_key(name))
         for kind, _, name in (target.partition(":") for target in listener_data.taste(user_id).muted)
     }
+    if not muted:
+        return LeftOut(frozenset(track_ids), frozenset(recordings))
     index = library.search_index()
     for kind, name in muted:
         if kind == TAG_KIND:
             track_ids.update(ids_with_word(index, name))
-    for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)) if muted else ():
+    for kind, rows_by_name in (("artist", index.rows_by_artist), ("genre", index.rows_by_genre)):
         for name, rows in rows_by_name.items():
             if (kind, spelling_key(name)) in muted:
                 track_ids.update(index.ids[row] for row in rows)

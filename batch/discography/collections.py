@@ -22,7 +22,11 @@ INDEXES: dict[str, tuple[tuple[tuple[str, int], ...], ...]] = {
     "artists": ((("sort_name", 1), ("_id", 1)), (("letter", 1), ("sort_name", 1), ("_id", 1))),
     "tracks": (
         (("album_id", 1),),
-        (("artist_ids", 1),),
+        (("library", 1), ("path", 1), ("_id", 1)),
+        (
+            *(("artist_ids", 1), ("sort_album", 1), ("album_id", 1), ("disc_number", 1), ("track_number", 1)),
+            *(("sort_title", 1), ("_id", 1)),
+        ),
         (("sort_title", 1), ("_id", 1), ("library", 1)),
         (("sort_artist", 1), ("sort_album", 1), ("disc_number", 1), ("track_number", 1), ("_id", 1), ("library", 1)),
         (("sort_album", 1), ("album_id", 1), ("disc_number", 1), ("track_number", 1), ("_id", 1), ("library", 1)),

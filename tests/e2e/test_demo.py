@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from local.processes import _processes
@@ -206,6 +208,20 @@ def test_play_like_and_skip_move_the_list_on_the_page(page: Page) -> None:
     while tracks() == before and time.monotonic() < deadline:
         page.wait_for_timeout(100)
     assert tracks() != before
+
+
+def test_a_file_that_is_put_into_the_folder_is_on_the_page_without_a_restart(page: Page, library: Path) -> None:
+    """It is noticed, extracted, published, and found by the search of the player that runs."""
+    time_s = np.arange(5 * 22_050) / 22_050
+    soundfile.write(library / "Deep" / "Put There Later.ogg", 0.3 * np.sin(2 * np.pi * 330 * time_s), 22_050)
+    found = "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
+    wait_until(page, found, within_s=150)
+    page.fill("#search input", "put there")
+    row = page.locator("#view .track-row", has_text="Put There Later")
+    row.locator(".cover").click()
+    expect(page.locator("#now-title")).to_have_text("Put There Later")
+    page.evaluate("location.hash = '#/tracks?sort=added&dir='")
+    expect(page.locator("#view .track-row").first).to_contain_text("Put There Later")
 
 
 def test_a_killed_mongodb_comes_back_and_the_stream_with_it(page: Page, running: Running, home: Path) -> None:

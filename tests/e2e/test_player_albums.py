@@ -261,23 +261,42 @@ def test_on_a_phone_pages_fit_and_an_album_plays_from_its_card(visit: Any) -> No
     ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699")
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_axe_finds_nothing_serious_in_the_library(visit: Any, scheme: str) -> None:
-    ana = visit("ana", color_scheme=scheme)
-    band, loose = artist_id("The Band"), artist_id("Loose")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color_scheme": "dark"},
+        {"color_scheme": "light"},
+        {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True},
+    ],
+    ids=["dark", "light", "phone"],
+)
+def test_axe_finds_nothing_serious_in_the_library(visit: Any, options: dict[str, Any]) -> None:
+    ana = visit("ana", **options)
+    ana.page.evaluate("fetch('/view/home')")
+    problems = {"home": serious_violations(ana)}
+    ana.page.locator("#for-you .card [data-action=like]").first.click()
     pages = {
         "albums?order=name": "Albums",
         "artists": "Artists",
         "tracks": "Tracks",
         "genres": "Genres",
         "genre/Rock": "Rock",
+        "playlists": "Playlists",
+        "reactions": "Your likes",
+        "settings": "Settings",
+        f"artist/{artist_id('Loose')}": "Loose",
+        f"artist/{artist_id('The Band')}": "The Band",
     }
-    problems = {}
-    for page, head in {**pages, f"artist/{band}": "The Band", f"artist/{loose}": "Loose"}.items():
+    widest = {}
+    for page, head in pages.items():
         go(ana, page, head)
         problems[page] = serious_violations(ana)
-    go(ana, f"artist/{band}", "The Band")
+        widest[page] = ana.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     ana.page.locator("section[aria-label='Albums'] h3 a").click()
     expect(ana.page.locator(".album-head")).to_be_visible()
     problems["album"] = serious_violations(ana)
+    ana.page.fill("#search input", "band")
+    expect(ana.page.locator("#view .best-hit")).to_be_visible()
+    problems["search"] = serious_violations(ana)
     assert {page: each for page, each in problems.items() if each} == {}
+    assert {page: width for page, width in widest.items() if width > 0} == {}

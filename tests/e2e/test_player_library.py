@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from pymongo import MongoClient
+from pymongo.cursor import Cursor
 from pymongo.database import Database
 
 from batch.discography import collections
@@ -17,6 +19,7 @@ from local.processes import free_port
 from ui.data.library import Library
 from ui.data.mongo import LibraryUnavailable, LibraryUnusable, database
 from ui.library.track_table import SORTS, TrackTable, table_query
+from ui.playlists.store import SUMMARY_TRACKS, Playlists, PlaylistSummary
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_where_a_sound_is_stays_known_while_mongodb_is_away(
     with monkeypatch.context() as patch:
         patch.setattr(Library, "_document", away)
         assert library.audio("1") == str(first)
-        patch.setattr("ui.data.library.LOCATION_TTL_S", 0.0)
+        patch.setattr("ui.data.locations.LOCATION_TTL_S", 0.0)
         assert library.audio("1") == str(first), "asked again, and not answered"
         with pytest.raises(LibraryUnavailable):
             library.audio("2")
@@ -172,9 +175,80 @@ def test_a_page_of_tracks_is_read_from_an_index_alone(
     assert "FETCH" not in stages_of_plan(db, sort)
 
 
+def test_the_tracks_of_an_artist_come_in_pages_however_many_there_are(
+    db: Database[dict[str, Any]], settings: Settings
+) -> None:
+    """By album, disc and track; those without an album last."""
+    collections.ensure_indexes(db)
+    db.tracks.insert_many(
+        {
+            **{"_id": f"{number:05}", "artist_ids": ["other", "ana"], "library": "/music", "sort_title": str(number)},
+            **({"sort_album": f"{number // 10:04}", "album_id": f"a{number // 10}"} if number < 1200 else {}),
+            **{"disc_number": 1 + number % 10 // 5, "track_number": 1 + number % 5},
+        }
+        for number in range(1250)
+    )
+    db.tracks.insert_one({"_id": "elsewhere", "artist_ids": ["ana"], "library": "/other"})
+    table = TrackTable(database(settings.mongo), "/music")
+    ids = [track_id for offset in range(0, 1400, 100) for track_id in table.of_artist("ana", offset, 100)]
+    assert len(ids) == table.count_of_artist("ana") == table.count() == 1250
+    assert ids[:1200] == [f"{number:05}" for number in range(1200)] and set(ids[1200:]) == {
+        f"{number:05}" for number in range(1200, 1250)
+    }
+    assert table.albums_of_artist("ana") == [f"a{number}" for number in range(120)]
+    assert table.of_artist("nobody", 0, 100) == []
+
+
+def test_all_paths_are_read_from_an_index_and_with_them_those_of_older_documents(
+    db: Database[dict[str, Any]], settings: Settings
+) -> None:
+    collections.ensure_indexes(db)
+    db.tracks.insert_many({"_id": f"{n}", "path": f"/music/{n}.ogg", "library": "/music"} for n in range(9))
+    db.tracks.insert_many([{"_id": "old", "path": "/x.ogg"}, {"_id": "far", "path": "/y", "library": "/other"}])
+    paths = dict(Library(database(settings.mongo), "/music").all_paths())
+    assert paths == {f"{n}": f"/music/{n}.ogg" for n in range(9)} | {"old": "/x.ogg"}
+    assert set(dict(Library(database(settings.mongo)).all_paths())) == {*paths, "far"}
+    assert "FETCH" not in stages_of(db.tracks.find({"library": "/music"}, {"path": 1}))
+
+
+def test_what_was_added_lately_is_new_unless_that_is_most_of_the_library(
+    db: Database[dict[str, Any]], settings: Settings
+) -> None:
+    now = datetime.now(UTC)
+    db.tracks.insert_many({"_id": f"{n}", "added_at": now - timedelta(days=90 - n / 10)} for n in range(8))
+    db.tracks.insert_many([{"_id": "lately", "added_at": now - timedelta(days=2)}, {"_id": "undated"}])
+    ids = [*map(str, range(8)), "lately", "undated"]
+    assert Library(database(settings.mongo)).new_among(ids) == {"lately"}
+    assert Library(database(settings.mongo)).new_among(["0", "nobody"]) == set()
+    db.tracks.insert_many({"_id": f"more {n}", "added_at": now} for n in range(3))
+    assert Library(database(settings.mongo)).new_among(["lately", "more 1"]) == set()
+    db.tracks.delete_many({"_id": {"$ne": "lately"}})
+    assert Library(database(settings.mongo)).new_among(["lately"]) == set(), "the first reading of a library"
+
+
+def test_a_list_of_playlists_reads_few_of_their_tracks(db: Database[dict[str, Any]], settings: Settings) -> None:
+    playlists = Playlists(database(settings.mongo))
+    long = playlists.create("ana", "Long", [f"t{number}" for number in range(500)])
+    short = playlists.create("ana", "a short one", ["t1"])
+    playlists.create("bob", "Another's", [])
+    gone = playlists.create("ana", "Gone", [])
+    playlists.delete("ana", gone.playlist_id)
+    playlists.add_track("ana", short.playlist_id, "t2")
+    db.playlists.insert_one({"_id": "odd", "user_id": "ana", "tracks": "none"})
+    assert playlists.summaries("ana") == [
+        PlaylistSummary("odd", "", 0),
+        PlaylistSummary(short.playlist_id, "a short one", 2, ("t1", "t2"), 1),
+        PlaylistSummary(long.playlist_id, "Long", 500, tuple(f"t{number}" for number in range(SUMMARY_TRACKS))),
+    ]
+
+
 def stages_of_plan(db: Database[dict[str, Any]], sort: str) -> list[str]:
     """The stages by which MongoDB reads a page, from the last one to the index."""
-    plan = table_query(db.tracks, {"library": "/music"}, sort, False).explain()["queryPlanner"]["winningPlan"]
+    return stages_of(table_query(db.tracks, {"library": "/music"}, sort, False))
+
+
+def stages_of(query: Cursor[dict[str, Any]]) -> list[str]:
+    plan = query.explain()["queryPlanner"]["winningPlan"]
     stage, stages = plan.get("queryPlan", plan), []
     while stage:
         stages.append(str(stage["stage"]))

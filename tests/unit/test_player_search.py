@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Hashable
 
 import pytest
 
+from ui.search import live_index
 from ui.search.building import build_index
 from ui.search.entries import Entry
 from ui.search.grouped import search
 from ui.search.index import SearchIndex
-from ui.search.live_index import LiveSearchIndex
+from ui.search.live_index import LibraryBeingRead, LiveSearchIndex
 
 TRACKS = [
     {"_id": "1", "title": "Food", "artist": "AWOL", "album": "A Way Of Life", "genre": "Hip-Hop"},
@@ -134,6 +136,40 @@ def test_the_first_reading_raises_where_the_library_is_unavailable() -> None:
 
     with pytest.raises(ConnectionError):
         LiveSearchIndex(unavailable, lambda: 1).current()
+
+
+def test_nobody_waits_long_for_the_first_reading_and_it_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_index, "FIRST_READING_WAIT_S", 0.01)
+    read, reads = threading.Event(), []
+
+    def slow() -> SearchIndex:
+        reads.append(1)
+        assert read.wait(20)
+        return build_index(TRACKS)
+
+    index = LiveSearchIndex(slow, lambda: 1)
+    assert not index.is_ready(0)
+    for _ in range(3):
+        with pytest.raises(LibraryBeingRead, match="still being read"):
+            index.current()
+    read.set()
+    assert index.is_ready(20)
+    assert index.current().search("food", 10) == ["1", "3"] and reads == [1]
+
+
+def test_a_first_reading_that_failed_is_tried_again() -> None:
+    answers = iter([ConnectionError("no server"), build_index(TRACKS)])
+
+    def read() -> SearchIndex:
+        answer = next(answers)
+        if isinstance(answer, ConnectionError):
+            raise answer
+        return answer
+
+    index = LiveSearchIndex(read, lambda: 1)
+    with pytest.raises(ConnectionError, match="no server"):
+        index.current()
+    assert len(index.current()) == len(TRACKS)
 
 
 def test_a_genre_is_one_shelf_in_its_commonest_spelling() -> None:

@@ -5,22 +5,21 @@ Documents of older or newer batches may lack fields, so everything but the id ha
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
 
+from bson.min_key import MinKey
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from batch.library.files import library_name
-from batch.library.object_store import is_remote
 from batch.mongo import NEW_LISTENERS
 from batch.words.tag_percentiles import read_words
 from streaming.events import identifier_problem
+from ui.data.locations import AudioLocations
 from ui.data.mongo import Document, LibraryUnavailable, unavailable_on_error
 from ui.data.names import name_key
+from ui.data.novelty import Novelty
 from ui.data.recommendation_list import Recommendations, read_named_lists, read_recommendations
 from ui.search.building import ALBUM_FIELDS, ARTIST_FIELDS, INDEXED_FIELDS, build_index, text_of
 from ui.search.index import SEARCHED_FIELDS, SearchIndex
@@ -37,8 +36,6 @@ TRACK_PROJECTION = dict.fromkeys(
 """Without `features`, which are larger than everything that a page shows."""
 WRITE_COUNTERS = ("insert", "modify", "update", "remove", "truncate")
 """Prefixes of the storage engine's counters that change when a collection is written to."""
-LOCATION_TTL_S = 600.0
-MAX_CACHED_LOCATIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,10 @@ class Library:
 
     def __init__(self, db: Database[Document], root: str = "") -> None:
         self._db = db
+        self._root = root
         self._scope = library_scope(root)
-        self._locations: dict[str, tuple[float, str]] = {}
+        self._locations = AudioLocations(lambda track_id: str(self._document(track_id, {"path": 1}).get("path") or ""))
+        self._novelty = Novelty(db, self._scope)
         self._search_index = LiveSearchIndex(self._read_search_index, self._write_counts)
 
     def size(self) -> int:
@@ -103,8 +102,12 @@ class Library:
             return int(self._db.tracks.estimated_document_count())
 
     def search_index(self) -> SearchIndex:
-        """The search index in memory; some seconds behind what is published."""
+        """The search index in memory; some seconds behind what is published. Raises LibraryBeingRead just after the start."""
         return self._search_index.current()
+
+    def is_searchable(self, wait_s: float) -> bool:
+        """Whether the search index is there, or will be within so many seconds."""
+        return self._search_index.is_ready(wait_s)
 
     def search(self, text: str, limit: int = 40) -> list[Track]:
         """Tracks in which every word begins a word of title, artist, album, genre or composer, best matches first; where there
@@ -128,6 +131,10 @@ class Library:
             tracks = [_read_track(document) for document in documents]
         return {track.track_id: track for track in tracks}
 
+    def new_among(self, track_ids: Iterable[str]) -> set[str]:
+        """Those of these tracks that are new to the library."""
+        return self._novelty.new_among(track_ids)
+
     def page(self, after: str = "", limit: int = 40) -> list[Track]:
         """Tracks in the order of their ids, from the first id greater than `after`."""
         query = {"_id": {"$gt": str(after)}, **self._scope}
@@ -136,12 +143,21 @@ class Library:
                 _read_track(each) for each in self._db.tracks.find(query, TRACK_PROJECTION).sort("_id", 1).limit(limit)
             ]
 
-    def paths(self, track_ids: Iterable[str] | None = None) -> dict[str, str]:
-        """The path or URI of the library's tracks among these ids, by id; None: of all."""
-        chosen = {} if track_ids is None else {"_id": {"$in": list(track_ids)}}
+    def paths(self, track_ids: Iterable[str]) -> dict[str, str]:
+        """The path or URI of the library's tracks among these ids, by id."""
         with unavailable_on_error():
-            documents = self._db.tracks.find({**chosen, **self._scope}, {"path": 1}).batch_size(10_000)
+            documents = self._db.tracks.find({"_id": {"$in": list(track_ids)}, **self._scope}, {"path": 1})
             return {str(document["_id"]): text_of(document, "path") for document in documents}
+
+    def all_paths(self) -> Iterator[tuple[str, str]]:
+        """(id, path or URI) of all tracks of the library, read from an index where it can be: a document has 6 kB."""
+        names: list[Document] = [{"library": {"$gte": MinKey()}}]
+        if self._root:
+            names = [{"library": library_name(self._root)}, {"library": None}]
+        for name in names:
+            with unavailable_on_error():
+                for document in self._db.tracks.find(name, {"path": 1}).batch_size(10_000):
+                    yield str(document["_id"]), text_of(document, "path")
 
     def similar(self, track_id: str, limit: int = 24) -> list[Track]:
         """The tracks most similar to a track, most similar first; none before a model has been published."""
@@ -177,28 +193,13 @@ class Library:
         return () if document is None else read_named_lists(document)
 
     def change_token(self, user_id: str | None) -> str | None:
-        """The `change_token` of `recommendations`, without reading the items: every open page asks for it each second."""
+        """The `change_token` of `recommendations`, without reading the items."""
         header = self._recommendations(user_id, {"generation": 1, "generated_at": 1, "model_version": 1})
         return None if header is None else header.change_token
 
     def audio(self, track_id: str) -> str | None:
-        """Where the audio of a track is: the path of a readable file, or the URI of an object in a store; None without one.
-
-        Cached for LOCATION_TTL_S, so that a playing track needs no query for each of its ranges, and for as long as MongoDB
-        is unavailable.
-        """
-        cached_at, location = self._locations.get(track_id, (float("-inf"), None))
-        if location is None or time.monotonic() - cached_at > LOCATION_TTL_S or not _may_exist(location):
-            try:
-                location = _location(str(self._document(track_id, {"path": 1}).get("path") or ""))
-            except LibraryUnavailable:
-                if location is None:
-                    raise
-            if len(self._locations) >= MAX_CACHED_LOCATIONS:
-                self._locations.clear()
-            if location is not None:
-                self._locations[track_id] = (time.monotonic(), location)
-        return location if location is not None and _may_exist(location) else None
+        """Where the audio of a track is: the path of a readable file, or the URI of an object in a store; None without one."""
+        return self._locations.location(track_id)
 
     def _recommendations(self, user_id: str | None, fields: Document | None) -> Recommendations | None:
         owners = [NEW_LISTENERS] if user_id is None else [str(user_id), NEW_LISTENERS]
@@ -251,18 +252,6 @@ class Library:
 def library_scope(root: str) -> Document:
     """Selects the documents of a library, and those without one; "": all."""
     return {"library": {"$in": [library_name(root), None]}} if root else {}
-
-
-def _location(path: str) -> str | None:
-    """A path or URI of `tracks` as it can be opened; None for anything else."""
-    if path.startswith("file:"):
-        path = unquote(urlsplit(path).path)
-    return path if (path.startswith("/") or is_remote(path)) and "\x00" not in path else None
-
-
-def _may_exist(location: str) -> bool:
-    """Whether a file is readable. Remote objects are assumed to exist until opened."""
-    return is_remote(location) or (os.path.isfile(location) and os.access(location, os.R_OK))
 
 
 def _read_track(document: Document) -> Track:

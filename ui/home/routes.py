@@ -7,12 +7,14 @@ from fastapi.responses import HTMLResponse
 
 from ui.data.library import Track
 from ui.dependencies import CurrentListener, Services, ServicesDep
-from ui.home.marks import heard_marks
+from ui.home.marks import card_marks
 from ui.home.shelves import SHELF_TRACKS, genre_shelves, mood_shelves, named_lists, not_skipped_early
 from ui.home.titles import titled, tracks_behind
 from ui.page.rendering import render
 
 HOME_HISTORY = 60
+SEARCH_INDEX_WAIT_S = 1.0
+"""Just after the player's start, the home is shown without what needs the search index; pages are told when that is there."""
 
 router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
 
@@ -25,10 +27,12 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
     position = listener_data.history.position(user_id) if user_id else None
     position_track = library.track(position.track_id) if position and position.track_id not in disliked else None
     recent = library.in_order(entry.track_id for entry in not_skipped_early(history) if entry.track_id not in disliked)
-    lists = named_lists(services, user_id) if user_id else []
+    is_searchable = library.is_searchable(SEARCH_INDEX_WAIT_S)
+    lists = named_lists(services, user_id) if user_id and is_searchable else []
     albums = services.albums.page("new", 0, SHELF_TRACKS)
     fresh = [] if albums else _newest_tracks(services)
-    moods, genres = mood_shelves(services, history, user_id), genre_shelves(library, history)
+    moods = mood_shelves(services, history, user_id) if is_searchable else []
+    genres = genre_shelves(library, history) if is_searchable else []
     shelves = [fresh, *(tracks for _, tracks in lists), *(tracks for *_, tracks in (*moods, *genres))]
     return render(
         "home",
@@ -41,7 +45,7 @@ def get_home(user_id: CurrentListener, services: ServicesDep) -> str:
         recently_added=fresh,
         moods=moods,
         genres=genres,
-        marks=heard_marks(services, user_id, {track.track_id for tracks in shelves for track in tracks}),
+        marks=card_marks(services, user_id, {track.track_id for tracks in shelves for track in tracks}),
     )
 
 

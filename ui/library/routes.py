@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from collections.abc import Callable
 from itertools import groupby
 from typing import Annotated
 
@@ -22,6 +24,8 @@ FIRST_ENTRIES = 60
 """Of a list, in its page; the page asks for the others as they come into view."""
 MAX_ENTRIES = 200
 TOP_TRACKS = 5
+MAX_COMPARED_TRACKS = 1000
+"""Of an artist, of which those played most and what is near to them are shown."""
 SHELF_ALBUMS = 12
 SHELF_ARTISTS = 12
 ORDER_LABELS = (
@@ -101,11 +105,11 @@ def get_artist(
     key: str, services: ServicesDep, user_id: CurrentListener, offset: Offset = 0, limit: Limit = None
 ) -> str:
     """An artist by id or name: albums, tracks, similar artists."""
-    artist, track_ids = _artist(services, key)
+    artist, part_of = _artist(services, key)
     if limit is not None:
-        part = services.library.in_order(track_ids[offset : offset + limit])
-        return render("part", kind="artist", entries=part)
+        return render("part", kind="artist", entries=services.library.in_order(part_of(offset, limit)))
     albums = services.albums.by_artist(artist.artist_id)
+    track_ids = part_of(0, MAX_COMPARED_TRACKS)
     tracks = services.library.in_order(track_ids)
     plays = services.listener_data.history.play_counts(user_id, track_ids) if user_id else {}
     top = sorted(tracks, key=lambda track: -plays.get(track.track_id, 0))[:TOP_TRACKS]
@@ -116,11 +120,11 @@ def get_artist(
         key=artist.artist_id or artist.name,
         name=artist.name,
         albums=albums,
-        appears_on=_appears_on(services, tracks, own),
+        appears_on=_appears_on(services, artist, tracks, own),
         top_tracks=top,
         is_by_plays=any(plays.get(track.track_id) for track in top),
         all_tracks=tracks[:FIRST_ENTRIES],
-        count=len(tracks),
+        count=max(artist.tracks, len(tracks)),
         similar_artists=services.artists.in_order(
             heaviest(near, lambda track: track.artist_ids, [artist.artist_id], SHELF_ARTISTS)
         ),
@@ -142,27 +146,33 @@ def get_tracks(
     tracks = services.library.in_order(services.track_table.page(sort, is_reversed, offset, limit or FIRST_ENTRIES))
     if limit is not None:
         return render("part", kind="tracks", entries=tracks)
-    count = len(services.library.search_index())
+    count = services.track_table.count()
     return render("track-table", tracks=tracks, count=count, sort=sort, is_reversed=is_reversed, sorts=SORT_LABELS)
 
 
-def _artist(services: Services, key: str) -> tuple[Artist, list[str]]:
-    """The artist and the ids of their tracks, by album. Raises Refused."""
+def _artist(services: Services, key: str) -> tuple[Artist, Callable[[int, int], list[str]]]:
+    """The artist, and what gives the ids of their tracks from a place on, by album. Raises Refused."""
     artist = services.artists.find(key)
     if artist is not None:
-        return artist, services.track_table.of_artist(artist.artist_id)
+        table, artist_id = services.track_table, artist.artist_id
+        known = dataclasses.replace(artist, tracks=table.count_of_artist(artist_id))
+        return known, lambda offset, limit: table.of_artist(artist_id, offset, limit)
     index = services.library.search_index()  # published before there were artists
     track_ids = index.by_artist(key)
     if not track_ids:
         raise Refused(404, "This artist is not in the library.")
-    return Artist("", index.artist_name(key), len(track_ids)), track_ids
+    artist = Artist("", index.artist_name(key), len(track_ids))
+    return artist, lambda offset, limit: track_ids[offset : offset + limit]
 
 
-def _appears_on(services: Services, tracks: list[Track], own: set[str]) -> list[Album]:
-    """The albums of others that have some of these tracks."""
-    return services.albums.in_order(dict.fromkeys(track.album_id for track in tracks if track.album_id not in own))
+def _appears_on(services: Services, artist: Artist, tracks: list[Track], own: set[str]) -> list[Album]:
+    """The albums of others that have tracks of the artist.  tracks : the first MAX_COMPARED_TRACKS of them"""
+    album_ids = [track.album_id for track in tracks]
+    if artist.tracks > len(tracks):
+        album_ids = services.track_table.albums_of_artist(artist.artist_id)
+    return services.albums.in_order(album_id for album_id in album_ids if album_id not in own)
 
 
 def _note(services: Services) -> str:
     """Why there is nothing to list."""
-    return NOT_PUBLISHED if len(services.library.search_index()) else NO_MUSIC
+    return NOT_PUBLISHED if services.track_table.count() else NO_MUSIC

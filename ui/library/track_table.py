@@ -19,8 +19,8 @@ SORTS: dict[str, list[tuple[str, int]]] = {
     "duration": [("duration_s", 1), ("_id", 1)],
 }
 """Fields and directions by the column's name; each is the beginning of an index of `batch.discography.collections`."""
-MAX_TRACKS = 1000
-"""Of an album or an artist."""
+MAX_ALBUM_TRACKS = 5000
+_ALBUM_ORDER = [(field, 1) for field in ("sort_album", "album_id", "disc_number", "track_number", "sort_title", "_id")]
 
 
 class TrackTable:
@@ -39,13 +39,49 @@ class TrackTable:
             documents = table_query(self._db.tracks, self._scope, sort, is_reversed).skip(offset).limit(limit)
             return [str(document["_id"]) for document in documents]
 
+    def count(self) -> int:
+        """The number of all tracks."""
+        with unavailable_on_error():
+            if not self._scope:
+                return self._db.tracks.estimated_document_count()
+            return self._db.tracks.count_documents(self._scope)
+
     def of_album(self, album_id: str) -> list[str]:
         """Track ids by disc, track number and title."""
-        return self._ids({"album_id": album_id})
+        fields = dict.fromkeys(("disc_number", "track_number", "sort_title"), 1)
+        query = {"album_id": album_id, **self._scope}
+        with unavailable_on_error():
+            documents = list(self._db.tracks.find(query, fields).limit(MAX_ALBUM_TRACKS))
 
-    def of_artist(self, artist_id: str) -> list[str]:
-        """Track ids by album, disc, track number and title."""
-        return self._ids({"artist_ids": artist_id}, by_album=True)
+        def place(document: Document) -> tuple[int, int, str]:
+            disc, number = (document.get(name) for name in ("disc_number", "track_number"))
+            return int(disc or 1), int(number or 10_000), str(document.get("sort_title") or "")
+
+        return [str(document["_id"]) for document in sorted(documents, key=place)]
+
+    def of_artist(self, artist_id: str, offset: int, limit: int) -> list[str]:
+        """Track ids from a place on, by album, disc, track number and title; those without an album last."""
+        query = {"artist_ids": artist_id, **self._scope}
+        with_album, without = {**query, "sort_album": {"$gt": ""}}, {**query, "sort_album": {"$in": ["", None]}}
+        ids = self._in_album_order(with_album, offset, limit)
+        if len(ids) < limit:
+            with unavailable_on_error():
+                count = self._db.tracks.count_documents(with_album)
+            ids += self._in_album_order(without, max(0, offset - count), limit - len(ids))
+        return ids
+
+    def count_of_artist(self, artist_id: str) -> int:
+        """The number of an artist's tracks."""
+        with unavailable_on_error():
+            return self._db.tracks.count_documents({"artist_ids": artist_id, **self._scope})
+
+    def albums_of_artist(self, artist_id: str) -> list[str]:
+        """Ids of the albums that have tracks of an artist, by name."""
+        query = {"artist_ids": artist_id, "album_id": {"$type": "string"}, **self._scope}
+        group = {"_id": "$album_id", "name": {"$first": "$sort_album"}}
+        with unavailable_on_error():
+            albums = self._db.tracks.aggregate([{"$match": query}, {"$group": group}, {"$sort": {"name": 1, "_id": 1}}])
+            return [str(album["_id"]) for album in albums]
 
     def similar(self, track_ids: list[str]) -> dict[str, list[str]]:
         """The ids of each track's similar tracks, most similar first."""
@@ -60,21 +96,10 @@ class TrackTable:
             for document in documents
         }
 
-    def _ids(self, query: Document, by_album: bool = False) -> list[str]:
-        fields = dict.fromkeys(("sort_album", "album_id", "disc_number", "track_number", "sort_title"), 1)
+    def _in_album_order(self, query: Document, offset: int, limit: int) -> list[str]:
         with unavailable_on_error():
-            documents = list(self._db.tracks.find({**query, **self._scope}, fields).limit(MAX_TRACKS))
-
-        def place(document: Document) -> tuple[str, str, int, int, str]:
-            album = (
-                (str(document.get("sort_album") or "\uffff"), str(document.get("album_id") or ""))
-                if by_album
-                else ("", "")
-            )
-            disc, number = (document.get(name) for name in ("disc_number", "track_number"))
-            return *album, int(disc or 1), int(number or 10_000), str(document.get("sort_title") or "")
-
-        return [str(document["_id"]) for document in sorted(documents, key=place)]
+            documents = self._db.tracks.find(query, {"_id": 1}).sort(_ALBUM_ORDER).skip(offset).limit(limit)
+            return [str(document["_id"]) for document in documents]
 
 
 def table_query(collection: Collection[Document], scope: Document, sort: str, is_reversed: bool) -> Cursor[Document]:

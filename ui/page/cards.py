@@ -21,8 +21,8 @@ ICONS = {
 }
 
 
-HEARD = "Played"
-"""The mark of a card whose track was listened to."""
+HEARD, ADDED_LATELY = "Played", "New"
+"""The mark of a card whose track was listened to, and of one whose track was added lately."""
 FEWEST_OF_A_REASON = 3
 """A reason of so many items stands once, over the list."""
 TOGGLE = ' aria-pressed="false"'
@@ -59,7 +59,7 @@ def cards(
     source : `source` of the events of these cards
     reasons : text under a card, by track id
     layout : "shelf" for one scrolling row, "single", "for-you", or "" for a grid
-    marks : HEARD, by track id
+    marks : HEARD or ADDED_LATELY, by track id
     """
     reasons, marks = reasons or {}, marks or {}
     items = "".join(_card(track, reasons.get(track.track_id, ""), marks.get(track.track_id, "")) for track in tracks)
@@ -165,7 +165,7 @@ def _card(track: Track, reason: str, mark: str) -> str:
     )
     artist_name = f'<a href="{artist_page}">{escape(artist)}</a>' if track.artist else f"<span>{escape(artist)}</span>"
     length = "" if track.duration_s is None else f'<span class="length">{clock(track.duration_s)}</span>'
-    shown_mark = f'<span class="mark">{escape(mark)}</span>' if mark else ""
+    shown_mark = f'<span class="mark{" new" if mark == ADDED_LATELY else ""}">{escape(mark)}</span>' if mark else ""
     return (
         f'<li class="card" {attributes}>'
         f'<button type="button" class="cover" data-action="play" aria-label="Play {name}">'

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ui.data.library import Library, Track
-from ui.playlists.store import Playlist
+from ui.playlists.store import PlaylistSummary
 
-COVER_CANDIDATES = 12
-"""Of the first tracks, whose covers are compared."""
 MOSAIC_COVERS = 4
 
 
@@ -23,11 +21,11 @@ class PlaylistCard:
     cover_tracks: tuple[Track, ...] = ()
 
 
-def playlist_cards(library: Library, playlists: Sequence[Playlist]) -> list[PlaylistCard]:
+def playlist_cards(library: Library, playlists: Sequence[PlaylistSummary]) -> list[PlaylistCard]:
     """The cards of these playlists, in their order."""
-    track_by_id = library.tracks_of({track_id for each in playlists for track_id in each.tracks[:COVER_CANDIDATES]})
+    track_by_id = library.tracks_of({track_id for each in playlists for track_id in each.first_tracks})
     return [
-        PlaylistCard(each.playlist_id, each.name, len(each.tracks), cover_tracks(each.tracks, track_by_id))
+        PlaylistCard(each.playlist_id, each.name, each.count, cover_tracks(each.first_tracks, track_by_id))
         for each in playlists
     ]
 

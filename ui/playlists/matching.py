@@ -36,8 +36,11 @@ def match_lines(lines: Sequence[M3uLine], paths: Iterable[tuple[str, str]], inde
     """
     parts_of_lines = [_folded_parts(line.parts) for line in lines]
     wanted_ends = {end for parts in parts_of_lines for end in _ends(parts)}
+    wanted_names = {parts[-1] for parts in parts_of_lines if parts}
     candidates: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for track_id, path in paths:
+        if _folded(_file_name(path)) not in wanted_names:
+            continue
         parts = _folded_parts(_path_parts(path))
         for end in _ends(parts):
             if end in wanted_ends:
@@ -107,5 +110,15 @@ def _path_parts(path: str) -> list[str]:
     return [part for part in location.split("/") if part]
 
 
+def _file_name(path: str) -> str:
+    """The last of `_path_parts`, without the work of the others."""
+    location = unquote(urlsplit(path).path) if path.startswith("file:") else path
+    return location.rstrip("/").rpartition("/")[2]
+
+
 def _folded_parts(parts: Sequence[str]) -> list[str]:
-    return [unicodedata.normalize("NFC", part).casefold() for part in parts]
+    return [_folded(part) for part in parts]
+
+
+def _folded(part: str) -> str:
+    return unicodedata.normalize("NFC", part).casefold()

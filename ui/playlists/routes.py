@@ -16,10 +16,16 @@ from batch.library.files import library_name
 from ui.auth.security import M3U_PATH
 from ui.dependencies import RequiredListener, Services, ServicesDep
 from ui.page.rendering import render
-from ui.playlists.cards import COVER_CANDIDATES, cover_tracks, playlist_cards
+from ui.playlists.cards import cover_tracks, playlist_cards
 from ui.playlists.m3u import MAX_M3U_BYTES, NotM3u, read_m3u, write_m3u
 from ui.playlists.matching import match_lines
-from ui.playlists.store import MAX_DESCRIPTION_LENGTH, MAX_PLAYLIST_NAME_LENGTH, MAX_PLAYLIST_TRACKS, Playlist
+from ui.playlists.store import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_PLAYLIST_NAME_LENGTH,
+    MAX_PLAYLIST_TRACKS,
+    SUMMARY_TRACKS,
+    Playlist,
+)
 from ui.responses import Refused
 from ui.routes.schemas import Identifier, Strict
 
@@ -74,7 +80,7 @@ class PlaylistChange(Strict):
 
 @router.get("/view/playlists", response_class=HTMLResponse)
 def get_playlist_cards(user_id: RequiredListener, services: ServicesDep) -> str:
-    return render("playlists", playlists=playlist_cards(services.library, services.playlists.of(user_id)))
+    return render("playlists", playlists=playlist_cards(services.library, services.playlists.summaries(user_id)))
 
 
 @router.get("/view/playlist/{playlist_id}", response_class=HTMLResponse)
@@ -86,7 +92,7 @@ def get_playlist(
     rows = services.library.in_order(playlist.tracks[offset : offset + (limit or FIRST_ROWS)])
     if limit is not None:
         return render("playlist_rows", tracks=rows)
-    first = services.library.tracks_of(playlist.tracks[:COVER_CANDIDATES])
+    first = services.library.tracks_of(playlist.tracks[:SUMMARY_TRACKS])
     return render(
         "playlist",
         playlist=playlist,
@@ -102,10 +108,10 @@ def get_playlists(user_id: RequiredListener, services: ServicesDep) -> list[dict
         {
             "id": playlist.playlist_id,
             "name": playlist.name,
-            "count": len(playlist.tracks),
+            "count": playlist.count,
             "revision": playlist.revision,
         }
-        for playlist in services.playlists.of(user_id)
+        for playlist in services.playlists.summaries(user_id)
     ]
 
 
@@ -200,8 +206,7 @@ def _import(services: Services, user_id: str, content: bytes, file_name: str) ->
         m3u = read_m3u(content)
     except NotM3u as error:
         raise Refused(422, str(error)) from error
-    paths = services.library.paths()
-    matches = match_lines(m3u.lines, paths.items(), services.library.search_index())
+    matches = match_lines(m3u.lines, services.library.all_paths(), services.library.search_index())
     if not matches.track_ids:
         line = m3u.lines[0]
         raise Refused(

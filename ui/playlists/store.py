@@ -25,6 +25,8 @@ MAX_DESCRIPTION_LENGTH = 500
 RESTORABLE_S = 30 * 24 * 3600
 MAX_RESTORABLE = 20
 """Deleted playlists of a listener that can be restored."""
+SUMMARY_TRACKS = 12
+"""Of each playlist, whose covers stand for it: a list of playlists does not read two million ids."""
 MAX_ATTEMPTS = 30
 """Of a change that other changes come before."""
 
@@ -55,6 +57,17 @@ class Playlist:
     description: str = ""
 
 
+@dataclass(frozen=True)
+class PlaylistSummary:
+    """count : number of tracks;  first_tracks : ids of the first SUMMARY_TRACKS of them;  revision : as of Playlist"""
+
+    playlist_id: str
+    name: str
+    count: int
+    first_tracks: tuple[str, ...] = ()
+    revision: int = 0
+
+
 class Playlists:
     """Playlists by listener: no listener can read or change another's. Methods raise LibraryUnavailable."""
 
@@ -62,11 +75,19 @@ class Playlists:
         self._playlists = db.playlists
         self._has_indexes = False
 
-    def of(self, user_id: str) -> list[Playlist]:
-        """The listener's playlists, by name."""
+    def summaries(self, user_id: str) -> list[PlaylistSummary]:
+        """The listener's playlists, by name, without most of their tracks."""
+        tracks = {"$cond": [{"$isArray": "$tracks"}, "$tracks", []]}
+        fields = {"name": 1, "revision": 1, "count": {"$size": tracks}, "tracks": {"$slice": [tracks, SUMMARY_TRACKS]}}
         with unavailable_on_error():
-            playlists = [read_playlist(document) for document in self._playlists.find({"user_id": user_id, **PRESENT})]
-        return sorted(playlists, key=lambda playlist: (playlist.name.casefold(), playlist.playlist_id))
+            documents = list(
+                self._playlists.aggregate([{"$match": {"user_id": user_id, **PRESENT}}, {"$project": fields}])
+            )
+        playlists = [(read_playlist(document), int(document["count"])) for document in documents]
+        playlists.sort(key=lambda entry: (entry[0].name.casefold(), entry[0].playlist_id))
+        return [
+            PlaylistSummary(each.playlist_id, each.name, count, each.tracks, each.revision) for each, count in playlists
+        ]
 
     def get(self, user_id: str, playlist_id: str) -> Playlist | None:
         """The listener's playlist of this id; None where there is none."""

@@ -16,7 +16,7 @@ from ui.library.artists import Artist
 from ui.library.routes import FIRST_ENTRIES, Limit, Offset
 from ui.page.rendering import render
 from ui.playlists.cards import PlaylistCard, playlist_cards
-from ui.playlists.store import Playlist
+from ui.playlists.store import PlaylistSummary
 from ui.search.entries import Entry
 from ui.search.grouped import Group, Results, search
 
@@ -58,7 +58,7 @@ def get_search(
     limit: Limit = None,
 ) -> str:
     """The first results of every group, or all of one group's; with `limit` a part of these."""
-    playlists = services.playlists.of(user_id) if user_id and q.strip() else []
+    playlists = services.playlists.summaries(user_id) if user_id and q.strip() else []
     results = search(services.library.search_index(), q, [_entry(playlist) for playlist in playlists])
     if group is None:
         return _overview(services, results, playlists)
@@ -87,7 +87,7 @@ def _parameters(query: str, group: Group | None) -> str:
     return urlencode({"q": query} | ({"group": group} if group else {}), quote_via=quote)
 
 
-def _overview(services: Services, results: Results, playlists: list[Playlist]) -> str:
+def _overview(services: Services, results: Results, playlists: list[PlaylistSummary]) -> str:
     best_group, best_id = results.best_hit or ("tracks", "")
     order: list[Group] = ["tracks", "artists", "albums", "playlists"]
     order.insert(0 if results.words.is_of_sound_alone else len(order), "sound")
@@ -123,7 +123,7 @@ def _title(results: Results, group: Group) -> str:
 
 
 def _shown(
-    services: Services, results: Results, playlists: list[Playlist], group: Group, offset: int, limit: int
+    services: Services, results: Results, playlists: list[PlaylistSummary], group: Group, offset: int, limit: int
 ) -> Sequence[Track | Album | Artist | PlaylistCard]:
     if group in ("tracks", "sound"):
         return services.library.in_order(results.track_ids(group, offset, limit))
@@ -146,5 +146,5 @@ def _cover_of(services: Services, group: Group, identifier: str) -> str:
     return f"/covers/track/{quote((artist.cover_track if artist else '') or identifier, safe='')}"
 
 
-def _entry(playlist: Playlist) -> Entry:
-    return Entry(playlist.playlist_id, playlist.name or "Playlist", size=len(playlist.tracks))
+def _entry(playlist: PlaylistSummary) -> Entry:
+    return Entry(playlist.playlist_id, playlist.name or "Playlist", size=playlist.count)
