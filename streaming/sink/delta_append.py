@@ -127,12 +127,7 @@ class DeltaAppender:
         """
         if not items.num_rows:
             return 0
-        seen = self._present_keys(name, items)
-        are_new = []
-        for key in _keys(items, LIST_KEYS[name]):
-            are_new.append(key not in seen)
-            seen.add(key)
-        new = items.filter(pa.array(are_new))
+        new = items.take(_missing_rows(items.select(LIST_KEYS[name]), self._present_keys(name, items)))
         if new.num_rows:
             self._append(name, new.cast(to_arrow_schema(schema, timezone="UTC")), ends or {})
         return int(new.num_rows)
@@ -165,18 +160,26 @@ class DeltaAppender:
             rewrite(table, _rows_by_day(table, name, schema.field(DAY)), marks, self.writer_id)
         return table
 
-    def _present_keys(self, name: str, items: pa.Table) -> set[tuple[Any, ...]]:
+    def _present_keys(self, name: str, items: pa.Table) -> pa.Table:
         """The keys (LIST_KEYS) that the table has of the days and times of these items: few files are read."""
         times = pc.min_max(items["generated_at"]).as_py()
         first, last = times["min"] - STATISTICS_PRECISION, times["max"] + STATISTICS_PRECISION
         days = pc.unique(items["generated_at"].cast(pa.date32()))
         is_near = (pc.field("generated_at") >= first) & (pc.field("generated_at") <= last) & pc.field(DAY).isin(days)
-        columns = list(LIST_KEYS[name])
-        return set(_keys(self._table(name).to_pyarrow_dataset().to_table(columns=columns, filter=is_near), columns))
+        return self._table(name).to_pyarrow_dataset().to_table(columns=list(LIST_KEYS[name]), filter=is_near)
 
 
 def _source(row: dict[str, Any]) -> str:
     return f"{row['topic_id']}/{row['partition']}"
+
+
+def _missing_rows(keys: pa.Table, present: pa.Table) -> pa.Array:
+    """Positions of the keys that are not present, each key at its first one, in order."""
+    columns = keys.column_names
+    numbered = keys.append_column("row", pa.array(range(keys.num_rows), pa.int64()))
+    first = numbered.group_by(columns).aggregate([("row", "min")])
+    missing = first.join(present.cast(keys.schema), columns, join_type="left anti")
+    return missing["row_min"].combine_chunks().sort()
 
 
 def _keys(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
