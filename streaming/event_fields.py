@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -25,6 +24,8 @@ MAX_AHEAD = timedelta(days=1)
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string, or what follows the quotation mark of one that does not end: it matches at every mark, so that a search is linear."""
+_CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Unicode's categories Cc and Cs; no UTF-8 database can store a lone surrogate."""
 _DEPTH_CHANGES = np.zeros(256, dtype=np.int32)
 _DEPTH_CHANGES[list(b"[{")], _DEPTH_CHANGES[list(b"]}")] = 1, -1
 
@@ -55,12 +56,7 @@ def read_object(value: bytes) -> dict[str, Any]:
     if text.count("[") + text.count("{") > MAX_DEPTH and (depth := _depth(text)) > MAX_DEPTH:
         refuse(f"nested {depth} levels deep; at most {MAX_DEPTH} are allowed")
     try:
-        fields = json.loads(
-            text,
-            parse_constant=lambda name: refuse(f"not JSON: {name}"),
-            parse_float=_finite,
-            object_pairs_hook=_object,
-        )
+        fields = _DECODER.decode(text)
     except RecursionError as error:
         raise BadEvent(f"nested too deeply; at most {MAX_DEPTH} levels are allowed") from error
     except BadEvent:
@@ -90,6 +86,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         refuse("duplicate field name in a JSON object")
     return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    """For NaN and Infinity, which Python reads and JSON does not have."""
+    refuse(f"not JSON: {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_object)
 
 
 def json_type(value: Any) -> str:
@@ -132,8 +136,7 @@ def identifier_problem(value: str) -> str | None:
     """Why a string cannot be a user, track or event id; None if it can."""
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"has {len(value)} characters, expected 1 to {MAX_ID_LENGTH}"
-    # Cc: control characters; Cs: lone surrogates, which no UTF-8 database can store
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if _CONTROL_OR_SURROGATE.search(value):
         return "holds control characters"
     return None
 
