@@ -128,7 +128,7 @@ def test_a_queue_of_37_survives_switch_reload_and_another_device(ana: Visit, vis
     phone.wait_for(lambda: queued(phone) == 37 and now(phone) == TITLES[2])
     assert phone.page.evaluate("document.getElementById('audio').paused")
     # Both add: the latest counts, and nothing is lost.
-    phone.page.evaluate("overtone.queue.remove('own', 0)")
+    phone.page.evaluate("void overtone.queue.remove('own', 0)")
     phone.wait_for(lambda: is_saved(phone, 36))
     ana.wait_for(lambda: queued(ana) == 36)
     queue_many(ana, 1)
