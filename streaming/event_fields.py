@@ -55,6 +55,8 @@ def read_object(value: bytes) -> dict[str, Any]:
         raise BadEvent(f"not UTF-8: {error.reason} at byte {error.start}") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and (depth := _depth(text)) > MAX_DEPTH:
         refuse(f"nested {depth} levels deep; at most {MAX_DEPTH} are allowed")
+    if text.startswith("\ufeff"):
+        refuse("not JSON: Unexpected UTF-8 BOM")
     try:
         fields = _DECODER.decode(text)
     except RecursionError as error:
