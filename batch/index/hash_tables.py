@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Floats, Projection
+from batch.index.projection import Floats, Projection, Rows
+
+ROWS_PER_COLLISION_COUNTED = 16
+"""Up to so many rows a collision, collisions are counted in a byte a row; where there are more, sorting them is quicker."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +58,9 @@ class HashTables:
             ranges[table, ..., 1] = np.searchsorted(sorted_keys, unique_keys, side="right")[inverse]
         return ranges.transpose(1, 0, 2, 3)
 
-    def new_counter(self, n: int) -> NDArray[np.unsignedinteger]:
-        """Zeros for n rows, just wide enough for the number of tables: a million bytes stay in the processor's cache."""
-        return np.zeros(n, dtype=np.min_scalar_type(len(self.keys)))
+    def colliding_rows(self, bucket_ranges: NDArray[np.int64], position: float, bucket_limit: int) -> Rows:
+        """The rows in one query's buckets, a row as often as it shares one.
 
-    def count_collisions(
-        self,
-        counter: NDArray[np.unsignedinteger],
-        bucket_ranges: NDArray[np.int64],
-        position: float,
-        bucket_limit: int,
-    ) -> int:
-        """Adds to the counter in how many tables each row shares a bucket with one query; returns the collisions counted.
-
-        counter : [shape=(n,)], from `new_counter`
         bucket_ranges : int64 [shape=(tables, 1 + probes, 2)], one query's of `bucket_ranges`
         position : the query's, along the first component
         bucket_limit : see Projection
@@ -82,11 +74,7 @@ class HashTables:
                 rows if len(rows) <= bucket_limit else self._nearest_part(rows, position, bucket_limit)
                 for rows in buckets
             ]
-        if not buckets:
-            return 0
-        colliding_rows = np.concatenate(buckets, dtype=np.intp, casting="safe")
-        np.add.at(counter, colliding_rows, counter.dtype.type(1))
-        return len(colliding_rows)
+        return np.concatenate(buckets, dtype=np.intp, casting="safe") if buckets else np.empty(0, dtype=np.intp)
 
     def _nearest_part(self, rows: NDArray[np.int32], position: float, bucket_limit: int) -> NDArray[np.int32]:
         """The rows of a bucket over its limit that are nearest to the query along the first component, as many as the limit."""
@@ -119,6 +107,26 @@ class HashTables:
             starts = np.flatnonzero(np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1], [True]]))
             largest = max(largest, int(np.diff(starts).max()))
         return largest
+
+
+def rows_that_collide(colliding_rows: Rows, n: int, min_collisions: int, tables: int) -> Rows:
+    """The rows that occur at least so often, sorted.
+
+    colliding_rows : of one query, as `colliding_rows` returns them
+    n : rows that there are;  tables : hash tables, the most often that a row occurs
+    Allocates memory for the colliding rows, not for all: counters for all where these are not many more, as they are
+    quicker; else the rows are sorted.
+    """
+    if n <= ROWS_PER_COLLISION_COUNTED * len(colliding_rows):
+        counter = np.zeros(n, dtype=np.min_scalar_type(tables))
+        np.add.at(counter, colliding_rows, counter.dtype.type(1))
+        return np.flatnonzero(counter >= min_collisions)
+    ordered = np.sort(colliding_rows.astype(np.int32))
+    first = ordered[: max(0, len(ordered) - min_collisions + 1)]
+    often = first[first == ordered[min_collisions - 1 :]]  # sorted, each row as often as it collides beyond the least
+    is_new = np.ones(len(often), dtype=bool)
+    np.not_equal(often[1:], often[:-1], out=is_new[1:])
+    return often[is_new].astype(np.int64)
 
 
 def fold_keys(keys: NDArray[np.int64]) -> NDArray[np.uint32]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from batch.index import segments, storage
 from batch.index.exact import LOCAL_SCALE_NEIGHBOUR, euclidean_distances, local_scale, shortlist
-from batch.index.hash_tables import HashTables
+from batch.index.hash_tables import HashTables, rows_that_collide
 from batch.index.projection import Floats, Projection, to_unit
 from batch.index.projection import Rows as Rows
 from batch.index.segments import Segment, Stacked
@@ -115,16 +115,19 @@ class Index:
         segment_ranges = None if self.segment_tables is None else self.segment_tables.bucket_ranges(keys)
         trained = self.tables.rows.shape[1]
         for query in range(len(points)):
-            collisions = self.tables.new_counter(len(self))
             position = float(positions[query])
-            self.tables.count_collisions(collisions[:trained], ranges[query], position, bucket_limit)
+            colliding = self.tables.colliding_rows(ranges[query], position, bucket_limit)
             if segment_ranges is not None and self.segment_tables is not None:
-                appended = collisions[trained:]
-                self.segment_tables.count_collisions(appended, segment_ranges[query], position, bucket_limit)
-            if self.tombstoned_rows is not None:
-                collisions[self.tombstoned_rows] = 0
-            rows = np.flatnonzero(collisions >= self.projection.min_collisions)
-            yield np.flatnonzero(collisions) if len(rows) < min_candidates else rows
+                appended = self.segment_tables.colliding_rows(segment_ranges[query], position, bucket_limit)
+                colliding = np.concatenate([colliding, appended + trained])
+            rows = self._present_that_collide(colliding, self.projection.min_collisions)
+            yield self._present_that_collide(colliding, 1) if len(rows) < min_candidates else rows
+
+    def _present_that_collide(self, colliding_rows: Rows, min_collisions: int) -> Rows:
+        rows = rows_that_collide(colliding_rows, len(self), min_collisions, len(self.tables.keys))
+        if self.tombstoned_rows is None:
+            return rows
+        return rows[~np.isin(rows, self.tombstoned_rows, assume_unique=True)]
 
     def neighbours(self, points: Floats, k: int) -> list[tuple[Rows, Floats]]:
         """The k nearest tracks of each point among its candidates: (rows, Euclidean distances), nearest first.

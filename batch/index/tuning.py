@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.index.exact import exact_neighbours, recall
-from batch.index.hash_tables import HashTables
+from batch.index.hash_tables import HashTables, rows_that_collide
 from batch.index.projection import Floats, Projection, Rows
 
 TARGET_CANDIDATE_RECALL = 0.9625
@@ -198,11 +198,9 @@ def hash_quality(points: Floats, projection: Projection, tables: HashTables, sam
     positions = projection.first_component(queries)
     candidates, collision_counts = [], []
     for query in range(len(queries)):
-        counter = tables.new_counter(len(points))
-        collision_counts.append(
-            tables.count_collisions(counter, ranges[query], float(positions[query]), projection.bucket_limit)
-        )
-        candidates.append(np.flatnonzero(counter >= projection.min_collisions))
+        colliding = tables.colliding_rows(ranges[query], float(positions[query]), projection.bucket_limit)
+        collision_counts.append(len(colliding))
+        candidates.append(rows_that_collide(colliding, len(points), projection.min_collisions, len(tables.keys)))
     sizes = np.array([len(rows) for rows in candidates])
     mean_size, mean_collisions = float(np.mean(sizes)), float(np.mean(collision_counts))
     lookups = len(tables.keys) * (1 + projection.probes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from batch.growth import append
 from batch.index.building import build_index, recall_and_candidate_share, with_local_scales
 from batch.index.exact import euclidean_distances
+from batch.index.hash_tables import rows_that_collide
 from batch.index.lsh import Index, IndexUnreadable
 from batch.index.projection import FeaturesUnfit, Projection, to_unit
 from batch.registry import ModelUnusable
@@ -303,6 +305,24 @@ def test_more_hash_tables_than_a_byte_counts() -> None:
     assert [len(rows) for rows in many.candidates(many.vectors[:3])] == [100] * 3, (
         "all tracks collide in all three hundred tables"
     )
+
+
+@pytest.mark.parametrize("n", [40, 10_000_000])
+def test_collisions_are_counted_alike_whether_rows_are_few_or_many(n: int) -> None:
+    colliding = np.array([7, 3, 9, 7, 3, 7, 12, 30])
+    at_least = {least: rows_that_collide(colliding, n, least, tables=64).tolist() for least in (1, 2, 3, 4)}
+    assert at_least == {1: [3, 7, 9, 12, 30], 2: [3, 7], 3: [7], 4: []}
+    assert rows_that_collide(colliding[:0], n, 1, tables=64).tolist() == []
+
+
+def test_a_query_allocates_memory_for_its_candidates_alone() -> None:
+    colliding = np.arange(0, 5000, 5)
+    tracemalloc.start()
+    try:
+        assert len(rows_that_collide(colliding, 10_000_000, 1, tables=64)) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_saved_index_has_the_file_and_member_names_of_earlier_versions(tmp_path: Path) -> None:
