@@ -56,7 +56,6 @@ from bench.index_in_spark import (  # noqa: E402
     mllib_rows,
     report_row,
     spark_job_rows,
-    spark_join_row,
 )
 from bench.session import session  # noqa: E402
 
@@ -204,7 +203,6 @@ def fma_sized_rows(real: np.ndarray) -> tuple[dict[str, float], list[ReportRow]]
     rows += tried
     spark = session("bench-index", "4g")
     rows += spark_job_rows(spark, index, queries, true_neighbours)
-    rows.append(spark_join_row(spark, index, queries, true_neighbours))
     rows += mllib_rows(spark, points, queries, true_neighbours)
     spark.stop()
     print(f"\n{FMA_TRACKS:,} × {points.shape[1]}, {TIMED_QUERIES} queries\n\n{table(rows)}\n")

@@ -1,4 +1,4 @@
-"""Rows of `bench/index.py` that need Spark: the index within a job, its hash tables as a join, MLlib's own lookup."""
+"""Rows of `bench/index.py` that need Spark: the index within a job, MLlib's own lookup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pyspark.sql import functions as F
 
 from batch.index.exact import recall as mean_recall
 from batch.index.lsh import Index
-from batch.index.spark_join import bucket_table, neighbours
 
 K = 20
 TIMED_QUERIES = 100
@@ -81,27 +80,6 @@ def spark_job_rows(
         report_row("index in a Spark job, warm", job_seconds, answers, true_neighbours),
         report_row("… of it the index", index_seconds, answers, true_neighbours),
     ]
-
-
-def spark_join_row(spark: SparkSession, index: Index, queries: np.ndarray, true_neighbours: np.ndarray) -> ReportRow:
-    """The same 100 queries as a Spark equi-join with a cached bucket table (`batch.index.spark_join`), warm."""
-
-    def frame(points: np.ndarray, id_column: str) -> DataFrame:
-        return numbered(spark, points).select(F.col("id").cast("string").alias(id_column), "point").cache()
-
-    tracks, query_points = frame(np.asarray(index.vectors), "track_id"), frame(queries, "query_id")
-    buckets = bucket_table(tracks.repartition(4), index.projection).cache()
-    buckets.count(), query_points.count()
-
-    def job() -> list[Row]:
-        return neighbours(query_points, tracks, buckets, index.projection, K).collect()
-
-    rows = job()
-    seconds = best_seconds(job, 3)
-    answers = by_query(((int(row["query_id"]), int(row["track_id"])) for row in rows), len(queries))
-    for cached in (tracks, query_points, buckets):
-        cached.unpersist()
-    return report_row("its hash tables as a Spark equi-join, warm", seconds, answers, true_neighbours)
 
 
 def by_query(pairs: Iterator[tuple[int, int]], queries: int) -> list[np.ndarray]:

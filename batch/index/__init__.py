@@ -1,6 +1,6 @@
 """Approximate nearest neighbours over numpy arrays: multi-probe LSH with collision counting, memory-mapped.
 
-No Spark except in spark_join.
+No Spark.
 
 lsh            Index: open, neighbours, similar, like, rows_of
 projection     features → points → sketches and hash keys
@@ -13,7 +13,6 @@ recordings     which tracks are one recording, by distance or by artist, title a
 tuning         which hash parameters and bucket length reach the target recall
 exact          exact distances and neighbours, and the shortlist they are for; recall and precision of rankings
 hubness        k-occurrence counts, their skewness, reachability
-spark_join     the same answers as a Spark equi-join, for an index that no node holds
 """
 
 from batch.index.lsh import Index as Index
