@@ -8,6 +8,8 @@ library/                   whether it has to be read, reading it, noticing when 
 streams                  ▶ both queries, feed and catalogue in one driver
 scripted_listener          one listener for `demo.sh --once`
 simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`
+doctor/                  ▶ what is wrong with an installation, and what to do
+lake_tables                all tables of a lake, and the files of a version
 pictures                 ▶ the pictures of the player in docs/, of a running demo
 startup_cache_workload   ▶ what setup runs to build the Java startup cache
 sample_library           ▶ music made on the user's machine

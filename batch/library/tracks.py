@@ -22,6 +22,9 @@ from pyspark.sql.types import (
 from batch.library.files import AudioFile
 from batch.tags.file_tags import FileTags
 
+LIBRARY_TABLES = ("features", "tracks", "rejected_tracks")
+"""The tables that `extract` writes, in the order in which it does."""
+
 FILE = StructType(
     [
         StructField("path", StringType()),

@@ -58,6 +58,15 @@ def held(root: str, name: str, settling_s: float = SETTLING_S) -> Iterator[None]
                 objects.remove(location)
 
 
+def held_ages(root: str) -> dict[str, float]:
+    """{writer: seconds since its lease was renewed} of the leases in a store; none for a local root. Raises OSError."""
+    if not is_remote(root):
+        return {}
+    folder = child(root, LEASES_FOLDER)
+    names = [name for name in objects.names(folder) if name.endswith(".json")]
+    return {name.removesuffix(".json"): _age_s(child(folder, name)) for name in names}
+
+
 def _refuse_another(location: str, name: str, owner: str) -> None:
     try:
         holder = objects.read_text(location)

@@ -51,6 +51,15 @@ def names(folder: str, folders: bool = False) -> list[str]:
     return sorted(entry.base_name for entry in entries if entry.type == wanted)
 
 
+def sizes(folder: str) -> dict[str, int]:
+    """{name relative to the folder: bytes} of all objects below a folder; none where it does not exist."""
+    from pyarrow import fs
+
+    store, path = open_store(folder)
+    entries = store.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    return {entry.path[len(path) :].lstrip("/"): entry.size for entry in entries if entry.type == fs.FileType.File}
+
+
 def upload(file: Path, location: str) -> None:
     """Copies a local file to a location. Raises OSError."""
     if not is_remote(location):

@@ -39,7 +39,7 @@ def ensure(kafka: Kafka) -> dict[str, str]:
     from kafka.errors import KafkaError, TopicAlreadyExistsError
 
     names = (kafka.listening_topic, kafka.recommendation_topic, kafka.features_topic)
-    with _admin(kafka) as admin:
+    with admin_client(kafka) as admin:
         try:
             missing = sorted(set(names) - set(admin.list_topics()))
             if missing:
@@ -110,7 +110,7 @@ def _listening_configs(kafka: Kafka, names: Sequence[str]) -> dict[str, str | No
 
     resource = ConfigResource("topic", kafka.listening_topic, list(names))
     try:
-        with _admin(kafka) as admin:
+        with admin_client(kafka) as admin:
             described = admin.describe_configs([resource], config_filter="all")
     except (KafkaError, OSError):  # it may be forbidden
         return {}
@@ -119,7 +119,8 @@ def _listening_configs(kafka: Kafka, names: Sequence[str]) -> dict[str, str | No
 
 
 @contextmanager
-def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+def admin_client(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+    """An admin client of the cluster while the block runs. Raises KafkaAway, which says what the brokers refuse."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 

@@ -20,6 +20,8 @@ from batch import mongo as mongodb
 from conf.kafka import PASSWORD_VARIABLE, Kafka
 from conf.settings import Mongo, SettingsError
 from conf.settings import settings as read_settings
+from local.doctor.kafka import kafka as doctor_of_kafka
+from local.doctor.mongodb import mongodb as doctor_of_mongodb
 from local.processes import StepFailed
 from local.services import KafkaServer, MongoServer, _mongod
 from streaming.serving.clients import producer_of
@@ -170,6 +172,14 @@ def test_what_a_broker_refuses_is_told(secure_kafka: SecureKafka, fields: dict[s
     assert PASSWORD not in str(error.value) and "other" not in str(error.value)
 
 
+def test_the_doctor_names_what_a_broker_refuses(secure_kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "other")
+    chosen = read_settings(kafka=kafka_settings(secure_kafka, password="other").model_dump())
+    (finding,) = doctor_of_kafka(chosen)
+    assert "refuses the name or the password" in finding.what and "other" not in str(finding)
+    assert list(doctor_of_kafka(read_settings(kafka=kafka_settings(secure_kafka).model_dump()))) == []
+
+
 def test_a_password_comes_by_the_environment_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: Certificates
 ) -> None:
@@ -253,3 +263,12 @@ def test_a_mongodb_that_refuses_a_password_is_told(secure_mongo: SecureMongo) ->
     with pytest.raises(mongodb.MongoAway, match="refuses the user or the password") as error:
         mongodb.client(settings_of(secure_mongo, "overtone:other@"))
     assert "other" not in str(error.value)
+
+
+def test_the_doctor_names_what_a_mongodb_refuses(secure_mongo: SecureMongo) -> None:
+    wrong = settings_of(secure_mongo, "overtone:other@")
+    (finding,) = doctor_of_mongodb(read_settings(mongo={"uri": wrong.uri, "database": "overtone"}))
+    assert "refuses the user or the password" in finding.what and "other" not in str(finding)
+    right = settings_of(secure_mongo, "overtone:word@")
+    elsewhere = read_settings(mongo={"uri": right.uri, "database": "another"})
+    assert [finding.what for finding in doctor_of_mongodb(elsewhere)][0] == "the database another refuses the user (code 13)"
