@@ -165,6 +165,7 @@ def test_each_spark_application_runs_our_query_on_our_spark(name: str) -> None:
         assert [path for path in conf[key].split(":") if not is_in_image(path)] == []
     assert is_in_image(conf["spark.pyspark.python"])
     assert is_in_image(conf["spark.driver.extraJavaOptions"].rpartition("file:")[2])
+    assert is_in_image(conf["spark.scheduler.allocation.file"].removeprefix("file://"))
     account = conf["spark.kubernetes.authenticate.driver.serviceAccountName"]
     assert named("ServiceAccount", account)
     for part in ("driver", "executor"):  # Spark makes a pod's limits of these
