@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RATE = 48_000
 MP3_FRAME_SAMPLES = 1152
 PIECE_FRAMES = 400
-"""9.6 s; a sixth of a second's work."""
+"""9.6 s; a third of a second's work of one core."""
 WARM_UP_FRAMES = 12
 """Encoded before a piece and thrown away: frames overlap, and so do those of many decoders."""
 MAX_DURATION_S = 24 * 3600.0

@@ -29,7 +29,7 @@ from ui.responses import Refused
 
 WORKERS = 2
 MAX_WAITING = 16
-"""Pieces that wait or are made: some four seconds of work."""
+"""Pieces that wait or are made: some five seconds of work."""
 MAX_WAITING_OF_PLACE, MAX_WAITING_OF_LISTENER = 12, 6
 MAX_RESPONSES = 256
 """Responses on their way. A browser has up to four: it reads the track that plays and the next one, in two windows."""
