@@ -8,6 +8,7 @@ library/                   whether it has to be read, reading it, noticing when 
 streams                  ▶ both queries, feed and catalogue in one driver
 scripted_listener          one listener for `demo.sh --once`
 simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`
+backup/, restore         ▶ a backup of lake, models and MongoDB, and back
 doctor/                  ▶ what is wrong with an installation, and what to do
 lake_tables                all tables of a lake, and the files of a version
 pictures                 ▶ the pictures of the player in docs/, of a running demo

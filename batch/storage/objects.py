@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from batch.atomic import replacing, write_text
 from batch.storage.locations import StorageUnusable, is_remote, local_path, open_store, without_password
@@ -70,6 +73,40 @@ def upload(file: Path, location: str) -> None:
     store, path = open_store(location)
     with file.open("rb") as content, store.open_output_stream(path) as out:
         shutil.copyfileobj(content, out, COPY_CHUNK_BYTES)
+
+
+@contextmanager
+def reading(location: str) -> Iterator[Any]:
+    """An object's content as a binary stream. Raises OSError, FileNotFoundError where there is none."""
+    store, path = open_store(location)
+    with store.open_input_stream(path) as content:
+        yield content
+
+
+@contextmanager
+def writing(location: str) -> Iterator[Any]:
+    """A binary stream that becomes the object's content when the block ends; after an error there is none. Raises OSError."""
+    if not is_remote(location):
+        local_path(location).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(local_path(location)) as part, part.open("wb") as out:
+            yield out
+        return
+    store, path = open_store(location)
+    out = store.open_output_stream(path)
+    try:
+        yield out
+    except BaseException:
+        _abandon(out, location)
+        raise
+    out.close()
+
+
+def _abandon(out: Any, location: str) -> None:
+    """Ends a stream whose content is not whole, and removes what it left: closing one completes its upload."""
+    try:
+        out.close()
+    finally:
+        remove(location)
 
 
 def download(location: str, file: Path) -> None:
