@@ -179,7 +179,7 @@ class Bench:
 
     def new_topics(self) -> dict[str, str]:
         """Makes new topics, removes what MongoDB has of listeners; the environment of queries over them."""
-        stamp = f"{time.time():.0f}"
+        stamp = time.time_ns()
         topics = [f"listens-{stamp}", f"lists-{stamp}"]
         admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
         admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in topics])
@@ -199,8 +199,9 @@ class Bench:
             f"{PREFIX}KAFKA__RECOMMENDATION_TOPIC": topics[1],
         }
 
-    def load(self, topic: str) -> Load:
-        return Load(self.database, self.kafka.bootstrap_servers, topic, self.made, self.options.listeners)
+    def load(self, topic: str, listener: str = "listener") -> Load:
+        """listener : what the names of its listeners begin with"""
+        return Load(self.database, self.kafka.bootstrap_servers, topic, self.made, self.options.listeners, listener)
 
     def run(self, durable: bool) -> list[Measured]:
         """Starts the queries on new topics and measures each rate in turn."""
@@ -215,8 +216,8 @@ class Bench:
         load.start()
         results = []
         try:
-            self.wait_for_first(load)
-            self.send_history(load)
+            self._wait_for_first(load)
+            self._send_history(load)
             for rate in self.options.rate:
                 results.append(self._measure(load, rate, durable))
                 show(results[-1:])
@@ -225,7 +226,7 @@ class Bench:
             self.streams.stop()
         return results
 
-    def wait_for_first(self, load: Load) -> None:
+    def _wait_for_first(self, load: Load) -> None:
         load.send_one()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not load.answered:
@@ -234,7 +235,7 @@ class Bench:
                 raise SystemExit(f"no list within {READY_TIMEOUT_S:.0f} s\n{self.streams.tail()}")
             time.sleep(0.05)
 
-    def send_history(self, load: Load) -> None:
+    def _send_history(self, load: Load) -> None:
         """Sends `--history` events of each listener, so that profiles have a length, and waits until they are served."""
         events, started, clock = self.options.history * self.options.listeners, time.monotonic(), self._clock()
         for _ in range(events):
@@ -291,10 +292,12 @@ class Bench:
 class Load:
     """Sends events of listeners, and watches in MongoDB when their lists have counted them."""
 
-    def __init__(self, database: Any, servers: str, topic: str, made: GeneratedLibrary, listeners: int) -> None:
+    def __init__(
+        self, database: Any, servers: str, topic: str, made: GeneratedLibrary, listeners: int, listener: str
+    ) -> None:
         self.database, self.topic, self.made = database, topic, made
         self.producer = KafkaProducer(bootstrap_servers=servers, acks=1, linger_ms=5)
-        self.users = [f"listener-{number}" for number in range(listeners)]
+        self.users = [f"{listener}-{number}" for number in range(listeners)]
         self.pending: dict[str, deque[tuple[int, float]]] = defaultdict(deque)
         self.counts: dict[str, int] = defaultdict(int)
         self.answered: list[tuple[float, float]] = []

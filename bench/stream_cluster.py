@@ -1,13 +1,15 @@
 """Processor time of the stream on a standalone cluster of one and of two executors of one core, all on this machine.
 
-Called by bench/stream.py --cluster. A backlog of events is served by executors; then both topics are written to the lake by
-the ledger. Processor seconds are the kernel's, of each process and its descendants; start and warm-up are left out.
+Called by bench/stream.py --cluster. Both run side by side and serve backlogs in turns, of which the medians count, so that what
+else the machine does meets both alike; then the ledger writes both topics of one of them to the lake. Processor seconds are the
+kernel's, of each process and its descendants; start and warm-up are left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,13 +22,15 @@ from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, free_port
 
 if TYPE_CHECKING:
-    from bench.stream import Bench, Load
+    from bench.stream import Bench
 
 SPARK_HOME = Path(pyspark.__file__).parent
 EXECUTOR_MEMORY = "1g"
 WORKER_MEMORY = "2g"
 START_TIMEOUT_S = 120.0
 SERVE_TIMEOUT_S = 1200.0
+ROUNDS = 10
+PROGRAMS = ("java", "python")
 MOST_RATIO = 1.1
 """Of the executors' processor time for an event with two of them to that with one."""
 
@@ -64,7 +68,7 @@ class Cluster:
             **os.environ,
             "SPARK_HOME": str(SPARK_HOME),
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(folder / "spark"),
+            "SPARK_LOCAL_DIRS": str(folder / "scratch"),
             "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
         }
 
@@ -73,7 +77,7 @@ class Cluster:
         host, port = self.url.removeprefix("spark://").split(":")
         of_master = ["--host", host, "--port", port, "--webui-port", "0"]
         self.master.start([spark_class, "org.apache.spark.deploy.master.Master", *of_master], self._environment)
-        of_worker = ["--host", host, "--cores", "1", "--memory", WORKER_MEMORY, "--webui-port", "0"]
+        of_worker: list[str | Path] = ["--host", host, "--cores", "1", "--memory", WORKER_MEMORY, "--webui-port", "0"]
         for worker in self.workers:
             folder = ["--work-dir", str(self._folder / "work" / worker.name)]
             command = [spark_class, "org.apache.spark.deploy.worker.Worker", *of_worker, *folder, self.url]
@@ -96,22 +100,95 @@ class Cluster:
 
 def measure(bench: Bench) -> None:
     """Measures one executor and two, and prints a table; the same as JSON goes to the home's cluster.json."""
-    costs = []
-    for executors in (1, 2):
-        cluster = Cluster(bench.home / f"cluster-{executors}", executors)
-        try:
-            cluster.start()
-            environment = bench.new_topics() | {"MASTER": cluster.url, "SPARK_LOCAL_IP": "127.0.0.1"}
-            costs.append(_cost_of_serving(bench, cluster, environment))
-            costs.append(_cost_of_the_ledger(bench, cluster, environment))
-        finally:
-            bench.streams.stop()
-            cluster.stop()
+    sides = [Side(bench, executors) for executors in (1, 2)]
+    try:
+        for side in sides:
+            side.start()
+        for side in sides:
+            side.serve(bench.options.history * bench.options.listeners)  # profiles have a length then, and Java is warm
+            side.rounds.clear()
+        for _ in range(ROUNDS):
+            for side in sides:
+                side.serve(bench.options.events // ROUNDS)
+        costs = [median(side.rounds) for side in sides]
         print(table(costs), flush=True)
+        for side in sides:
+            side.stop_serving()
+        costs.append(sides[-1].cost_of_the_ledger(bench.values_in_kafka(sides[-1].environment)))
+        print(table(costs), flush=True)
+    finally:
+        for side in sides:
+            side.stop()
     out = bench.home / "cluster.json"
     results = [asdict(cost) | {"events_per_driver_core": cost.events_per_driver_core} for cost in costs]
     out.write_text(json.dumps({"ratio": ratio(costs), "costs": results}, indent=2) + "\n")
     print(f"\n{out}")
+
+
+class Side:
+    """A cluster, a driver with a topic and a home of its own, and its listeners."""
+
+    def __init__(self, bench: Bench, executors: int) -> None:
+        self.home = bench.home / f"executors-{executors}"
+        self.cluster = Cluster(self.home, executors)
+        self.driver = Process("driver", self.home)
+        self.environment = bench.new_topics() | {
+            f"{PREFIX}HOME": str(self.home),
+            "MASTER": self.cluster.url,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        self.load = bench.load(self.environment[f"{PREFIX}KAFKA__LISTENING_TOPIC"], f"{executors}-listener")
+        self.rounds: list[Cost] = []
+        self._is_serving = False
+
+    def start(self) -> None:
+        self.cluster.start()
+        self.driver.start([*_submit(), PROJECT / "streaming" / "recommend.py"], self.environment)
+        self.load.start()
+        self._is_serving = True
+        self.serve(1)
+
+    def serve(self, events: int) -> None:
+        """Sends events, waits until all are served, and adds a round."""
+        clock = _Clock(self.cluster, self.driver)
+        for _ in range(events):
+            self.load.send_one()
+        until(lambda: not self.load.waiting, SERVE_TIMEOUT_S, "events to be served", self._processes)
+        self.rounds.append(clock.cost("recommend", events))
+
+    def cost_of_the_ledger(self, values: int) -> Cost:
+        """Of all micro-batches but the first.  values : in both topics"""
+        self.driver.start([*_submit(), PROJECT / "streaming" / "ledger.py"], self.environment)
+        checkpoints = self.home / "checkpoints" / "ledger"
+        (folder,) = until(
+            lambda: [file.parent for file in checkpoints.glob("*/commits") if self._is_ours(file)],
+            START_TIMEOUT_S,
+            "the ledger to begin",
+            self._processes,
+        )
+        until(lambda: _committed(folder) > 0, SERVE_TIMEOUT_S, "the first micro-batch of the ledger", self._processes)
+        clock, before = _Clock(self.cluster, self.driver), _committed(folder)
+        until(lambda: _committed(folder) >= values, SERVE_TIMEOUT_S, "the ledger to catch up", self._processes)
+        return clock.cost("ledger", values - before)
+
+    def stop_serving(self) -> None:
+        if self._is_serving:
+            self._is_serving = False
+            self.load.stop()
+        self.driver.stop()
+
+    def stop(self) -> None:
+        self.stop_serving()
+        self.cluster.stop()
+
+    def _is_ours(self, commits: Path) -> bool:
+        """Whether a checkpoint's first micro-batch is of these topics."""
+        first = commits.parent / "offsets" / "0"
+        return first.exists() and self.environment[f"{PREFIX}KAFKA__LISTENING_TOPIC"] in first.read_text()
+
+    @property
+    def _processes(self) -> list[Process]:
+        return [self.driver, self.cluster.master, *self.cluster.workers]
 
 
 def ratio(costs: list[Cost]) -> float | None:
@@ -128,8 +205,7 @@ def table(costs: list[Cost]) -> str:
     ]
     for cost in costs:
         parts = [
-            " · ".join(f"{used.get(program, 0.0):.3f}" for program in ("java", "python"))
-            for used in (cost.of_executors, cost.of_driver)
+            " · ".join(f"{used[program]:.3f}" for program in PROGRAMS) for used in (cost.of_executors, cost.of_driver)
         ]
         lines.append(
             f"| {cost.job} | {cost.executors} | {cost.events:,} | {cost.events / cost.seconds:.0f} | "
@@ -141,53 +217,9 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
-def _cost_of_serving(bench: Bench, cluster: Cluster, environment: dict[str, str]) -> Cost:
-    bench.streams.start([*_submit(), PROJECT / "streaming" / "recommend.py"], environment)
-    load = bench.load(environment[f"{PREFIX}KAFKA__LISTENING_TOPIC"])
-    load.start()
-    try:
-        bench.wait_for_first(load)
-        bench.send_history(load)  # the same for one executor and two: profiles of the same length, and warm ones
-        return _served_backlog(bench, cluster, load)
-    finally:
-        load.stop()
-        bench.streams.stop()
-
-
-def _served_backlog(bench: Bench, cluster: Cluster, load: Load) -> Cost:
-    clock = _Clock(cluster, bench.streams)
-    for _ in range(bench.options.events):
-        load.send_one()
-    until(lambda: not load.waiting, SERVE_TIMEOUT_S, "the events to be served", [bench.streams, *cluster.workers])
-    return clock.cost("recommend", bench.options.events)
-
-
-def _cost_of_the_ledger(bench: Bench, cluster: Cluster, environment: dict[str, str]) -> Cost:
-    """Of all micro-batches but the first and what comes after all values are written."""
-    bench.streams.start([*_submit(), PROJECT / "streaming" / "ledger.py"], environment)
-    checkpoints = bench.home / "checkpoints" / "ledger"
-    (folder,) = until(
-        lambda: [file.parent for file in checkpoints.glob("*/commits") if _is_of(file, environment)],
-        START_TIMEOUT_S,
-        "the ledger to begin",
-        [bench.streams],
-    )
-    values = bench.values_in_kafka(environment)
-    until(lambda: _committed(folder) > 0, SERVE_TIMEOUT_S, "the first micro-batch of the ledger", [bench.streams])
-    clock, before = _Clock(cluster, bench.streams), _committed(folder)
-    until(lambda: _committed(folder) >= values, SERVE_TIMEOUT_S, "the ledger to catch up", [bench.streams])
-    return clock.cost("ledger", values - before)
-
-
 def _submit() -> list[str | Path]:
     options = {"spark.executor.memory": EXECUTOR_MEMORY, "spark.executor.cores": "1", "spark.ui.enabled": "false"}
     return [PROJECT / "spark-submit.sh", *(part for pair in options.items() for part in ("--conf", "=".join(pair)))]
-
-
-def _is_of(commits: Path, environment: dict[str, str]) -> bool:
-    """Whether a checkpoint's first micro-batch is of these topics."""
-    first = commits.parent / "offsets" / "0"
-    return first.exists() and environment[f"{PREFIX}KAFKA__LISTENING_TOPIC"] in first.read_text()
 
 
 def _committed(checkpoint: Path) -> int:
@@ -206,18 +238,29 @@ class _Clock:
     def __init__(self, cluster: Cluster, driver: Process) -> None:
         self._cluster, self._driver = cluster, driver
         self._started = time.monotonic()
-        self._before = self._used()
-
-    def _used(self) -> tuple[dict[str, float], dict[str, float]]:
-        return self._cluster.used_s(), cpu_by_program([self._driver.pid])
+        self._before_s = self._used_s()
 
     def cost(self, job: str, events: int) -> Cost:
         seconds = time.monotonic() - self._started
-        of_each = [
-            {name: 1000 * (used[name] - before.get(name, 0.0)) / events for name in used if name in ("java", "python")}
-            for used, before in zip(self._used(), self._before, strict=True)
-        ]
+        of_each = (
+            {name: 1000 * (used.get(name, 0.0) - before.get(name, 0.0)) / events for name in PROGRAMS}
+            for used, before in zip(self._used_s(), self._before_s, strict=True)
+        )
         return Cost(job, self._cluster.executors, events, seconds, *of_each)
+
+    def _used_s(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Seconds by program: of the executors, of the driver."""
+        return self._cluster.used_s(), cpu_by_program([self._driver.pid])
+
+
+def median(rounds: list[Cost]) -> Cost:
+    """The medians of what an event took in several rounds; of events and seconds the sums."""
+    of_executors, of_driver = (
+        {name: statistics.median(each[name] for each in parts) for name in PROGRAMS}
+        for parts in ([each.of_executors for each in rounds], [each.of_driver for each in rounds])
+    )
+    events, seconds = sum(each.events for each in rounds), sum(each.seconds for each in rounds)
+    return Cost(rounds[0].job, rounds[0].executors, events, seconds, of_executors, of_driver)
 
 
 def until(is_reached: Callable[[], Any], seconds: float, what: str, processes: list[Process]) -> Any:
