@@ -214,8 +214,17 @@ def test_each_pod_is_restricted(name: str) -> None:
 
 
 def test_only_drivers_of_spark_may_ask_the_cluster_for_pods() -> None:
-    for name in ("feed", "catalogue", "player"):
-        assert PODS[f"Deployment/{name}"]["spec"]["automountServiceAccountToken"] is False
+    drivers = {
+        "SparkApplication/recommend driverSpec",
+        "SparkApplication/ledger driverSpec",
+        "CronJob/extract",
+        "CronJob/train",
+    }
+    with_token = {name for name, template in PODS.items() if template["spec"].get("automountServiceAccountToken", True)}
+    assert with_token == drivers
+    executor_account = "spark.kubernetes.authenticate.executor.serviceAccountName"
+    for name in ("recommend", "ledger"):
+        assert named("SparkApplication", name)["spec"]["sparkConf"][executor_account] == "overtone"
     (binding,) = [each for each in OBJECTS if each["kind"] == "RoleBinding"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "overtone-spark"}]
     assert named("Role", binding["roleRef"]["name"])
@@ -276,6 +285,7 @@ def test_the_batch_jobs_run_spark_submit_in_their_pod() -> None:
         defaults = named("ConfigMap", "overtone-spark")["data"]["spark-defaults.conf"]
         conf = dict(line.split(None, 1) for line in defaults.splitlines())
         assert conf["spark.kubernetes.executor.podTemplateFile"] == f"{mount['mountPath']}/executor.yaml"
+        assert conf["spark.kubernetes.authenticate.executor.serviceAccountName"] == "overtone"
         assert conf["spark.kubernetes.container.image"] == IMAGE and all(key.startswith("spark.") for key in conf)
         assert is_in_image(conf["spark.driver.extraJavaOptions"].rpartition("file:")[2])
     assert jobs_by_name == {"extract": ["extract", "publish"], "train": ["train", "publish"]}
