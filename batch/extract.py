@@ -36,9 +36,10 @@ from batch.library.identity import FileContent, FileToRead, TrackIdentities
 from batch.library.listing import library_files
 from batch.library.parts import VECTOR, Readers
 from batch.library.rejected import RejectedTrack, rejected_by_path, remove_rejected, upsert_rejected
-from batch.library.tracks import FILE_TAGS, LISTS_OF_TAGS, TRACKS, ExtractionSummary, Track
+from batch.library.tracks import FILE_TAGS, LIBRARY_TABLES, LISTS_OF_TAGS, TRACKS, ExtractionSummary, Track
 from batch.progress import FileProgress
 from batch.storage import lease
+from batch.storage.compaction import compact_when_due
 from batch.tags.file_tags import TAG_READER_VERSION
 from conf.settings import Settings
 
@@ -73,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def extract(spark: SparkSession, scan: LibraryScan, settings: Settings) -> ExtractionSummary:
     """Brings the three tables in line with a library's files."""
-    return _Extraction(spark, scan, settings).run()
+    summary = _Extraction(spark, scan, settings).run()
+    compact_when_due(settings.lake.table(name) for name in LIBRARY_TABLES)
+    return summary
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> str | None:

@@ -26,6 +26,7 @@ GROUPS = {
     "e2e/test_jobs.py": "spark",
     "e2e/test_ledger.py": "spark",
     "e2e/test_backup.py": "spark",
+    "e2e/test_upgrade.py": "spark",
     "e2e/test_large_batches.py": "spark",
     "e2e/test_extract_killed.py": "spark",
     "e2e/test_fma_features.py": "spark",

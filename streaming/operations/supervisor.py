@@ -34,6 +34,9 @@ LONGEST_PAUSE_S = 60.0
 STEADY_S = 60.0
 """After running this long a query's failures are forgotten."""
 MOST_CAUSE_CHARACTERS = 300
+CONCURRENT_DRIVER = "CONCURRENT_STREAM_LOG_UPDATE"
+"""Spark's error where another driver has written the same micro-batch to the checkpoint."""
+OTHER_DRIVER_RETRY_S = 5.0
 _ERROR_LINE = re.compile(r"(?:Caused by: )?(?:[\w.]+\.)?\w*(?:Error|Exception|Invalid|Away|ConcurrentWrite)(?=:|$)")
 
 
@@ -94,6 +97,14 @@ class Supervisor:
             del self.queries[name]
             if time.monotonic() - self.started_at[name] > STEADY_S:
                 self.failures[name] = 0
+            if error is not None and CONCURRENT_DRIVER in str(error):
+                print(
+                    f"{name}: another driver works on the same checkpoint; nothing is counted twice, but end one of them. "
+                    f"Trying again in {OTHER_DRIVER_RETRY_S:.0f} s",
+                    flush=True,
+                )
+                self.not_before[name] = time.monotonic() + OTHER_DRIVER_RETRY_S
+                continue
             reason = "" if error is None else root_cause(str(error))
             outage = unavailable_service(self.settings)
             print(f"{name}: stopped ({reason}); {outage or 'starting it again'}", flush=True)

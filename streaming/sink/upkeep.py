@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from deltalake.exceptions import CommitFailedError
 
+from batch.storage.compaction import compact
 from streaming.profile.skip_rates import SKIP_RATES_TABLE, unreadable_errors
 from streaming.sink.commits import DAY, Overtaken, delete, open_table
 from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, SCHEMAS, VALID_TABLE
@@ -15,7 +16,6 @@ from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE
 if TYPE_CHECKING:
     from conf.settings import Lake
 
-COMPACTED_FILE_BYTES = 64 * 1024 * 1024
 FIRST_COMPACTION_S = 120.0
 """After a start, so that short runs compact too."""
 COMPACTED_TABLES = (*SCHEMAS, SKIP_RATES_TABLE)
@@ -68,8 +68,7 @@ class TableUpkeep:
 
     def _compact(self, name: str) -> None:
         if (table := open_table(self._lake.table(name))) is not None:
-            table.optimize.compact(target_size=COMPACTED_FILE_BYTES)
-            table.vacuum(dry_run=False)  # files that no version of the last seven days needs
+            compact(table)
 
 
 def kept_days(lake: Lake) -> dict[str, int]:

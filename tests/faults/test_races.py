@@ -24,7 +24,7 @@ from ui.data.lake import delete_rows
 
 sys.path.insert(0, str(Path(__file__).parent))
 from harness import Producer as LoadProducer  # noqa: E402
-from harness import World, in_topic, made_events, make_world, rows  # noqa: E402
+from harness import World, in_topic, made_events, make_world, rows, state, wait_until_done  # noqa: E402
 
 PATIENCE_S = 240.0
 
@@ -86,6 +86,39 @@ def test_two_ledgers_write_nothing_twice_and_all_of_it(world: World, tmp_path: P
         assert "ledger: another ledger writes to this lake" in logs
     finally:
         second.stop()
+
+
+@pytest.mark.timeout(1200)
+def test_an_old_and_a_new_driver_on_one_checkpoint_count_nothing_twice(world: World, tmp_path: Path) -> None:
+    """The fast lane in two processes over one home: they take batches away from each other, until the old one ends."""
+    new = Process("recommend", tmp_path / "new")
+    alone = world.another(tmp_path / "alone")
+    try:
+        world.start_driver()
+        world.wait_ready()
+        producer = LoadProducer(world, made_events(3000), rate=40)
+        producer.thread.start()
+        new.start([PROJECT / "spark-submit.sh", PROJECT / "streaming" / "recommend.py"], world.environment())
+        both_logs = lambda: world.driver.log.read_text() + new.log.read_text()  # noqa: E731
+        until(lambda: "recommend: another driver works on the same checkpoint" in both_logs(), "they never met")
+        time.sleep(10)
+        world.driver.stop()
+        producer.thread.join(600)
+        assert producer.failed is None and not producer.thread.is_alive(), producer.failed
+        new.require_running("serving alone")
+        alone.start_driver()
+        wanted = wait_until_done(alone, in_topic(world))
+        alone.driver.stop()
+        reached: dict[str, Any] = {}
+
+        def is_equal() -> bool:
+            reached.update(state(world))
+            return all(reached[part] == wanted[part] for part in ("profiles", "lists", "mixes"))
+
+        until(is_equal, "profiles or lists differ from those of one driver alone")
+    finally:
+        new.stop()
+        alone.driver.stop()
 
 
 @pytest.mark.timeout(1200)

@@ -20,9 +20,10 @@ from streaming.source import topics
 class Query:
     def __init__(self) -> None:
         self.isActive = True
+        self.error = "it broke"
 
     def exception(self) -> Exception | None:
-        return RuntimeError("it broke")
+        return RuntimeError(self.error)
 
 
 class Starts:
@@ -86,6 +87,20 @@ def test_a_query_alone_that_fails_for_itself_ends_the_job(outages: list[Any]) ->
     fast.queries[-1].isActive = False
     with pytest.raises(RuntimeError, match="it broke"):
         supervised.check()
+
+
+def test_a_query_whose_checkpoint_another_driver_has_waits_for_it_however_long(
+    outages: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "OTHER_DRIVER_RETRY_S", 0.0)
+    fast = Starts()
+    supervised = supervise(recommend=fast)
+    for _ in range(3 * MOST_FAILURES):
+        fast.queries[-1].isActive = False
+        fast.queries[-1].error = "[CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log."
+        supervised.check()
+    assert len(fast.queries) == 1 + 3 * MOST_FAILURES and supervised.failures["recommend"] == 0
+    assert capsys.readouterr().out.startswith("recommend: another driver works on the same checkpoint; nothing is counted twice")
 
 
 def test_a_query_that_fails_for_itself_beside_another_is_tried_ever_more_rarely(outages: list[Any]) -> None:
