@@ -9,6 +9,7 @@ both_blocks, audio_songs     tables of `space` for a folder of audio · its song
 lists, stream              ▶ what a list costs · event to list, events a second
 stream_cluster               `stream` on a standalone cluster: processor time of executors and driver
 taste, taste_weeks         ▶ simulated listeners for an evening · for weeks (weeks/)
+scale                      ▶ what larger sizes need, computed from figures and assumptions
 player, search             ▶ the player over a large library, a hundred clients · search in memory
 player_library               the made library of `player`
 start                      ▶ start and end of a Spark job
