@@ -1,6 +1,7 @@
 // The listener changes the password of their account; their other sessions end.
 
 import { post } from "../api.js";
+import { currentSession } from "./listener.js";
 import { createDialog, required, requiredInput } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 
@@ -10,7 +11,7 @@ export function createPasswordDialog() {
     "password-head",
     `<h2 id="password-head">Change password</h2>
      <p>You stay signed in here. Other browsers have to sign in again.</p>
-     <form id="password-form"><label for="password-now">Present password</label>
+     <form id="password-form"><input id="password-name" autocomplete="username" readonly hidden><label for="password-now">Present password</label>
      <input id="password-now" type="password" required maxlength="256" autocomplete="current-password">
      <label for="password-new">New password <small>(at least 8 characters)</small></label>
      <input id="password-new" type="password" required minlength="8" maxlength="256" autocomplete="new-password">
@@ -24,6 +25,7 @@ export function openPasswordDialog() {
   const dialog = required("#password-dialog", HTMLDialogElement);
   const [now, fresh] = [requiredInput("#password-now"), requiredInput("#password-new")];
   now.value = fresh.value = "";
+  requiredInput("#password-name").value = currentSession().name ?? ""; // for the browser, which keeps passwords by name
   required("#password-error").textContent = "";
   required("#password-form").onsubmit = async (event) => {
     event.preventDefault();
