@@ -3,6 +3,7 @@ shown without the first two."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -60,9 +61,15 @@ def tracks_left_out(
     return LeftOut(frozenset(track_ids), frozenset(recordings))
 
 
+def similar_scores(services: Services, track_id: str) -> Sequence[tuple[str, float]]:
+    """(track id, similarity) of the tracks similar to one, as they were published with it; of one that was added after the model
+    was trained, as the index has them."""
+    return services.library.details(track_id).similar or services.similarity.similar(track_id, STORED_SIMILAR_TRACKS)
+
+
 def similar_tracks(services: Services, user_id: str | None, track_id: str, most: int = 24) -> list[Track]:
     """The tracks most similar to a track, most similar first, without what the listener has disliked or muted."""
     left_out = tracks_left_out(services, user_id, heard=False)
-    scores = services.library.details(track_id).similar  # in the order of lists, which space the tracks of one artist
+    scores = similar_scores(services, track_id)  # in the order of lists, which space the tracks of one artist
     similar = services.library.in_order(similar_id for similar_id, _ in sorted(scores, key=lambda score: -score[1]))
     return [track for track in similar if not left_out.has(track)][:most]

@@ -115,7 +115,7 @@ def test_markup_in_tags_shows_as_text(visit: Any) -> None:
     card = ana.page.locator(f'#for-you .card[data-track-id="{IDS[4]}"]')
     expect(card.locator(".title")).to_have_text(EVIL)
     ana.play(IDS[4])
-    assert ana.page.inner_text("#now-title") == ana.page.inner_text("#now-artist") == EVIL
+    assert ana.page.text_content("#now-title") == ana.page.inner_text("#now-artist") == EVIL
     ana.choose(card, "Similar tracks")
     expect(ana.page.locator("#similar h2")).to_have_text(f"More like {EVIL}")
     ana.page.locator("#search input").fill(EVIL)

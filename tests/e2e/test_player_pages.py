@@ -354,7 +354,7 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     go(ana, "status", "Service")
     expect(ana.page.locator("summary").first).to_contain_text("ledger no update since 5 minutes ago")
     expect(ana.page.locator(".headlines dd")).to_have_text(
-        [re.compile(text) for text in (r"^0\.42 s · 0\.90 s", "^51.2", "^3", "^1,200 from 4,000 events", "^12")]
+        [re.compile(text) for text in (r"^0\.42\ss · 0\.90\ss", "^51.2", "^3", "^1,200 from 4,000 events", "^12")]
     )
     expect(ana.page.locator("#view")).to_contain_text("Listeners who cannot be served")
     expect(ana.page.locator("#view tr", has_text="columns differ")).to_contain_text(re.compile(r"7\s*$"))

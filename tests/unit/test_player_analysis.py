@@ -229,6 +229,13 @@ def test_a_path_passes_over_what_is_left_out_but_not_over_its_ends(line: Similar
     assert line.path("t0", "t8", 5, ["t4", "t2", "t1"]) == ["t0", "t5", "t6", "t7", "t8"]
 
 
+def test_tracks_similar_to_one_come_from_the_index_where_it_has_the_track(line: SimilaritySearch) -> None:
+    similar = line.similar("t4", 4)
+    assert {track_id for track_id, _ in similar[:2]} == {"t3", "t5"} and "t4" not in dict(similar)
+    assert [each for _, each in similar] == sorted((each for _, each in similar), reverse=True)
+    assert line.similar("nobody", 4) == [] and SimilaritySearch("/nowhere").similar("t4", 4) == []
+
+
 def test_a_new_model_is_taken_up(line: SimilaritySearch, tmp_path: Path) -> None:
     assert [track_id for track_id, _ in line.nearest([3.2, 0, 0, 0], 2)] == ["t3", "t4"]
     only = line.index

@@ -179,7 +179,7 @@ def _time(value: Any) -> datetime | None:
 
 
 def _seconds(value: Any) -> str:
-    return f"{value:.2f} s" if isinstance(value, (int, float)) else "–"
+    return f"{value:.2f}\N{NO-BREAK SPACE}s" if isinstance(value, (int, float)) else "–"
 
 
 def _number(value: Any) -> str:

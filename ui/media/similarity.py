@@ -81,6 +81,21 @@ class SimilaritySearch:
         similarities = np.minimum.accumulate(index.similarity(float(local_scale(distances)), rows, distances))
         return [(str(index.ids[rows[place]]), float(similarities[place])) for place in firsts]
 
+    def similar(self, track_id: str, limit: int) -> list[tuple[str, float]]:
+        """(track id, similarity) of the tracks most similar to one, most similar first.
+
+        None where there is no model, or the index lacks the track.
+        """
+        try:
+            index = self.index
+        except NoModel:
+            return []
+        rows = index.rows_of([track_id])
+        if rows[0] < 0:
+            return []
+        ((similar_rows, similarities),) = index.similar(rows, limit)
+        return [(str(index.ids[row]), float(each)) for row, each in zip(similar_rows, similarities, strict=True)]
+
     def path(self, start: str, end: str, steps: int, left_out: Collection[str] = ()) -> list[str]:
         """Ids of `steps` tracks from start to end, one of each recording, each further along the line between the two; fewer
         only where fewer tracks lie between them.

@@ -39,7 +39,7 @@ SHOWN_FIRST = 18
 """Tracks of "For you" that are in view at first, as in the style sheet of home."""
 START_LINK = '<a class="start" href="#/start">tap five you like</a>'
 """A newcomer's way to a list of their own."""
-NO_SIMILAR_TRACKS = "No similar tracks yet. They appear after the next model is trained."
+NO_SIMILAR_TRACKS = "No similar tracks yet. They appear once this one has been compared with your library."
 
 
 def icon(name: str) -> str:

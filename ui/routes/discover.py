@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from ui.data.library import Library, Track
 from ui.dependencies import ClientDep, CurrentListener, Services, ServicesDep
-from ui.left_out import STORED_SIMILAR_TRACKS, LeftOut, tracks_left_out
+from ui.left_out import STORED_SIMILAR_TRACKS, LeftOut, similar_tracks, tracks_left_out
 from ui.media.analysis import AudioUnreadable
 from ui.page import cards
 from ui.page.wording import closeness
@@ -18,6 +18,7 @@ from ui.routes.audio import NO_TRACK, required_track
 from ui.search.words import ids_with, word_query
 
 RADIO_TRACKS = 40
+NOTHING_SIMILAR = "No similar tracks yet. They appear once this one has been compared with your library."
 RADIO_WORD_TRACKS = 120
 """Tracks that a radio of words draws from."""
 RADIO_ARTIST_SEEDS = 9
@@ -54,7 +55,14 @@ def start_radio(
         seeds = [track] if track else services.library.search_index().by_artist(artist)
     if not seeds or services.library.track(seeds[0]) is None:
         raise Refused(404, NO_TRACK if track else f"This {'album' if album else 'artist'} is not in the library.")
-    return {"html": cards.cards(_radio(services.library, seeds, tracks_left_out(services, user_id)), "radio")}
+    left_out = tracks_left_out(services, user_id)
+    tracks = _radio(services.library, seeds, left_out)
+    if len(tracks) == 1:  # it was added after the model was trained
+        near = similar_tracks(services, user_id, tracks[0].track_id, RADIO_TRACKS)
+        tracks = _spread([*tracks, *(each for each in near if not left_out.has(each))])
+    if len(tracks) == 1:
+        raise Refused(404, NOTHING_SIMILAR)
+    return {"html": cards.cards(tracks, "radio")}
 
 
 @router.get("/path")

@@ -11,7 +11,7 @@ from batch.library.object_store import is_remote
 from ui.data.recommendation_list import Item
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.home.titles import named_interests
-from ui.left_out import similar_tracks
+from ui.left_out import similar_scores, similar_tracks
 from ui.page import cards
 from ui.page.rendering import render
 from ui.page.wording import closeness
@@ -31,13 +31,14 @@ router = APIRouter(prefix="/view", default_response_class=HTMLResponse)
 def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) -> str:
     library = services.library
     track, details = required_track(library, track_id), library.details(track_id)
+    scores = similar_scores(services, track_id)
     return render(
         "track",
         track=track,
         details=details,
         similar_tracks=similar_tracks(services, user_id, track_id),
-        has_similar=bool(details.similar),
-        reasons={similar_id: closeness(score) for similar_id, score in details.similar},
+        has_similar=bool(scores),
+        reasons={similar_id: closeness(score) for similar_id, score in scores},
         words=listed_words(details.words),
     )
 

@@ -38,7 +38,7 @@ export const BAR_MARKUP = `
     <button type="button" id="sheet-open" aria-label="Open player" aria-expanded="false" hidden></button>
     <img id="now-cover" alt="" width="56" height="56" hidden>
     <div class="now-text" aria-live="polite">
-      <p><a id="now-title">Nothing is playing</a></p>
+      <p><a id="now-title" class="two-part">Nothing is playing</a></p>
       <p id="now-artist">Choose a track</p>
       <p id="now-licence"></p>
     </div>

@@ -4,6 +4,7 @@
 import { pathTo } from "../../address.js";
 import { coverAddress } from "../../page/covers.js";
 import { create, required } from "../../page/dom.js";
+import { titleNodes } from "../../page/title-parts.js";
 import { clock, licenceLink } from "../../track.js";
 import { BAR_MARKUP, icon } from "./bar-markup.js";
 import { showMediaPosition, showMediaState, showMediaTrack } from "./media-session.js";
@@ -73,7 +74,7 @@ export class Bar {
   /** @param {Track} track */
   showTrack(track) {
     const { title, artist, id } = track;
-    Object.assign(this.part("now-title"), { textContent: title, title, href: `#${pathTo("track", id)}` });
+    Object.assign(this.part("now-title"), { title, href: `#${pathTo("track", id)}` }).replaceChildren(...titleNodes(title));
     Object.assign(this.part("now-artist"), { textContent: artist, title: artist });
     this.part("now-licence").replaceChildren(licenceLink(track));
     const cover = this.part("now-cover", HTMLImageElement);

@@ -3,6 +3,7 @@
 import { coverAddress } from "../../page/covers.js";
 import { create, find, findAll, required } from "../../page/dom.js";
 import { toast } from "../../page/messages.js";
+import { titleNodes } from "../../page/title-parts.js";
 import { openPlaybackSettings, openSleepMenu } from "../settings-dialog.js";
 
 /** @typedef {import("../../track.js").Track} Track */
@@ -213,5 +214,5 @@ function itemButton(act, label, symbol, title, disabled, onclick) {
 /** @param {Track} track */
 const coverAndTitle = (track) => [
   create("img", { src: coverAddress(track, 64), alt: "", width: 40, height: 40, loading: "lazy" }),
-  create("span", { className: "queue-track" }, create("b", {}, track.title), create("small", {}, track.artist)),
+  create("span", { className: "queue-track" }, create("b", { className: "two-part", title: track.title }, ...titleNodes(track.title)), create("small", {}, track.artist)),
 ];
