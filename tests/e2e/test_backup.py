@@ -24,6 +24,7 @@ from local.restore import restore
 from local.services import KafkaServer, MongoServer
 from streaming import ledger, recommend
 from streaming.documents import DELETIONS, deletion_fields
+from streaming.events import Event, encode
 from streaming.serving.clients import database_of
 from streaming.source import topics
 from ui.data.library import Library
@@ -105,6 +106,29 @@ def test_a_restored_home_goes_on_where_the_backup_was_made(world: World, spark: 
     assert len(list_rows) == len(set(list_rows)), "a list is twice in the lake"
     caught_up(spark, other.settings)
     assert state(other) == wanted, "once more changes nothing"
+
+
+def test_with_another_kafka_what_is_new_counts_and_nothing_else(
+    world: World, spark: SparkSession, tmp_path: Path
+) -> None:
+    """Other topics have other ids: offsets of the former ones say nothing of them."""
+    to = str(tmp_path / "backup")
+    back_up(world.settings, to)
+    other = empty_home(world, tmp_path / "elsewhere")
+    names = {"listening_topic": f"new-{other.settings.kafka.listening_topic}", "recommendation_topic": "new-lists"}
+    chosen = other.settings.model_copy(update={"kafka": other.settings.kafka.model_copy(update=names)})
+    other = replace(other, settings=chosen)
+    restore(other.settings, to)
+    before = counted(other)
+    topics.ensure(other.settings.kafka)
+    send(other, [(b"new", encode(Event("new", f"{1:016x}", "like", datetime.now(UTC), f"new-{at}"))) for at in range(3)])
+    recommend.start(spark, other.settings, topics.ensure(other.settings.kafka), True).awaitTermination()
+    assert counted(other) == before | {"new": 3}
+
+
+def counted(world: World) -> dict[str, int]:
+    """Events that each profile has counted."""
+    return {each["_id"]: each["events_applied"] for each in world.database.profiles.find({}, {"events_applied": 1})}
 
 
 def test_a_place_that_is_not_empty_is_refused(world: World, tmp_path: Path) -> None:
