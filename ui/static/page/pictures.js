@@ -20,7 +20,10 @@ async function load(picture) {
     const status = await statusOf(address);
     if (status !== PENDING && !isTemporary(status)) {
       if (status === OK) picture.src = address; // from the browser's cache
-      else picture.alt = "This picture cannot be drawn.";
+      else {
+        picture.alt = "This picture cannot be drawn.";
+        picture.removeAttribute("src"); // of nothing, until then
+      }
       return;
     }
     await sleep(RETRY_MS);
