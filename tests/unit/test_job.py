@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pyspark.errors import PySparkException
 
 from batch import atomic, job
 
@@ -59,6 +60,25 @@ def test_a_wrong_argument_is_argparses_own_2(capsys: pytest.CaptureFixture[str])
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(KeyError):
         run(raising(KeyError("x")))
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        'java.io.IOException: Cannot run program "/opt/overtone/bin/python": error=2, No such file or directory',
+        "pickle: ModuleNotFoundError: No module named 'librosa'",
+    ],
+)
+def test_a_worker_without_the_environment_is_one_line(cause: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = PySparkException(f"Job aborted due to stage failure: Task 1 failed 4 times:\n {cause}\n\tat java.base/x\n")
+    assert run(raising(error)) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"made: a worker cannot run our Python: {cause.partition(': ')[2]}; ")
+    assert printed.count("\n") == 1 and "docs/cluster.md" in printed
+    with pytest.raises(PySparkException):
+        run(raising(PySparkException("Job aborted: ZeroDivisionError")))
+    with pytest.raises(ModuleNotFoundError):
+        run(raising(ModuleNotFoundError("No module named 'x'")))  # in the driver: no matter of a worker
 
 
 class FakeSpark:

@@ -25,3 +25,10 @@ def test_the_logic_of_the_scripts(record_property: pytest.RecordProperty) -> Non
     }
     assert counts["pass"] == counts["tests"] > len(tests), f"node skipped tests:\n{output}"
     record_property("node_tests", counts["tests"])
+
+
+def test_an_environment_is_packed_as_spark_unpacks_it() -> None:
+    """Spark unpacks a plain .tar without links and permissions, and refuses a link that leads out of it."""
+    command = [PROJECT / "deploy" / "pack-environment.sh", "environment.tar"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "the name must end in .tar.gz" in done.stderr
