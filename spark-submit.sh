@@ -3,7 +3,8 @@
 #
 # MASTER names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
 # zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder. ENVIRONMENT names what
-# deploy/pack-environment.sh has packed, for nodes that do not have this .venv; secrets come by the environment alone.
+# deploy/pack-environment.sh has packed, for nodes that do not have this .venv; secrets come by the environment alone. In cluster
+# mode on Kubernetes the driver's pod has the image of deploy/Dockerfile, and nothing of here travels.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=local/setup.sh
@@ -12,16 +13,22 @@ overtone_setup "$project"
 
 [ $# -gt 0 ] || { echo "usage: spark-submit.sh [Spark options] JOB.py [job arguments]" >&2; exit 2; }
 
+master=${MASTER:-local[*,4]}
+in_image= # where the driver's pod has this folder, in cluster mode on Kubernetes
+if [[ $master == k8s://* && " ${*//=/ } " == *" --deploy-mode cluster "* ]]; then in_image=/opt/overtone; fi
+code=${in_image:-$project}
+
 # A job named as in the README is found from any folder.
 arguments=()
 for argument in "$@"; do
   case $argument in
-    batch/*.py | streaming/*.py) [ -e "$argument" ] || argument=$project/$argument ;;
+    batch/*.py | streaming/*.py)
+      if [ -n "$in_image" ]; then argument=local://$code/$argument; elif [ ! -e "$argument" ]; then argument=$project/$argument; fi
+      ;;
   esac
   arguments+=("$argument")
 done
 
-master=${MASTER:-local[*,4]}
 jars=$project/.venv/jars/spark
 s3_jars=
 if overtone_uses_s3 "$project"; then
@@ -40,13 +47,13 @@ with zipfile.ZipFile(target, "w") as archive:
                 archive.write(file, file.relative_to(project))
 PYTHON
 
-options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults --py-files "$zip")
+options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults)
 java_options=()
 case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-    options+=(--driver-class-path "$jars/*${s3_jars:+:$s3_jars/*}" --driver-memory 1g)
+    options+=(--py-files "$zip" --driver-class-path "$jars/*${s3_jars:+:$s3_jars/*}" --driver-memory 1g)
     options+=(--conf "spark.scheduler.allocation.file=file://$project/conf/fairscheduler.xml")
     # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
     # is left to it, as the loops of a training on a large library.
@@ -60,10 +67,17 @@ case $master in
     fi
     ;;
   *)
-    options+=(--jars "$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')")
-    # The executors need the trained ear; --files among the caller's options takes the place of this one.
-    ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
-    [[ $ear == *\** ]] || options+=(--files "$ear")
+    if [ -n "$in_image" ]; then
+      for part in driver executor; do
+        options+=(--conf "spark.$part.extraClassPath=$code/.venv/jars/spark/*:$code/.venv/jars/s3/*")
+      done
+      options+=(--conf "spark.pyspark.python=$code/.venv/bin/python")
+    else
+      options+=(--py-files "$zip" --jars "$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')")
+      # The executors need the trained ear; --files among the caller's options takes the place of this one.
+      ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
+      [[ $ear == *\** ]] || options+=(--files "$ear")
+    fi
     if [ -n "${ENVIRONMENT:-}" ]; then
       [ -f "$ENVIRONMENT" ] || overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
       case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac
@@ -72,7 +86,7 @@ case $master in
     fi
     ;;
 esac
-[ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${project// /%20}/conf/log4j2.properties")
+[ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${code// /%20}/conf/log4j2.properties")
 [ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}

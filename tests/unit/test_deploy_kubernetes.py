@@ -7,8 +7,9 @@ part of its chart; the pods in it are checked by Kubernetes' schema.
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,8 @@ def pod_templates() -> Iterator[tuple[str, dict[str, Any]]]:
         elif document["kind"] == "SparkApplication":
             for part in ("driverSpec", "executorSpec"):
                 yield f"{label(document)} {part}", spec[part]["podTemplateSpec"]
+    (pod,) = documents("pod.yaml")
+    yield "pod.yaml", {name: pod[name] for name in ("metadata", "spec")}
     yield "ConfigMap/overtone-spark executor.yaml", {name: EXECUTOR_POD[name] for name in ("metadata", "spec")}
 
 
@@ -206,7 +209,7 @@ def test_each_pod_is_restricted(name: str) -> None:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         mounted = {mount["name"] for mount in container.get("volumeMounts", ())}
         assert mounted == {volume["name"] for volume in spec.get("volumes", ())}
-        if "Spec" not in name and "executor.yaml" not in name:  # Spark sets the others'
+        if "Spec" not in name and not name.endswith(".yaml"):  # Spark sets the others'
             assert container["image"] == IMAGE
             assert container["resources"].keys() == {"requests", "limits"}
             assert container["resources"]["limits"].keys() == {"cpu", "memory"}
@@ -221,7 +224,7 @@ def test_only_drivers_of_spark_may_ask_the_cluster_for_pods() -> None:
         "CronJob/train",
     }
     with_token = {name for name, template in PODS.items() if template["spec"].get("automountServiceAccountToken", True)}
-    assert with_token == drivers
+    assert with_token == drivers | {"pod.yaml"}, "it is of a driver, too"
     executor_account = "spark.kubernetes.authenticate.executor.serviceAccountName"
     for name in ("recommend", "ledger"):
         assert named("SparkApplication", name)["spec"]["sparkConf"][executor_account] == "overtone"
@@ -308,3 +311,46 @@ def test_settings_are_settings_and_secrets_are_no_part_of_it(monkeypatch: pytest
         ], name
     text = (DEPLOY / "kubernetes" / "settings.yaml").read_text() + (PROJECT / "docs" / "cluster.md").read_text()
     assert [name for name in SECRETS if name not in text] == []
+
+
+@pytest.fixture
+def options_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """What spark-submit.sh gives to spark-submit on a Kubernetes cluster: (arguments) → words."""
+    stub = tmp_path / "bin" / "spark-submit"
+    stub.parent.mkdir()
+    stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    stub.chmod(0o755)
+    for name, value in {"SPARK_HOME": str(tmp_path), "MASTER": "k8s://https://api.example.org:6443"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("SPARK_CONF_DIR", "ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def options_of(*arguments: str) -> list[str]:
+        command = [PROJECT / "spark-submit.sh", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=True)
+        return done.stdout.splitlines()
+
+    return options_of
+
+
+def value_of(option: str, words: list[str]) -> str:
+    return words[words.index(option) + 1]
+
+
+@pytest.mark.parametrize("mode", [("--deploy-mode", "cluster"), ("--deploy-mode=cluster",)])
+def test_in_cluster_mode_on_kubernetes_everything_is_the_images(
+    options_of: Callable[..., list[str]], mode: tuple[str, ...]
+) -> None:
+    words = options_of(*mode, "--name", "x", "batch/extract.py", "--library", "s3://bucket/music")
+    assert words[-3:] == [f"local://{IN_IMAGE}/batch/extract.py", "--library", "s3://bucket/music"]
+    assert {"--py-files", "--jars", "--files", "--archives"}.isdisjoint(words), "nothing of this machine travels"
+    spec = named("SparkApplication", "recommend")["spec"]["sparkConf"]
+    for key in ("spark.driver.extraClassPath", "spark.executor.extraClassPath", "spark.pyspark.python"):
+        assert f"{key}={spec[key]}" in words
+    assert value_of("--driver-java-options", words) == spec["spark.driver.extraJavaOptions"]
+
+
+def test_in_client_mode_on_kubernetes_our_packages_and_jars_travel(options_of: Callable[..., list[str]]) -> None:
+    words = options_of("batch/extract.py")
+    assert words[-1] == str(PROJECT / "batch" / "extract.py")
+    assert value_of("--py-files", words).endswith(".zip") and "delta-spark" in value_of("--jars", words)
