@@ -25,11 +25,11 @@ def test_what_a_listener_does_arrives_in_order_with_all_fields(visit: Any, event
     expect(ana.page.locator("#like-now")).to_have_attribute("aria-pressed", "true")
     ana.page.click("#like-now")
     ana.page.click("#next")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.2)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[3] and ana.seconds > 0.2)
     ana.page.evaluate("document.getElementById('audio').currentTime = 18.5")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[4] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[4] and ana.seconds > 0.1)
     ana.page.click("#dislike-now")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[5] and ana.seconds > 0.1)
     assert ana.page.inner_text("#now-licence") == "CC BY 4.0"
 
     read = events(10)
@@ -151,7 +151,7 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
     ana.page.keyboard.press("Enter")
     ana.wait_for(lambda: ana.seconds > 0.2)
     ana.page.keyboard.press("Shift+ArrowRight")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[3] and ana.seconds > 0.1)
     ana.page.keyboard.press("/")
     assert ana.page.evaluate("document.activeElement.closest('#search') !== null")
     unnamed = "each => each.filter(one => !one.ariaLabel && !one.textContent.trim()).length"
@@ -168,12 +168,12 @@ def test_space_plays_and_pauses_wherever_one_has_clicked(visit: Any) -> None:
     ana.play(IDS[2])
     for place in ("#next", "#seek", "#volume", "#shuffle", "#adventure", "#home"):
         ana.page.click(place, position={"x": 9, "y": 9} if place == "#home" else None)
-        ana.wait_for(lambda: not is_paused(ana) and ana.page.inner_text("#now-title") == TITLES[3])
+        ana.wait_for(lambda: not is_paused(ana) and ana.page.text_content("#now-title") == TITLES[3])
         ana.page.keyboard.press(" ")
         ana.wait_for(lambda: is_paused(ana))
         ana.page.keyboard.press(" ")
     ana.wait_for(lambda: not is_paused(ana))
-    assert ana.page.inner_text("#now-title") == TITLES[3], "Next was pressed once"
+    assert ana.page.text_content("#now-title") == TITLES[3], "Next was pressed once"
     ana.page.focus("#shuffle")
     pressed = ana.page.get_attribute("#shuffle", "aria-pressed")
     ana.page.keyboard.press("Tab")
@@ -239,7 +239,7 @@ def test_a_missing_file_is_said_and_passed_over(visit: Any, db: Any, events: Any
     ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.cards.first.locator(".cover").click()
     expect(ana.page.locator("#toast")).to_contain_text("cannot be played")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[3] and ana.seconds > 0.1)
     assert [event["track_id"] for event in events(1)] == [IDS[3]]
     ana.wrong[:] = [said for said in ana.wrong if "404" not in said]
 

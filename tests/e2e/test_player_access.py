@@ -161,7 +161,7 @@ def test_two_fingers_move_the_map_and_one_scrolls_the_page(ana: Visit) -> None:
         fingers("touchMove", (x, y + 60 - moved))
     fingers("touchEnd")
     ana.wait_for(lambda: page.evaluate("scrollY") > scrolled + 20)
-    assert page.inner_text("#now-title") == TITLES[2], "no track was tapped"
+    assert page.text_content("#now-title") == TITLES[2], "no track was tapped"
 
 
 @pytest.mark.parametrize("ana", [{}], indirect=True, ids=["desktop"])
@@ -195,7 +195,7 @@ def test_the_keyboard_alone_reaches_everything(ana: Visit) -> None:
     expect(page.locator("#page-head")).to_be_focused()
     assert page.evaluate("document.querySelector('#nav a[aria-current]').textContent") == "History"
     page.keyboard.press("Shift+ArrowRight")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[4])
+    ana.wait_for(lambda: page.text_content("#now-title") == TITLES[4])
 
 
 @pytest.mark.parametrize("ana", [{"reduced_motion": "reduce"}], indirect=True, ids=["calm"])

@@ -107,9 +107,9 @@ def test_an_album_is_in_the_order_of_discs_and_tracks_and_goes_on_when_it_plays(
     assert ana.page.inner_text(".album-head .about") == "1999 · 3 tracks · 2 discs · 1 min · Folk"
     assert texts(ana, "section[aria-label='Similar albums'] h3") == ["Hits", EVIL]
     ana.page.locator("#view .track-row .cover").nth(1).click()
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0] and ana.seconds > 0.2)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[0] and ana.seconds > 0.2)
     ana.page.click("#next")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[2])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[2])
     played = [event for event in events(3) if event["action"] == "play"]
     assert [(event["track_id"], event["source"]) for event in played] == [(IDS[0], "album"), (IDS[2], "album")]
     ana.page.locator(".album-head .by a").click()
@@ -131,7 +131,7 @@ def test_an_artist_has_albums_tracks_and_albums_of_others(visit: Any) -> None:
     assert texts(ana, "section[aria-label='Similar artists'] .artist-name")[:1] == ["Ana"]
     ana.page.get_by_role("button", name="Play all").click()
     ana.wait_for(
-        lambda: ana.page.inner_text("#now-title") == TITLES[3] or ana.page.inner_text("#now-artist") == "The Band"
+        lambda: ana.page.text_content("#now-title") == TITLES[3] or ana.page.inner_text("#now-artist") == "The Band"
     )
 
 
@@ -174,9 +174,9 @@ def test_all_tracks_are_sorted_by_any_column_and_play_on_in_it(visit: Any) -> No
     expect(ana.page.locator("#view .orders [aria-current]")).to_have_text("Duration ↑")
     expect(ana.page.locator("#view .track-row .title").first).to_have_text("Z Song 699")
     ana.page.locator("#view .track-row .cover").first.click()
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699" and ana.seconds > 0.2)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == "Z Song 699" and ana.seconds > 0.2)
     ana.page.click("#next")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 698")
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == "Z Song 698")
     ana.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(ana.page.locator("#view .row-time").last).to_have_text("0:20")
     gaps = """() => [...document.querySelectorAll('#view .track-row')].map(row => row.getBoundingClientRect())
@@ -258,7 +258,7 @@ def test_on_a_phone_pages_fit_and_an_album_plays_from_its_card(visit: Any) -> No
         assert ana.page.evaluate("document.documentElement.scrollWidth") <= 390, page
     go(ana, "albums", "Albums")
     ana.page.locator("#view .album-play").first.tap()
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == "Z Song 699")
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == "Z Song 699")
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ def menu(visit: Visit, number: int, entry: str) -> None:
 
 
 def now(visit: Visit) -> str:
-    return visit.page.inner_text("#now-title")
+    return str(visit.page.text_content("#now-title"))
 
 
 def queued(visit: Visit) -> list[str]:
-    return list(visit.page.locator("#queue-items b").all_inner_texts())
+    return list(visit.page.locator("#queue-items b").all_text_contents())
 
 
 def near_the_end(visit: Visit) -> None:

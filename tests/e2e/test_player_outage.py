@@ -79,19 +79,19 @@ def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoSe
         page.evaluate("document.getElementById('audio').currentTime = 15")
         ana.wait_for(lambda: ana.seconds > 15.3)  # what plays needs no MongoDB
         page.click("#next")
-        ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.3)  # nor what is loaded
+        ana.wait_for(lambda: page.text_content("#now-title") == TITLES[1] and ana.seconds > 0.3)  # nor what is loaded
         own_services.library._locations._cached.clear()  # covers have asked where their files are
         page.click("#next")
-        assert page.inner_text("#now-title") == TITLES[2]
+        assert page.text_content("#now-title") == TITLES[2]
         expect(page.locator("#toast")).to_contain_text("is unavailable right now", timeout=30_000)
         ana.wait_for_requests("**/audio/*")
-        assert page.inner_text("#now-title") == TITLES[2], "no track is passed over"
+        assert page.text_content("#now-title") == TITLES[2], "no track is passed over"
     finally:
         os.kill(own_mongo.process.pid, signal.SIGCONT)
     ana.wait_for(lambda: ana.seconds > 0.5 and not page.evaluate("document.getElementById('audio').paused"), 30)
-    assert page.inner_text("#now-title") == TITLES[2]
+    assert page.text_content("#now-title") == TITLES[2]
     page.click("#previous")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.1)
+    ana.wait_for(lambda: page.text_content("#now-title") == TITLES[1] and ana.seconds > 0.1)
 
 
 def test_a_track_that_was_never_heard_is_not_gone_back_to(ana: Visit) -> None:
@@ -99,15 +99,15 @@ def test_a_track_that_was_never_heard_is_not_gone_back_to(ana: Visit) -> None:
     ana.wait_for(lambda: page.evaluate(NEXT_IS_LOADED))
     page.route("**/audio/*", lambda route: route.fulfill(status=503, json={"error": "away"}))
     page.click("#next")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1] and ana.seconds > 0.1)  # it was loaded before
+    ana.wait_for(lambda: page.text_content("#now-title") == TITLES[1] and ana.seconds > 0.1)  # it was loaded before
     for title in TITLES[2:4]:
         page.click("#next")
-        assert page.inner_text("#now-title") == title
+        assert page.text_content("#now-title") == title
     expect(page.locator("#toast")).to_contain_text(f"“{TITLES[3]}” is unavailable")
     page.click("#play-pause")  # asks at once, and is answered as before
     page.unroute("**/audio/*")
     ana.wait_for(lambda: ana.seconds > 0.2, 8)
-    assert page.inner_text("#now-title") == TITLES[3]
+    assert page.text_content("#now-title") == TITLES[3]
     page.evaluate("document.getElementById('audio').currentTime = 0")
     page.click("#previous")
-    ana.wait_for(lambda: page.inner_text("#now-title") == TITLES[1])
+    ana.wait_for(lambda: page.text_content("#now-title") == TITLES[1])

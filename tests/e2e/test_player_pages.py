@@ -69,9 +69,9 @@ def test_home_has_what_was_left_and_the_genres(visit: Any) -> None:
     expect(other.page.locator("[data-action=resume]")).to_have_text(f"Resume {TITLES[3]} at 0:09")
     assert other.page.locator("#recent .card").first.get_attribute("data-track-id") == IDS[3]
     other.page.click("[data-action=resume]")
-    other.wait_for(lambda: other.seconds > 9.3 and other.page.inner_text("#now-title") == TITLES[3])
+    other.wait_for(lambda: other.seconds > 9.3 and other.page.text_content("#now-title") == TITLES[3])
     other.page.click("#dislike-now")
-    other.wait_for(lambda: other.page.inner_text("#now-title") != TITLES[3])
+    other.wait_for(lambda: other.page.text_content("#now-title") != TITLES[3])
     third = visit("ana")
     expect(third.page.locator(".genre-shelf").first).to_be_visible()
     assert third.page.locator(f'#recent .card[data-track-id="{IDS[3]}"]').count() == 0
@@ -95,7 +95,7 @@ def test_home_has_named_lists_without_what_was_disliked_since(visit: Any, db: An
     assert (event["action"], event["track_id"]) == ("play", IDS[3])
     assert (event["source"], event["model_version"]) == ("discover", "m1")
     shelf.get_by_role("button", name="Play Something different").click()
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[1])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[1])
     ana.page.click("#queue-toggle")
     expect(ana.page.locator("#queue-list b")).to_have_text([TITLES[3]])
 
@@ -115,7 +115,7 @@ def test_a_track_page_shows_sound_genres_neighbours_licence_and_artist(visit: An
     expect(ana.page.locator(".bars li span")).to_have_text(["Ambient", EVIL])
     assert ana.page.locator(".track-page .block .card").count() == len(IDS) - 1
     ana.page.click("[data-action=play-page]")
-    ana.wait_for(lambda: ana.seconds > 0.2 and ana.page.inner_text("#now-title") == TITLES[2])
+    ana.wait_for(lambda: ana.seconds > 0.2 and ana.page.text_content("#now-title") == TITLES[2])
     ana.page.locator(".track-head .by a").click()
     expect(ana.page.locator("#page-head")).to_have_text("Band 2")
     # in the order of the listener's plays, of which other tests have made some
@@ -155,7 +155,7 @@ def test_ones_own_music_playlists_and_history(visit: Any) -> None:
     expect(ana.page.locator("#page-head")).to_have_text(EVIL)
     assert ana.page.locator("#view .card").get_attribute("data-track-id") == IDS[5]
     ana.page.click("[data-action=play-all]")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[5])
     ana.page.locator("#view .card [data-action=menu]").click()
     ana.page.get_by_role("menuitem", name="Remove from playlist").click()
     expect(ana.page.locator("#view .card")).to_have_count(0)
@@ -219,7 +219,7 @@ def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds
     expect(ana.page.locator("#sound-state")).to_contain_text("tracks similar to “a clip.wav”", timeout=60_000)
     assert ana.page.locator("#sound-found .card").first.get_attribute("data-track-id") == IDS[5]
     ana.page.locator("#sound-found .cover").first.click()
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[5])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[5])
     text = {"name": "text.wav", "mimeType": "audio/wav", "buffer": b"this is no sound" * 100}
     ana.page.set_input_files("#clip", files=[text])  # type: ignore[list-item]
     expect(ana.page.locator("#sound-state")).to_contain_text("is not audio that can be read", timeout=60_000)
@@ -237,7 +237,7 @@ def test_a_song_path_leads_from_one_track_to_the_other(visit: Any, model: Index,
     ids = ana.page.locator("#path-found .card").evaluate_all("all => all.map(one => one.dataset.trackId)")
     assert (ids[0], ids[-1]) == (IDS[0], IDS[11]) and len(ids) == len(set(ids)) <= 5
     ana.page.click("[data-action=play-path]")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[0])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[0])
     assert len(ids) > 2
     ana.choose(ana.page.locator(f'#path-found .card[data-track-id="{ids[1]}"]'), "Dislike")
     assert [event["action"] for event in events(2)] == ["play", "dislike"]
@@ -252,14 +252,14 @@ def test_radio_from_an_artist_fills_the_queue(visit: Any, events: Any) -> None:
     ana.page.click("[data-action=radio]")
     ana.wait_for(lambda: ana.seconds > 0.2)
     ana.page.click("#queue-toggle")
-    titles = ana.page.locator("#queue-list b").all_inner_texts()
+    titles = ana.page.locator("#queue-list b").all_text_contents()
     assert len(titles) == len(set(titles)) == len(IDS) - 1
     (event,) = events(1)
     assert (event["source"], event["action"]) == ("radio", "play")
     go(ana, "genre/Ambient", "Ambient")
     ambient = set(ana.page.locator("#view .card").evaluate_all("all => all.map(one => one.dataset.title)"))
     ana.page.click("[data-action=mute-named]")
-    ana.wait_for(lambda: not ambient & set(ana.page.locator("#queue-list b").all_inner_texts()))
+    ana.wait_for(lambda: not ambient & set(ana.page.locator("#queue-list b").all_text_contents()))
     assert ana.page.locator("#queue-list b").count() > 0, "what is not muted goes on"
 
 
@@ -299,7 +299,7 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     ana.page.locator("#map").hover(position={"x": spot[0], "y": spot[1]})
     expect(ana.page.locator("#map-tip")).to_contain_text(TITLES[7])
     ana.page.locator("#map").click(position={"x": spot[0], "y": spot[1]})
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[7] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[7] and ana.seconds > 0.1)
     expect(ana.page.locator("#view .interest")).to_contain_text("(100 %)")
 
 

@@ -139,7 +139,7 @@ def test_a_long_playlist_is_loaded_as_it_comes_into_view(visit: Any, ana: httpx.
     shown.wait_for(scroll_to_the_end)
     shown.page.evaluate("scrollTo(0, 0)")
     shown.page.click("[data-action=play-all]")
-    shown.wait_for(lambda: shown.page.inner_text("#now-title") == TITLES[0])
+    shown.wait_for(lambda: shown.page.text_content("#now-title") == TITLES[0])
     assert shown.page.evaluate("overtone.queue.list.length") > 900, "it goes on beyond what the page has loaded"
     shown.wait_for(scroll_to_the_end)
     last.locator(".handle").focus()

@@ -12,12 +12,12 @@ BAND_2 = [TITLES[number] for number in (2, 6, 10)]
 
 
 def now(visit: Visit) -> str:
-    return visit.page.inner_text("#now-title")
+    return str(visit.page.text_content("#now-title"))
 
 
 def shown_next(visit: Visit) -> str:
     """The first title that the open queue shows."""
-    return str(visit.page.locator("#queue-panel li b").first.inner_text())
+    return str(visit.page.locator("#queue-panel li b").first.text_content())
 
 
 def titles(visit: Visit, part: str) -> list[str]:

@@ -77,7 +77,7 @@ def test_the_undo_of_a_dislike_stays_when_another_track_starts(ana: Visit, put: 
         ana.choose(card(ana, 2), "Dislike")  # of the track that plays: the next one starts
     else:
         ana.page.click("#dislike-now")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[3])
     expect(card(ana, 2).locator("[data-action=undo-reaction]")).to_be_visible()
     assert ana.order == IDS[2:8]
 
@@ -143,7 +143,7 @@ def test_a_new_list_comes_at_the_next_track_out_of_sight_or_when_asked_for(ana: 
     put("ana", IDS[2:8], 4)
     expect(ana.page.locator("#list-update")).to_contain_text("Updated: 2 new")
     ana.page.evaluate("document.getElementById('audio').currentTime = 19.5")  # it ends, and the next one starts
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[4] and ana.order == IDS[2:8])
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[4] and ana.order == IDS[2:8])
 
 
 def opinion(number: int, minutes: int, **state: str) -> dict[str, Any]:

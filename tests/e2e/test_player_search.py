@@ -60,7 +60,7 @@ def test_search_finds_as_one_types_and_what_is_found_plays(visit: Any, events: A
     expect(ana.page.locator("#view .card")).to_have_count(1)
     ana.page.locator("#view .card .cover").click()
     ana.wait_for(lambda: ana.seconds > 0.3)
-    assert ana.page.inner_text("#now-title") == "Mörk"
+    assert ana.page.text_content("#now-title") == "Mörk"
     (event,) = events(1)
     assert (event["action"], event["source"], event["track_id"]) == ("play", "search", IDS[7])
     query.fill(".*")

@@ -68,7 +68,7 @@ def test_a_wish_that_is_taken_back_leaves_the_like(ana: Visit, said: Any) -> Non
 def test_a_dislike_goes_on_and_can_be_undone(ana: Visit, said: Any) -> None:
     ana.play(IDS[2])
     ana.page.click("#dislike-now")
-    ana.wait_for(lambda: ana.page.inner_text("#now-title") == TITLES[3] and ana.seconds > 0.1)
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[3] and ana.seconds > 0.1)
     undo_on_card(ana, 2)
     assert said(5) == [("play", 2), ("dislike", 2), ("skip", 2), ("play", 3), ("unlike", 2)]
 
