@@ -16,6 +16,7 @@ tags           title, artist, album … of a file
 ear            a music network that hears excerpts
 fma            FMA's archives, metadata and published features
 index          approximate nearest neighbours
+training       the library of a training: columns, sample, all tracks projected on executors
 model          what is fitted to the features
 discography    albums and artists, with ids, of the published tracks
 words          tags of the trained network as words for what a track sounds like

@@ -29,7 +29,6 @@ from batch.library.labels import spellings, track_labels
 from batch.model import genre_mlp
 from batch.model.genre_examples import examples
 from batch.model.metric.choice import learned_metric
-from batch.model.training_set import TrainingSet, library_features, training_set
 from batch.report.measures import (
     LIST_LENGTH,
     MeasuredLibrary,
@@ -41,6 +40,8 @@ from batch.report.measures import (
 from batch.report.spaces import spaces
 from batch.storage import objects
 from batch.storage.locations import child
+from batch.training.library import library_columns, library_features
+from batch.training.training_set import TrainingSet, training_set
 from batch.versions.remote_index import local_folder
 from conf.settings import Settings
 
@@ -84,7 +85,7 @@ def evaluate(
     hyperparameters = genre_mlp.Hyperparameters.read(stored) if stored else genre_mlp.Hyperparameters()
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
-        dataset = training_set(tracks, settings)
+        dataset = training_set(tracks, library_columns(tracks, settings))
     finally:
         tracks.unpersist()
     dataset = checked(dataset, model)

@@ -28,7 +28,8 @@ from batch.index.lsh import Index
 from batch.index.storage import UNREADABLE
 from batch.index.storage import ModelUnusable as ModelUnusable
 from batch.storage import objects
-from batch.storage.locations import child, hadoop_uri, is_remote, open_store
+from batch.storage.locations import child, hadoop_uri, is_remote
+from batch.storage.parquet import parquet_files
 from batch.versions.new_version import INDEX_FOLDER, MANIFEST_FILE
 from batch.versions.new_version import NewVersion as NewVersion
 from batch.versions.new_version import new_version as in_the_making
@@ -37,7 +38,6 @@ from batch.words.tag_percentiles import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 FORMAT = 3
 """Format of the versions written.
@@ -122,7 +122,7 @@ class Model:
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a Parquet part, read without Spark. Raises ModelUnusable where it is missing or damaged."""
         try:
-            for parquet in _parquet_files(self.part(name)):
+            for parquet in parquet_files(self.part(name)):
                 if missing := set(columns) - set(parquet.schema_arrow.names):
                     raise KeyError(f"it lacks {', '.join(sorted(missing))}")
                 yield from parquet.iter_batches(columns=list(columns))
@@ -145,24 +145,11 @@ class Model:
         with_genres = ["genre_posterior"] if self.value("genres") else []
         for name in ["similar", *since_format_2, *with_genres]:
             try:
-                rows = sum(parquet.metadata.num_rows for parquet in _parquet_files(self.part(name)))
+                rows = sum(parquet.metadata.num_rows for parquet in parquet_files(self.part(name)))
                 if rows != tracks:
                     raise ValueError(f"it has {rows} rows, expected {tracks}")
             except (OSError, ValueError) as error:
                 raise _damaged(self, name, error) from error
-
-
-def _parquet_files(part: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet part's files, one open at a time. Raises FileNotFoundError where there is none."""
-    import pyarrow.parquet as pq
-
-    names = [name for name in objects.names(part) if name.endswith(".parquet")]
-    if not names:
-        raise FileNotFoundError("it is missing")
-    store, path = open_store(part)
-    for name in names:
-        with pq.ParquetFile(f"{path}/{name}", filesystem=store) as file:
-            yield file
 
 
 def _damaged(model: Model, name: str, error: Exception) -> ModelUnusable:

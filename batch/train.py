@@ -17,27 +17,27 @@ from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 
 from batch import job, registry
 from batch.ear.tag_names import TAG_NAMES
 from batch.index import recordings
 from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.pieces import Piece
 from batch.index.projection import MAX_FEATURE
 from batch.index.tuning import TARGET_CANDIDATE_RECALL, default_parameters
 from batch.lake import version as table_version
 from batch.library.ear_figures import EAR_FIGURES, ear_figures
+from batch.library.titles import title_keys
 from batch.model import blocks, fit_index, genre_mlp, map_layout, similar_tracks, sweep
 from batch.model.artist_cap import CAP_WINDOW, MAX_PER_ARTIST
 from batch.model.genre_examples import MIN_GENRE_TRACKS, examples
 from batch.model.metric import choice, learning
-from batch.model.training_set import (
-    TrainingSet,
-    feature_rows,
-    fingerprint,
-    library_features,
-    training_set,
-)
+from batch.storage.locations import child
+from batch.training.library import ALBUM_PIECE, FITTED_TRACKS, SAMPLE_SEED, Library, library_columns, library_features
+from batch.training.projected import pieces, projected
+from batch.training.training_set import TrainingSet, feature_rows, training_set
 from batch.words import tag_percentiles
 from conf.settings import Settings
 
@@ -67,6 +67,8 @@ def summary(model: registry.Model) -> str:
         f"model {model.version}: {manifest['tracks']:,} tracks, recall@20 {recall:.3f} with "
         f"{100 * metrics['candidate_share']:.1f} % of the tracks as candidates; metric: {metric}"
     ]
+    if (fitted_on := manifest.get("fitted_on", manifest["tracks"])) < manifest["tracks"]:
+        lines.append(f"fitted on a sample of {fitted_on:,} tracks, the others projected by it")
     if recall < TARGET_CANDIDATE_RECALL:
         advice = "no setting of the sweep does better" if manifest["tuned"] else "--tune tries other settings"
         lines.append(
@@ -110,15 +112,15 @@ def train(spark: SparkSession, settings: Settings, tune: bool = False) -> regist
     """The model of the library's present features: an existing version, or a new one. Raises NoFeatures, TooFewTracks."""
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
-        dataset = training_set(tracks, settings)
-        words = {} if dataset.tags is None else {"words": tag_percentiles.defaults()}
-        dataset_fingerprint = fingerprint(dataset, defaults(len(dataset.ids)) | words)
-        existing = registry.intact(settings.models.root, dataset_fingerprint)
+        library = library_columns(tracks, settings)
+        words = {} if library.ear is None else {"words": tag_percentiles.defaults()}
+        fingerprint = library.fingerprint(defaults(len(library)) | words)
+        existing = registry.intact(settings.models.root, fingerprint)
         figures = ear_figures(spark, tracks, settings)
         if existing is not None and (existing.manifest.get("tuned") or not tune):
             registry.make_latest(settings.models.root, existing.version)
             return _with_ear_figures(existing, figures, settings)
-        model = _new_version(spark, settings, feature_rows(tracks, dataset), dataset, dataset_fingerprint, tune)
+        model = _new_version(spark, settings, tracks, library, fingerprint, tune)
         return _with_ear_figures(model, figures, settings)
     finally:
         tracks.unpersist()
@@ -152,49 +154,46 @@ def defaults(tracks: int) -> dict[str, Any]:
         ],
         "similar": [STORED_SIMILAR_TRACKS, MAX_PER_ARTIST, CAP_WINDOW, STORED_NEIGHBOURS, "one of each recording"],
         "recordings": recordings.defaults(),
+        "sample": [FITTED_TRACKS, ALBUM_PIECE, SAMPLE_SEED],
         "seeds": [fit_index.SEED, genre_mlp.SEED, choice.SEED, map_layout.SEED],
     }
 
 
 def _new_version(
-    spark: SparkSession,
-    settings: Settings,
-    features: DataFrame,
-    dataset: TrainingSet,
-    dataset_fingerprint: str,
-    tune: bool,
+    spark: SparkSession, settings: Settings, tracks: DataFrame, library: Library, fingerprint: str, tune: bool
 ) -> registry.Model:
     started, now, root = time.monotonic(), datetime.now(UTC), settings.models.root
-    earlier = sweep.last_tuned(root, dataset.features.shape)
+    earlier = sweep.last_tuned(root, (len(library), library.dimensions))
+    features = feature_rows(tracks, library)
+    sample = training_set(tracks, library, library.sample)
     with registry.new_version(root, now) as new:
         folder = new.folder
         fitted = fit_index.fit(
-            features, dataset.features, dataset.labels, earlier.hash_parameters, dataset.block_lengths
+            features, sample.features, sample.labels, earlier.hash_parameters, sample.block_lengths, len(library)
         )
         if tune:
             fitted = fit_index.rehashed(spark, fitted, sweep.tuned_parameters(spark, fitted.points, new))
-        index = saved_index(spark, dataset, fitted, new)
-        ids = features.select("track_id")
-        ranked = similar_tracks.rankings(ids, new.shared_index(), STORED_SIMILAR_TRACKS).cache()
-        similar_tracks.save_neighbours(ranked, folder / "index")
-        if dataset.tags is not None:
-            tag_percentiles.save(dataset.tags, TAG_NAMES, folder / "index")
-        distinct = fit_index.save_recordings(folder / "index", dataset.artists, dataset.titles, dataset.durations_s)
+        save_index(spark, features, library, sample, fitted, new)
+        similar_tracks.rankings(features.select("track_id"), new.shared_index(), STORED_SIMILAR_TRACKS).write.parquet(
+            new.uri("rankings")
+        )
+        similar_tracks.save_neighbours(child(new.location, "rankings"), folder / "index")
+        distinct = fit_index.save_recordings(spark, folder / "index", new.shared_index())
+        ranked = spark.read.parquet(new.uri("rankings"))
         similar = similar_tracks.similar_lists(ranked, new.shared_index(), STORED_SIMILAR_TRACKS)
         similar.write.parquet(new.uri("similar"))
-        ranked.unpersist()
-        similar = spark.read.parquet(new.uri("similar"))
-        map_layout.library_map(spark, index, similar).write.parquet(new.uri("map"))
-        networks, chosen_on = saved_genre_networks(spark, dataset, features, new, None if tune else earlier)
+        library_map(spark, library, new).write.parquet(new.uri("map"))
+        new.remove("rankings")
+        networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
         described = {
             "version": new.version,
             "created_at": now.isoformat(),
             "library": settings.library.root,
-            "fingerprint": dataset_fingerprint,
+            "fingerprint": fingerprint,
             "tuned": tune,
             "tables": {name: table_version(spark, settings.lake.table(name)) for name in ("tracks", "features")},
             "recordings": distinct,
-            **manifest(dataset, fitted, networks, chosen_on),
+            **manifest(library, fitted, networks, chosen_on),
         }
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)
         registry.write_manifest(folder, described)
@@ -202,7 +201,7 @@ def _new_version(
 
 
 def manifest(
-    dataset: TrainingSet, fitted: fit_index.Fitted, networks: genre_mlp.GenreModel | None, chosen_on: str | None
+    library: Library, fitted: fit_index.Fitted, networks: genre_mlp.GenreModel | None, chosen_on: str | None
 ) -> dict[str, Any]:
     """The manifest's part on the training set, the parameters, and the quality of the model.
 
@@ -212,12 +211,13 @@ def manifest(
     quality, score = fitted.quality, networks.score if networks else None
     shares = {"shape_shares_tracks": chosen_on == genre_mlp.SHARED_TRACKS}
     return {
-        "tracks": len(dataset.ids),
-        "left_out": dataset.left_out,
-        "extractor_version": dataset.extractor,
-        "dimensions": int(dataset.features.shape[1]),
-        "ear": dataset.ear,
-        "imputed": list(dataset.imputed),
+        "tracks": len(library),
+        "fitted_on": len(library.sample),
+        "left_out": library.left_out,
+        "extractor_version": library.extractor,
+        "dimensions": library.dimensions,
+        "ear": library.ear,
+        "imputed": library.imputed,
         "parameters": {
             **fitted.hash_parameters.document(),
             "bucket_length": quality.bucket_length,
@@ -240,18 +240,50 @@ def manifest(
     }
 
 
-def saved_index(spark: SparkSession, dataset: TrainingSet, fitted: fit_index.Fitted, new: registry.NewVersion) -> Index:
-    """Saves the index and MLlib's models; returns the index, with local scales."""
-    folder = new.folder / "index"
-    fit_index.as_index(dataset.ids, dataset.artists, fitted).save(folder)
+def save_index(
+    spark: SparkSession,
+    features: DataFrame,
+    library: Library,
+    sample: TrainingSet,
+    fitted: fit_index.Fitted,
+    new: registry.NewVersion,
+) -> None:
+    """Saves the index with local scales, the words' percentiles and MLlib's models.
+
+    features : `feature_rows` of the library
+    Where the sample is all of the library, its points are the index's; else executors make them.
+    """
+    folder, tracks, projection = new.folder / "index", library.track_columns(), fitted.projection
+    calibration = None if sample.tags is None else tag_percentiles.calibrated(sample.tags, TAG_NAMES)
+    if library.is_sampled:
+        projected(features, projection, calibration).write.parquet(new.uri("projected"))
+        fit_index.save_index(folder, tracks, fitted, pieces(child(new.location, "projected"), tracks, projection))
+        new.remove("projected")
+    else:
+        every_row = np.arange(len(library))
+        columns: dict[str, Any] = {"title_keys": title_keys(sample.artists, sample.titles)}
+        if calibration is not None and sample.tags is not None:
+            columns["tags"] = calibration.percentiles(sample.tags, TAG_NAMES)
+        fit_index.save_index(folder, tracks, fitted, [Piece.of(every_row, fitted.points, projection, **columns)])
+    if calibration is not None:
+        calibration.save(folder)
     for name, model in fitted.models.items():
         model.write().save(new.uri(f"mllib/{name}"))
-    return fit_index.with_scales(spark, folder, new.shared_index())
+    fit_index.with_scales(spark, folder, new.shared_index())
+
+
+def library_map(spark: SparkSession, library: Library, new: registry.NewVersion) -> DataFrame:
+    """The map of all tracks, laid out by the stored lists; of a large library, by its sample.  new : with index and lists"""
+    if library.is_sampled:
+        ranked = spark.read.parquet(new.uri("rankings"))
+        return map_layout.map_by_sample(spark, new.shared_index(), ranked, library.sample)
+    index = Index.open(new.folder / "index", as_trained=True)
+    return map_layout.library_map(spark, index, spark.read.parquet(new.uri("similar")))
 
 
 def saved_genre_networks(
     spark: SparkSession,
-    dataset: TrainingSet,
+    sample: TrainingSet,
     features: DataFrame,
     new: registry.NewVersion,
     earlier: sweep.Tuned | None,
@@ -261,7 +293,7 @@ def saved_genre_networks(
     earlier : has the hyperparameters to use; None: they are tuned first, and the table of that is saved
     Returns (networks, tracks on which the hyperparameters were chosen); (None, None) where there is too little to learn from.
     """
-    learned = examples(dataset.features, dataset.genres, dataset.artists, dataset.splits)
+    learned = examples(sample.features, sample.genres, sample.artists, sample.splits)
     if learned is None:
         return None, None
     if earlier is None:

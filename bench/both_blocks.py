@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch.index.exact import locally_scaled_distances  # noqa: E402
 from batch.index.hubness import k_occurrences, reachable_share, skewness  # noqa: E402
 from batch.index.lsh import Index  # noqa: E402
+from batch.index.pieces import TrackColumns  # noqa: E402
 from batch.index.projection import to_unit  # noqa: E402
 from batch.index.tuning import default_parameters  # noqa: E402
 from batch.index.updates import append  # noqa: E402
@@ -173,7 +174,7 @@ def served(
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             of_training = [artists[row] for row in training]
-            fit_index.as_index([ids[row] for row in training], of_training, fitted).save(folder)
+            fit_index.save_index(folder, TrackColumns.of([ids[row] for row in training], of_training), fitted)
             fit_index.with_scales(spark, folder)
             append(folder, [ids[row] for row in others], rows[others], [artists[row] for row in others])
             index = Index.open(folder)

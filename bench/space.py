@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from batch.index.exact import locally_scaled_distances, normalised_precision, precision, rankings, squared_distances  # noqa: E402
 from batch.index.hubness import k_occurrences, reachable_share, skewness  # noqa: E402
+from batch.index.pieces import TrackColumns  # noqa: E402
 from batch.index.projection import to_unit  # noqa: E402
 from batch.index.tuning import default_parameters  # noqa: E402
 from batch.library.labels import TrackLabels, labels, track_labels, without_rare  # noqa: E402
@@ -173,7 +174,7 @@ def through_the_index(
     fitted = fit_index.fit(frame, vectors, tracks, default_parameters(len(vectors)))
     ids = [f"{row:06d}" for row in range(len(vectors))]
     with tempfile.TemporaryDirectory() as folder:
-        fit_index.as_index(ids, list(artists), fitted).save(Path(folder))
+        fit_index.save_index(Path(folder), TrackColumns.of(ids, list(artists)), fitted)
         index = fit_index.with_scales(spark, Path(folder))
         lists = np.full((len(ids), LIST_LENGTH), -1)
         distance = np.full((len(ids), len(ids)), np.inf)

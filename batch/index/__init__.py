@@ -6,6 +6,7 @@ lsh            Index: open, neighbours, similar, like, rows_of
 projection     features → points → sketches and hash keys
 hash_tables    sorted hash tables, buckets, collision counts
 building       an index made of features, its local scales, its recall
+pieces         an index written to its folder piece by piece
 storage        an index's folder, checked when it is opened
 segments       append-only segments with tombstones and compaction
 updates        append and remove tracks (public as batch.growth)

@@ -39,9 +39,7 @@ class HashTables:
         keys = fold_keys(projection.keys(points)[:, :, 0])
         rows = np.empty(keys.shape, dtype=np.int32)
         for table in range(len(keys)):
-            by_key = np.argsort(keys[table][ordered], kind="stable")
-            rows[table] = ordered[by_key]
-            keys[table] = keys[table][rows[table]]
+            keys[table], rows[table] = sorted_table(keys[table], ordered)
         return cls(keys, rows, first_component)
 
     def bucket_ranges(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -107,6 +105,15 @@ class HashTables:
             starts = np.flatnonzero(np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1], [True]]))
             largest = max(largest, int(np.diff(starts).max()))
         return largest
+
+
+def sorted_table(keys: NDArray[np.uint32], ordered: NDArray[np.int32]) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+    """(the keys of a hash table, sorted; the row of each).
+
+    keys : by row [shape=(n,)];  ordered : the rows, sorted along the first component
+    """
+    rows = ordered[np.argsort(keys[ordered], kind="stable")]
+    return keys[rows], rows
 
 
 def rows_that_collide(colliding_rows: Rows, n: int, min_collisions: int, tables: int) -> Rows:

@@ -158,16 +158,28 @@ def _similar_rows(trained: Index, rows: Rows, k: int) -> Rows:
     return np.stack([neighbours for neighbours, _ in trained.similar(rows, k)]).astype(np.int64)
 
 
-def recording_codes(trained: Index) -> Codes:
-    """The recordings of an index as trained.
+def near_pairs(trained: Index, nearness: Nearness, rows: Rows) -> NDArray[np.int64]:
+    """Pairs of each row and one of its nearest tracks that are next to nothing apart, the lower row first [shape=(m, 2)].
 
     trained : with local scales, title keys and durations, and best with stored neighbours
     """
-    n = len(trained)
-    neighbours = _similar_rows(trained, np.arange(n), COMPARED_NEIGHBOURS)
-    rows, others = np.repeat(np.arange(n), neighbours.shape[1]), neighbours.ravel()
-    groups = _Groups(trained, Nearness.of(trained))
-    groups.merge_near(rows, others)
+    if len(trained) < 2 or not len(rows):
+        return np.empty((0, 2), dtype=np.int64)
+    neighbours = _similar_rows(trained, rows, COMPARED_NEIGHBOURS)
+    pairs = np.column_stack([np.repeat(rows, neighbours.shape[1]), neighbours.ravel()])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    return pairs[nearness.near(trained, pairs[:, 0], pairs[:, 1])[0]]
+
+
+def recording_codes(trained: Index, pairs: NDArray[np.int64] | None = None) -> Codes:
+    """The recordings of an index as trained.
+
+    pairs : `near_pairs` of all its rows; None: they are computed here
+    """
+    n, nearness = len(trained), Nearness.of(trained)
+    groups = _Groups(trained, nearness)
+    pairs = near_pairs(trained, nearness, np.arange(n)) if pairs is None else pairs
+    groups.merge_near(pairs[:, 0], pairs[:, 1])
     if trained.title_keys is not None and trained.durations is not None:
         groups.merge_pairs(_one_title(np.asarray(trained.title_keys), np.asarray(trained.durations), np.arange(n)))
     codes = np.arange(n, dtype=np.int32)
@@ -218,6 +230,8 @@ def with_copies(index: Index, rows: Rows) -> Rows:
 def _one_title(keys: TitleKeys, lengths: Floats, rows: Rows) -> list[tuple[int, int]]:
     """Pairs of the rows that are one recording by title key and length: runs of lengths that agree with the run's shortest."""
     rows = rows[(keys[rows] != 0) & ~np.isnan(lengths[rows])]
+    _, key, tracks = np.unique(keys[rows], return_inverse=True, return_counts=True)
+    rows = rows[tracks[key] > 1]
     rows = rows[np.lexsort((rows, lengths[rows], keys[rows]))]
     same_key = keys[rows][1:] == keys[rows][:-1]
     pairs = []

@@ -121,20 +121,34 @@ class HashQuality:
 
 @dataclass(frozen=True)
 class TuningSample:
-    """Queries and their true neighbours.
+    """Queries and their true neighbours, as rows of the points that are tuned on.
 
     queries : rows [shape=(q,)]
     true_neighbours : rows [shape=(q, k)], the query itself among them
+    drawn : rows, the first, that stand for the library; those behind are there as neighbours alone
+    tracks : of the library; more than `drawn` where that is a sample of it
     """
 
     queries: Rows
     true_neighbours: Rows
+    drawn: int
+    tracks: int
+
+    @property
+    def tracks_each(self) -> float:
+        """Tracks of the library that a drawn one stands for."""
+        return self.tracks / self.drawn
+
+    def bucket_limit(self, limit: int) -> int:
+        """The limit of a bucket among the drawn tracks that is this one in the library; 0 for none."""
+        return max(1, round(limit / self.tracks_each)) if limit else 0
 
 
 def tuning_sample(points: Floats, size: int = SAMPLE_QUERIES, k: int = RECALL_NEIGHBOURS) -> TuningSample:
-    """Evenly spaced tracks as queries, with their exact neighbours."""
+    """Evenly spaced tracks as queries, with their exact neighbours, where the points are the library."""
     queries = np.linspace(0, len(points) - 1, min(size, len(points))).astype(np.int64)
-    return TuningSample(queries, exact_neighbours(points, points[queries], min(k, len(points))))
+    true_neighbours = exact_neighbours(points, points[queries], min(k, len(points)))
+    return TuningSample(queries, true_neighbours, len(points), len(points))
 
 
 def shortest_buckets(
@@ -192,24 +206,30 @@ def _preference(quality: HashQuality) -> tuple[bool, float, float]:
 
 
 def hash_quality(points: Floats, projection: Projection, tables: HashTables, sample: TuningSample) -> HashQuality:
-    """Quality of the hash tables of the points, measured on the sample."""
+    """Quality of the hash tables for the library, measured on the sample.
+
+    points : [shape=(n, m)], of which the sample tells rows;  tables : of all of them
+    """
     queries = points[sample.queries]
     ranges = tables.bucket_ranges(projection.keys(queries, projection.probes))
     positions = projection.first_component(queries)
-    candidates, collision_counts = [], []
+    bucket_limit = sample.bucket_limit(projection.bucket_limit)
+    candidates, collision_counts, sizes = [], [], []
     for query in range(len(queries)):
-        colliding = tables.colliding_rows(ranges[query], float(positions[query]), projection.bucket_limit)
-        collision_counts.append(len(colliding))
-        candidates.append(rows_that_collide(colliding, len(points), projection.min_collisions, len(tables.keys)))
-    sizes = np.array([len(rows) for rows in candidates])
+        colliding = tables.colliding_rows(ranges[query], float(positions[query]), bucket_limit)
+        rows = rows_that_collide(colliding, len(points), projection.min_collisions, len(tables.keys))
+        candidates.append(rows)
+        collision_counts.append(int((colliding < sample.drawn).sum()) * sample.tracks_each)
+        sizes.append(int(np.searchsorted(rows, sample.drawn)) * sample.tracks_each)
     mean_size, mean_collisions = float(np.mean(sizes)), float(np.mean(collision_counts))
     lookups = len(tables.keys) * (1 + projection.probes)
+    drawn_tables = tables if sample.drawn == len(points) else tables.subset(np.arange(sample.drawn))
     return HashQuality(
         bucket_length=projection.bucket_length,
         recall=recall(candidates, list(sample.true_neighbours)),
-        candidate_share=mean_size / len(points),
-        short_share=float((sizes < sample.true_neighbours.shape[1]).mean()),
-        largest_bucket_share=tables.largest_bucket() / len(points),
+        candidate_share=mean_size / sample.tracks,
+        short_share=float((np.array(sizes) < sample.true_neighbours.shape[1]).mean()),
+        largest_bucket_share=drawn_tables.largest_bucket() / sample.drawn,
         cost_us=lookups * BUCKET_LOOKUP_US + mean_collisions * COLLISION_US + mean_size * CANDIDATE_US,
     )
 

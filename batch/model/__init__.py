@@ -1,9 +1,9 @@
 """From features to a model version: MLlib fits, the result is stored as arrays that need no Spark.
 
-training_set      the library's tracks with usable features, on the driver; their fingerprint
 blocks            a row of features: the vector, the trained ear's embedding beside it
 metric/           the linear map of the features: whitening within albums, LDA, weights of the blocks
 fit_index         MLlib's scaler, PCA and LSH → an index; its recordings
+library_neighbours  true neighbours among all tracks, by which hash tables are tuned on a sample
 similar_tracks    each track's stored neighbours and list of similar tracks
 sweep             `train --tune`: settings of the hash tables; the settings that it chose last
 artist_cap        at most two tracks of an artist in any ten places of a list

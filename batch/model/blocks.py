@@ -62,14 +62,3 @@ def fitting(vector: NDArray[np.floating], embedding: NDArray[np.floating] | None
             "./spark-submit.sh batch/extract.py with the setting library.ear = musicnn, or train again"
         )
     return np.concatenate([vector, [] if embedding is None else embedding]).astype(np.float32)
-
-
-def imputed(embeddings: Floats) -> Floats:
-    """The embeddings with the mean of the others in place of rows that are not finite.
-
-    Standardised, an imputed row is 0: such a track's neighbours are those of its vector.
-    """
-    is_finite = np.isfinite(embeddings).all(axis=1)
-    filled = embeddings.copy()
-    filled[~is_finite] = embeddings[is_finite].mean(axis=0, dtype=np.float64)
-    return filled

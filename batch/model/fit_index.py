@@ -9,7 +9,7 @@ projection of that constant is the offset.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,14 +33,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, LongType, StructField, StructType
 
-from batch.index.building import artist_codes, local_scales, positive_scales
-from batch.index.hash_tables import HashTables
+from batch.index.building import local_scales, positive_scales
 from batch.index.lsh import Index
+from batch.index.pieces import Piece, TrackColumns, write_index
 from batch.index.projection import Floats, Projection, int8_quantisation_step
-from batch.index.recordings import recording_codes
-from batch.index.tuning import HashParameters, HashQuality, shortest_buckets, tuning_sample
+from batch.index.recordings import Nearness, near_pairs, recording_codes
+from batch.index.tuning import HashParameters, HashQuality, TuningSample, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
-from batch.library.titles import title_keys, track_lengths
+from batch.model.library_neighbours import sampled_tuning
 from batch.model.metric.choice import Metric, learned_metric
 from batch.versions.remote_index import IndexPlace, local_folder
 
@@ -49,11 +49,15 @@ if TYPE_CHECKING:
 
 LOCAL_SCALES = StructType([StructField("row", LongType()), StructField("scale", FloatType())])
 
+NEAR_PAIRS = StructType([StructField("row", LongType()), StructField("other", LongType())])
+
 SEED = 20
 SKETCH_COMPONENTS = 32
 """Principal components of a sketch, which shortlists candidates; the hash tables may use fewer."""
 MAX_TRACKS_ON_DRIVER = 5000
-"""Up to so many tracks, local scales are computed without a Spark job."""
+"""Up to so many tracks, local scales and recordings are computed without a Spark job."""
+ROWS_A_TASK = 5000
+"""Rows of a task of such a job."""
 
 
 class TooFewTracks(ValueError):
@@ -64,20 +68,21 @@ class TooFewTracks(ValueError):
 class Fitted:
     """The fitted MLlib models by name, what was read out of them, and the quality of the hash tables.
 
-    points : float32 [shape=(n, m)], in the order of the vectors
+    points : float32 [shape=(n, m)], in the order of the rows that it was fitted on
     components : principal components of the points, float32 [shape=(m, p)]
     spread : root mean square of a projection
+    tuning : points and sample that the hash tables were tuned on
     """
 
     models: dict[str, JavaMLWritable]
     projection: Projection
-    tables: HashTables
     points: Floats
     components: Floats
     metric: Metric
     hash_parameters: HashParameters
     spread: float
     quality: HashQuality
+    tuning: tuple[Floats, TuningSample]
 
 
 def fit(
@@ -86,12 +91,14 @@ def fit(
     tracks: TrackLabels,
     hash_parameters: HashParameters,
     block_lengths: tuple[int, ...] = (),
+    library: int | None = None,
 ) -> Fitted:
     """Scaler, metric, PCA and LSH, with the shortest buckets that reach recall@20 of `tuning.TARGET_CANDIDATE_RECALL`.
 
-    features : (features), on which MLlib fits
-    rows : the same on the driver, float32 [shape=(n, d)];  tracks : labels in the order of the rows
+    features : (features) of the library, on which the scaler is fitted
+    rows : of it, or of a sample, float32 [shape=(n, d)], on which the rest is;  tracks : labels in the order of the rows
     block_lengths : numbers of each block of a row (`batch.model.blocks`); (): one block
+    library : tracks in it; None: the rows are the library. Of a sample, `features` has the column track_id as well
     Raises TooFewTracks with fewer than two.
     """
     if len(rows) < 2:
@@ -114,17 +121,29 @@ def fit(
         block_widths=scaling.widths if scaling else None,
         block_weights=scaling.weights if scaling else None,
     )
-    fitted = _hashed(spark, metric.points(standardised), projection, hash_parameters)
+    points = metric.points(standardised)
+    del standardised
+    if library is not None and library > len(rows):
+        tuning = sampled_tuning(features, library, points, projection)
+    else:
+        tuning = points, tuning_sample(points)
+    fitted = _hashed(spark, points, projection, hash_parameters, tuning)
     return replace(fitted, models={"scaler": scaler, **fitted.models}, metric=metric)
 
 
 def rehashed(spark: SparkSession, fitted: Fitted, hash_parameters: HashParameters) -> Fitted:
     """The same points under other hash parameters."""
-    again = _hashed(spark, fitted.points, fitted.projection, hash_parameters)
+    again = _hashed(spark, fitted.points, fitted.projection, hash_parameters, fitted.tuning)
     return replace(again, models={**fitted.models, **again.models}, metric=fitted.metric)
 
 
-def _hashed(spark: SparkSession, points: Floats, projection: Projection, hash_parameters: HashParameters) -> Fitted:
+def _hashed(
+    spark: SparkSession,
+    points: Floats,
+    projection: Projection,
+    hash_parameters: HashParameters,
+    tuning: tuple[Floats, TuningSample],
+) -> Fitted:
     """PCA and LSH of the points."""
     n, m = points.shape
     column = pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), m).cast(pa.list_(pa.float32()))
@@ -161,26 +180,24 @@ def _hashed(spark: SparkSession, points: Floats, projection: Projection, hash_pa
             bucket_limit=hash_parameters.bucket_limit,
         )
         untuned = replace(untuned, quantisation_step=int8_quantisation_step(points, untuned.components))
-        chosen, tables, quality = shortest_buckets(points, untuned, tuning_sample(points), spread)
+        chosen, _, quality = shortest_buckets(tuning[0], untuned, tuning[1], spread)
         # The same seed gives the same directions, so the MLlib model that is saved hashes as the index does.
         model = lsh.setBucketLength(chosen.bucket_length).fit(hashed)
     finally:
         vectors.unpersist()
     models: dict[str, JavaMLWritable] = {"pca": pca, "lsh": model}
     no_metric = Metric("", None, ())
-    return Fitted(models, chosen, tables, points, chosen.components, no_metric, hash_parameters, spread, quality)
+    return Fitted(models, chosen, points, chosen.components, no_metric, hash_parameters, spread, quality, tuning)
 
 
-def as_index(ids: list[str], artists: list[str | None], fitted: Fitted) -> Index:
-    """The index of the fitted points; local scales are 1 until `with_scales`.
+def save_index(folder: Path, tracks: TrackColumns, fitted: Fitted, pieces: Iterable[Piece] | None = None) -> None:
+    """Writes the index of a library, with local scales of 1 until `with_scales`.
 
-    ids : sorted, in the order of the points;  artists : of the same tracks
+    pieces : of all tracks; None: the points that it was fitted on are the library, in the order of the ids
     """
-    names, codes = artist_codes(artists)
-    scales = np.ones(len(ids), dtype=np.float32)
-    sketches = fitted.projection.stored_sketch(fitted.points)
-    keys = np.array(ids, dtype=np.str_)
-    return Index(fitted.projection, keys, fitted.points, scales, codes, names, fitted.tables, sketches=sketches)
+    if pieces is None:
+        pieces = [Piece.of(np.arange(len(tracks.ids)), fitted.points, fitted.projection)]
+    write_index(folder, tracks, fitted.projection, pieces)
 
 
 def with_scales(spark: SparkSession, folder: Path, place: IndexPlace | None = None) -> Index:
@@ -210,28 +227,43 @@ def _local_scales(spark: SparkSession, place: IndexPlace, tracks: int) -> DataFr
             rows = batch["id"].to_numpy()
             yield pd.DataFrame({"row": rows, "scale": local_scales(whole, whole.vectors[rows])})
 
-    tasks = max(2 * spark.sparkContext.defaultParallelism, tracks // 20_000)
-    return spark.range(0, tracks, 1, tasks).mapInPandas(measured, LOCAL_SCALES)
+    return spark.range(0, tracks, 1, _tasks(spark, tracks)).mapInPandas(measured, LOCAL_SCALES)
 
 
-def save_recordings(
-    folder: Path,
-    artists: Sequence[str | None],
-    titles: Sequence[str | None],
-    durations_s: Sequence[float | None],
-) -> int:
-    """Saves with the index which tracks are one recording, and what appended ones are compared by.
+def save_recordings(spark: SparkSession, folder: Path, place: IndexPlace | None = None) -> int:
+    """Saves with the index which tracks are one recording; returns the number of different recordings.
 
-    Returns the number of different recordings.
-    folder : of the index, with stored neighbours
-    artists, titles, durations_s : of the tracks in the order of the index
+    folder : of the index, with stored neighbours, title keys and durations
+    place : where workers find it; None: there
     """
     whole = Index.open(folder, as_trained=True)
-    whole = replace(whole, title_keys=title_keys(artists, titles), durations=track_lengths(durations_s))
-    codes = recording_codes(whole)
-    for name, array in (("title_keys", whole.title_keys), ("durations", whole.durations), ("recordings", codes)):
-        np.save(folder / f"{name}.npy", array)
+    pairs = None
+    if len(whole) > MAX_TRACKS_ON_DRIVER:
+        table = _near_pairs(spark, place or folder, Nearness.of(whole), len(whole)).toArrow()
+        pairs = np.column_stack([table["row"].to_numpy(), table["other"].to_numpy()])
+    codes = recording_codes(whole, pairs)
+    np.save(folder / "recordings.npy", codes)
     return len(np.unique(codes))
+
+
+def _near_pairs(spark: SparkSession, place: IndexPlace, nearness: Nearness, tracks: int) -> DataFrame:
+    """NEAR_PAIRS of all rows of the index."""
+    shared = spark.sparkContext.broadcast(nearness)
+
+    def compared(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        whole = Index.open(local_folder(place), as_trained=True)
+        for batch in batches:
+            pairs = near_pairs(whole, shared.value, batch["id"].to_numpy())
+            yield pd.DataFrame({"row": pairs[:, 0], "other": pairs[:, 1]})
+
+    return spark.range(0, tracks, 1, _tasks(spark, tracks)).mapInPandas(compared, NEAR_PAIRS)
+
+
+def _tasks(spark: SparkSession, tracks: int) -> int:
+    """Tasks of a step that computes something for each track of the index."""
+    return max(2 * spark.sparkContext.defaultParallelism, tracks // ROWS_A_TASK)
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:

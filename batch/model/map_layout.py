@@ -1,4 +1,5 @@
-"""Layout of the library's map: similar tracks close together on a plane. No Spark but in `library_map`.
+"""Layout of the library's map: similar tracks close together on a plane. No Spark but in `library_map` and
+`map_by_sample`.
 
 Starts from the first two principal components; then each track attracts those in its list and repels random ones, by the forces
 of UMAP (McInnes, Healy & Melville, 2018). Seeded: the same library gives the same map.
@@ -6,18 +7,41 @@ of UMAP (McInnes, Healy & Melville, 2018). Seeded: the same library gives the sa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import FloatType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, FloatType, IntegerType, LongType, StringType, StructField, StructType
 
+from batch.index.exact import squared_distances
 from batch.index.lsh import Index
-from batch.index.projection import Floats
+from batch.index.projection import Floats, Rows
+from batch.versions.remote_index import IndexPlace, local_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAP = StructType([StructField("track_id", StringType()), StructField("x", FloatType()), StructField("y", FloatType())])
 """One row a track: its position on the map, -1 to 1 in each direction."""
 
+ATTRACTIONS = StructType(
+    [
+        StructField("position", LongType()),
+        StructField("neighbours", ArrayType(IntegerType())),
+        StructField("scores", ArrayType(FloatType())),
+    ]
+)
+"""One row a sampled track: its position in the sample, those of the most similar sampled tracks, and how similar they are."""
+
+PLACING = 5
+"""Sampled tracks among which another one is placed, at most."""
+PLACING_JITTER = 0.005
+"""Deviation of its place, so that tracks near the same ones do not hide each other."""
+QUERIES_AT_ONCE = 128
+QUERIES_A_TASK = 5000
 ATTRACTING = 15
 """Neighbours of a track's list that attract it."""
 REPELLING = 5
@@ -50,6 +74,76 @@ def library_map(spark: SparkSession, index: Index, similar: DataFrame) -> DataFr
     plane = positions(start, neighbours, weights)
     position_rows = [(track_id, float(x), float(y)) for track_id, (x, y) in zip(index.ids.tolist(), plane, strict=True)]
     return spark.createDataFrame(position_rows, MAP).coalesce(1)
+
+
+def map_by_sample(spark: SparkSession, place: IndexPlace, ranked: DataFrame, sample: Rows) -> DataFrame:
+    """MAP of a library of which a sample is laid out; each other track lies among the sampled tracks that it is most like.
+
+    place : of the index;  ranked : `batch.model.similar_tracks.RANKINGS`;  sample : rows, sorted
+    """
+    table = _neighbours_in_sample(spark, place, sample).toArrow().sort_by("position")
+    neighbours = np.array(table["neighbours"].to_pylist(), dtype=np.int64)
+    weights = np.array(table["scores"].to_pylist(), dtype=np.float32)
+    index = Index.open(local_folder(place), as_trained=True)
+    plane = positions(np.asarray(index.vectors[sample] @ index.projection.components[:, :2]), neighbours, weights)
+    shared = spark.sparkContext.broadcast((sample, plane))
+
+    def placed(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        sample, plane = shared.value
+        index = Index.open(local_folder(place), as_trained=True)
+        sketches = np.asarray(index.sketches[sample], dtype=np.float32)
+        for batch in batches:
+            rows = index.rows_of(batch["track_id"].tolist())
+            xy = np.empty((len(batch), 2), dtype=np.float32)
+            for number, (row, near, scores) in enumerate(zip(rows, batch["rows"], batch["scores"], strict=True)):
+                candidates = np.append(row, near)
+                position = np.minimum(np.searchsorted(sample, candidates), len(sample) - 1)
+                is_in_sample = sample[position] == candidates
+                if is_in_sample[0]:
+                    xy[number] = plane[position[0]]
+                    continue
+                nearest, weight = position[is_in_sample][:PLACING], np.asarray(scores)[is_in_sample[1:]][:PLACING]
+                if not len(nearest):
+                    distance = np.square(sketches - np.asarray(index.sketches[row], dtype=np.float32)).sum(axis=1)
+                    nearest, weight = distance.argmin()[None], np.ones(1)
+                jitter = np.random.default_rng([SEED, int(row)]).normal(0, PLACING_JITTER, 2)
+                xy[number] = np.average(plane[nearest], axis=0, weights=weight + 1e-6) + jitter
+            xy = np.clip(xy, -1, 1)
+            yield pd.DataFrame({"track_id": batch["track_id"], "x": xy[:, 0], "y": xy[:, 1]})
+
+    return ranked.mapInPandas(placed, MAP)
+
+
+def _neighbours_in_sample(spark: SparkSession, place: IndexPlace, sample: Rows) -> DataFrame:
+    """ATTRACTIONS: the sampled tracks most similar to each sampled one, by exact search on executors."""
+    shared = spark.sparkContext.broadcast(sample)
+
+    def attracting(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        sample = shared.value
+        index = Index.open(local_folder(place), as_trained=True)
+        points, scales = np.asarray(index.vectors[sample]), np.asarray(index.scales[sample])
+        for batch in batches:
+            every_position = batch["id"].to_numpy()
+            for start in range(0, len(every_position), QUERIES_AT_ONCE):
+                position = every_position[start : start + QUERIES_AT_ONCE]
+                scaled = squared_distances(points[position], points) / (scales[position][:, None] * scales + 1e-12)
+                scaled[np.arange(len(position)), position] = np.inf
+                nearest = np.argpartition(scaled, ATTRACTING - 1, axis=1)[:, :ATTRACTING]
+                values = np.take_along_axis(scaled, nearest, axis=1)
+                order = np.argsort(values, axis=1, kind="stable")
+                columns = {
+                    "position": position,
+                    "neighbours": list(np.take_along_axis(nearest, order, axis=1).astype(np.int32)),
+                    "scores": list(np.exp(-np.take_along_axis(values, order, axis=1)).astype(np.float32)),
+                }
+                yield pd.DataFrame(columns)
+
+    tasks = max(2 * spark.sparkContext.defaultParallelism, len(sample) // QUERIES_A_TASK)
+    return spark.range(0, len(sample), 1, tasks).mapInPandas(attracting, ATTRACTIONS)
 
 
 def positions(start: Floats, neighbours: NDArray[np.integer], weights: Floats) -> Floats:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, FloatType, IntegerType, StringType, StructField, StructType
 
 from batch.index.lsh import STORED_NEIGHBOURS, Index
+from batch.index.pieces import RowFile
 from batch.index.recordings import first_of_each_recording
 from batch.model.artist_cap import capped_ranking
+from batch.storage.parquet import record_batches
 from batch.versions.remote_index import IndexPlace, local_folder
 
 if TYPE_CHECKING:
@@ -113,14 +114,14 @@ def similar_lists(ranked: DataFrame, place: IndexPlace, k: int) -> DataFrame:
     return ranked.mapInPandas(listed, SIMILAR_SCHEMA)
 
 
-def save_neighbours(ranked: DataFrame, folder: Path) -> None:
+def save_neighbours(rankings_location: str, folder: Path) -> None:
     """Saves each track's STORED_NEIGHBOURS with the index, so that the stream need not search for them.
 
-    ranked : RANKINGS;  folder : of the index
+    rankings_location : of the stored RANKINGS, which are read a few at a time;  folder : of the index
     """
     whole = Index.open(folder, as_trained=True)
-    table = ranked.select("track_id", F.slice("rows", 1, STORED_NEIGHBOURS).alias("near")).toArrow()
-    neighbours = pc.list_flatten(table["near"]).to_numpy().reshape(len(table), -1)
-    neighbours_by_row = np.empty_like(neighbours)
-    neighbours_by_row[whole.rows_of(table["track_id"].to_pylist())] = neighbours
-    np.save(folder / "near.npy", neighbours_by_row)
+    shape = (len(whole), min(STORED_NEIGHBOURS, len(whole) - 1))
+    with RowFile(folder / "near.npy", np.int32, shape) as near:
+        for batch in record_batches(rankings_location, ["track_id", "rows"]):
+            ranked_rows = batch["rows"].flatten().to_numpy().reshape(len(batch), -1)
+            near.write(whole.rows_of(batch["track_id"].to_pylist()), ranked_rows[:, : shape[1]])

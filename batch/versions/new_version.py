@@ -44,6 +44,10 @@ class NewVersion:
         """The URI of a part that Spark writes."""
         return hadoop_uri(child(self.location, part))
 
+    def remove(self, part: str) -> None:
+        """Removes a part that was made for the next steps alone."""
+        objects.remove_folder(child(self.location, part))
+
     def shared_index(self) -> IndexPlace:
         """The index as it lies in the folder now, where every worker finds it."""
         return self.uploaded_index() if is_remote(self.location) else self.folder / INDEX_FOLDER

@@ -69,9 +69,10 @@ class Calibration:
         unlikely_below = np.array([WORD_BY_NAME[name].unlikely_below for name in self.names], dtype=np.float32)
         return np.where(summed < unlikely_below, 0, percentiles).astype(np.uint8)
 
-    def save(self, folder: Path, percentiles: Percentiles) -> None:
-        """Writes the three files.  folder : of the index;  percentiles : of its tracks, by row"""
-        np.save(folder / PERCENTILES_FILE, percentiles)
+    def save(self, folder: Path, percentiles: Percentiles | None = None) -> None:
+        """Writes names and quantiles.  folder : of the index;  percentiles : of its tracks, by row; None: they are there"""
+        if percentiles is not None:
+            np.save(folder / PERCENTILES_FILE, percentiles)
         np.save(folder / NAMES_FILE, np.array(self.names, dtype=np.str_))
         np.save(folder / QUANTILES_FILE, self.quantiles)
 
@@ -88,17 +89,14 @@ class Calibration:
         return cls(tuple(names[is_known].tolist()), quantiles[:, is_known])
 
 
-def save(probabilities: Probabilities, tag_names: Sequence[str], folder: Path) -> None:
-    """Calibrates the words on a library and saves them with its index.
+def calibrated(probabilities: Probabilities, tag_names: Sequence[str]) -> Calibration | None:
+    """The calibration of a library by its tracks, or a sample of them; None where none was heard.
 
-    probabilities : of the network's tags by the rows of the index, rows of 0 where a track has none [shape=(n, tags)]
+    probabilities : of the network's tags, rows of 0 where a track has none [shape=(n, tags)]
     tag_names : the tags, by column
-    folder : of the index
     """
     is_heard = probabilities.any(axis=1)
-    if is_heard.any():
-        calibration = Calibration.of(probabilities[is_heard], tag_names)
-        calibration.save(folder, calibration.percentiles(probabilities, tag_names))
+    return Calibration.of(probabilities[is_heard], tag_names) if is_heard.any() else None
 
 
 def defaults() -> list[list[Any]]:

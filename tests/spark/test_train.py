@@ -18,16 +18,21 @@ from batch.discography.albums import TrackEntry, album_ids
 from batch.ear.network import EAR_VERSION
 from batch.ear.tag_names import TAG_NAMES
 from batch.index.building import local_scales, positive_scales
+from batch.index.exact import exact_neighbours
+from batch.index.hash_tables import HashTables
+from batch.index.recordings import recording_codes
 from batch.index.tuning import HashParameters, default_parameters
 from batch.library.extraction import FEATURES
+from batch.library.titles import title_keys
 from batch.model import fit_index, genre_mlp, sweep
 from batch.model.artist_cap import capped_ranking
 from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
 from batch.model.similar_tracks import SIMILAR_SCHEMA, of_present_tracks
-from batch.model.training_set import NoFeatures, _single_extractor
 from batch.publish import ENTRY_COLUMNS, discography_places, documents, present_tracks
 from batch.train import summary, train
+from batch.training import library
+from batch.training.library import NoFeatures, single_extractor
 from conf.settings import Lake, Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -219,6 +224,51 @@ def test_an_upgraded_library_keeps_its_model_until_all_have_been_heard_and_then_
     assert train(spark, chosen).version == new.version
 
 
+def test_a_library_larger_than_the_sample_is_fitted_on_the_sample_and_made_on_executors(
+    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch, few_networks: None
+) -> None:
+    n, sampled = 90, 60
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(0, 3, (2, N_FEATURES))[np.arange(n) % 2] + rng.normal(0, 1, (n, N_FEATURES))
+    vectors[71] = vectors[4] + rng.normal(0, 0.02, N_FEATURES)
+    embeddings: list[Any] = rng.normal(0, 1, (n, 200)).tolist()
+    embeddings[71], embeddings[30] = embeddings[4], None
+    made(spark, chosen, n, vectors=vectors, embeddings=embeddings, tags=rng.uniform(0, 0.3, (n, 50)).tolist())
+    monkeypatch.setattr(library, "FITTED_TRACKS", sampled)
+    monkeypatch.setattr(fit_index, "MAX_TRACKS_ON_DRIVER", 10)
+    model = train(spark, chosen)
+    index, manifest = model.index, model.manifest
+    assert (manifest["tracks"], manifest["fitted_on"], manifest["imputed"]) == (n, sampled, ["t30"])
+    assert "fitted on a sample of 60 tracks" in summary(model)
+    assert index.ids.tolist() == [f"t{row:02d}" for row in range(n)]
+    mean = np.mean([embedding for embedding in embeddings if embedding is not None], axis=0)
+    rows = [[*vector, *(mean if row == 30 else embeddings[row])] for row, vector in enumerate(vectors)]
+    np.testing.assert_allclose(index.vectors, index.projection.points(np.array(rows, dtype=np.float32)), atol=1e-5)
+    tables = HashTables.build(np.asarray(index.vectors), index.projection)
+    np.testing.assert_array_equal(index.tables.keys, tables.keys)
+    np.testing.assert_array_equal(index.tables.rows, tables.rows)
+    np.testing.assert_array_equal(index.sketches, index.projection.stored_sketch(np.asarray(index.vectors)))
+    scales = positive_scales(local_scales(index, np.asarray(index.vectors)))
+    np.testing.assert_allclose(index.scales, scales, rtol=1e-5)
+    assert index.stored_neighbours.tolist() == [row[:60].tolist() for row, _ in index.similar(np.arange(n), 89)]
+    assert index.recordings.tolist() == recording_codes(index).tolist() and index.recordings[71] == 4
+    assert index.title_keys.tolist() == title_keys([f"artist {row % 6}" for row in range(n)], ["Track"] * n).tolist()
+    assert index.tags.shape == (n, 40) and not index.tags[30].any() and index.tags.max() == 100
+    assert 0.8 < manifest["metrics"]["recall_at_20"] <= 1
+    exact = [set(row[:20]) for row in exact_neighbours(np.asarray(index.vectors), np.asarray(index.vectors), 20)]
+    answers = [len(exact[row] & set(near)) for row, (near, _) in enumerate(index.neighbours(index.vectors[:], 20))]
+    assert np.mean(answers) > 16, "the hash tables are tuned for the neighbours among all tracks"
+    for part in ("similar", "map", "genre_posterior"):
+        rows_of_part = spark.read.parquet(model.parquet(part)).collect()
+        assert sorted(row.track_id for row in rows_of_part) == index.ids.tolist(), part
+    places = np.array(
+        [(row.x, row.y) for row in spark.read.parquet(model.parquet("map")).orderBy("track_id").collect()]
+    )
+    assert (np.abs(places) <= 1).all() and len(np.unique(places, axis=0)) > 80
+    assert not list(model.folder.glob("projected*")) and not list(model.folder.glob("rankings*"))
+    assert train(spark, chosen).version == model.version
+
+
 def test_one_track_is_too_few(spark: SparkSession, chosen: Settings) -> None:
     made(spark, chosen, 1)
     with pytest.raises(TooFewTracks, match="1 track with features, a model needs at least 2"):
@@ -318,7 +368,7 @@ def test_one_artist_is_too_few_to_measure_genres_and_a_placeholder_tag_is_predic
 
 def test_two_extractor_versions_are_refused_with_what_to_choose() -> None:
     with pytest.raises(NoFeatures, match=r"2 extractor versions \(a, b\).*OVERTONE_LIBRARY__ROOT.*OVERTONE_HOME"):
-        _single_extractor(["b", "a"])
+        single_extractor(["b", "a"])
 
 
 def test_similar_tracks_are_those_that_are_present(spark: SparkSession) -> None:

@@ -183,7 +183,10 @@ def test_a_version_with_damaged_words_is_not_intact(tmp_path: Path) -> None:
     root = str(tmp_path / "models")
     model = registry.latest(root)
     index = model.folder / "index"
-    tag_percentiles.save(np.full((128, len(TAG_NAMES)), 0.5), TAG_NAMES, index)
+    tags = np.full((128, len(TAG_NAMES)), 0.5)
+    calibration = tag_percentiles.calibrated(tags, TAG_NAMES)
+    assert calibration is not None
+    calibration.save(index, calibration.percentiles(tags, TAG_NAMES))
     assert registry.intact(root, model.manifest["fingerprint"]) == model
     quantiles = (index / "tag_quantiles.npy").read_bytes()
     for content in (b"", quantiles[:200], b"no array"):
