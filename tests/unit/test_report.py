@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -27,7 +28,6 @@ from batch.index.tuning import HashParameters, default_parameters, random_projec
 from batch.library.labels import track_labels
 from batch.model import sweep
 from batch.model.genre_mlp import SHARED_TRACKS, Hyperparameters
-from batch.model.training_set import TrainingSet, fingerprint
 from batch.registry import Model
 from batch.report import figures, measures
 from batch.report.html import page
@@ -39,6 +39,8 @@ from batch.report.measures import (
     simulated_lists,
 )
 from batch.report.spaces import spaces
+from batch.training.library import Library
+from batch.training.training_set import TrainingSet
 
 D = 6
 
@@ -219,12 +221,27 @@ def test_a_damaged_manifest_is_work_that_cannot_be_done_not_a_wrong_argument(
     assert "expected a JSON object, got []; train again" in capsys.readouterr().err
 
 
-def test_other_defaults_are_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    two = dataset(["a", "b"], np.zeros((2, 6)))
-    before = fingerprint(two, train.defaults(2))
-    assert fingerprint(two, train.defaults(2)) == before
+def test_other_defaults_and_other_features_are_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Library(
+        ids=np.array(["a", "b"]),
+        artists=pa.array([None, "Ana"]).dictionary_encode(),
+        durations=np.full(2, np.nan, dtype=np.float32),
+        albums=np.array([1, 2]),
+        hashes=np.zeros((2, 3), dtype=np.int64),
+        extractor="mfcc/1",
+        dimensions=6,
+        ear=None,
+        is_embedded=np.zeros(2, dtype=bool),
+        left_out=[],
+    )
+    before = two.fingerprint(train.defaults(2))
+    assert two.fingerprint(train.defaults(2)) == before
+    others = [replace(two, hashes=np.eye(2, 3, dtype=np.int64)), replace(two, ids=np.array(["a", "c"]))]
+    assert len({before, *(other.fingerprint(train.defaults(2)) for other in others)}) == 3
+    unused = replace(two, hashes=np.array([[0, 0, 7], [0, 0, 8]]))
+    assert unused.fingerprint(train.defaults(2)) == before, "embeddings do not count where they are not used"
     monkeypatch.setattr(train, "default_parameters", lambda tracks: HashParameters(9))
-    assert fingerprint(two, train.defaults(2)) != before
+    assert two.fingerprint(train.defaults(2)) != before
 
 
 @pytest.mark.parametrize("name", ["$uicide $ynth", "_hidden", "$\\frac", "a_b^c $"])
