@@ -197,6 +197,7 @@ def session(master: str, work: Path) -> SparkSession:
     options = {
         "spark.driver.extraClassPath": jars,
         "spark.executor.extraClassPath": jars,
+        "spark.executorEnv.PYTHONPATH": str(PROJECT),
         "spark.local.dir": str(work / "spark"),
         "spark.ui.enabled": "false",
     }
