@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with the linters and type checks first.
+# test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with the linters and type checks first,
+# and tests/cluster, which wants the cores for itself, last.
 # ./test.sh tests/unit runs the quick part; ./test.sh tests/faults the long ones.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -42,8 +43,12 @@ fi
 )
 # Options alone leave the choice of tests as it is, and three workers share them: most tests of the player wait. A path, or a
 # path::test, chooses; then there is one worker, unless -n asks for more.
-chosen=("$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" -n 3)
+run_tests=("$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project")
 for argument in "$@"; do
-  if [ -e "${argument%%::*}" ]; then chosen=(); fi
+  if [ -e "${argument%%::*}" ]; then exec "${run_tests[@]}" "$@"; fi
 done
-exec "$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project" ${chosen[@]+"${chosen[@]}"} "$@"
+code=0
+"${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 3 "$@" ||
+  code=$?
+"${run_tests[@]}" "$project/tests/cluster" "$@" || { last=$?; [ "$last" = 5 ] || code=$last; } # 5: -k and the like chose none
+exit "$code"

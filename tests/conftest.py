@@ -22,6 +22,7 @@ TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
 
 GROUPS = {
+    "cluster": "cluster",
     "spark": "spark",
     "e2e/test_jobs.py": "spark",
     "e2e/test_ledger.py": "spark",

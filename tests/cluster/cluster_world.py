@@ -1,0 +1,90 @@
+"""What the tests of a cluster run on, and the jobs run there by spark-submit.sh."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodes import Cluster
+from pyarrow import fs
+
+from conf.settings import PREFIX, PROJECT
+from local.processes import Process
+from local.services import KafkaServer, MongoServer
+
+JOB_S = 600
+MESSAGE_CHARACTERS = 10_000
+
+
+@dataclass
+class World:
+    """What the jobs run on.
+
+    folder : the driver's own: home, music, temporary files;  secrets : for driver and workers, by the environment alone
+    """
+
+    cluster: Cluster
+    mongo: MongoServer
+    kafka: KafkaServer
+    store: fs.S3FileSystem
+    folder: Path
+    archive: Path
+    secrets: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, settings: dict[str, str], on_cluster: bool) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        cluster = (
+            {"MASTER": self.cluster.url, "ENVIRONMENT": str(self.archive)} if on_cluster else {"MASTER": "local[2,4]"}
+        )
+        common = {
+            f"{PREFIX}HOME": str(self.folder / "home"),
+            f"{PREFIX}MONGO__URI": self.mongo.uri,
+            f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            f"{PREFIX}STREAM__METRICS_PORT": "0",
+            f"{PREFIX}STREAM__SMALL_BATCH_EVENTS": "0",  # every batch is served by the executors
+            "TMPDIR": str(self.folder / "tmp"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        return {**ours, **common, **self.secrets, **cluster, **settings}
+
+    def submit(self, settings: dict[str, str], *arguments: str, on_cluster: bool = True, code: int = 0) -> str:
+        """What a job prints.  arguments : the job's file, below the project, and its own arguments"""
+        command = [PROJECT / "spark-submit.sh", PROJECT / arguments[0], *arguments[1:]]
+        environment = self.environment(settings, on_cluster)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/", timeout=JOB_S)
+        printed = done.stdout + done.stderr
+        without_frames = "\n".join(line for line in printed.splitlines() if not line.startswith("\tat "))
+        assert done.returncode == code, without_frames[-MESSAGE_CHARACTERS:] + self.cluster.executor_logs()
+        return printed
+
+    def start(self, name: str, settings: dict[str, str], *arguments: str) -> Process:
+        """A job that runs on, in the background."""
+        command = [PROJECT / "spark-submit.sh", PROJECT / arguments[0], *arguments[1:]]
+        return Process(name, self.folder / "home").start(command, self.environment(settings, True), cwd=Path("/"))
+
+
+def store_of(port: int, server: Process) -> fs.S3FileSystem:
+    """The S3 server, once it answers, with the buckets `music` and `overtone`."""
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
+            break
+        except OSError:
+            server.require_running("starting")
+            time.sleep(0.1)
+    store = fs.S3FileSystem(
+        access_key="name",
+        secret_key="word",  # noqa: S106
+        endpoint_override=f"127.0.0.1:{port}",
+        scheme="http",
+        region="us-east-1",
+        allow_bucket_creation=True,
+    )
+    for bucket in ("music", "overtone"):
+        store.create_dir(bucket)
+    return store

@@ -1,0 +1,124 @@
+"""A Spark cluster on this machine whose nodes share nothing: a master and workers, each with a file system view of its own.
+
+A worker runs in a mount namespace where the project, the driver's home, its music and its temporary files are empty folders. It
+has Spark, a Python, Java, the network, and folders of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyspark
+
+from conf.settings import PROJECT
+from local.processes import Process, free_port
+
+START_S = 180.0
+WORKER_MB = 1400
+PYSPARK = Path(pyspark.__file__).resolve().parent
+NODE_SCRIPT = """
+set -e
+mount --bind "$PYSPARK" "$SPARK_HOME"
+for folder in $HIDDEN; do mount -t tmpfs -o size=64k tmpfs "$folder"; done
+cd "$NODE"
+exec java -cp "$SPARK_HOME/jars/*" -Xmx256m -Dspark.worker.cleanup.interval=10 -Dspark.worker.cleanup.appDataTtl=1 \
+  org.apache.spark.deploy.worker.Worker --host 127.0.0.1 --cores 1 \
+  --memory "${MEMORY_MB}m" --work-dir "$NODE/work" --webui-port 0 "$MASTER"
+"""
+
+
+class Cluster:
+    """A standalone master and its workers.
+
+    folder : for what they keep;  hidden : folders that workers see empty
+    """
+
+    def __init__(self, folder: Path, hidden: Sequence[Path]) -> None:
+        self._folder, self.hidden = folder, list(hidden)
+        self._master = Process("master", folder)
+        self.workers: dict[str, Process] = {}
+        self._page = free_port()
+        self.url = f"spark://127.0.0.1:{free_port()}"
+
+    def start(self, names: Sequence[str], secrets: dict[str, str]) -> None:
+        """Starts the master and a worker of each name, and waits until all are there.  secrets : in the workers' environment"""
+        page = ["--webui-port", str(self._page)]
+        place = ["--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
+        classes = f"{PYSPARK}/jars/*"
+        self._master.start(
+            ["java", "-cp", classes, "-Xmx256m", "-Dspark.master.rest.enabled=false"]
+            + ["org.apache.spark.deploy.master.Master", *place, *page],
+            {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"},
+        )
+        self.wait_for(0)  # a worker that asks too early asks again after seconds only
+        for name in names:
+            self.start_worker(name, secrets)
+        self.wait_for(len(names))
+
+    def wait_for(self, workers: int) -> None:
+        """Waits until the master answers and counts so many workers."""
+        deadline = time.monotonic() + START_S
+        while (alive := self.alive_workers()) is None or len(alive) < workers:
+            for process in (self._master, *self.workers.values()):
+                process.require_running("starting")
+            assert time.monotonic() < deadline, self._master.tail()
+            time.sleep(0.2)
+
+    def start_worker(self, name: str, secrets: dict[str, str]) -> None:
+        node = self._folder / name
+        for folder in ("tmp", "spark", "work"):
+            (node / folder).mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "NODE": str(node),
+            "TMPDIR": str(node / "tmp"),
+            "SPARK_HOME": str(node / "spark"),
+            "SPARK_LOCAL_DIRS": str(node / "tmp"),
+            "SPARK_SCALA_VERSION": "2.13",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK": str(PYSPARK),
+            "HIDDEN": " ".join(map(str, self.hidden)),
+            "MASTER": self.url,
+            "MEMORY_MB": str(WORKER_MB),
+            **({"JAVA_HOME": os.environ["JAVA_HOME"]} if "JAVA_HOME" in os.environ else {}),
+            **secrets,
+        }
+        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        command = ["unshare", "--mount", "--propagation", "private", *as_root, "bash", "-c", NODE_SCRIPT]
+        self.workers[name] = Process(f"worker-{name}", self._folder).start(command, environment, cwd=node)
+
+    def alive_workers(self) -> list[str] | None:
+        """Ids of the workers that the master counts as alive; None where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._page}/json/", timeout=5) as answer:  # noqa: S310
+                state = json.load(answer)
+        except (OSError, ValueError):
+            return None
+        return [worker["id"] for worker in state["workers"] if worker["state"] == "ALIVE"]
+
+    def executor_logs(self) -> str:
+        """The ends of what the executors printed, for a message."""
+        logs = sorted(self._folder.glob("*/work/app-*/*/stderr"))
+        return "\n".join(f"{log}:\n{log.read_text(errors='replace')[-3000:]}" for log in logs[-4:])
+
+    def stop(self) -> None:
+        for process in (*self.workers.values(), self._master):
+            process.stop()
+
+
+def missing_tools() -> list[str]:
+    """What of the tools a cluster needs is not on this machine."""
+    return [tool for tool in ("unshare", "mount", "java") if shutil.which(tool) is None]
+
+
+def hidden_from_workers(*more: Path) -> list[Path]:
+    """The project and its environment, wherever that lies, and more folders; none inside another."""
+    folders = {path.resolve() for path in (PROJECT, Path(sys.prefix), *more)}
+    return sorted(path for path in folders if not folders & set(path.parents))
