@@ -83,7 +83,7 @@ def test_a_phone_shows_every_page_within_its_width(ana: Visit) -> None:
         open_page(ana, page)
         wide = ana.page.evaluate(
             """() => [...document.querySelectorAll('#home *, #player *')].filter((one) => one.getClientRects().length
-            && !one.closest('.shelf, .scroll, canvas, .words') && one.getBoundingClientRect().right > innerWidth + 1
+            && !one.closest('.shelf, .scroll, .orders, canvas, .words') && one.getBoundingClientRect().right > innerWidth + 1
             && getComputedStyle(one.parentElement).overflowX === 'visible')
             .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
         )

@@ -212,12 +212,14 @@ def test_the_sleep_timer_ends_with_the_track(ana: Visit) -> None:
     assert ana.page.evaluate("document.getElementById('audio').paused") and ana.seconds == 0
 
 
-def test_what_a_browser_cannot_play_comes_as_mp3_and_seeks(ana: Visit, site: str, db: Any, sounds: Any) -> None:
+def test_what_a_browser_cannot_play_comes_as_mp3_and_seeks(visit: Any, site: str, db: Any, sounds: Any) -> None:
     import soundfile  # noqa: PLC0415
 
     samples, rate = soundfile.read(sounds / "track 4.ogg")
     soundfile.write(sounds / "track 4.aiff", samples, rate)
     db.tracks.update_one({"_id": IDS[4]}, {"$set": {"path": str(sounds / "track 4.aiff")}})
+    ana = visit("ana")  # later, the player would know where the track was: covers ask for it
+    ana.wait_for(lambda: ana.order == IDS[2:8])
     ana.play(IDS[4])
     source = ana.page.evaluate("document.getElementById('audio').src")
     assert httpx.head(source).headers["content-type"] == "audio/mpeg"
