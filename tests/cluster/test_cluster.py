@@ -126,3 +126,10 @@ def test_the_model_is_that_of_one_machine(
         for lists in (model.batches("similar", ["track_id", "similar"]) for model in (here, there))
     ]
     assert similar[0] == similar[1] and len(similar[0]) == TRACKS
+
+
+def test_workers_without_the_environment_are_told_in_one_line(world: World, on_cluster: dict[str, str]) -> None:
+    settings = {**on_cluster, "ENVIRONMENT": "", f"{PREFIX}LAKE__ROOT": "s3a://overtone/other-lake"}
+    printed = world.submit(settings, "batch/extract.py", code=1)
+    assert "extract: a worker cannot run our Python: Cannot run program" in printed
+    assert "Traceback" not in printed
