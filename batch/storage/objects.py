@@ -64,14 +64,8 @@ def sizes(folder: str) -> dict[str, int]:
 
 
 def upload(file: Path, location: str) -> None:
-    """Copies a local file to a location. Raises OSError."""
-    if not is_remote(location):
-        local_path(location).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(local_path(location)) as part:
-            shutil.copyfile(file, part)
-        return
-    store, path = open_store(location)
-    with file.open("rb") as content, store.open_output_stream(path) as out:
+    """Copies a local file to a location; after an error there is none. Raises OSError."""
+    with file.open("rb") as content, writing(location) as out:
         shutil.copyfileobj(content, out, COPY_CHUNK_BYTES)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import soundfile
 
@@ -20,7 +19,7 @@ from batch.ear.network import EAR_VERSION
 from batch.library import extraction
 from batch.library.extraction import outcome, read_file
 from batch.library.parts import EAR, VECTOR, Readers, are_enough_embedded
-from batch.model import training_set
+from batch.training import library as training_library
 
 RATE = 22_050
 
@@ -109,20 +108,10 @@ def test_one_track_that_was_not_heard_keeps_the_ear_from_no_small_library(
     embedded: int, tracks: int, is_enough: bool
 ) -> None:
     assert are_enough_embedded(embedded, tracks) is is_enough
-    versions = [f"{EXTRACTOR_VERSION}+musicnn-msd/1"] * tracks
-    numbers = [[float(row)] * 200 if row < embedded else None for row in range(tracks)]
-    tags = [None if each is None else [0.5] * 50 for each in numbers]
-    columns = pa.table(
-        {
-            "extractor_version": versions,
-            "embedding": pa.array(numbers, pa.list_(pa.float32())),
-            "tags": pa.array(tags, pa.list_(pa.float32())),
-        }
-    )
-    ear, embeddings, _ = training_set._heard(columns)
+    has_embedding = np.arange(tracks) < embedded
+    ear, is_embedded = training_library._chosen_ear(np.full(tracks, "musicnn-msd/1"), has_embedding)
     assert ear == ("musicnn-msd/1" if is_enough else None)
-    if embeddings is not None:
-        assert np.isnan(embeddings).all(axis=1).tolist() == [row >= embedded for row in range(tracks)]
+    assert is_embedded.tolist() == (has_embedding if is_enough else np.zeros(tracks, dtype=bool)).tolist()
 
 
 def test_decoders_are_loaded_before_the_memory_of_files_is_limited() -> None:

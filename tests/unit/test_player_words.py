@@ -80,7 +80,8 @@ def services(library: Library, muted: tuple[str, ...] = (), disliked: set[str] |
         disliked=lambda _: set(disliked or ()),
         just_heard=lambda _: set[str](),
     )
-    return cast(Services, SimpleNamespace(library=library, listener_data=listener_data))
+    similarity = SimpleNamespace(similar=lambda *_: [])
+    return cast(Services, SimpleNamespace(library=library, listener_data=listener_data, similarity=similarity))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def broker(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     def admin(_: Any) -> Iterator[Admin]:
         yield Admin()
 
-    monkeypatch.setattr(topics, "_admin", admin)
+    monkeypatch.setattr(topics, "admin_client", admin)
 
 
 def described(timestamp_type: str) -> dict[str, Any]:
