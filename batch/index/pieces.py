@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -115,7 +116,7 @@ def write_index(folder: Path, tracks: TrackColumns, projection: Projection, piec
     n = len(tracks.ids)
     files: dict[str, RowFile] = {}
     rows_written = 0
-    try:
+    with ExitStack() as open_files:
         for piece in pieces:
             by_row = {
                 "vectors": piece.points,
@@ -128,12 +129,10 @@ def write_index(folder: Path, tracks: TrackColumns, projection: Projection, piec
             for name, values in by_row.items():
                 if values is not None:
                     if name not in files:
-                        files[name] = RowFile(folder / f"{name}.npy", values.dtype, (n, *values.shape[1:]))
+                        file = RowFile(folder / f"{name}.npy", values.dtype, (n, *values.shape[1:]))
+                        files[name] = open_files.enter_context(file)
                     files[name].write(piece.rows, values)
             rows_written += len(piece.rows)
-    finally:
-        for file in files.values():
-            os.close(file._file)
     if rows_written != n:
         raise ValueError(
             f"pieces of an index with {rows_written} rows, expected {n}: the library has changed meanwhile"
