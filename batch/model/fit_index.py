@@ -56,8 +56,8 @@ SKETCH_COMPONENTS = 32
 """Principal components of a sketch, which shortlists candidates; the hash tables may use fewer."""
 MAX_TRACKS_ON_DRIVER = 5000
 """Up to so many tracks, local scales and recordings are computed without a Spark job."""
-ROWS_A_TASK = 5000
-"""Rows of a task of such a job."""
+TRACKS_A_TASK = 5000
+"""Tracks of a task of a job that computes something for each track."""
 
 
 class TooFewTracks(ValueError):
@@ -227,7 +227,7 @@ def _local_scales(spark: SparkSession, place: IndexPlace, tracks: int) -> DataFr
             rows = batch["id"].to_numpy()
             yield pd.DataFrame({"row": rows, "scale": local_scales(whole, whole.vectors[rows])})
 
-    return spark.range(0, tracks, 1, _tasks(spark, tracks)).mapInPandas(measured, LOCAL_SCALES)
+    return spark.range(0, tracks, 1, tasks_for(spark, tracks)).mapInPandas(measured, LOCAL_SCALES)
 
 
 def save_recordings(spark: SparkSession, folder: Path, place: IndexPlace | None = None) -> int:
@@ -258,12 +258,12 @@ def _near_pairs(spark: SparkSession, place: IndexPlace, nearness: Nearness, trac
             pairs = near_pairs(whole, shared.value, batch["id"].to_numpy())
             yield pd.DataFrame({"row": pairs[:, 0], "other": pairs[:, 1]})
 
-    return spark.range(0, tracks, 1, _tasks(spark, tracks)).mapInPandas(compared, NEAR_PAIRS)
+    return spark.range(0, tracks, 1, tasks_for(spark, tracks)).mapInPandas(compared, NEAR_PAIRS)
 
 
-def _tasks(spark: SparkSession, tracks: int) -> int:
-    """Tasks of a step that computes something for each track of the index."""
-    return max(2 * spark.sparkContext.defaultParallelism, tracks // ROWS_A_TASK)
+def tasks_for(spark: SparkSession, tracks: int) -> int:
+    """Tasks of a job that computes something for so many tracks of the index."""
+    return max(2 * spark.sparkContext.defaultParallelism, tracks // TRACKS_A_TASK)
 
 
 def _directions(model: BucketedRandomProjectionLSHModel) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from pyspark.sql.types import ArrayType, FloatType, IntegerType, LongType, Strin
 from batch.index.exact import squared_distances
 from batch.index.lsh import Index
 from batch.index.projection import Floats, Rows
+from batch.model.fit_index import tasks_for
 from batch.versions.remote_index import IndexPlace, local_folder
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ PLACING = 5
 PLACING_JITTER = 0.005
 """Deviation of its place, so that tracks near the same ones do not hide each other."""
 QUERIES_AT_ONCE = 128
-QUERIES_A_TASK = 5000
 ATTRACTING = 15
 """Neighbours of a track's list that attract it."""
 REPELLING = 5
@@ -142,7 +142,7 @@ def _neighbours_in_sample(spark: SparkSession, place: IndexPlace, sample: Rows) 
                 }
                 yield pd.DataFrame(columns)
 
-    tasks = max(2 * spark.sparkContext.defaultParallelism, len(sample) // QUERIES_A_TASK)
+    tasks = tasks_for(spark, len(sample))
     return spark.range(0, len(sample), 1, tasks).mapInPandas(attracting, ATTRACTIONS)
 
 

@@ -36,10 +36,9 @@ from batch.library.labels import MAX_ARTISTS, UNIT_SEPARATOR
 from batch.library.parts import are_enough_embedded
 from batch.library.titles import MAX_LENGTH_S
 from batch.library.tracks import TRACKS
+from batch.model.fit_index import TRACKS_A_TASK
 from conf.settings import Lake, Settings
 
-TRACKS_A_TASK = 5_000
-"""Tracks of a task of the steps that compute something for each track."""
 FITTED_TRACKS = 30_000
 """Tracks that a model is fitted on at most: 47 MB of both blocks, and some 350 MB while whitening is learned from them."""
 ALBUM_PIECE = 20
