@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
 
+from batch.ear.graph import N_TAGS
 from batch.ear.tag_names import TAG_NAMES
 from batch.index.pieces import Piece, TrackColumns
 from batch.index.projection import Projection
 from batch.index.storage import positions_of_ids
 from batch.library.titles import title_keys
 from batch.storage.parquet import record_batches
+from batch.training.training_set import number_rows
 from batch.words.tag_percentiles import Calibration
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ def projected(features: DataFrame, projection: Projection, calibration: Calibrat
                 "tags": None,
             }
             if calibration is not None:
-                columns["tags"] = _bytes(calibration.percentiles(_probabilities(batch["tags"]), TAG_NAMES))
+                tags = pa.chunked_array([pa.array(batch["tags"], pa.list_(pa.float32()))])
+                probabilities = np.nan_to_num(number_rows(tags, N_TAGS))
+                columns["tags"] = _bytes(calibration.percentiles(probabilities, TAG_NAMES))
             yield pd.DataFrame(columns, columns=PROJECTED.names)
 
     return features.mapInPandas(made, PROJECTED)
@@ -97,16 +101,6 @@ def pieces(location: str, tracks: TrackColumns, projection: Projection) -> Itera
             title_keys=batch["title_key"].to_numpy().view(np.uint64),
             tags=None if tags.null_count else _array(tags, np.uint8).reshape(m, -1),
         )
-
-
-def _probabilities(tags: pd.Series[Any]) -> NDArray[np.float32]:
-    """The tags' probabilities, rows of 0 where a track has none [shape=(m, 50)]."""
-    rows = np.zeros((len(tags), len(TAG_NAMES)), dtype=np.float32)
-    for number, probabilities in enumerate(tags):
-        if probabilities is not None and len(probabilities) == len(TAG_NAMES):
-            rows[number] = probabilities
-    rows[~np.isfinite(rows).all(axis=1)] = 0
-    return rows
 
 
 def _bytes(rows: NDArray[Any]) -> list[bytes]:

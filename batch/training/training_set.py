@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -106,9 +105,9 @@ def training_set(tracks: DataFrame, library: Library, rows: Rows | None = None) 
     is_imputed = np.zeros(len(arrow), dtype=bool)
     if library.ear is not None:
         ears = [split_version(version)[1] for version in arrow["extractor_version"].to_pylist()]
-        embeddings = _rows(arrow["embedding"], np.array([ear == library.ear for ear in ears]), N_EMBEDDING)
+        embeddings = number_rows(arrow["embedding"], N_EMBEDDING, np.array([ear == library.ear for ear in ears]))
         is_imputed = np.isnan(embeddings[:, 0])
-        tags = np.nan_to_num(_rows(arrow["tags"], ~is_imputed, N_TAGS))
+        tags = np.nan_to_num(number_rows(arrow["tags"], N_TAGS, ~is_imputed))
         if library.mean_embedding is not None:
             embeddings[is_imputed] = library.mean_embedding
     splits = arrow["split"].to_pylist()
@@ -129,11 +128,15 @@ def training_set(tracks: DataFrame, library: Library, rows: Rows | None = None) 
     )
 
 
-def _rows(arrays: Any, is_wanted: NDArray[np.bool_], length: int) -> Floats:
-    """float32 [shape=(n, length)]: a column of arrays, rows of nan where one is not wanted, not of that length or not finite."""
+def number_rows(arrays: pa.ChunkedArray, length: int, is_wanted: NDArray[np.bool_] | None = None) -> Floats:
+    """A column of arrays as rows, rows of nan where one is not wanted, not of that length or not finite.
+
+    is_wanted : [shape=(n,)]; None: all
+    Returns float32 [shape=(n, length)].
+    """
     rows = np.full((len(arrays), length), np.nan, dtype=np.float32)
     has_length = pc.fill_null(pc.equal(pc.list_value_length(arrays), length), False)
-    fits = has_length.to_numpy(zero_copy_only=False) & is_wanted
+    fits = has_length.to_numpy(zero_copy_only=False) & (True if is_wanted is None else is_wanted)
     if fits.any():
         rows[fits] = np.vstack(arrays.filter(fits).to_numpy())
     rows[~(np.abs(rows) < MAX_FEATURE).all(axis=1)] = np.nan
