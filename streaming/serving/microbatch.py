@@ -112,8 +112,10 @@ def try_again(context: ServingContext, pause_s: float) -> Outcome:
     """Serves listeners who were set aside, up to MOST_TRIED_AGAIN of those whose last attempt is `pause_s` ago."""
     tried_before = datetime.now(UTC) - timedelta(seconds=pause_s)
     users = users_to_try(tried_before, MOST_TRIED_AGAIN, database_of(context.mongo))
-    index = _index(context) if users else None
-    return sum((_try_again(user_id, context, index) for user_id in users if index is not None), Outcome())
+    if not users:
+        return Outcome()
+    index = _index(context)
+    return sum((_try_again(user_id, context, index) for user_id in users), Outcome())
 
 
 def _try_again(user_id: str, context: ServingContext, index: CachedIndex) -> Outcome:
