@@ -68,14 +68,14 @@ def library_neighbours(features: DataFrame, projection: Projection, queries: Flo
             rows = exact_neighbours(points, queries, min(k, len(points)))
             query = np.repeat(np.arange(len(queries)), rows.shape[1])
             difference = points[rows.ravel()] - queries[query]
-            found = pd.DataFrame(
+            of_batch = pd.DataFrame(
                 {
                     "query": query,
                     "track_id": batch["track_id"].to_numpy()[rows.ravel()],
                     "distance": np.einsum("ij,ij->i", difference, difference).astype(np.float64),
                 }
             )
-            joined = pd.concat([best, found]) if len(best) else found
+            joined = pd.concat([best, of_batch]) if len(best) else of_batch
             best = joined.sort_values(["query", "distance", "track_id"]).groupby("query").head(k)
         yield best.astype({"query": np.int32})
 
