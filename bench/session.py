@@ -1,14 +1,16 @@
-"""A local Spark session with the jobs' configuration, for the benchmarks."""
+"""Spark sessions with the jobs' configuration, for the benchmarks."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 PROJECT = Path(__file__).resolve().parents[1]
+SPARK_JARS = f"{sys.prefix}/jars/spark/*"
 
 
 def session(name: str, memory: str = "2g") -> SparkSession:
@@ -16,18 +18,19 @@ def session(name: str, memory: str = "2g") -> SparkSession:
     os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(PROJECT)}
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
-    builder = SparkSession.builder.master("local[2]").appName(name)
+    options = {"spark.driver.memory": memory, "spark.driver.maxResultSize": "2g"}
+    return session_of_jobs(name, "local[2]", options)
+
+
+def session_of_jobs(name: str, master: str, options: Mapping[str, str]) -> SparkSession:
+    """A session with the settings of conf/spark-defaults.conf, the jobs' jars and no page, and these options besides."""
+    builder = SparkSession.builder.master(master).appName(name)
     for line in (PROJECT / "conf" / "spark-defaults.conf").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
             option, value = line.split(None, 1)
             builder = builder.config(option, value.strip())
-    overrides = {
-        "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
-        "spark.driver.memory": memory,
-        "spark.ui.enabled": "false",
-        "spark.driver.maxResultSize": "2g",
-    }
-    for option, value in overrides.items():
+    of_all = {"spark.driver.extraClassPath": SPARK_JARS, "spark.ui.enabled": "false"}
+    for option, value in {**of_all, **options}.items():
         builder = builder.config(option, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

@@ -45,6 +45,7 @@ from batch.train import summary, train
 from batch.training.library import library_of
 from batch.training.projected import pieces
 from bench.features import table
+from bench.session import SPARK_JARS, session_of_jobs
 from bench.stream_cluster import Cluster
 from conf.settings import PROJECT, Settings, settings
 
@@ -186,32 +187,20 @@ def made_projection() -> Projection:
     return replace(made, components=components, quantisation_step=0.01)
 
 
-def session(master: str, work: Path) -> SparkSession:
+def cluster_session(master: str, work: Path) -> SparkSession:
     """A session on the cluster with the jobs' own settings."""
-    builder = SparkSession.builder.master(master).appName("train")
-    for line in (PROJECT / "conf" / "spark-defaults.conf").read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            option, value = line.split(None, 1)
-            builder = builder.config(option, value.strip())
-    jars = f"{sys.prefix}/jars/spark/*"
     options = {
-        "spark.driver.extraClassPath": jars,
-        "spark.executor.extraClassPath": jars,
+        "spark.executor.extraClassPath": SPARK_JARS,
         "spark.executorEnv.PYTHONPATH": str(PROJECT),
         "spark.local.dir": str(work / "spark"),
-        "spark.ui.enabled": "false",
     }
-    for option, value in options.items():
-        builder = builder.config(option, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    return session_of_jobs("train", master, options)
 
 
 def driver(master: str, work: Path, n: int, is_made: bool) -> None:
     """Runs in a process of its own: makes the library, or trains on it and prints what it did as JSON."""
     chosen = settings(home=work, lake={"root": str(work / f"lake-{n}")}, models={"root": str(work / f"models-{n}")})
-    spark = session(master, work)
+    spark = cluster_session(master, work)
     if not is_made:
         save_library(spark, chosen, n)
         spark.stop()
