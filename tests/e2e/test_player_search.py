@@ -80,7 +80,10 @@ def test_a_typing_error_is_forgiven_and_results_come_in_groups(visit: Any) -> No
     expect(page.locator("#found-albums .album-card h3")).to_have_text(["Echoes"])
     assert ana.page.evaluate("location.hash") == "#/search?q=bramhs"
     field(ana).fill("echos brahsm")  # words in any order, each with an error
-    expect(page.locator("#found-albums .album-card h3")).to_have_text(["Echoes"])
+    page = ana.page.locator('#search-page[data-query="echos brahsm"]')
+    expect(page.locator(".hint")).to_have_text("No results for “echos brahsm”. Showing results for echo brahms.")
+    expect(page.locator(".best b")).to_have_text("Echoes")
+    expect(page.locator(".group-head")).to_have_text(["Top result", "Tracks"])  # the top result is the only album
 
 
 def test_results_have_an_address_and_back_leads_to_the_same_place(visit: Any) -> None:
