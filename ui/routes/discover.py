@@ -18,7 +18,6 @@ from ui.routes.audio import NO_TRACK, required_track
 from ui.search.words import ids_with, word_query
 
 RADIO_TRACKS = 40
-NOTHING_SIMILAR = "No similar tracks yet. They appear once this one has been compared with your library."
 RADIO_WORD_TRACKS = 120
 """Tracks that a radio of words draws from."""
 RADIO_ARTIST_SEEDS = 9
@@ -61,7 +60,7 @@ def start_radio(
         near = similar_tracks(services, user_id, tracks[0].track_id, RADIO_TRACKS)
         tracks = _spread([*tracks, *(each for each in near if not left_out.has(each))])
     if len(tracks) == 1:
-        raise Refused(404, NOTHING_SIMILAR)
+        raise Refused(404, cards.NO_SIMILAR_TRACKS)
     return {"html": cards.cards(tracks, "radio")}
 
 

@@ -37,7 +37,7 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
         track=track,
         details=details,
         similar_tracks=similar_tracks(services, user_id, track_id),
-        has_similar=bool(scores),
+        similar_note="" if scores else cards.NO_SIMILAR_TRACKS,
         reasons={similar_id: closeness(score) for similar_id, score in scores},
         words=listed_words(details.words),
     )
