@@ -69,7 +69,14 @@ def similar_scores(services: Services, track_id: str) -> Sequence[tuple[str, flo
 
 def similar_tracks(services: Services, user_id: str | None, track_id: str, most: int = 24) -> list[Track]:
     """The tracks most similar to a track, most similar first, without what the listener has disliked or muted."""
+    return tracks_of_scores(services, user_id, similar_scores(services, track_id), most)
+
+
+def tracks_of_scores(
+    services: Services, user_id: str | None, scores: Sequence[tuple[str, float]], most: int = 24
+) -> list[Track]:
+    """`similar_tracks` of scores that were read before."""
     left_out = tracks_left_out(services, user_id, heard=False)
-    scores = similar_scores(services, track_id)  # in the order of lists, which space the tracks of one artist
+    # Scores are in the order of lists, which space the tracks of one artist.
     similar = services.library.in_order(similar_id for similar_id, _ in sorted(scores, key=lambda score: -score[1]))
     return [track for track in similar if not left_out.has(track)][:most]

@@ -11,7 +11,7 @@ from batch.library.object_store import is_remote
 from ui.data.recommendation_list import Item
 from ui.dependencies import CurrentListener, RequiredListener, Services, ServicesDep
 from ui.home.titles import named_interests
-from ui.left_out import similar_scores, similar_tracks
+from ui.left_out import similar_scores, similar_tracks, tracks_of_scores
 from ui.page import cards
 from ui.page.rendering import render
 from ui.page.wording import closeness
@@ -36,7 +36,7 @@ def get_track(track_id: str, user_id: CurrentListener, services: ServicesDep) ->
         "track",
         track=track,
         details=details,
-        similar_tracks=similar_tracks(services, user_id, track_id),
+        similar_tracks=tracks_of_scores(services, user_id, scores),
         similar_note="" if scores else cards.NO_SIMILAR_TRACKS,
         reasons={similar_id: closeness(score) for similar_id, score in scores},
         words=listed_words(details.words),
