@@ -45,6 +45,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from coroutines import result_of  # noqa: E402
 
 RATE = 22_050
+ANA = Client("ana", "home")
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +81,9 @@ def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path
 
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
-    np.testing.assert_allclose(result_of(analyzer.features(swell.read_bytes())), track(swell).vector, rtol=1e-5)
+    np.testing.assert_allclose(result_of(analyzer.features(swell.read_bytes(), ANA)), track(swell).vector, rtol=1e-5)
     heard = track(swell, ear=loaded(default_place()))
-    both = result_of(analyzer.features(swell.read_bytes(), with_embedding=True))
+    both = result_of(analyzer.features(swell.read_bytes(), ANA, with_embedding=True))
     assert heard.embedding is not None
     np.testing.assert_allclose(both, [*heard.vector, *heard.embedding], rtol=1e-4, atol=1e-4)
 
@@ -100,7 +101,7 @@ def test_what_is_no_audio_is_refused_and_the_analyzer_goes_on(
     analyzer: AudioAnalyzer, swell: Path, content: bytes
 ) -> None:
     with pytest.raises(AudioUnreadable):
-        result_of(analyzer.features(content))
+        result_of(analyzer.features(content, ANA))
     assert len(result_of(analyzer.peaks(str(swell)))) == PEAK_COUNT
 
 
@@ -171,11 +172,11 @@ def test_a_client_cannot_take_all_of_what_analyses(tmp_path: Path, monkeypatch: 
     released = threading.Event()
     analyzer = AudioAnalyzer()
     analyzer._worker, child = lambda *_, **__: released.wait(20) and [7], analyzer._worker  # type: ignore[assignment]
-    ana, guest, bob = Client("ana", "home"), Client("guest-1", "home"), Client("bob", "elsewhere")
+    guest, bob = Client("guest-1", "home"), Client("bob", "elsewhere")
 
     async def at_once() -> list[object]:
         answers: list[object] = []
-        for number, client in [(0, ana), (0, ana), (1, ana), (2, ana), (2, guest), (3, guest), (3, bob)]:
+        for number, client in [(0, ANA), (0, ANA), (1, ANA), (2, ANA), (2, guest), (3, guest), (3, bob)]:
             peaks = analyzer.peaks(str(files[number]), 0.01, client)
             answers += await asyncio.gather(peaks, return_exceptions=True)
         return answers
@@ -184,7 +185,7 @@ def test_a_client_cannot_take_all_of_what_analyses(tmp_path: Path, monkeypatch: 
     pending = AnalysisPending
     assert answers == [pending, pending, pending, ShareTaken, pending, ShareTaken, pending]
     released.set()
-    assert result_of(analyzer.peaks(str(files[2]), client=ana)) == [7]
+    assert result_of(analyzer.peaks(str(files[2]), client=ANA)) == [7]
     analyzer._worker = child
     analyzer.close()
 

@@ -75,7 +75,6 @@ class AudioAnalyzer:
         self._timeout_s = timeout_s
         self._worker = Worker("ui.media.analysis:analyze", memory=ANALYSIS_MEMORY_BYTES)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="analysis")
-        self._waiting_clips = 0
         self._clip_shares = Shares("searches by sound", MAX_WAITING_CLIPS, MAX_CLIPS_OF_PLACE, MAX_CLIPS_OF_PLACE)
         self._track_shares = Shares(
             "pictures of sound", MAX_WAITING_TRACKS, MAX_TRACKS_OF_PLACE, MAX_TRACKS_OF_LISTENER
@@ -100,27 +99,20 @@ class AudioAnalyzer:
         png: bytes = pictures[kind]
         return png
 
-    async def features(self, clip: bytes, with_embedding: bool = False, client: Client | None = None) -> list[float]:
+    async def features(self, clip: bytes, client: Client, with_embedding: bool = False) -> list[float]:
         """The features of a clip (the content of an audio file), as extract computes them.
 
+        client : who asks, whose share is limited
         with_embedding : the trained ear's embedding stands behind the vector
-        client : as of `peaks`
         Raises AudioUnreadable, AnalyzerBusy or ShareTaken.
         """
-        if client is not None:
-            with self._clip_shares.held(client):
-                return await self.features(clip, with_embedding)
-        if self._waiting_clips >= MAX_WAITING_CLIPS:
-            raise AnalyzerBusy(BUSY_MESSAGE)
-        self._waiting_clips += 1
-        try:
+        with self._clip_shares.held(client):
             future = self._submit("features and embedding" if with_embedding else "features", clip)
-            features: list[float] = await self._result(future, REQUEST_TIMEOUT_S)
+            try:
+                features: list[float] = await self._result(future, REQUEST_TIMEOUT_S)
+            except AnalysisPending as error:
+                raise AnalyzerBusy(BUSY_MESSAGE) from error
             return features
-        except AnalysisPending as error:
-            raise AnalyzerBusy(BUSY_MESSAGE) from error
-        finally:
-            self._waiting_clips -= 1
 
     def close(self) -> None:
         """Ends the child process; waiting analyses fail with AudioUnreadable."""

@@ -94,7 +94,7 @@ async def find_by_sound(request: Request, services: ServicesDep, client: ClientD
     # Raises NoModel before the clip is analysed for nothing.
     with_embedding = await run_in_threadpool(lambda: services.similarity.has_embeddings)
     try:
-        features = await services.analyzer.features(bytes(clip), with_embedding, client)
+        features = await services.analyzer.features(bytes(clip), client, with_embedding)
     except AudioUnreadable as error:
         raise Refused(422, f"This clip {error}") from error
     return await run_in_threadpool(_nearest, services, features)
