@@ -84,13 +84,15 @@ class History:
 
     def record(self, event: Event) -> None:
         """Stores what an event says about its track, or how it steers lists (`ui.data.steering`); others are not stored here."""
-        key = steering_key(event)
-        if not event.track_id and key is None:
+        document_id: Document
+        if (key := steering_key(event)) is not None:
+            document_id, update = {"user": event.user_id, "steering": key}, steering_update(event)
+        elif event.track_id:
+            document_id, update = listen_id(event), listen_update(event)
+        else:
             return
-        document_id = listen_id(event) if key is None else {"user": event.user_id, "steering": key}
         with unavailable_on_error():
             self._create_index()
-            update = listen_update(event) if key is None else steering_update(event)
             self._listens.update_one({"_id": document_id}, update, upsert=True)
 
     def opinions(self, user_id: str) -> dict[str, str]:
