@@ -156,8 +156,8 @@ def test_how_a_guest_steers_and_the_queue_are_handed_over_once_whatever_the_page
         answers = list(both)
     assert [answer["user_id"] for answer in answers] == ["ana", "ana"]
     assert sorted(answer["brought"] for answer in answers) == [0, 1]
-    said = {document["_id"]["steering"]: document for document in db.listens.find({"steered_at": {"$exists": True}})}
-    assert {key: (document["user_id"], document["action"], document["target"]) for key, document in said.items()} == {
+    steering = db.listens.find({"steered_at": {"$exists": True}})
+    assert {each["_id"]["steering"]: (each["user_id"], each["action"], each["target"]) for each in steering} == {
         "mute artist:Band 1": ("ana", "mute", "artist:Band 1"),
         "mute genre:Ambient": ("ana", "unmute", "genre:Ambient"),
         "wish tag:mellow": ("ana", "more", "tag:mellow"),

@@ -32,8 +32,8 @@ def test_what_an_event_steers(action: str, track_id: str | None, target: str | N
     event = Event("ana", track_id, action, NINE, target=target)
     assert steering_key(event) == key
     if key is not None:
-        said = {"user_id": "ana", "action": action, "target": target, "steered_at": NINE, "version": 1}
-        assert steering_update(event) == {"$set": said}
+        fields = {"user_id": "ana", "action": action, "target": target, "steered_at": NINE, "version": 1}
+        assert steering_update(event) == {"$set": fields}
 
 
 def test_a_profile_says_how_lists_are_steered() -> None:
@@ -45,10 +45,10 @@ def test_a_profile_says_how_lists_are_steered() -> None:
         adventure=0.8,
         adventure_at=at,
     )
-    said = {
+    steering = {
         key: (each["action"], each["target"], each["steered_at"]) for key, each in steering_of_profile(profile).items()
     }
-    assert said == {
+    assert steering == {
         "mute artist:Bach": ("mute", "artist:Bach", NINE),
         "mute genre:Polka": ("unmute", "genre:Polka", NINE),
         "wish tag:mellow": ("more", "tag:mellow", NINE),

@@ -155,8 +155,8 @@ def _artist(services: Services, key: str) -> tuple[Artist, Callable[[int, int], 
     artist = services.artists.find(key)
     if artist is not None:
         table, artist_id = services.track_table, artist.artist_id
-        known = dataclasses.replace(artist, tracks=table.count_of_artist(artist_id))
-        return known, lambda offset, limit: table.of_artist(artist_id, offset, limit)
+        counted_artist = dataclasses.replace(artist, tracks=table.count_of_artist(artist_id))
+        return counted_artist, lambda offset, limit: table.of_artist(artist_id, offset, limit)
     index = services.library.search_index()  # published before there were artists
     track_ids = index.by_artist(key)
     if not track_ids:
