@@ -40,6 +40,12 @@ def test_the_patterns_find_what_documents_name() -> None:
     assert _NAME.findall("`accounts.py`, `data/mongo.py`, `page/`") == ["accounts.py", "data/mongo.py", "page/"]
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+def test_no_merge_left_its_marks(document: str) -> None:
+    marks = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+    assert marks.findall((PROJECT / document).read_text()) == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_paths_from_the_top_are_there(document: str) -> None:
     paths = [path.rstrip(".") for path in _PATH.findall(_text(document))]
