@@ -27,6 +27,7 @@ from streaming.events import MAX_BYTES
 from streaming.operations import query_job
 from streaming.operations.batch_sizes import batch_sizes, cores_of, expected_cores
 from streaming.operations.metrics import DRIVER_METRICS
+from streaming.operations.served_model import served_model
 from streaming.profile.skip_rates import LatestRates
 from streaming.serving import set_aside
 from streaming.serving.clients import database_of
@@ -114,8 +115,8 @@ def _keep_trying(
     """
     while _is_active(query):
         try:
-            context = current_context()
             with serving_here:
+                context = current_context()
                 outcome = try_again(context, TRY_AGAIN_S)
             DRIVER_METRICS.served(outcome, context.model_version)
         except (PyMongoError, KafkaError, OSError, registry.ModelUnusable):
@@ -132,15 +133,16 @@ def _is_active(query: StreamingQuery) -> bool:
 
 
 def context_source(settings: Settings, source: str) -> Callable[[], ServingContext]:
-    """A function that looks up the latest model version, its index's state and skip rates, to be called for each micro-batch.
+    """A function that looks up the model version to serve, its index's state and skip rates, to be called for each micro-batch.
 
     source : the listening topic's "cluster id/topic id"
     """
 
     latest_rates = LatestRates(settings.lake, settings.taste)
+    model_in_use = served_model(settings.models.root, QUERY_NAME)
 
     def current_context() -> ServingContext:
-        model = registry.latest(settings.models.root)
+        model, index_state = model_in_use.current()
         return ServingContext(
             mongo=settings.mongo,
             kafka=settings.kafka,
@@ -149,7 +151,7 @@ def context_source(settings: Settings, source: str) -> Callable[[], ServingConte
             source=source,
             model_version=model.version,
             index_place=model.index_place,
-            index_state=model.index_state,
+            index_state=index_state,
             skip_rates=latest_rates.current(),
             mixes_hours=settings.stream.mixes_hours,
         )

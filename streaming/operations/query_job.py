@@ -13,8 +13,12 @@ from batch import job, mongo, registry
 from batch.storage import lease
 from conf.settings import Settings
 from streaming.operations import metrics
-from streaming.operations.supervisor import StartQuery, Supervisor
+from streaming.operations.supervisor import StartQuery, Supervisor, root_cause
 from streaming.source import topics
+
+
+class QueryFailed(RuntimeError):
+    """The query failed again and again for itself; it goes on at its checkpoint when it is started again."""
 
 
 def main(
@@ -40,6 +44,14 @@ def main(
             job.in_spark(name, lambda spark: run(spark, settings, options.until_caught_up))
 
     def run(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:
+        try:
+            run_queries(spark, settings, until_caught_up)
+        except StreamingQueryException as error:
+            if job.what_workers_lack(error):
+                raise
+            raise QueryFailed(f"{root_cause(str(error))}. Started again, it goes on where it was") from error
+
+    def run_queries(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:
         if until_caught_up:
             start(spark, settings, topics.ensure(settings.kafka), True).awaitTermination()
             if finish is not None:
@@ -56,5 +68,5 @@ def main(
         lambda parser: parser.add_argument(
             "--until-caught-up", action="store_true", help="end when all events so far are processed"
         ),
-        failures=(registry.ModelUnusable, OSError, PyMongoError, StreamingQueryException),
+        failures=(registry.ModelUnusable, OSError, PyMongoError, QueryFailed, StreamingQueryException),
     )

@@ -37,7 +37,8 @@ MOST_CAUSE_CHARACTERS = 300
 CONCURRENT_DRIVER = "CONCURRENT_STREAM_LOG_UPDATE"
 """Spark's error where another driver has written the same micro-batch to the checkpoint."""
 OTHER_DRIVER_RETRY_S = 5.0
-_ERROR_LINE = re.compile(r"(?:Caused by: )?(?:[\w.]+\.)?\w*(?:Error|Exception|Invalid|Away|ConcurrentWrite)(?=:|$)")
+_ERROR_LINE = re.compile(r"(?:Caused by: )?(?:(?:\w+\.)+[A-Z]\w*|\w*(?:Error|Exception))(?=:|$)")
+"""A dotted class, or a built-in one."""
 
 
 class StartQuery(Protocol):

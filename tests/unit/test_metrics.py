@@ -128,6 +128,21 @@ streaming.serving.microbatch.ConcurrentWrite: 3 of profiles changed
     assert root_cause("") == "no message"
 
 
+def test_an_error_of_ours_is_told_by_whatever_name_also_from_a_task() -> None:
+    text = """[STREAM_FAILED] Query [id = 1] terminated with exception: [FOREACH_BATCH_USER_FUNCTION_ERROR] An error occurred
+pyspark.errors.exceptions.captured.PythonException:
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "remote_index.py", line 1, in _content
+batch.index.storage.IndexUnreadable: no index in s3a://models/1/index: ids.npy is missing; train again
+	at org.apache.spark.api.python.BasePythonRunner.handlePythonException(PythonRunner.scala:1)
+=== Streaming Query ===
+"""
+    missing = "no index in s3a://models/1/index: ids.npy is missing; train again"
+    assert root_cause(text) == f"batch.index.storage.IndexUnreadable: {missing}"
+    assert root_cause("KeyError: 'x'\nmore") == "KeyError: 'x'"
+
+
 def test_prometheus_is_served_and_a_port_in_use_is_reported(
     metrics: Metrics, capsys: pytest.CaptureFixture[str]
 ) -> None:

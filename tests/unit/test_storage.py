@@ -26,6 +26,8 @@ from batch.storage.spark import s3_options
 from batch.versions import remote_index
 from batch.versions.remote_index import RemoteIndex, local_folder, updating
 from conf.settings import Lake
+from streaming.operations.served_model import ServedModel
+from streaming.serving.clients import index_of
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 D = 8
@@ -162,6 +164,41 @@ def test_added_tracks_reach_other_nodes_as_of_a_state(root: str, nodes: Nodes) -
         for state in (states[3], states[1], states[0], states[2])
     ]
     assert rows == [[False, True, True], [True, True, False], [True, False, False], [True, True, True]]
+
+
+def test_a_version_that_is_removed_while_in_use_is_served_from_copies(
+    root: str, nodes: Nodes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained(root)
+    with updating(model.index_place) as folder:
+        append(folder, ["new"], VECTORS[:1] + 0.5, ["Bo"])
+    served = ServedModel(root, "recommend")
+    before = served.current()
+    assert before == (model, "00000001.npz")
+    nodes.on("worker")
+    assert index_of(model.index_place, "00000001.npz").index.rows_of(["new"]).tolist() == [60]
+    objects.remove_folder(model.location)
+
+    assert served.current() == served.current() == before, "also with the tracks that were added"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"recommend: no model version '{model.version}' in {root}; run ./spark-submit.sh batch/train.py. Until there is "
+        f"another, nodes that still have {model.version} serve from it; on others tasks fail"
+    )
+    index_of.cache_clear()  # another process of the same node
+    assert index_of(model.index_place, "00000001.npz").index.rows_of(["new"]).tolist() == [60]
+    nodes.on("another worker")
+    index_of.cache_clear()
+    with pytest.raises(IndexUnreadable, match=r"no index in .* is missing; train again"):
+        index_of(model.index_place, "00000001.npz")
+
+    later = trained(root, NOON + timedelta(hours=1), VECTORS + 1)
+    assert served.current() == (later, "") and capsys.readouterr().out == ""
+
+
+def test_without_a_version_there_was_none_to_serve(root: str) -> None:
+    with pytest.raises(registry.ModelNotFound):
+        ServedModel(root, "recommend").current()
 
 
 def test_a_state_that_a_node_cannot_have_is_refused(root: str, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
