@@ -26,6 +26,7 @@ from streaming.admission import rules
 from streaming.events import MAX_BYTES
 from streaming.operations import query_job
 from streaming.operations.batch_sizes import batch_sizes, cores_of, expected_cores
+from streaming.operations.clocks import ClockReports
 from streaming.operations.metrics import DRIVER_METRICS
 from streaming.operations.served_model import served_model
 from streaming.profile.skip_rates import LatestRates
@@ -69,6 +70,7 @@ def start(
     serving_here = threading.Lock()
     checkpoint = checkpoint_folder(settings, QUERY_NAME, sources[topic])
     offsets = BatchOffsets(settings.kafka, checkpoint)
+    clocks = ClockReports(QUERY_NAME)
 
     def report_removed(batch_id: int, first: Offsets | None) -> None:
         if removed := offsets.removed(batch_id, first):
@@ -86,7 +88,9 @@ def start(
                 outcome = serve(values, context)
         else:
             report_removed(batch_id, None)
-            outcome = serve_in_workers(batch, context, sizes.tasks(events, cores_of(spark)))
+            outcome, readings, collected_at = serve_in_workers(batch, context, sizes.tasks(events, cores_of(spark)))
+            for line in clocks.lines(readings, context.planned_at.timestamp(), collected_at):
+                print(line, flush=True)
         DRIVER_METRICS.served(outcome, context.model_version)
 
     query = (

@@ -84,10 +84,11 @@ def clamped_to_arrival(event: Event, received_at: datetime) -> Event:
 
 
 def with_known_track(
-    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]
+    events: Sequence[ReceivedEvent], database: Database[dict[str, Any]], refused_at: datetime | None = None
 ) -> tuple[list[ReceivedEvent], dict[str, str]]:
     """(the events of known tracks or none, {track id: title} of their tracks); the places of the others are in `refusals` then.
 
+    refused_at : the date of a refusal, from which its expiry counts; the present by default
     An event that was refused before is refused again, though its track is known by now.
     """
     titles = title_by_track_id({each.event.track_id for each in events if each.event.track_id is not None}, database)
@@ -101,7 +102,8 @@ def with_known_track(
             admitted.append(each)
     if unknown:
         profiles = _profiles_of({each.event.user_id for each in unknown}, database)
-        _record_refusals([each for each in unknown if not _is_past(profiles, each)], database)
+        refusals = [each for each in unknown if not _is_past(profiles, each)]
+        _record_refusals(refusals, refused_at or datetime.now(UTC), database)
     return admitted, titles
 
 
@@ -128,12 +130,12 @@ def places_with_unknown_track(
     return {(each.partition, each.offset) for each in refused}
 
 
-def _record_refusals(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> None:
+def _record_refusals(events: Sequence[ReceivedEvent], refused_at: datetime, database: Database[dict[str, Any]]) -> None:
     """Adds the events' places to `refusals`; those recorded before are left as they are."""
     from pymongo import UpdateOne
 
     if events:
-        fields = refusal_fields(datetime.now(UTC))
+        fields = refusal_fields(refused_at)
         places = [{"source": each.source, "partition": each.partition, "offset": each.offset} for each in events]
         database[REFUSALS].bulk_write(
             [UpdateOne(place, {"$setOnInsert": fields}, upsert=True) for place in places], ordered=False

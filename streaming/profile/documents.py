@@ -78,8 +78,8 @@ class ProfileUnreadable(ValueError):
     """The document of a profile holds what cannot be read without loss: it is damaged, or a later version wrote it."""
 
 
-def profile_document(profile: Profile) -> dict[str, Any]:
-    """The document of `profiles`, without the other DERIVED_PROFILE_FIELDS than `muted`."""
+def profile_document(profile: Profile, updated_at: datetime | None = None) -> dict[str, Any]:
+    """The document of `profiles`, without the other DERIVED_PROFILE_FIELDS than `muted`.  updated_at : the present by default"""
     return {
         **profile.other_fields,
         "_id": profile.user_id,
@@ -101,7 +101,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
         # a list, since sources hold dots, which MongoDB's update operators take for paths
         "offsets": [{"source": source, "offset": offset} for source, offset in sorted(profile.offsets.items())],
         "event_ids": b"".join(profile.recent_events),
-        "updated_at": datetime.now(UTC),
+        "updated_at": updated_at or datetime.now(UTC),
         **({} if profile.deleted_at is None else {"deleted_at": profile.deleted_at}),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from streaming.admission.rules import ReceivedEvent, after_deletion, with_known_track
@@ -42,14 +43,16 @@ def parsed_values(values: Iterable[RawValue]) -> list[ParsedValue]:
     return parsed
 
 
-def admitted_events(parsed: Sequence[ParsedValue], database: Database[dict[str, Any]], source: str) -> AdmittedEvents:
-    """Checks the events' tracks; records those with unknown tracks in `refusals`."""
+def admitted_events(
+    parsed: Sequence[ParsedValue], database: Database[dict[str, Any]], source: str, refused_at: datetime
+) -> AdmittedEvents:
+    """Checks the events' tracks; records those with unknown tracks in `refusals`, with the date `refused_at`."""
     received = [
         ReceivedEvent(each.event, source, each.value.partition, each.value.offset, received_at(each.value.received_ms))
         for each in parsed
     ]
     after = after_deletion(received, database)
-    events, titles = with_known_track(after, database)
+    events, titles = with_known_track(after, database, refused_at)
     events_by_user: dict[str, list[ReceivedEvent]] = defaultdict(list)
     for each in events:
         events_by_user[each.event.user_id].append(each)

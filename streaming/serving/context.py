@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from batch.versions.remote_index import IndexPlace
 from conf.settings import Kafka, Mongo, Taste
@@ -19,6 +20,7 @@ class ServingContext:
     index_state : its `Index.state`
     skip_rates : how often all listeners skip each track; None: every skip weighs alike
     mixes_hours : age from which named lists are made again; 0 for never
+    planned_at : by the driver's clock; what is written is dated by it, since the clocks of workers may differ
     """
 
     mongo: Mongo
@@ -31,3 +33,4 @@ class ServingContext:
     index_state: str = ""
     skip_rates: RatesVersion | None = None
     mixes_hours: float = 0.0
+    planned_at: datetime = field(default_factory=lambda: datetime.now(UTC))

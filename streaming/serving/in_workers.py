@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import pickle
+import socket
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
-from pyspark.sql.types import ArrayType, BinaryType, FloatType, IntegerType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
 
 from streaming.serving.admitted import parsed_values
 from streaming.serving.context import ServingContext
 from streaming.serving.microbatch import serve_parsed
-from streaming.serving.values import Outcome, ParsedValue, RawValue
+from streaming.serving.values import ClockReading, Outcome, ParsedValue, RawValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,19 +51,42 @@ OUTCOME = StructType(
         StructField("set_aside", IntegerType()),
     ]
 )
-"""One row a task; see `streaming.serving.values.Outcome`."""
+"""See `streaming.serving.values.Outcome`."""
+
+OUTCOME_OF_TASK = StructType(
+    [
+        *OUTCOME.fields,
+        StructField("host", StringType()),
+        StructField("began_at", DoubleType()),
+        StructField("ended_at", DoubleType()),
+    ]
+)
+"""One row a task: OUTCOME, and a ClockReading."""
 
 
-def serve_in_workers(values: DataFrame, context: ServingContext, tasks: int) -> Outcome:
+def serve_in_workers(
+    values: DataFrame, context: ServingContext, tasks: int
+) -> tuple[Outcome, list[ClockReading], float]:
     """Serves a micro-batch; each task has all events of its listeners.
+
+    Returns (its counts, a reading of each task's clock, when their results were here by this driver's clock).
 
     values : one row for each `RawValue`, with its fields as columns
     tasks : that serve; without a number, adaptive planning puts so little data into a single one
     """
     parsed = values.mapInArrow(_parse_values, EVENTS_OF_LISTENER)
-    outcomes = parsed.repartition(tasks, "user_id").mapInArrow(_serve_tasks(context), OUTCOME).collect()
-    counts = {name: sum(row[name] for row in outcomes) for name in OUTCOME.names if name != "waits"}
-    return Outcome(**counts, waits=tuple(chain.from_iterable(row.waits for row in outcomes)))
+    rows = parsed.repartition(tasks, "user_id").mapInArrow(_serve_tasks(context), OUTCOME_OF_TASK).collect()
+    collected_at = time.time()
+    counts = {name: sum(row[name] for row in rows) for name in OUTCOME.names if name != "waits"}
+    waits = chain.from_iterable(_true_waits(row.waits, row.ended_at, collected_at) for row in rows)
+    readings = [ClockReading(row.host, row.began_at, row.ended_at) for row in rows]
+    return Outcome(**counts, waits=tuple(waits)), readings, collected_at
+
+
+def _true_waits(waits: Iterable[float], ended_at: float, collected_at: float) -> list[float]:
+    """Waits without what a worker's clock is ahead: a task cannot have ended after its result was here."""
+    ahead_s = max(0.0, ended_at - collected_at)
+    return [max(0.0, wait - ahead_s) for wait in waits]
 
 
 def _parse_values(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -79,12 +113,13 @@ def _parse_values(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def _serve_tasks(context: ServingContext) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow`: EVENTS_OF_LISTENER of a task → one row of OUTCOME."""
+    """A function for `mapInArrow`: EVENTS_OF_LISTENER of a task → its row of OUTCOME_OF_TASK."""
 
     def serve_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         from pyspark.sql.pandas.types import to_arrow_schema
 
+        began_at = time.time()
         parsed: list[ParsedValue] = []
         values = 0
         for batch in batches:
@@ -93,6 +128,8 @@ def _serve_tasks(context: ServingContext) -> Callable[[Iterator[pa.RecordBatch]]
                 if pickled is not None:
                     parsed += pickle.loads(pickled)
         outcome = serve_parsed(parsed, values, context) if values else Outcome()
-        yield pa.RecordBatch.from_pylist([asdict(outcome)], schema=to_arrow_schema(OUTCOME))
+        reading = ClockReading(socket.gethostname(), began_at, time.time())
+        row = asdict(outcome) | asdict(reading)
+        yield pa.RecordBatch.from_pylist([row], schema=to_arrow_schema(OUTCOME_OF_TASK))
 
     return serve_task

@@ -83,7 +83,7 @@ def serve_parsed(parsed: Sequence[ParsedValue], values: int, context: ServingCon
         return Outcome(values, refused=values)
     index = _index(context)  # a model that cannot be opened is not one listener's trouble
     database = database_of(context.mongo)
-    admitted = admitted_events(parsed, database, context.source)
+    admitted = admitted_events(parsed, database, context.source, context.planned_at)
     if admitted.deleted_users:  # this may be the batch whose first attempt crashed
         remove_what_is_of_before(admitted.deleted_users, database)
         remove_deleted(admitted.deleted_users, database)
@@ -97,7 +97,7 @@ def serve_parsed(parsed: Sequence[ParsedValue], values: int, context: ServingCon
         keep_events({user_id: events_by_user[user_id] for user_id in users}, admitted.value_by_place, database)
 
     def set_aside(user_id: str, error: Exception) -> Outcome:
-        add(user_id, error, database)
+        add(user_id, error, context.planned_at, database)
         keep([user_id])
         return Outcome(set_aside=1)
 
@@ -110,8 +110,8 @@ def serve_parsed(parsed: Sequence[ParsedValue], values: int, context: ServingCon
 
 def try_again(context: ServingContext, pause_s: float) -> Outcome:
     """Serves listeners who were set aside, up to MOST_TRIED_AGAIN of those whose last attempt is `pause_s` ago."""
-    tried_before = datetime.now(UTC) - timedelta(seconds=pause_s)
-    users = users_to_try(tried_before, MOST_TRIED_AGAIN, database_of(context.mongo))
+    tried_by = context.planned_at - timedelta(seconds=pause_s)
+    users = users_to_try(tried_by, MOST_TRIED_AGAIN, database_of(context.mongo))
     if not users:
         return Outcome()
     index = _index(context)
@@ -130,7 +130,7 @@ def _try_again(user_id: str, context: ServingContext, index: CachedIndex) -> Out
     except Exception as error:
         if not concerns_one_listener(error):
             raise
-        add(user_id, error, database)
+        add(user_id, error, context.planned_at, database)
         return outcome
     release(user_id, database)
     return outcome
@@ -189,7 +189,7 @@ def _serve_once(
         if _changes_list(events, old):
             updates.append((events, old, new, user_vector(new, index, context.taste)))
         else:
-            profile_updates.append((profiles_read.get(user_id, {}), profile_document(new)))
+            profile_updates.append((profiles_read.get(user_id, {}), profile_document(new, context.planned_at)))
             applied += new.events_applied - old.events_applied
     index.prefetch(np.concatenate([np.empty(0, dtype=np.int64), *(vector.query_rows for *_, vector in updates)]))
     muted = muted_rows_by_targets((new.muted for *_, new, _ in updates), context.mongo, index)
@@ -209,16 +209,16 @@ def _serve_once(
             else:
                 new = replace(new, generation=generation + 1)
                 requests.append(ListRequest(new, vector, muted[tuple(new.muted)]))
-        document = profile_document(new) | vector.profile_fields(new)
+        document = profile_document(new, context.planned_at) | vector.profile_fields(new)
         profile_writes.append((profiles_read.get(user_id, {}), document))
     list_writes = _make_lists(requests, lists_read, new_listeners_list(database), index, context)
     _write(list_writes, kept_lists, database, context.kafka)
-    now = datetime.now(UTC)
+    written_at = max(context.planned_at, datetime.now(UTC))  # a worker's clock may be behind
     write_mixes(dues, context, index)
     replace_documents(profile_writes, database.profiles)
     replace_documents(profile_updates, database.profiles, keeps_other_fields=True)
     take_back_if_deleted((document for _, document in profile_writes + profile_updates), database.profiles, database)
-    waits = tuple(max(0.0, (now - arrival).total_seconds()) for arrival in arrivals)
+    waits = tuple(max(0.0, (written_at - arrival).total_seconds()) for arrival in arrivals)
     return Outcome(0, applied, dropped, len(list_writes) + len(kept_lists), waits)
 
 
@@ -271,11 +271,12 @@ def _make_lists(
 ) -> list[Write]:
     """The requested lists.  lists_read : documents by user id"""
     lists = ranked_lists(requests, index, new_listeners.track_ids, context.items, context.taste)
-    now = datetime.now(UTC)
     return [
         (
             lists_read.get(request.profile.user_id, {}),
-            list_document(request.profile, (item.document() for item in items), context.model_version, now),
+            list_document(
+                request.profile, (item.document() for item in items), context.model_version, context.planned_at
+            ),
         )
         for request, items in zip(requests, lists, strict=True)
     ]

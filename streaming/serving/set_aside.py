@@ -39,17 +39,17 @@ def users_set_aside(users: Collection[str], database: Database[dict[str, Any]]) 
     return [document["_id"] for document in documents]
 
 
-def users_to_try(tried_before: datetime, most: int, database: Database[dict[str, Any]]) -> list[str]:
-    """Up to `most` users who were last tried before a time, the one first that was tried longest ago."""
-    documents = database[SET_ASIDE].find({"tried_at": {"$lt": tried_before}}, {"_id": 1}).sort("tried_at", 1)
+def users_to_try(tried_by: datetime, most: int, database: Database[dict[str, Any]]) -> list[str]:
+    """Up to `most` users who were last tried at a time or before it, the one first that was tried longest ago."""
+    documents = database[SET_ASIDE].find({"tried_at": {"$lte": tried_by}}, {"_id": 1}).sort("tried_at", 1)
     return [document["_id"] for document in documents.limit(most)]
 
 
-def add(user_id: str, error: Exception, database: Database[dict[str, Any]]) -> bool:
+def add(user_id: str, error: Exception, tried_at: datetime, database: Database[dict[str, Any]]) -> bool:
     """Sets a listener aside, or notes that another attempt failed; whether the listener was not set aside before."""
-    now, reason = datetime.now(UTC), reason_of(error)
-    fields = set_aside_fields(reason, now)
-    update = {"$set": fields, "$setOnInsert": {"since": now}, "$inc": {"attempts": 1}}
+    reason = reason_of(error)
+    fields = set_aside_fields(reason, tried_at)
+    update = {"$set": fields, "$setOnInsert": {"since": tried_at}, "$inc": {"attempts": 1}}
     is_new = database[SET_ASIDE].update_one({"_id": user_id}, update, upsert=True).upserted_id is not None
     if is_new:
         print(

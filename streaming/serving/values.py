@@ -1,4 +1,4 @@
-"""What serving takes and gives: values of the listening topic, and the counts of a micro-batch."""
+"""What serving takes and gives: values of the listening topic, the counts of a micro-batch, readings of the workers' clocks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ class ParsedValue:
 
     value: RawValue
     event: Event
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """When a task began to serve and had served, by the clock of its host, in seconds since 1970."""
+
+    host: str
+    began_at: float
+    ended_at: float
 
 
 @dataclass(frozen=True)
