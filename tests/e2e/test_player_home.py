@@ -127,6 +127,15 @@ def test_new_music_is_told_and_shown_without_a_reload(ana: Visit, db: Any) -> No
     expect(ana.page.locator("#toast")).to_contain_text("2 tracks added to your library.")
 
 
+def test_new_music_is_told_also_by_a_home_that_was_opened_for_another_reason(ana: Visit, db: Any) -> None:
+    ana.page.evaluate("location.hash = '#/settings'")
+    expect(ana.page.locator("#page-head")).to_have_text("Settings")
+    song = db.tracks.find_one({"_id": IDS[0]})
+    db.tracks.insert_one(song | {"_id": "f" * 15 + "0", "title": "Fresh"})
+    ana.page.evaluate("location.hash = '#/'")  # sooner than the news of the library renews home
+    expect(ana.page.locator("#toast")).to_contain_text("1 track added to your library.")
+
+
 def test_what_was_just_played_is_on_home(ana: Visit) -> None:
     ana.play(IDS[2])
     ana.play(IDS[4])

@@ -130,7 +130,6 @@ export function showAwaitedPage() {
 /**
  * Shows the shelves below "For you".
  * @param {boolean} [isInPlace] whether those in view stay
- * @returns {Promise<number>} by how many tracks the library has grown since they were shown last
  */
 export async function showHome(isInPlace = false) {
   clearTimeout(homeTimer);
@@ -138,15 +137,14 @@ export async function showHome(isInPlace = false) {
   isHomeToReplace ||= !isInPlace;
   /** @type {HtmlAnswer} */
   const answer = await get("/view/home");
-  if (request !== homeRequests) return 0;
+  if (request !== homeRequests) return;
   if (!answer.ok) {
     if (isTemporary(answer.status)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
-    return 0;
+    return;
   }
-  const growth = showShelves(parseHtml(answer.html), !isHomeToReplace);
+  showShelves(parseHtml(answer.html), !isHomeToReplace);
   isHomeToReplace = false;
   onShown("home");
-  return growth;
 }
 
 /**

@@ -1,19 +1,19 @@
 // The shelves below "For you". They are renewed where nobody looks: a shelf in view, or with the focus, stays as it is.
 
 import { find, findAll, isInView, required } from "../page/dom.js";
+import { toast } from "../page/messages.js";
 
 /**
- * Puts new shelves in place.
+ * Puts new shelves in place, and tells by how many tracks the library has grown since the shelves before.
  * @param {DocumentFragment} fresh
  * @param {boolean} isInPlace whether the listener may be looking at them
- * @returns {number} by how many tracks the library has grown since the shelves before
  */
 export function showShelves(fresh, isInPlace) {
   const home = required("#home-more");
   const growth = sizeIn(fresh) - (home.childElementCount ? sizeIn(home) : sizeIn(fresh));
   if (isInPlace && home.childElementCount) renew(home, fresh);
   else home.replaceChildren(fresh);
-  return growth;
+  if (growth > 0) toast(`${growth.toLocaleString("en")} ${growth === 1 ? "track" : "tracks"} added to your library.`);
 }
 
 /**

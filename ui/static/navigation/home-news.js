@@ -1,6 +1,5 @@
 // Home while it stays open: new mixes, what was just played, and music that was added to the library.
 
-import { toast } from "../page/messages.js";
 import { subscribe } from "../push.js";
 import { showHome } from "../router.js";
 
@@ -29,7 +28,4 @@ function renewIn(milliseconds) {
   timer = setTimeout(renew, milliseconds);
 }
 
-async function renew() {
-  const growth = await showHome(true);
-  if (growth > 0) toast(`${growth.toLocaleString("en")} ${growth === 1 ? "track" : "tracks"} added to your library.`);
-}
+const renew = () => showHome(true);
