@@ -47,8 +47,8 @@ def java(_settings: Settings) -> Iterator[Finding]:
         return
     match = re.search(r'version "(\d+)', banner.stderr + banner.stdout)
     if match is None or int(match[1]) < OLDEST_JAVA:
-        found = match[1] if match else "of unknown version"
-        yield Finding(f"Java {found} in {command}", f"Spark needs {OLDEST_JAVA} or newer", install)
+        version_met = match[1] if match else "of unknown version"
+        yield Finding(f"Java {version_met} in {command}", f"Spark needs {OLDEST_JAVA} or newer", install)
 
 
 def python(_settings: Settings) -> Iterator[Finding]:

@@ -214,8 +214,8 @@ def test_a_file_that_is_put_into_the_folder_is_on_the_page_without_a_restart(pag
     """It is noticed, extracted, published, and found by the search of the player that runs."""
     time_s = np.arange(5 * 22_050) / 22_050
     soundfile.write(library / "Deep" / "Put There Later.ogg", 0.3 * np.sin(2 * np.pi * 330 * time_s), 22_050)
-    found = "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
-    wait_until(page, found, within_s=240)
+    is_in_search = "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
+    wait_until(page, is_in_search, within_s=240)
     page.fill("#search input", "put there")
     row = page.locator("#view .track-row", has_text="Put There Later")
     row.locator(".cover").click()

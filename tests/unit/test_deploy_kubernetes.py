@@ -86,8 +86,8 @@ SPARK_APPLICATION = _closed(
 
 
 def named(kind: str, name: str) -> dict[str, Any]:
-    (found,) = [each for each in OBJECTS if (each["kind"], each["metadata"]["name"]) == (kind, name)]
-    return dict(found)
+    (manifest,) = [each for each in OBJECTS if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return dict(manifest)
 
 
 def label(document: dict[str, Any]) -> str:
