@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 from batch import job, registry
 from batch.index.lsh import Index
 from batch.index.projection import FeaturesUnfit
-from batch.library.labels import spellings, track_labels
+from batch.library.labels import artists_in, normalised, spellings, track_labels
 from batch.model import genre_mlp
 from batch.model.genre_examples import examples
 from batch.model.metric.choice import learned_metric
@@ -40,7 +40,7 @@ from batch.report.measures import (
 from batch.report.spaces import spaces
 from batch.storage import objects
 from batch.storage.locations import child
-from batch.training.library import library_columns, library_features
+from batch.training.library import Library, library_columns, library_features
 from batch.training.training_set import TrainingSet, training_set
 from batch.versions.remote_index import local_folder
 from conf.settings import Settings
@@ -85,23 +85,29 @@ def evaluate(
     hyperparameters = genre_mlp.Hyperparameters.read(stored) if stored else genre_mlp.Hyperparameters()
     tracks = library_features(spark, settings.lake, settings.library.root).cache()
     try:
-        dataset = training_set(tracks, library_columns(tracks, settings))
+        columns = library_columns(tracks, settings)
+        dataset = checked(training_set(tracks, columns, columns.sample), model)
     finally:
         tracks.unpersist()
-    dataset = checked(dataset, model)
-    library, withdrawn = measured_library(dataset, model)
-    lists, positions = served_lists(model, library.index), map_positions(model, library.index)
+    whole = Index.open(local_folder(model.index_place), as_trained=True)
+    in_both = whole.rows_of(columns.ids.tolist())
+    in_both = in_both[in_both >= 0]
+    library = measured_library(dataset, whole, model.version)
+    # Labels are compared among the sample, what the model serves among all of its tracks.
+    served = whole if columns.is_sampled else library.index
+    lists, positions = served_lists(model, served), map_positions(model, library.index)
     deviation = library.index.projection.deviation
     metric = learned_metric(library.standardised, library.labels, library.block_lengths, deviation)
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "library": settings.library.root,
-        "tracks": len(library.index),
-        "artists": int(len(np.unique(library.labels.artist[library.labels.artist >= 0]))),
-        "gone_since": withdrawn,
-        "not_in_model": len(dataset.ids) - len(library.index),
-        "index": index_quality(library.index),
+        "tracks": len(in_both),
+        "measured_tracks": len(library.index),
+        "artists": artist_count(columns),
+        "gone_since": len(whole) - len(in_both),
+        "not_in_model": len(columns) - len(in_both),
+        "index": index_quality(served),
         "precision": genre_precision(library),
         "hubness": hubness(library, lists),
         "genres": genre_scores(spark, dataset, hyperparameters, parameters.get("genre_chosen_on")),
@@ -162,17 +168,22 @@ def checked(dataset: TrainingSet, model: registry.Model) -> TrainingSet:
     return dataset
 
 
-def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[MeasuredLibrary, int]:
-    """(tracks that are both in the library and in the model as trained, number of the model's other tracks).
+def artist_count(library: Library) -> int:
+    """The number of its artists, of several of a track the first."""
+    first_names = (artists_in(joined)[:1] for joined in library.artists.dictionary.to_pylist())
+    return len({normalised(name) for names in first_names for name in names} - {""})
 
-    Raises NothingToMeasure with fewer than two, IndexUnreadable.
+
+def measured_library(dataset: TrainingSet, whole: Index, version: str) -> MeasuredLibrary:
+    """The tracks that are both in the data set and in the model as trained. Raises NothingToMeasure with fewer than two.
+
+    whole : index of the model of this version
     """
-    whole = Index.open(local_folder(model.index_place), as_trained=True)
     rows = whole.rows_of(dataset.ids)
     shared = np.flatnonzero(rows >= 0)
     if len(shared) < 2:
         raise NothingToMeasure(
-            f"model {model.version} has {len(whole)} tracks, {len(shared)} of them among this library's "
+            f"model {version} has {len(whole)} tracks, {len(shared)} of them among this library's "
             f"{len(dataset.ids)}; run ./spark-submit.sh batch/train.py"
         )
     # Both are sorted by id, so the rows of the smaller index follow the library's order.
@@ -182,14 +193,13 @@ def measured_library(dataset: TrainingSet, model: registry.Model) -> tuple[Measu
     )
     spelling_of = spellings(genres)
     genre_names = [spelling_of[name] for name in sorted(spelling_of)]  # in the order of their codes
-    library = MeasuredLibrary(
+    return MeasuredLibrary(
         index,
         index.projection.standardised(dataset.features[shared]),
         track_labels(artists, albums, genres),
         genre_names,
         dataset.block_lengths,
     )
-    return library, len(whole) - len(shared)
 
 
 def genre_scores(

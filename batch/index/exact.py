@@ -20,6 +20,9 @@ from batch.library.labels import Labels
 LOCAL_SCALE_NEIGHBOUR = 7
 """A track's local scale is its distance to this neighbour (Zelnik-Manor & Perona, 2004), which evens out hubs and outliers."""
 QUERY_BLOCK_ROWS = 64
+"""Queries compared with all points at once, at most."""
+DISTANCES_AT_ONCE = 2**24
+"""Distances held at once, where all queries of a block would have more: 64 MiB, and twice that for their order."""
 SHORTLIST_MIN_ROWS = 512
 """Candidates of a query that are ranked exactly, at least."""
 SHORTLIST_PER_NEIGHBOUR = 12
@@ -83,8 +86,9 @@ def exact_neighbours(points: Floats, queries: Floats, k: int) -> Rows:
     """Rows of the k nearest points of each query, nearest first: [shape=(q, k)]."""
     squares = np.einsum("ij,ij->i", points, points)
     neighbours = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), QUERY_BLOCK_ROWS):
-        block = slice(start, start + QUERY_BLOCK_ROWS)
+    step = max(1, min(QUERY_BLOCK_ROWS, DISTANCES_AT_ONCE // max(1, len(points))))
+    for start in range(0, len(queries), step):
+        block = slice(start, start + step)
         # without the query's own square, which is the same for all points and does not change the ranking
         distances = squares - 2 * (queries[block] @ points.T)
         if k < len(points):

@@ -154,7 +154,7 @@ def genre_precision(library: MeasuredLibrary) -> dict[str, Any] | None:
 def hubness(library: MeasuredLibrary, served: NDArray[np.int64]) -> dict[str, Any]:
     """10-occurrence of exact lists, step by step from plain Euclidean ones, and of the lists as served.
 
-    served : each track's list by row, -1 where there are fewer [shape=(n, 10)]
+    served : each track's list by row, -1 where there are fewer [shape=(m, 10)], of these n tracks or of more
     `before` and `after` are of lists among the same tracks: with more than MAX_TRACKS_COMPARED, `after` is the last exact step.
     """
     n = len(library.index)
@@ -165,14 +165,14 @@ def hubness(library: MeasuredLibrary, served: NDArray[np.int64]) -> dict[str, An
         "plain Euclidean": (rows, nearest(squared_distances(plain), k)),
         "learned metric": (rows, nearest(squared_distances(learned), k)),
         "learned metric, local scaling": (rows, nearest(locally_scaled_distances(learned), k)),
-        "as served": (np.arange(n), served),
+        "as served": (np.arange(len(served)), served),
     }
     figures = [
         {"way": way, "tracks": len(among), **occurrence_figures(lists, len(among))}
         for way, (among, lists) in ways.items()
     ]
     # Lists as served are chosen among all tracks; only lists among the same tracks can be compared.
-    before, after = figures[0], figures[3] if n == len(rows) else figures[2]
+    before, after = figures[0], figures[3] if len(served) == len(rows) else figures[2]
     return {
         "k": k,
         "ways": figures,

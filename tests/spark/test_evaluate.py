@@ -12,8 +12,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch.evaluate import NothingToMeasure, evaluate, headline
+from batch.index.lsh import Index
 from batch.registry import ModelUnusable
+from batch.report.measures import index_quality
 from batch.train import train
+from batch.training import library
+from batch.versions.remote_index import local_folder
 from conf.settings import Settings, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -73,6 +77,23 @@ def test_a_report_card_is_measured_on_the_library(
     (model.folder / "similar").rename(tmp_path / "elsewhere")
     with pytest.raises(ModelUnusable, match=r"'similar' of model .* cannot be read: it is missing; train again"):
         evaluate(spark, chosen, model)
+
+
+def test_of_a_large_library_labels_are_measured_among_a_sample_and_the_index_whole(
+    spark: SparkSession, chosen: Settings, monkeypatch: pytest.MonkeyPatch, few_networks: None
+) -> None:
+    made(spark, chosen, 60)
+    monkeypatch.setattr(library, "FITTED_TRACKS", 36)
+    model = train(spark, chosen)
+    report, folder = evaluate(spark, chosen, model)
+    assert (report["tracks"], report["measured_tracks"], report["artists"]) == (60, 36, 6)
+    assert (report["not_in_model"], report["gone_since"]) == (0, 0)
+    whole = index_quality(Index.open(local_folder(model.index_place), as_trained=True))
+    assert (report["index"]["at"], report["index"]["queries"]) == (whole["at"], 60)
+    assert [way["tracks"] for way in report["hubness"]["ways"]] == [36, 36, 36, 60]
+    assert report["precision"]["queries"] == report["genres"]["score"]["tracks"] == 36
+    page = (Path(folder) / "report.html").read_text()
+    assert "60 tracks by 6 artists" in page and "all else is measured among 36 tracks, drawn by albums" in page
 
 
 def test_a_library_without_genres_and_smaller_than_ten_and_a_model_of_another_library(
