@@ -20,6 +20,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,8 +209,7 @@ def driver(master: str, work: Path, n: int, is_made: bool) -> None:
     started = time.monotonic()
     model = train(spark, chosen)
     minutes = (time.monotonic() - started) / 60
-    stages = spark.sparkContext._jsc.sc().statusStore().stageList(None)
-    tasks = [stages.apply(number).numTasks() for number in range(stages.size())]
+    tasks = tasks_of_stages(spark)
     print(summary(model), file=sys.stderr)
     metrics = model.manifest["metrics"]
     spark.stop()
@@ -227,6 +227,14 @@ def driver(master: str, work: Path, n: int, is_made: bool) -> None:
     )
 
 
+def tasks_of_stages(spark: SparkSession) -> list[int]:
+    """The number of tasks of each stage that has run."""
+    store = spark.sparkContext._jsc.sc().statusStore()
+    defaults = (getattr(store, f"stageList$default${number}")() for number in range(2, 6))
+    stages = store.stageList(None, *defaults)
+    return [stages.apply(number).numCompleteTasks() for number in range(stages.size())]
+
+
 def resident(pid: int) -> tuple[int, int] | None:
     """(bytes in memory, those of them that are the process's own); None where it has ended."""
     try:
@@ -242,13 +250,13 @@ def resident(pid: int) -> tuple[int, int] | None:
 def descendants(pid: int) -> Iterator[int]:
     """The process and all that came from it."""
     yield pid
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in tasks.read_text().split()]
-        except OSError:
-            continue
-        for child in children:
-            yield from descendants(child)
+    children: list[int] = []
+    with suppress(OSError):  # the process has ended
+        for of_thread in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):
+                children += map(int, of_thread.read_text().split())
+    for child in children:
+        yield from descendants(child)
 
 
 def role(pid: int, is_driver: bool) -> str:
