@@ -72,6 +72,11 @@ def test_relative_links_lead_to_files_and_headings(document: str) -> None:
     assert [target for target in relative if not _leads_somewhere(document, target)] == []
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+def test_no_document_has_the_marks_of_a_merge(document: str) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", _text(document), re.MULTILINE) == []
+
+
 def test_the_maps_have_every_module() -> None:
     named = {file for document in MAPS for _, file in _named_files(document) if file is not None}
     named |= {PROJECT / path for document in MAPS for path in _PATH.findall(_text(document))}
