@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batch.storage import locations
@@ -47,11 +50,20 @@ def run(
     add_arguments : declares the job's options on its parser
     failures : what ends the job with 1 and its message; anything else is a fault of ours and keeps its traceback
     """
-    expected: tuple[type[Exception], ...] = (*failures, HeldByAnother)
     name = path.rpartition("/")[2].removesuffix(".py")
     parser = argparse.ArgumentParser(prog=path, description=description)
     add_arguments(parser)
     options = parser.parse_args(arguments)
+    with _ended_orderly_by_sigterm():
+        return _run(name, work, options, (*failures, HeldByAnother))
+
+
+def _run(
+    name: str,
+    work: Callable[[Settings, argparse.Namespace], str | None],
+    options: argparse.Namespace,
+    expected: tuple[type[Exception], ...],
+) -> int:
     try:
         chosen = settings()
         check_storage(chosen)
@@ -70,6 +82,19 @@ def run(
     if summary is not None:
         print(summary, flush=True)
     return 0
+
+
+@contextmanager
+def _ended_orderly_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the block as an exception does, so that a lease is given back and Spark stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def what_workers_lack(error: Exception) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,23 @@ def test_a_job_prints_its_summary_and_ends_with_0(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("tuned True\n", "")
     assert run(lambda settings, options: None) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminated_job_ends_orderly(capsys: pytest.CaptureFixture[str]) -> None:
+    ended: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work(*_: object) -> str:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            ended.append("given back")
+        return "done"
+
+    with pytest.raises(SystemExit) as exit_:
+        run(work)
+    assert exit_.value.code == 143 and ended == ["given back"]
+    assert capsys.readouterr() == ("", "") and signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize(
