@@ -191,7 +191,7 @@ def load(root: str, version: str) -> Model:
     location = child(root, version)
     manifest_location = child(location, MANIFEST_FILE)
     try:
-        manifest = json.loads(objects.read_text(manifest_location))
+        manifest = objects.read_json(manifest_location)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelNotFound(f"no model version {version!r} in {root}; run ./spark-submit.sh batch/train.py") from error
     except ValueError as error:

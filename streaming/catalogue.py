@@ -319,7 +319,7 @@ def read_offsets(model: str, source: str) -> dict[int, int]:
     model : location of the version;  source : the topic's "cluster id/topic id"
     """
     try:
-        offsets = json.loads(objects.read_text(child(model, OFFSETS_FILE)))
+        offsets = objects.read_json(child(model, OFFSETS_FILE))
     except (OSError, ValueError):
         return {}
     return {int(partition): int(offset) for partition, offset in offsets.get(source, {}).items()}

@@ -47,7 +47,8 @@ MALFORMED_LIST = "not a list as streaming/recommend.py writes it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return query_job.main(QUERY_NAME, "Write events and lists to the lake.", start, arguments, finish=count_skips)
+    description = "Write events and lists to the lake."
+    return query_job.main(QUERY_NAME, description, start, arguments, writes_tables=True, finish=count_skips)
 
 
 def count_skips(settings: Settings) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ from batch.storage.locations import child
 
 KEPT_INDEXES = 3
 """Indexes whose copies a node keeps: the one in use, the one before, and one that is in the making."""
+ABANDONED_UPDATE_S = 86_400.0
+"""Age at which the folder of an update is removed: its process was killed."""
+_UPDATE_PREFIX = ".update-"
+
+
+class CacheUnusable(OSError):
+    """This node cannot keep a copy of the model."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +73,34 @@ class RemoteIndex:
 
     @contextmanager
     def updating(self) -> Iterator[Path]:
-        """The folder of this node's copy, to append to and remove from; what was written there goes to the store at the end."""
-        folder = self.local_folder()
-        yield folder
-        local_names, stored_names = set(_segment_names(folder)), set(self._stored_segments())
-        for name in sorted(local_names - stored_names):
-            objects.upload(folder / SEGMENTS_FOLDER / name, child(self._segments_location, name))
-        for name in sorted(stored_names - local_names):  # compacted into one that is there now
-            objects.remove(child(self._segments_location, name))
+        """A folder with the index, to append to and remove from; what was written there goes to the store at the end.
+
+        It is apart from the copy that this node reads: readers make the segments of that one those of the store, and would remove
+        one that is not there yet.
+        """
+        copy = self.local_folder()
+        with tempfile.TemporaryDirectory(prefix=_UPDATE_PREFIX, dir=copy.parent) as own:
+            folder = Path(own)
+            with _locked(copy):
+                _link_files(copy, folder)
+                _link_files(copy / SEGMENTS_FOLDER, folder / SEGMENTS_FOLDER)
+            yield folder
+            local_names, stored_names = set(_segment_names(folder)), set(self._stored_segments())
+            for name in sorted(local_names - stored_names):
+                objects.upload(folder / SEGMENTS_FOLDER / name, child(self._segments_location, name))
+            for name in sorted(stored_names - local_names):  # compacted into one that is there now
+                objects.remove(child(self._segments_location, name))
 
     def _trained_folder(self) -> Path:
-        root = cache_folder()
+        root = _own_cache_folder()
         key = hashlib.sha256("\n".join([self.location, *(file.sha256 for file in self.files)]).encode()).hexdigest()
         folder = root / "indexes" / key[:32]
         if folder.is_dir():
             os.utime(folder)
             return folder
-        (root / "files").mkdir(parents=True, exist_ok=True)
-        (root / "indexes").mkdir(exist_ok=True)
-        with _locked(root):
+        with _cache_in_use(root), _locked(root):
+            (root / "files").mkdir(exist_ok=True)
+            (root / "indexes").mkdir(exist_ok=True)
             if not folder.is_dir():
                 part = root / "indexes" / f".{key[:32]}.part"
                 shutil.rmtree(part, ignore_errors=True)
@@ -115,7 +132,7 @@ class RemoteIndex:
 
     def _fetch_segments(self, folder: Path) -> None:
         """Makes the copy's segments those that the store has."""
-        with _locked(folder):
+        with _cache_in_use(cache_folder()), _locked(folder):
             stored_names = self._stored_segments()
             for name in stored_names:
                 if not (folder / SEGMENTS_FOLDER / name).exists():
@@ -177,6 +194,37 @@ def cache_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"overtone-models-{os.getuid()}"
 
 
+def _own_cache_folder() -> Path:
+    """The cache folder, made where it is missing. Raises CacheUnusable."""
+    root = cache_folder()
+    with _cache_in_use(root):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if root.is_symlink() or root.stat().st_uid != os.getuid():  # whose files would be taken for the model's
+            raise CacheUnusable(f"{root} is not this user's own: remove it, or set TMPDIR to another folder")
+    return root
+
+
+@contextmanager
+def _cache_in_use(root: Path) -> Iterator[None]:
+    """Raises CacheUnusable where the disk fails; errors of a store have no number and stay what they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or isinstance(error, FileNotFoundError):
+            raise
+        raise CacheUnusable(
+            f"{root} cannot keep a copy of the model: {error.strerror}; make room there, or set TMPDIR to another folder"
+        ) from error
+
+
+def _link_files(source: Path, target: Path) -> None:
+    """Hard links to the files of a folder, in one that is made where it is missing."""
+    target.mkdir(exist_ok=True)
+    for file in source.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            os.link(file, target / file.name)
+
+
 def _segment_names(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / SEGMENTS_FOLDER).glob("[0-9]*.npz"))
 
@@ -192,7 +240,9 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_unused(root: Path) -> None:
     """Removes all but the indexes used last, and the contents that none of these has. Maps of removed files stay valid."""
     folders = sorted((root / "indexes").glob("[0-9a-f]*"), key=lambda folder: -folder.stat().st_mtime)
-    for folder in folders[KEPT_INDEXES:]:
+    updates = (root / "indexes").glob(f"{_UPDATE_PREFIX}*")
+    abandoned = [folder for folder in updates if time.time() - folder.stat().st_mtime > ABANDONED_UPDATE_S]
+    for folder in (*folders[KEPT_INDEXES:], *abandoned):
         shutil.rmtree(folder, ignore_errors=True)
     for content in (root / "files").iterdir():
         if content.stat().st_nlink == 1 and not content.name.startswith("."):

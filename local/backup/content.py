@@ -69,7 +69,7 @@ def read(location: str) -> Backup:
     """The backup at a place, all of whose files are there with their sizes. Raises BackupUnusable, OSError."""
     shown = without_password(location)
     try:
-        values = json.loads(objects.read_text(child(location, BACKUP_MANIFEST)))
+        values = objects.read_json(child(location, BACKUP_MANIFEST))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BackupUnusable(
             f"{shown} has no {BACKUP_MANIFEST}: it is no backup, or one that was not finished; take another one"

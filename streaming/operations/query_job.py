@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from pymongo.errors import PyMongoError
 from pyspark.errors import StreamingQueryException
@@ -27,11 +28,13 @@ def main(
     start: StartQuery,
     arguments: Sequence[str] | None = None,
     needs_model: bool = False,
+    writes_tables: bool = False,
     finish: Callable[[Settings], None] | None = None,
 ) -> int:
     """Runs the query of streaming/{name}.py until it is interrupted; returns the exit code of `batch.job.run`.
 
     needs_model : end with 1 where there is no usable model version
+    writes_tables : the query writes to the lake, and is refused where another one does
     finish : called when the query has caught up and ended
     """
 
@@ -40,7 +43,10 @@ def main(
             registry.latest(settings.models.root)
         mongo.client(settings.mongo).close()
         topics.ensure(settings.kafka)
-        with lease.held(settings.stream.checkpoints, name):
+        written = [settings.stream.checkpoints, *([settings.lake.root] if writes_tables else [])]
+        with ExitStack() as leases:
+            for root in dict.fromkeys(written):
+                leases.enter_context(lease.held(root, name))
             job.in_spark(name, lambda spark: run(spark, settings, options.until_caught_up))
 
     def run(spark: SparkSession, settings: Settings, until_caught_up: bool) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +28,10 @@ from batch.storage import lease, locations, objects
 from batch.storage.locations import StorageUnusable
 from batch.storage.spark import s3_options
 from batch.versions import remote_index
-from batch.versions.remote_index import RemoteIndex, local_folder, updating
+from batch.versions.remote_index import CacheUnusable, RemoteIndex, local_folder, updating
 from conf.settings import Lake
+from streaming import ledger
+from streaming.operations import query_job
 from streaming.operations.served_model import ServedModel
 from streaming.serving.clients import index_of
 
@@ -201,6 +207,57 @@ def test_without_a_version_there_was_none_to_serve(root: str) -> None:
         ServedModel(root, "recommend").current()
 
 
+def test_readers_of_the_node_do_not_disturb_an_update(root: str, nodes: Nodes) -> None:
+    model = trained(root)
+    with updating(model.index_place) as folder:
+        append(folder, ["new"], VECTORS[:1] + 0.5, ["Bo"])
+        assert len(Index.open(local_folder(model.index_place)).present) == 60  # another process of this node, meanwhile
+    assert model.index_state == "00000001.npz"
+    nodes.on("worker")
+    assert Index.open(local_folder(model.index_place)).rows_of(["new"]).tolist() == [60]
+
+
+def test_what_a_killed_update_has_left_is_not_read_and_goes_after_a_day(root: str, nodes: Nodes) -> None:
+    cache = nodes.on("driver")
+    place = trained(root).index_place
+    left = local_folder(place).parent / ".update-killed"
+    (left / "added").mkdir(parents=True)
+    recent = left.with_name(".update-running")
+    recent.mkdir()
+    os.utime(left, (0, 0))
+    local_folder(trained(root, NOON + timedelta(minutes=1), VECTORS + 1).index_place)
+    assert not left.exists() and recent.exists()
+    assert len(list((cache / "indexes").glob("[0-9a-f]*"))) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_told(root: str, nodes: Nodes, tmp_path: Path) -> None:
+    place = trained(root).index_place
+    cache = nodes.on("full")
+    cache.write_text("a file in its place")
+    with pytest.raises(CacheUnusable, match=f"{cache} cannot keep a copy of the model: File exists; make room there, or"):
+        local_folder(place)
+    cache.unlink()
+    cache.symlink_to(tmp_path)
+    with pytest.raises(CacheUnusable, match=f"{cache} is not this user's own: remove it, or set TMPDIR"):
+        local_folder(place)
+
+
+def test_a_full_disk_is_told_and_fetched_to_once_there_is_room(
+    root: str, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = trained(root).index_place
+    cache = nodes.on("worker")
+
+    def full(location: str, file: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "download", full)
+        with pytest.raises(CacheUnusable, match=f"{cache} cannot keep a copy of the model: No space left on device"):
+            local_folder(place)
+    assert len(Index.open(local_folder(place))) == 60
+
+
 def test_a_state_that_a_node_cannot_have_is_refused(root: str, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batch.index.segments.STATE_PAUSE_S", 0.0)
     place = trained(root).index_place
@@ -272,6 +329,30 @@ def test_a_location_that_cannot_be_used_is_refused(bucket: fs.S3FileSystem, loca
     assert "word" not in str(error.value)
 
 
+def test_json_that_is_replaced_while_it_is_read_is_read_whole(root: str) -> None:
+    location = f"{root}/offsets.json"
+    values = [{"offset": 1}, {"offset": 10**30}, {"offset": 10**60}]
+    objects.replace_text(location, json.dumps(values[0]))
+    stopping = threading.Event()
+
+    def replace_often() -> None:
+        while not stopping.is_set():
+            for value in values:
+                objects.replace_text(location, json.dumps(value))
+                time.sleep(0.02)
+
+    writing = threading.Thread(target=replace_often)
+    writing.start()
+    try:
+        assert all(objects.read_json(location) in values for _ in range(60))
+    finally:
+        stopping.set()
+        writing.join()
+    objects.replace_text(location, "no JSON")
+    with pytest.raises(ValueError, match="Expecting value"):
+        objects.read_json(location)
+
+
 def test_a_location_that_is_not_there_yet_can_be_used(bucket: fs.S3FileSystem, tmp_path: Path) -> None:
     for location in ("s3a://music/not/yet", str(tmp_path / "not yet"), f"file://{tmp_path}/not yet"):
         locations.check(location)
@@ -315,6 +396,37 @@ def test_a_writer_that_died_is_followed_after_a_while(root: str, monkeypatch: py
     monkeypatch.setattr(lease, "EXPIRES_S", 0.0)
     with lease.held(root, "ledger", 0.0):
         assert "dead" not in objects.read_text(f"{root}/_writers/ledger.json")
+
+
+def test_a_writer_whose_lease_was_taken_is_told_so(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.01)
+    messages: list[str] = []
+    lost = threading.Event()
+    location = f"{root}/_writers/ledger.json"
+    other = '{"writer": "other", "host": "elsewhere", "process": 2}'
+    with lease.held(root, "ledger", 0.0, lambda message: (messages.append(message), lost.set())):
+        deadline = time.monotonic() + 30
+        while not lost.is_set() and time.monotonic() < deadline:
+            objects.replace_text(location, other)
+            lost.wait(0.02)
+    assert messages[0].startswith("ledger: another ledger has begun to write there, process 2 on elsewhere, since this one")
+    assert objects.read_json(location)["writer"] == "other"  # which goes on
+
+
+@pytest.mark.parametrize("held_root", ["lake", "checkpoints"])
+def test_a_second_ledger_of_a_lake_or_a_checkpoint_is_refused(
+    held_root: str, bucket: fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OVERTONE_LAKE__ROOT", "s3a://music/lake")
+    monkeypatch.setenv("OVERTONE_STREAM__CHECKPOINTS", "s3a://music/checkpoints")
+    monkeypatch.setattr(query_job.mongo, "client", lambda mongo: StringIO())
+    monkeypatch.setattr(query_job.topics, "ensure", lambda kafka: {})
+    monkeypatch.setattr(query_job.job, "in_spark", lambda name, work: "began")
+    with lease.held(f"s3a://music/{held_root}", "ledger", 0.0):
+        assert ledger.main([]) == 1
+    assert capsys.readouterr().err.startswith("ledger: another ledger writes there: process")
+    assert ledger.main([]) == 0
+    assert not any(objects.sizes(f"s3a://music/{each}/_writers") for each in ("lake", "checkpoints"))
 
 
 def test_a_local_root_needs_no_lease(tmp_path: Path) -> None:
