@@ -7,12 +7,17 @@ HADOOP_HOME …) of the driver and of every worker, never from the URI.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 SCHEMES = ("s3", "s3a", "gs", "abfs", "abfss", "hdfs", "viewfs")
 S3_SCHEMES = ("s3", "s3a")
+RETRY_LIMIT_S = 30
+"""Google's client would try for a quarter of an hour what fails for the moment."""
+_MISSPELT = re.compile(rf"(?:{'|'.join((*SCHEMES, 'file'))})(?::(?!//)|//)", re.IGNORECASE)
+"""How a URI begins whose "://" is not whole, and which else would be the path of a folder."""
 
 
 class StorageUnusable(OSError):
@@ -53,7 +58,11 @@ def without_password(location: str) -> str:
 
 
 def check(location: str) -> None:
-    """Raises StorageUnusable where a URI cannot be listed; a folder that is not there yet is no fault."""
+    """Raises StorageUnusable where a URI cannot be listed, or is misspelt; a folder that is not there yet is no fault."""
+    if misspelt := _MISSPELT.match(location):
+        scheme, rest = misspelt.group().rstrip(":/").lower(), location[misspelt.end() :].lstrip("/")
+        slashes = "///" if scheme == "file" else "//"
+        raise StorageUnusable(f"{location} is neither a path nor a URI; write {scheme}:{slashes}{rest}")
     if not is_remote(location):
         return
     from pyarrow import fs
@@ -90,12 +99,19 @@ def open_store(location: str) -> tuple[Any, str]:
         if scheme in S3_SCHEMES:
             # not by from_uri, which asks Amazon for the bucket's region even where the endpoint is not Amazon's
             endpoint = urlsplit(s3_endpoint())
+            if s3_endpoint() and not (endpoint.scheme in ("http", "https") and endpoint.netloc):
+                raise StorageUnusable(
+                    f"AWS_ENDPOINT_URL={without_password(s3_endpoint())} is no URL; write http://HOST:PORT or https://HOST"
+                )
             store = fs.S3FileSystem(
                 region=s3_region(), endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
             )
             return store, rest.rstrip("/")
         # from_uri decodes percent escapes, and our URIs are not encoded
-        store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}")
+        limit = f"?retry_limit_seconds={RETRY_LIMIT_S}" if scheme == "gs" else ""
+        store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}{limit}")
+    except StorageUnusable:
+        raise
     except (OSError, ValueError) as error:
         raise StorageUnusable(f"{without_password(location)} cannot be opened: {error}") from error
     return store, path.rstrip("/")

@@ -321,6 +321,10 @@ def test_no_model_in_a_store_is_told_as_one_in_a_folder(root: str) -> None:
         ("s3://", "names no bucket"),
         ("ftp://host/lake", "unknown scheme 'ftp'"),
         ("s3a://name:word@music/lake", "credentials belong in the environment"),
+        ("s3a:/music/lake", "s3a:/music/lake is neither a path nor a URI; write s3a://music/lake"),
+        ("s3:music/lake", "write s3://music/lake"),
+        ("S3A//music/lake", "write s3a://music/lake"),
+        ("file:/lake", "write file:///lake"),
     ],
 )
 def test_a_location_that_cannot_be_used_is_refused(bucket: fs.S3FileSystem, location: str, reason: str) -> None:
@@ -351,6 +355,15 @@ def test_json_that_is_replaced_while_it_is_read_is_read_whole(root: str) -> None
     objects.replace_text(location, "no JSON")
     with pytest.raises(ValueError, match="Expecting value"):
         objects.read_json(location)
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "s3.example.org", "ftp://127.0.0.1"])
+def test_an_endpoint_that_is_no_url_is_refused_and_nothing_is_sent_to_amazon(
+    bucket: fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(StorageUnusable, match=f"AWS_ENDPOINT_URL={endpoint} is no URL; write http://HOST:PORT or https:"):
+        locations.check("s3a://music/lake")
 
 
 def test_a_location_that_is_not_there_yet_can_be_used(bucket: fs.S3FileSystem, tmp_path: Path) -> None:
