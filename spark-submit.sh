@@ -35,17 +35,7 @@ if overtone_uses_s3 "$project"; then
   overtone_s3_jars "$project"
   s3_jars=$project/.venv/jars/s3
 fi
-zip=$(mktemp --suffix=.zip "${TMPDIR:-/tmp}/overtone-XXXXXX")
-trap 'rm -f "$zip"' EXIT
-"$project/.venv/bin/python" -I - "$project" "$zip" <<'PYTHON'
-import pathlib, sys, zipfile
-project, target = pathlib.Path(sys.argv[1]), sys.argv[2]
-with zipfile.ZipFile(target, "w") as archive:
-    for package in ("batch", "conf", "streaming", "ui"):
-        for file in sorted((project / package).rglob("*")):
-            if file.is_file() and file.suffix != ".pyc":
-                archive.write(file, file.relative_to(project))
-PYTHON
+zip=$("$project/.venv/bin/python" -I "$project/local/code_archive.py" "$project")
 
 options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults)
 java_options=()
@@ -99,4 +89,4 @@ submit=$project/.venv/bin/spark-submit
 # Spark hands the job's output on by a pipe: whether a terminal is at its end, for the progress bar, is only seen here.
 if [ -t 1 ]; then PROGRESS_COLUMNS=$(tput cols 2>/dev/null || echo 80); export PROGRESS_COLUMNS; else unset PROGRESS_COLUMNS; fi
 unset PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS # a job is no notebook
-"$submit" "${options[@]}" "${arguments[@]}"
+exec "$submit" "${options[@]}" "${arguments[@]}" # in place of this shell, so that who ends it ends the job

@@ -10,8 +10,8 @@ scripted_listener          one listener for `demo.sh --once`
 simulated_listeners      ▶ simulated-1, simulated-2, … for `demo.sh --listeners N`
 backup/, restore         ▶ a backup of lake, models and MongoDB, and back
 doctor/                  ▶ what is wrong with an installation, and what to do
-lake_tables                all tables of a lake, and the files of a version
 pictures                 ▶ the pictures of the player in docs/, of a running demo
+code_archive             ▶ a zip of our packages, which travels with a job
 startup_cache_workload   ▶ what setup runs to build the Java startup cache
 sample_library           ▶ music made on the user's machine
 """

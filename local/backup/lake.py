@@ -13,7 +13,7 @@ from batch.storage.locations import child
 from conf.settings import Lake
 from local.backup.content import LAKE_PART, Backup
 from local.backup.copying import all_copied
-from local.lake_tables import LOG_FOLDER, data_files
+from local.backup.lake_tables import LOG_FOLDER, data_files
 from streaming.sink.commits import open_table
 
 ATTEMPTS_A_TABLE = 5

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from batch.storage import locations, objects
 from batch.storage.locations import without_password
 from conf.settings import Settings
+from local.backup.lake_tables import TABLES, data_files
 from local.doctor.findings import Finding, first_line
-from local.lake_tables import TABLES, data_files
 from streaming.profile.skip_rates import unreadable_errors
 from streaming.sink.commits import open_table
 
