@@ -39,12 +39,12 @@ zip=$("$project/.venv/bin/python" -I "$project/local/code_archive.py" "$project"
 
 options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults)
 java_options=()
+options+=(--conf "spark.scheduler.allocation.file=file://$code/conf/fairscheduler.xml")
 case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
     options+=(--py-files "$zip" --driver-class-path "$jars/*${s3_jars:+:$s3_jars/*}" --driver-memory 1g)
-    options+=(--conf "spark.scheduler.allocation.file=file://$project/conf/fairscheduler.xml")
     # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
     # is left to it, as the loops of a training on a large library.
     java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)

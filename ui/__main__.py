@@ -12,7 +12,8 @@ import logging
 import socket
 import sys
 
-from batch.job import failed
+from batch.job import check_spelling, failed
+from batch.storage.locations import StorageUnusable
 from conf.settings import Settings, SettingsError, settings
 
 NAME = "ui"
@@ -100,6 +101,7 @@ if __name__ == "__main__":
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it repeats what EventQueue logs once
     try:
         chosen_settings = _settings(chosen_arguments)
-    except SettingsError as error:
+        check_spelling(chosen_settings)
+    except (SettingsError, StorageUnusable) as error:
         sys.exit(failed(NAME, error, 2))
     sys.exit(main(chosen_settings))

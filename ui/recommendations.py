@@ -18,8 +18,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from batch.job import failed
+from batch.job import check_spelling, failed
 from batch.mongo import NEW_LISTENERS
+from batch.storage.locations import StorageUnusable
 from conf.settings import Settings, SettingsError, settings
 from streaming.documents import LIST_NAMES
 from streaming.events import identifier_problem
@@ -218,7 +219,8 @@ def _query() -> int:
     arguments = _arguments()
     try:
         chosen_settings = settings()
-    except SettingsError as error:
+        check_spelling(chosen_settings)
+    except (SettingsError, StorageUnusable) as error:
         return failed(NAME, error, 2)
     if isinstance(sys.stdout, io.TextIOWrapper):
         if arguments.format == "table":

@@ -58,11 +58,8 @@ def without_password(location: str) -> str:
 
 
 def check(location: str) -> None:
-    """Raises StorageUnusable where a URI cannot be listed, or is misspelt; a folder that is not there yet is no fault."""
-    if misspelt := _MISSPELT.match(location):
-        scheme, rest = misspelt.group().rstrip(":/").lower(), location[misspelt.end() :].lstrip("/")
-        slashes = "///" if scheme == "file" else "//"
-        raise StorageUnusable(f"{location} is neither a path nor a URI; write {scheme}:{slashes}{rest}")
+    """Raises StorageUnusable where a URI is misspelt or cannot be listed; a folder that is not there yet is no fault."""
+    check_spelling(location)
     if not is_remote(location):
         return
     from pyarrow import fs
@@ -79,12 +76,14 @@ def check(location: str) -> None:
         raise StorageUnusable(f"{without_password(location)} cannot be listed: {error}") from error
 
 
-def open_store(location: str) -> tuple[Any, str]:
-    """(Arrow file system, path in it) of a location. Raises StorageUnusable."""
-    from pyarrow import fs
-
+def check_spelling(location: str) -> None:
+    """Raises StorageUnusable where a location is no path and no URI that can be used, whatever the store says. Asks no store."""
+    if misspelt := _MISSPELT.match(location):
+        scheme, rest = misspelt.group().rstrip(":/").lower(), location[misspelt.end() :].lstrip("/")
+        slashes = "///" if scheme == "file" else "//"
+        raise StorageUnusable(f"{location} is neither a path nor a URI; write {scheme}:{slashes}{rest}")
     if not is_remote(location):
-        return fs.LocalFileSystem(), str(local_path(location).absolute())
+        return
     scheme, _, rest = location.partition("://")
     if scheme not in SCHEMES:
         raise StorageUnusable(
@@ -95,14 +94,25 @@ def open_store(location: str) -> tuple[Any, str]:
         raise StorageUnusable(f"{without_password(location)}: credentials belong in the environment, not in the URI")
     if not host and scheme not in ("hdfs", "viewfs"):
         raise StorageUnusable(f"{location} names no bucket; write {scheme}://BUCKET/FOLDER")
+    endpoint = urlsplit(s3_endpoint())
+    if scheme in S3_SCHEMES and s3_endpoint() and not (endpoint.scheme in ("http", "https") and endpoint.netloc):
+        raise StorageUnusable(
+            f"AWS_ENDPOINT_URL={without_password(s3_endpoint())} is no URL; write http://HOST:PORT or https://HOST"
+        )
+
+
+def open_store(location: str) -> tuple[Any, str]:
+    """(Arrow file system, path in it) of a location. Raises StorageUnusable."""
+    from pyarrow import fs
+
+    if not is_remote(location):
+        return fs.LocalFileSystem(), str(local_path(location).absolute())
+    check_spelling(location)
+    scheme, _, rest = location.partition("://")
     try:
         if scheme in S3_SCHEMES:
             # not by from_uri, which asks Amazon for the bucket's region even where the endpoint is not Amazon's
             endpoint = urlsplit(s3_endpoint())
-            if s3_endpoint() and not (endpoint.scheme in ("http", "https") and endpoint.netloc):
-                raise StorageUnusable(
-                    f"AWS_ENDPOINT_URL={without_password(s3_endpoint())} is no URL; write http://HOST:PORT or https://HOST"
-                )
             store = fs.S3FileSystem(
                 region=s3_region(), endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
             )
@@ -110,8 +120,6 @@ def open_store(location: str) -> tuple[Any, str]:
         # from_uri decodes percent escapes, and our URIs are not encoded
         limit = f"?retry_limit_seconds={RETRY_LIMIT_S}" if scheme == "gs" else ""
         store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}{limit}")
-    except StorageUnusable:
-        raise
     except (OSError, ValueError) as error:
         raise StorageUnusable(f"{without_password(location)} cannot be opened: {error}") from error
     return store, path.rstrip("/")

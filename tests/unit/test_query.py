@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from pyarrow import fs
 
 from batch.mongo import NEW_LISTENERS
 from conf.settings import settings
@@ -108,6 +109,26 @@ def test_a_time_before_the_first_list_names_the_first(table: str) -> None:
 def test_a_lake_without_the_table_says_who_writes_it(tmp_path: Path) -> None:
     with pytest.raises(NoList, match=r"streaming/ledger\.py"):
         list_as_of(str(tmp_path / "recommendations"), "ana", TEN)
+
+
+def test_a_lake_on_an_s3_server_without_tls_is_read(table: str, bucket: fs.S3FileSystem) -> None:
+    for file in (path for path in Path(table).rglob("*") if path.is_file()):
+        with bucket.open_output_stream(f"music/lake/recommendations/{file.relative_to(table).as_posix()}") as out:
+            out.write(file.read_bytes())
+    arguments = ["--user", "ana", "--as-of", TEN.isoformat(), "--format", "json"]
+
+    def query(lake: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "ui.recommendations", *arguments]
+        away = {"OVERTONE_MONGO__URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100"}
+        environment = os.environ | away | {"OVERTONE_LAKE__ROOT": lake, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    done = query("s3a://music/lake")
+    assert done.returncode == 0, done.stderr
+    assert [item["track_id"] for item in json.loads(done.stdout)["items"]] == ["c", "a"]
+    refused = query("s3a:/music/lake")
+    message = "recommendations: s3a:/music/lake is neither a path nor a URI; write s3a://music/lake\n"
+    assert (refused.returncode, refused.stderr) == (2, message)
 
 
 @pytest.fixture
