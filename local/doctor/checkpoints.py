@@ -12,6 +12,7 @@ from batch.storage import objects
 from batch.storage.locations import child, without_password
 from conf.settings import Kafka, Settings
 from local.doctor.findings import Finding, first_line
+from local.doctor.locations import unusable
 from streaming.source import topics
 from streaming.source.kafka_source import checkpoint_folder
 
@@ -23,8 +24,8 @@ Offsets = dict[tuple[str, int], int]
 def checkpoints(settings: Settings) -> Iterator[Finding]:
     kafka = settings.kafka
     sources = _sources(kafka)
-    if sources is None:
-        return  # the check of Kafka says so
+    if sources is None or unusable(settings.stream.checkpoints):
+        return  # the checks of Kafka and of storage say so
     for query, names in {
         "recommend": (kafka.listening_topic,),
         "ledger": (kafka.listening_topic, kafka.recommendation_topic),

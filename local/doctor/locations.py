@@ -30,7 +30,15 @@ def storage(settings: Settings) -> Iterator[Finding]:
         "stream.checkpoints": settings.stream.checkpoints or child(home, "checkpoints"),
     }
     for name, location in written.items():
-        yield from _remote(name, location) if is_remote(location) else _folder(name, local_path(location))
+        if problem := unusable(location):
+            shown = without_password(location)
+            yield Finding(
+                f"{name} = {shown} cannot be used", problem, "see docs/cluster.md for endpoint and credentials"
+            )
+        elif is_remote(location):
+            yield from _remote(name, location)
+        else:
+            yield from _folder(name, local_path(location))
     if settings.library.root:
         yield from _library(settings.library.root)
     yield from _space({"the temporary folder": Path(tempfile.gettempdir()), **_local(written)})
@@ -40,26 +48,33 @@ def storage(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _local(written: dict[str, str]) -> dict[str, Path]:
-    return {name: local_path(location) for name, location in written.items() if not is_remote(location)}
+def unusable(location: str) -> str:
+    """Why a URI cannot be listed, or is misspelt; "" where it can be used.
 
-
-def _remote(name: str, location: str) -> Iterator[Finding]:
-    shown = without_password(location)
+    What looks into a store asks this first, since all that it could say of one that is away would be wrong.
+    """
     try:
         locations.check(location)
     except StorageUnusable as error:
-        yield Finding(
-            f"{name} = {shown} cannot be used", first_line(error), "see docs/cluster.md for endpoint and credentials"
-        )
-        return
+        _, _, reason = str(error).partition(": ")  # the location is named beside it
+        return first_line(StorageUnusable(reason or error))
+    return ""
+
+
+def _local(written: dict[str, str]) -> dict[str, Path]:
+    return {name: local_path(each) for name, each in written.items() if not is_remote(each) and not unusable(each)}
+
+
+def _remote(name: str, location: str) -> Iterator[Finding]:
     trial = child(location, f"_doctor-{uuid.uuid4().hex}")
     try:
         objects.replace_text(trial, "x")
         objects.remove(trial)
     except OSError as error:
         yield Finding(
-            f"{name} = {shown} cannot be written", first_line(error), "give the credentials the right to write"
+            f"{name} = {without_password(location)} cannot be written",
+            first_line(error),
+            "give the credentials the right to write",
         )
 
 
@@ -83,13 +98,9 @@ def _folder(name: str, folder: Path) -> Iterator[Finding]:
 
 
 def _library(root: str) -> Iterator[Finding]:
-    if is_remote(root):
-        try:
-            locations.check(root)
-        except StorageUnusable as error:
-            yield Finding(
-                f"library.root = {without_password(root)} cannot be used", first_line(error), "see docs/cluster.md"
-            )
+    if problem := unusable(root):
+        yield Finding(f"library.root = {without_password(root)} cannot be used", problem, "see docs/cluster.md")
+    if problem or is_remote(root):
         return
     folder = local_path(root)
     try:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from batch.ear.network import usable_graph
+from batch.storage.locations import is_s3, without_password
 from conf.settings import PROJECT, Settings
 from local.doctor.findings import Finding
 
@@ -78,6 +79,14 @@ def jars(settings: Settings) -> Iterator[Finding]:
     for pattern in ("spark/delta-spark*.jar", "spark/spark-sql-kafka*.jar"):
         if not any(JARS.glob(pattern)):
             yield Finding(f"no {pattern} in {JARS}", "jobs cannot read Delta or Kafka", SET_UP_AGAIN)
+    on_s3 = [each for each in (settings.lake.root, settings.models.root, settings.stream.checkpoints) if is_s3(each)]
+    if on_s3 and not any(JARS.glob("s3/hadoop-aws*.jar")):
+        yield Finding(
+            f"no s3/hadoop-aws*.jar in {JARS}",
+            f"Spark needs it for {without_password(on_s3[0])}",
+            "./spark-submit.sh fetches it where the setting is in its environment or in settings.toml",
+            False,
+        )
     graph, reason = usable_graph(settings.library.ear)
     if graph is None and reason:
         yield Finding(

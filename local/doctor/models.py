@@ -13,6 +13,7 @@ from batch.versions.new_version import INDEX_FOLDER
 from batch.versions.remote_index import checksum
 from conf.settings import Settings
 from local.doctor.findings import Finding, first_line
+from local.doctor.locations import unusable
 from streaming.profile.skip_rates import unreadable_errors
 from streaming.sink.commits import open_table
 
@@ -21,6 +22,8 @@ TRAIN = "run ./spark-submit.sh batch/train.py"
 
 def models(settings: Settings) -> Iterator[Finding]:
     root = settings.models.root
+    if unusable(root):
+        return  # the check of storage says so
     try:
         model = registry.latest(root)
     except registry.ModelNotFound as error:
@@ -75,6 +78,8 @@ def _extractor(model: registry.Model, settings: Settings) -> Iterator[Finding]:
     """A finding where the lake has features by another extractor than those that the model was trained on."""
     trained_on = model.manifest.get("extractor_version")
     location = settings.lake.table("features")
+    if unusable(settings.lake.root):
+        return
     try:
         table = open_table(location)
         if table is None or not trained_on:
@@ -101,7 +106,7 @@ def _extractor(model: registry.Model, settings: Settings) -> Iterator[Finding]:
 def unfinished(settings: Settings) -> Iterator[Finding]:
     """A note for each folder of a training that did not end; the next training removes those that nobody fills."""
     root = settings.models.root
-    for name in objects.names(root, folders=True):
+    for name in () if unusable(root) else objects.names(root, folders=True):
         is_part = name.startswith(".") and name.endswith(".part")
         if is_part or (
             is_remote(root) and name[:1].isdigit() and not objects.exists(child(child(root, name), "manifest.json"))

@@ -16,6 +16,7 @@ from batch.storage import lease
 from batch.storage.locations import without_password
 from conf.settings import PREFIX, Settings
 from local.doctor.findings import Finding
+from local.doctor.locations import unusable
 
 ANSWER_S = 3.0
 RUN_ENV = "run.env"
@@ -57,7 +58,8 @@ def _demo_runs(home: Path) -> bool:
 def leases(settings: Settings) -> Iterator[Finding]:
     """A note for each lease in a store that nobody renews."""
     for root in {settings.lake.root, settings.models.root, settings.stream.checkpoints} - {""}:
-        for name, age_s in lease.held_ages(root).items():
+        ages = {} if unusable(root) else lease.held_ages(root)
+        for name, age_s in ages.items():
             if age_s > lease.EXPIRES_S:
                 yield Finding(
                     f"the lease of {name} in {without_password(root)} was renewed {age_s:,.0f} s ago",

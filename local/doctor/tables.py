@@ -9,6 +9,7 @@ from batch.storage.locations import without_password
 from conf.settings import Settings
 from local.backup.lake_tables import TABLES, data_files
 from local.doctor.findings import Finding, first_line
+from local.doctor.locations import unusable
 from streaming.profile.skip_rates import unreadable_errors
 from streaming.sink.commits import open_table
 
@@ -18,6 +19,8 @@ MAKERS = {"tracks": "batch/extract.py", "features": "batch/extract.py"}
 
 
 def tables(settings: Settings) -> Iterator[Finding]:
+    if unusable(settings.lake.root):
+        return  # the check of storage says so
     locations.allow_plain_http()
     unreadable: tuple[type[Exception], ...] = (*unreadable_errors(), ValueError)
     for name in TABLES:

@@ -41,6 +41,7 @@ from harness import TRACKS, make_model  # noqa: E402
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(locations, "SCARCE_SHARE", 0.0)  # this machine's disk may be nearly full
     return read_settings(home=tmp_path / "home")
 
 
@@ -126,6 +127,19 @@ def test_missing_jars_are_named(chosen: Settings, tmp_path: Path, monkeypatch: p
     ]
 
 
+def test_missing_jars_of_s3_are_named_where_they_are_needed(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "JARS", tmp_path)
+    assert not any("hadoop-aws" in what for what in whats(machine.jars(chosen)))
+    monkeypatch.setenv(f"{PREFIX}LAKE__ROOT", "s3a://music/lake")
+    stored = read_settings(home=tmp_path / "home")
+    assert f"no s3/hadoop-aws*.jar in {tmp_path}" in whats(machine.jars(stored))
+    (tmp_path / "s3").mkdir()
+    (tmp_path / "s3" / "hadoop-aws-3.5.0.jar").touch()
+    assert not any("hadoop-aws" in what for what in whats(machine.jars(stored)))
+
+
 def test_folders_that_cannot_be_used_are_named(chosen: Settings, tmp_path: Path) -> None:
     assert whats(locations.storage(chosen)) == [], "what is not there yet can be made"
     assert not chosen.home.exists()
@@ -157,6 +171,30 @@ def test_a_store_without_the_bucket_is_named(bucket: fs.S3FileSystem, chosen: Se
     assert objects.names("s3a://music/doctor") == [], "the trial is gone"
     stored = chosen.model_copy(update={"lake": chosen.lake.model_copy(update={"root": "s3a://none/doctor"})})
     assert whats(locations.storage(stored)) == ["lake.root = s3a://none/doctor cannot be used"]
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        ("s3a://none/home", "there is no bucket none"),
+        ("s3a:/music/home", "s3a:/music/home/lake is neither a path nor a URI; write s3a://music/home/lake"),
+    ],
+)
+def test_of_a_store_that_cannot_be_used_that_alone_is_told(
+    root: str, reason: str, bucket: fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, setting in {"lake": "LAKE__ROOT", "models": "MODELS__ROOT", "checkpoints": "STREAM__CHECKPOINTS"}.items():
+        monkeypatch.setenv(f"{PREFIX}{setting}", f"{root}/{name}")
+    chosen = read_settings(home=tmp_path / "home")
+    wrong = [finding for finding in locations.storage(chosen) if finding.is_wrong]
+    assert [finding.what for finding in wrong] == [
+        f"lake.root = {root}/lake cannot be used",
+        f"models.root = {root}/models cannot be used",
+        f"stream.checkpoints = {root}/checkpoints cannot be used",
+    ]
+    assert wrong[0].why.startswith(reason)
+    # whose advice would be to train again, or to take a table for damaged
+    assert [list(check(chosen)) for check in (tables, models, unfinished, leases)] == [[], [], [], []]
 
 
 def test_a_lease_of_a_killed_driver_is_named(
