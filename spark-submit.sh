@@ -68,6 +68,12 @@ case $master in
       ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
       [[ $ear == *\** ]] || options+=(--files "$ear")
     fi
+    case "$*" in
+      *batch/train.py*)
+        while read -r option value; do options+=(--conf "$option=$value"); done < <(grep '^spark' "$project/conf/spark-train.conf")
+        export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2} # of some 300 threads each would have memory of its own
+        ;;
+    esac
     if [ -n "${ENVIRONMENT:-}" ]; then
       [ -f "$ENVIRONMENT" ] || overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
       case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac

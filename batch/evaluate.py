@@ -156,7 +156,7 @@ def checked(dataset: TrainingSet, model: registry.Model) -> TrainingSet:
     """
     trained = (model.value("extractor_version"), model.value("dimensions"))
     extracted = (dataset.extractor, dataset.features.shape[1])
-    if extracted != trained and dataset.embeddings is not None:
+    if extracted != trained and dataset.embedding_length:
         vectors = dataset.without_embeddings()
         if (vectors.extractor, vectors.features.shape[1]) == trained:
             return vectors

@@ -182,9 +182,13 @@ def _new_version(
         ranked = spark.read.parquet(new.uri("rankings"))
         similar = similar_tracks.similar_lists(ranked, new.shared_index(), STORED_SIMILAR_TRACKS)
         similar.write.parquet(new.uri("similar"))
+        fitted = fit_index.without_points(fitted)
         library_map(spark, library, new).write.parquet(new.uri("map"))
         new.remove("rankings")
+        if library.is_sampled:
+            spark.sparkContext.setCheckpointDir(new.uri("checkpoints"))
         networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
+        new.remove("checkpoints")
         described = {
             "version": new.version,
             "created_at": now.isoformat(),

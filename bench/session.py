@@ -22,14 +22,18 @@ def session(name: str, memory: str = "2g") -> SparkSession:
     return session_of_jobs(name, "local[2]", options)
 
 
+def options_in(file: Path) -> dict[str, str]:
+    """The options of a file of Spark's properties."""
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    pairs = [line.split(None, 1) for line in lines if line and not line.startswith("#")]
+    return dict(pairs)
+
+
 def session_of_jobs(name: str, master: str, options: Mapping[str, str]) -> SparkSession:
     """A session with the settings of conf/spark-defaults.conf, the jobs' jars and no page, and these options besides."""
     builder = SparkSession.builder.master(master).appName(name)
-    for line in (PROJECT / "conf" / "spark-defaults.conf").read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            option, value = line.split(None, 1)
-            builder = builder.config(option, value.strip())
-    of_all = {"spark.driver.extraClassPath": SPARK_JARS, "spark.ui.enabled": "false"}
+    of_all = options_in(PROJECT / "conf" / "spark-defaults.conf")
+    of_all |= {"spark.driver.extraClassPath": SPARK_JARS, "spark.ui.enabled": "false"}
     for option, value in {**of_all, **options}.items():
         builder = builder.config(option, value)
     spark = builder.getOrCreate()

@@ -1,12 +1,12 @@
-"""Time and memory of a training on a standalone cluster of one worker, by the size of the library.
+"""Time and memory of a training on a standalone cluster of one or more workers, by the size of the library.
 
-    PYTHONPATH=. .venv/bin/python bench/train.py --work DIR [--tracks 10000 100000 1000000] [--out FILE.json]
+    PYTHONPATH=. .venv/bin/python bench/train.py --work DIR [--tracks 10000 100000 1000000] [--executors 1] [--out FILE.json]
 
 The tracks are made, on the executors, and kept in DIR: vectors of both blocks around artists and genres (as
 `bench/generated_library.py`), albums of ten tracks. They measure time and memory, never quality. Master, worker, driver and
-executors are processes of their own; the driver and each executor have Spark's default memory of 1 GB, as with
-spark-submit.sh on a cluster. Memory is the kernel's resident set, sampled twice a second: `own` without what is mapped from
-files, which the kernel can drop.
+executors are processes of their own; each executor has Spark's default memory of 1 GB, the driver what conf/spark-train.conf
+gives it, as with spark-submit.sh on a cluster. Memory is the kernel's resident set, sampled twice a second: `own` without what
+is mapped from files, which the kernel can drop.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from batch.train import summary, train
 from batch.training.library import library_of
 from batch.training.projected import pieces
 from bench.features import table
-from bench.session import SPARK_JARS, session_of_jobs
+from bench.session import SPARK_JARS, options_in, session_of_jobs
 from bench.stream_cluster import Cluster
 from conf.settings import PROJECT, Settings, settings
 
@@ -191,6 +191,7 @@ def made_projection() -> Projection:
 def cluster_session(master: str, work: Path) -> SparkSession:
     """A session on the cluster with the jobs' own settings."""
     options = {
+        **options_in(PROJECT / "conf" / "spark-train.conf"),
         "spark.executor.extraClassPath": SPARK_JARS,
         "spark.executorEnv.PYTHONPATH": str(PROJECT),
         "spark.local.dir": str(work / "spark"),
@@ -270,13 +271,13 @@ def role(pid: int, is_driver: bool) -> str:
     return "driver's Python" if is_driver else "Python worker" if "pyspark" in command else ""
 
 
-def peaks(driver_pid: int, worker_pid: int | None, is_running: Any) -> dict[str, float]:
+def peaks(driver_pid: int, worker_pids: list[int], is_running: Any) -> dict[str, float]:
     """Megabytes of the largest process of each role, and of the driver's together, until the driver ends."""
     most: dict[str, float] = defaultdict(float)
     while is_running():
         of_driver, own_of_driver = 0, 0
-        for root, is_driver in ((driver_pid, True), (worker_pid, False)):
-            for pid in descendants(root) if root is not None else ():
+        for root, is_driver in ((driver_pid, True), *((pid, False) for pid in worker_pids)):
+            for pid in descendants(root):
                 name, sizes = role(pid, is_driver), resident(pid)
                 if name and sizes:
                     most[f"{name}, MB"] = max(most[f"{name}, MB"], sizes[0] / MB)
@@ -296,7 +297,7 @@ def measured_files(work: Path, n: int) -> dict[str, object]:
     subprocess.run([*command, "--make"], env=environment, check=True)
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment)
-    most = peaks(process.pid, None, lambda: process.poll() is None)
+    most = peaks(process.pid, [], lambda: process.poll() is None)
     if process.returncode:
         raise SystemExit(f"the files of {n:,} tracks failed")
     seconds = time.monotonic() - started
@@ -310,22 +311,29 @@ def measured(cluster: Cluster, work: Path, n: int) -> dict[str, object]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(PROJECT),
+        "MALLOC_ARENA_MAX": "2",  # as spark-submit.sh sets it
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     }
     command = [sys.executable, "-P", __file__, "--work", str(work), "--tracks", str(n), "--driver", cluster.url]
     subprocess.run([*command, "--make"], env=environment, check=True)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    most = peaks(process.pid, cluster.workers[0].pid, lambda: process.poll() is None)
+    most = peaks(process.pid, [worker.pid for worker in cluster.workers], lambda: process.poll() is None)
     output = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"the training of {n:,} tracks failed; its peaks until then, MB: {most}")
-    return {"tracks": n, **json.loads(output.splitlines()[-1]), **{name: round(value) for name, value in most.items()}}
+    return {
+        "tracks": n,
+        "executors": len(cluster.workers),
+        **json.loads(output.splitlines()[-1]),
+        **{name: round(value) for name, value in most.items()},
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for the made tables, models and Spark's files")
     parser.add_argument("--tracks", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--executors", type=int, default=1, help="of one core each")
     parser.add_argument("--out", type=Path)
     parser.add_argument(
         "--files", action="store_true", help="only what the driver's Python does without Spark, on made columns"
@@ -345,7 +353,7 @@ def main() -> None:
         print(table([measured_files(work, n) for n in options.tracks]))
         return
     rows = []
-    cluster = Cluster(work / "cluster", 1)
+    cluster = Cluster(work / "cluster", options.executors)
     cluster.start()
     try:
         for n in options.tracks:

@@ -9,6 +9,7 @@ bucket numbers. The values are fitted elsewhere (`batch.model.metric`, `batch.mo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ none lies further than the root of n (Samuelson, 1968): no library of less than 
 FMA none lies further than 15, and 99.99 % of the features within 10."""
 LEAST_DEVIATION_SHARE = 0.1
 """A feature that hardly varies in the library counts as if it varied by this share of the median feature's deviation."""
-HASHING_BLOCK_ROWS = 8192
+ROWS_AT_ONCE = 2048
+"""Rows of which what is computed from them is held at once, where the result is smaller."""
 MIN_BLOCK_LENGTH = 1e-3
 """A shorter block is the mean but for rounding, as that of an imputed embedding: it has no direction. Others are near 10."""
 _KEY_BASE = 0x100000001B3  # the FNV prime
@@ -152,8 +154,7 @@ class Projection:
         powers = _key_powers(hashes)
         probes = min(probes, 2 * hashes)
         keys = np.empty((tables, len(points), 1 + probes), dtype=np.int64)
-        for start in range(0, len(points), HASHING_BLOCK_ROWS):
-            block = slice(start, start + HASHING_BLOCK_ROWS)
+        for block in row_blocks(len(points)):
             projected = (points[block] @ self.components[:, :p]) @ flat_directions
             position = (projected + self.offsets.reshape(-1)) / self.bucket_length
             floor = np.floor(position)
@@ -213,6 +214,20 @@ class Projection:
 def int8_quantisation_step(points: Floats, components: Floats) -> float:
     """The step with which int8 reaches the largest component of any of the points."""
     return max(float(np.abs(points @ components).max(initial=0.0)) / _INT8_MAX, 1e-12)
+
+
+def row_blocks(n: int) -> Iterator[slice]:
+    """Slices of at most ROWS_AT_ONCE of n rows."""
+    return (slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE))
+
+
+def mean_and_variance(rows: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(mean, variance) of each column, float64 [shape=(d,)] both, without a copy of the rows.  rows : [shape=(n, d)], n > 0"""
+    mean = rows.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for block in row_blocks(len(rows)):
+        squares += np.square(rows[block] - mean).sum(axis=0)
+    return mean, squares / len(rows)
 
 
 def to_unit(points: Floats) -> Floats:

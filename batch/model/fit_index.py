@@ -36,7 +36,7 @@ from pyspark.sql.types import FloatType, LongType, StructField, StructType
 from batch.index.building import local_scales, positive_scales
 from batch.index.lsh import Index
 from batch.index.pieces import Piece, TrackColumns, write_index
-from batch.index.projection import Floats, Projection, int8_quantisation_step
+from batch.index.projection import Floats, Projection, int8_quantisation_step, mean_and_variance
 from batch.index.recordings import Nearness, near_pairs, recording_codes
 from batch.index.tuning import HashParameters, HashQuality, TuningSample, shortest_buckets, tuning_sample
 from batch.library.labels import TrackLabels
@@ -153,7 +153,7 @@ def _hashed(
         pca = PCA(
             k=min(max(hash_parameters.components, SKETCH_COMPONENTS), m, n), inputCol="point", outputCol="components"
         ).fit(vectors)
-        variance = float(points.var(axis=0, dtype=np.float64).sum())
+        variance = float(mean_and_variance(points)[1].sum())
         p = min(hash_parameters.components, pca.getK())
         shares = np.nan_to_num(pca.explainedVariance.toArray()[:p])  # 0 / 0 where all tracks are equal
         spread = max(float(np.sqrt(shares.mean() * variance)), 1e-6)
@@ -188,6 +188,11 @@ def _hashed(
     models: dict[str, JavaMLWritable] = {"pca": pca, "lsh": model}
     no_metric = Metric("", None, ())
     return Fitted(models, chosen, points, chosen.components, no_metric, hash_parameters, spread, quality, tuning)
+
+
+def without_points(fitted: Fitted) -> Fitted:
+    """What was fitted without the points, when the index has them."""
+    return replace(fitted, points=fitted.points[:0].copy(), tuning=(fitted.points[:0].copy(), fitted.tuning[1]))
 
 
 def save_index(folder: Path, tracks: TrackColumns, fitted: Fitted, pieces: Iterable[Piece] | None = None) -> None:

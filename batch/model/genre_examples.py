@@ -53,4 +53,5 @@ def examples(
     split = own_split([splits[row] for row in rows]) if splits is not None else None
     genre = np.array([code_by_name[names[row]] for row in rows], dtype=np.int32)
     spelling_of = spellings(genres)
-    return Examples(features[rows], genre, artist, tuple(spelling_of[name] for name in learned_names), split)
+    learned = features if len(rows) == len(features) else features[rows]
+    return Examples(learned, genre, artist, tuple(spelling_of[name] for name in learned_names), split)

@@ -257,7 +257,10 @@ def _layer_sizes(inputs: Inputs, hyperparameters: Hyperparameters, block: int, g
 
 
 def _frame(spark: SparkSession, inputs: Floats, genre: Labels) -> DataFrame:
-    """(features, label), cached. Every learned genre has an output, also where these rows lack it."""
+    """(features, label), cached. Every learned genre has an output, also where these rows lack it.
+
+    Many rows are written to Spark's checkpoint folder where it has one: until then they lie in the driver.
+    """
     column = pa.FixedSizeListArray.from_arrays(pa.array(inputs.reshape(-1)), inputs.shape[1]).cast(
         pa.list_(pa.float32())
     )
@@ -265,6 +268,9 @@ def _frame(spark: SparkSession, inputs: Floats, genre: Labels) -> DataFrame:
     frame = spark.createDataFrame(table)
     is_small = len(genre) <= MAX_EXAMPLES_IN_ONE_TASK
     frame = frame.coalesce(1) if is_small else frame.repartition(spark.sparkContext.defaultParallelism)
-    frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label").cache()
+    frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label")
+    if not is_small and spark.sparkContext.getCheckpointDir():
+        return frame.checkpoint()
+    frame.cache()
     frame.count()  # fills the cache once; several fits at once would each fill it
     return frame

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Floats
+from batch.index.projection import Floats, mean_and_variance, row_blocks
 
 Doubles = NDArray[np.float64]
 Layers = tuple[tuple[Doubles, Doubles], ...]
@@ -48,8 +48,10 @@ class Inputs:
 
     def fourier(self, standardised: Floats, block: int) -> Floats:
         """Random Fourier features of what `standardised` returns, by the block's own draw: float32 [shape=(n, f)]."""
-        angles = standardised @ self.frequencies[block] / INPUT_SCALE + self.phases[block]
-        return np.asarray(np.cos(angles), dtype=np.float32)
+        angles = np.asarray(standardised @ self.frequencies[block], dtype=np.float32)
+        angles /= INPUT_SCALE
+        angles += self.phases[block]
+        return np.cos(angles, out=angles)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,13 @@ class Ensemble:
 
     def probabilities(self, features: NDArray[np.floating]) -> Doubles:
         """features : [shape=(n, d)]; returns float64 [shape=(n, genres)], each row's sum 1."""
-        standardised = self.inputs.standardised(np.asarray(features))
+        features = np.asarray(features)
+        probabilities = np.empty((len(features), len(self.genres)))
+        for block in row_blocks(len(features)):
+            probabilities[block] = self._probabilities(self.inputs.standardised(features[block]))
+        return probabilities
+
+    def _probabilities(self, standardised: Floats) -> Doubles:
         by_member = [
             member.probabilities(
                 standardised
@@ -123,9 +131,10 @@ def fitted_inputs(features: NDArray[np.floating], blocks: int, frequencies: int,
     # same fingerprint would have other weights.
     d = features.shape[1]
     rng = np.random.default_rng(seed)
+    mean, variance = mean_and_variance(features)
     return Inputs(
-        features.mean(axis=0, dtype=np.float64).astype(np.float32),
-        features.std(axis=0, dtype=np.float64).astype(np.float32),
+        mean.astype(np.float32),
+        np.sqrt(variance).astype(np.float32),
         (rng.normal(size=(blocks, d, frequencies)) * np.sqrt(2 * gamma / d)).astype(np.float32),
         rng.uniform(0, 2 * np.pi, (blocks, frequencies)).astype(np.float32),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,6 @@ from batch.audio.features import split_version
 from batch.ear.graph import N_EMBEDDING, N_TAGS
 from batch.index.projection import MAX_FEATURE, Floats, Rows
 from batch.library.labels import TrackLabels, track_labels
-from batch.model import blocks
 from batch.training.library import Library, is_embedded_by, is_usable
 
 
@@ -24,18 +22,18 @@ from batch.training.library import Library, is_embedded_by, is_usable
 class TrainingSet:
     """Columns of n tracks, sorted by id.
 
-    vectors : float32 [shape=(n, d)]
+    features : rows [vector | embedding], float32 [shape=(n, d)]; the vectors alone without embeddings
     splits : the library's own; None where no track has one
     extractor : version that made all of the features that are here
     left_out : ids of tracks whose features cannot be used
     titles, durations_s : from which recordings are told apart; a duration is None where it is unknown
-    embeddings : float32 [shape=(n, 200)], by one trained ear; None where too few of the tracks have one
+    embedding_length : numbers of a row that one trained ear made, at its end; 0 where too few of the tracks have an embedding
     tags : probabilities of the ear's tags, float32 [shape=(n, 50)], rows of 0 where a track has none; None without embeddings
     imputed : ids of tracks without an embedding, which have the mean of the others
     """
 
     ids: list[str]
-    vectors: Floats
+    features: Floats
     artists: list[str | None]
     albums: list[str | None]
     genres: list[str | None]
@@ -44,19 +42,15 @@ class TrainingSet:
     left_out: list[str]
     titles: list[str | None]
     durations_s: list[float | None]
-    embeddings: Floats | None = None
+    embedding_length: int = 0
     tags: Floats | None = None
     imputed: tuple[str, ...] = ()
 
-    @cached_property
-    def features(self) -> Floats:
-        """Rows [vector | embedding], float32 [shape=(n, d + 200)]; the vectors alone without embeddings."""
-        return blocks.joined(self.vectors, self.embeddings)
-
     @property
     def block_lengths(self) -> tuple[int, ...]:
-        """Numbers of each block of a row of `features`."""
-        return blocks.lengths(self.vectors, self.embeddings)
+        """Numbers of each block of a row of `features` (`batch.model.blocks`)."""
+        dimensions = self.features.shape[1]
+        return (dimensions - self.embedding_length, self.embedding_length) if self.embedding_length else (dimensions,)
 
     @property
     def ear(self) -> str | None:
@@ -65,7 +59,9 @@ class TrainingSet:
 
     def without_embeddings(self) -> TrainingSet:
         """The same tracks with their vectors alone."""
-        return replace(self, embeddings=None, tags=None, imputed=(), extractor=split_version(self.extractor)[0])
+        vectors = np.ascontiguousarray(self.features[:, : self.block_lengths[0]])
+        extractor = split_version(self.extractor)[0]
+        return replace(self, features=vectors, embedding_length=0, tags=None, imputed=(), extractor=extractor)
 
     @property
     def labels(self) -> TrackLabels:
@@ -101,7 +97,11 @@ def training_set(tracks: DataFrame, library: Library, rows: Rows | None = None) 
         ids = tracks.sparkSession.createDataFrame(pa.table({"track_id": library.ids[rows].tolist()}))
         tracks = tracks.join(F.broadcast(ids), on="track_id", how="left_semi")
     arrow = tracks.where(is_usable()).orderBy("track_id").toArrow()
-    embeddings, tags = None, None
+    embedding_length = N_EMBEDDING if library.ear else 0
+    vector_length = library.dimensions - embedding_length
+    features = np.empty((len(arrow), library.dimensions), dtype=np.float32)
+    features[:, :vector_length] = number_rows(arrow["vector"], vector_length)
+    tags = None
     is_imputed = np.zeros(len(arrow), dtype=bool)
     if library.ear is not None:
         ears = [split_version(version)[1] for version in arrow["extractor_version"].to_pylist()]
@@ -110,10 +110,11 @@ def training_set(tracks: DataFrame, library: Library, rows: Rows | None = None) 
         tags = np.nan_to_num(number_rows(arrow["tags"], N_TAGS, ~is_imputed))
         if library.mean_embedding is not None:
             embeddings[is_imputed] = library.mean_embedding
+        features[:, vector_length:] = embeddings
     splits = arrow["split"].to_pylist()
     return TrainingSet(
         ids=arrow["track_id"].to_pylist(),
-        vectors=np.vstack(arrow["vector"].to_numpy()).astype(np.float32),
+        features=features,
         artists=arrow["artist"].to_pylist(),
         albums=arrow["album"].to_pylist(),
         genres=arrow["genre"].to_pylist(),
@@ -122,7 +123,7 @@ def training_set(tracks: DataFrame, library: Library, rows: Rows | None = None) 
         left_out=library.left_out,
         titles=arrow["title"].to_pylist(),
         durations_s=arrow["duration_s"].to_pylist(),
-        embeddings=embeddings,
+        embedding_length=embedding_length,
         tags=tags,
         imputed=tuple(arrow.filter(is_imputed)["track_id"].to_pylist()),
     )
@@ -138,6 +139,7 @@ def number_rows(arrays: pa.ChunkedArray, length: int, is_wanted: NDArray[np.bool
     has_length = pc.fill_null(pc.equal(pc.list_value_length(arrays), length), False)
     fits = has_length.to_numpy(zero_copy_only=False) & (True if is_wanted is None else is_wanted)
     if fits.any():
-        rows[fits] = np.vstack(arrays.filter(fits).to_numpy())
+        numbers = pc.list_flatten(arrays.filter(fits)).to_numpy()
+        rows[fits] = numbers.reshape(-1, length)
     rows[~(np.abs(rows) < MAX_FEATURE).all(axis=1)] = np.nan
     return rows

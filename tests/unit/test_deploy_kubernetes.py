@@ -354,3 +354,14 @@ def test_in_client_mode_on_kubernetes_our_packages_and_jars_travel(options_of: C
     words = options_of("batch/extract.py")
     assert words[-1] == str(PROJECT / "batch" / "extract.py")
     assert value_of("--py-files", words).endswith(".zip") and "delta-spark" in value_of("--jars", words)
+
+
+@pytest.mark.parametrize(
+    ("job", "memory"), [("batch/train.py", ["512m"]), ("batch/extract.py", []), ("streaming/ledger.py", [])]
+)
+def test_the_driver_of_a_training_has_settings_of_its_own(
+    options_of: Callable[..., list[str]], job: str, memory: list[str]
+) -> None:
+    words = options_of(job)
+    assert [word.split("=")[1] for word in words if word.startswith("spark.driver.memory=")] == memory
+    assert ("spark.driver.defaultJavaOptions=-XX:+UseSerialGC" in words) == bool(memory)

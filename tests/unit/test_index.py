@@ -15,7 +15,8 @@ from batch.index.building import build_index, recall_and_candidate_share, with_l
 from batch.index.exact import euclidean_distances
 from batch.index.hash_tables import rows_that_collide
 from batch.index.lsh import Index, IndexUnreadable
-from batch.index.projection import FeaturesUnfit, Projection, to_unit
+from batch.index.projection import ROWS_AT_ONCE, FeaturesUnfit, Projection, mean_and_variance, to_unit
+from batch.index.tuning import default_parameters, random_projection
 from batch.registry import ModelUnusable
 
 D = 8
@@ -358,3 +359,12 @@ def test_blocks_are_brought_to_their_lengths_and_stored_with_the_index(tmp_path:
         damaged.save(tmp_path / "space.npz")
         with pytest.raises(IndexUnreadable, match=reason):
             Index.open(tmp_path)
+
+
+def test_moments_and_keys_of_many_rows_are_those_of_all_at_once() -> None:
+    rows = np.random.default_rng(4).normal(3, 2, (2 * ROWS_AT_ONCE + 5, 7)).astype(np.float32)
+    mean, variance = mean_and_variance(rows)
+    np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(variance, rows.var(axis=0, dtype=np.float64), rtol=1e-9)
+    projection = random_projection(default_parameters(1000), np.eye(7, dtype=np.float32), 0.5, 1)
+    np.testing.assert_array_equal(projection.keys(rows)[:, -5:], projection.keys(rows[-5:]))

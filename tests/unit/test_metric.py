@@ -7,11 +7,18 @@ import pytest
 
 from batch.index import hubness
 from batch.index.exact import locally_scaled_distances, normalised_precision, rankings
-from batch.index.projection import to_unit
+from batch.index.projection import ROWS_AT_ONCE, to_unit
 from batch.library.labels import TrackLabels, track_labels
 from batch.model.blocks import column_scales
 from batch.model.metric.choice import BLOCK_WEIGHTS, learned_metric
-from batch.model.metric.learning import ALBUM_POWER_IN_BLOCKS, BlockScaling, album_metric, learners
+from batch.model.metric.learning import (
+    ALBUM_POWER,
+    ALBUM_POWER_IN_BLOCKS,
+    ALBUM_SHRINKAGE,
+    BlockScaling,
+    album_metric,
+    learners,
+)
 
 D = 20
 
@@ -192,3 +199,16 @@ def test_an_embedding_keeps_the_scale_of_its_network_and_a_vector_is_standardise
     scaled = features * scales
     expected = scaled[:, 2:] @ album_metric(scaled[:, 2:], tracks, ALBUM_POWER_IN_BLOCKS)
     np.testing.assert_allclose((features @ album)[:, 2:], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_metric_of_more_rows_than_are_held_at_once_is_that_of_all_of_them() -> None:
+    points, tracks = library(genres=4, count=ROWS_AT_ONCE + 100, artists=400)
+    group, rows = tracks.album, points.astype(np.float64)
+    means = np.stack([rows[group == album].mean(axis=0) for album in range(group.max() + 1)])
+    within = (rows - means[group]).T @ (rows - means[group]) / (len(rows) - len(means))
+    d = len(within)
+    shrunk = (1 - ALBUM_SHRINKAGE) * within + (ALBUM_SHRINKAGE * np.trace(within) / d + 1e-6) * np.eye(d)
+    values, vectors = np.linalg.eigh(shrunk)
+    np.testing.assert_allclose(
+        album_metric(points, tracks), (vectors * values**-ALBUM_POWER) @ vectors.T, rtol=1e-4, atol=1e-6
+    )

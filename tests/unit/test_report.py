@@ -181,9 +181,8 @@ def test_features_of_another_kind_than_the_models_are_refused() -> None:
 
 
 def test_a_model_on_vectors_alone_is_measured_without_the_embeddings_that_came_since(tmp_path: Path) -> None:
-    heard = replace(
-        dataset(["a"], np.ones((1, 6)), "mfcc/1+musicnn-msd/1"), embeddings=np.zeros((1, 200), dtype=np.float32)
-    )
+    both_blocks = np.hstack([np.ones((1, 6)), np.zeros((1, 200))])
+    heard = replace(dataset(["a"], both_blocks, "mfcc/1+musicnn-msd/1"), embedding_length=200)
     manifest = {"extractor_version": "mfcc/1", "dimensions": 6}
     measured = checked(heard, registry.Model("v", tmp_path, manifest))
     assert (measured.extractor, measured.features.tolist(), measured.ear) == ("mfcc/1", [[1.0] * 6], None)

@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.index.projection import Floats, to_unit, with_block_lengths
+from batch.index.projection import Floats, row_blocks, to_unit, with_block_lengths
 from batch.library.labels import Labels, TrackLabels, without_rare
 from batch.model import blocks
 
@@ -32,7 +32,6 @@ GENRE_SHRINKAGE = 0.3
 """Weight of the identity in the scatter within genres, 0 to 1."""
 GENRE_LENGTH = 0.5
 """Root mean square length of a track along the discriminant directions; along the others it is 1."""
-
 Weights = tuple[float, ...]
 """A track's lengths in the blocks relative to each other, in the order of `blocks.BLOCKS`; a block of weight 0 is left out."""
 Learner = Callable[[Floats, TrackLabels], Floats | None]
@@ -56,9 +55,14 @@ class BlockScaling:
 
 
 def points(standardised: Floats, matrix: Floats | None, scaling: BlockScaling | None) -> Floats:
-    """The points of standardised features, of unit length."""
-    mapped = standardised if matrix is None else standardised @ matrix
-    return to_unit(mapped if scaling is None else with_block_lengths(mapped, scaling.widths, scaling.weights))
+    """The points of standardised features [shape=(n, d)], of unit length: float32 [shape=(n, m)]."""
+    mapped = np.empty(
+        (len(standardised), standardised.shape[1] if matrix is None else matrix.shape[1]), dtype=np.float32
+    )
+    for part in row_blocks(len(standardised)):
+        rows = standardised[part] if matrix is None else standardised[part] @ matrix
+        mapped[part] = to_unit(rows if scaling is None else with_block_lengths(rows, scaling.widths, scaling.weights))
+    return mapped
 
 
 def learners(
@@ -109,9 +113,10 @@ def block_metric(
 
     scales = np.ones(standardised.shape[1], dtype=np.float32) if column_scales is None else column_scales
     matrices = []
-    for block, weight in zip(blocks.split(standardised * scales, block_lengths), weights, strict=True):
+    parts = blocks.split(standardised, block_lengths), blocks.split(scales[None], block_lengths)
+    for block, scales_of_block, weight in zip(*parts, weights, strict=True):
         if weight:
-            matrices.append(_identity(block) if learn is None else learn(block, tracks))
+            matrices.append(_identity(block) if learn is None else learn(block * scales_of_block, tracks))
         else:
             matrices.append(np.empty((block.shape[1], 0), dtype=np.float32))
     return np.asarray(scales[:, None] * block_diag(*matrices), dtype=np.float32)
@@ -139,7 +144,7 @@ def genre_metric(standardised: Floats, tracks: TrackLabels, base: Floats, length
     count = len(np.unique(genre[genre >= 0])) - 1
     values, vectors = eigh(between, within, subset_by_index=(len(within) - count, len(within) - 1))
     directions = vectors[:, values > 1e-9].astype(np.float32)
-    blocks = [base / _length(standardised @ base), length * directions / _length(standardised @ directions)]
+    blocks = [base / _length(standardised, base), length * directions / _length(standardised, directions)]
     return np.hstack(blocks).astype(np.float32)
 
 
@@ -151,16 +156,18 @@ def _scatter(standardised: Floats, label: Labels, shrinkage: float) -> tuple[NDA
     label = without_rare(label, 2)
     rows = np.flatnonzero(label >= 0)
     _, group = np.unique(label[rows], return_inverse=True)
-    labelled = standardised[rows].astype(np.float64)
     sizes = np.bincount(group)
-    means = np.zeros((len(sizes), labelled.shape[1]))
-    np.add.at(means, group, labelled)
-    means /= sizes[:, None]
-    residuals = labelled - means[group]
-    within = residuals.T @ residuals / max(1, len(rows) - len(sizes))
-    d = within.shape[0]
+    d = standardised.shape[1]
+    sums, within = np.zeros((len(sizes), d)), np.zeros((d, d))
+    for part in row_blocks(len(rows)):
+        np.add.at(sums, group[part], standardised[rows[part]].astype(np.float64))
+    means = sums / sizes[:, None]
+    for part in row_blocks(len(rows)):
+        residuals = standardised[rows[part]] - means[group[part]]
+        within += residuals.T @ residuals
+    within /= max(1, len(rows) - len(sizes))
     within = (1 - shrinkage) * within + (shrinkage * np.trace(within) / d + 1e-6) * np.eye(d)
-    centred = (means - labelled.mean(axis=0)) * np.sqrt(sizes)[:, None]
+    centred = (means - sums.sum(axis=0) / len(rows)) * np.sqrt(sizes)[:, None]
     return within, centred.T @ centred / len(rows)
 
 
@@ -168,6 +175,9 @@ def _identity(standardised: Floats) -> Floats:
     return np.eye(standardised.shape[1], dtype=np.float32)
 
 
-def _length(points: Floats) -> float:
-    """Root mean square length of the points, at least 1e-9."""
-    return max(float(np.sqrt(np.square(points).sum(axis=1).mean())), 1e-9)
+def _length(standardised: Floats, matrix: Floats) -> float:
+    """Root mean square length of the mapped features, at least 1e-9."""
+    squares = sum(
+        float(np.square(standardised[part] @ matrix).sum(dtype=np.float64)) for part in row_blocks(len(standardised))
+    )
+    return max(float(np.sqrt(squares / len(standardised))), 1e-9)
