@@ -1,10 +1,14 @@
-"""What all tiers share: one Spark session, and the order in which several workers take the tests (`./test.sh`)."""
+"""What all tiers share: a Spark session, a store on this machine, the order in which several workers take tests (`./test.sh`)."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +20,7 @@ from local.processes import stop_leftovers
 from local.services import archived_classes
 
 if TYPE_CHECKING:
+    from pyarrow.fs import S3FileSystem
     from pyspark.sql import SparkSession
 
 TESTS = Path(__file__).parent
@@ -137,3 +142,38 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3FileSystem]:
+    """An S3 server on this machine with the bucket `music`: two songs, one of them hidden, and a picture."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with log.open("w") as output, pytest.MonkeyPatch.context() as patch:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
+                    break
+                except OSError:
+                    assert server.poll() is None, log.read_text()
+                    time.sleep(0.1)
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            patch.setenv("AWS_ACCESS_KEY_ID", "name")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            from pyarrow.fs import S3FileSystem
+
+            store = S3FileSystem(
+                endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
+            )
+            store.create_dir("music")
+            store.create_dir("empty")
+            yield store
+        finally:
+            server.terminate()
+            server.wait()

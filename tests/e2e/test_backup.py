@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
+from pyarrow.fs import S3FileSystem
 from pyspark.sql import SparkSession
 
 from batch.job import WrongArgument
@@ -101,7 +102,9 @@ def test_a_restored_home_goes_on_where_the_backup_was_made(world: World, spark: 
         user: each["events_applied"] for user, each in wanted_lists.items()
     }
     places = rows(other, "listening_events", "topic_id", "partition", "offset")
-    assert len(places) == len(set(places)) and places == rows(world, "listening_events", "topic_id", "partition", "offset")
+    assert len(places) == len(set(places)) and places == rows(
+        world, "listening_events", "topic_id", "partition", "offset"
+    )
     list_rows = rows(other, "recommendations", "user_id", "generation", "generated_at", "rank")
     assert len(list_rows) == len(set(list_rows)), "a list is twice in the lake"
     caught_up(spark, other.settings)
@@ -121,7 +124,9 @@ def test_with_another_kafka_what_is_new_counts_and_nothing_else(
     restore(other.settings, to)
     before = counted(other)
     topics.ensure(other.settings.kafka)
-    send(other, [(b"new", encode(Event("new", f"{1:016x}", "like", datetime.now(UTC), f"new-{at}"))) for at in range(3)])
+    send(
+        other, [(b"new", encode(Event("new", f"{1:016x}", "like", datetime.now(UTC), f"new-{at}"))) for at in range(3)]
+    )
     recommend.start(spark, other.settings, topics.ensure(other.settings.kafka), True).awaitTermination()
     assert counted(other) == before | {"new": 3}
 
@@ -154,8 +159,9 @@ def test_a_place_that_is_not_empty_is_refused(world: World, tmp_path: Path) -> N
     assert not (tmp_path / "third").exists(), "nothing has been written"
 
 
-def test_the_commands_say_what_they_did(world: World, tmp_path: Path) -> None:
-    to = str(tmp_path / "backup")
+@pytest.mark.parametrize("is_in_store", [False, True], ids=["folder", "store"])
+def test_the_commands_say_what_they_did(is_in_store: bool, world: World, bucket: S3FileSystem, tmp_path: Path) -> None:
+    to = "s3a://music/backup" if is_in_store else str(tmp_path / "backup")
 
     def run(module: str, place: str, chosen: World) -> subprocess.CompletedProcess[str]:
         environment = chosen.environment() | {
@@ -169,10 +175,11 @@ def test_the_commands_say_what_they_did(world: World, tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout.startswith("backup: "), done.stderr
     done = run("local.restore", to, world)
     assert done.returncode == 2 and "is not empty" in done.stderr
-    other = empty_home(world, tmp_path / "by-command")
+    other = empty_home(world, tmp_path / f"by-command-{is_in_store}")
     done = run("local.restore", to, other)
     assert done.returncode == 0 and done.stdout.startswith("restore: "), done.stderr
-    done = run("local.restore", str(tmp_path / "nothing"), empty_home(world, tmp_path / "again"))
+    assert state(other) == state(world) and lists_of(other) == lists_of(world)
+    done = run("local.restore", f"{to}-none", empty_home(world, tmp_path / "again"))
     assert done.returncode == 2 and "has no manifest.json" in done.stderr
 
 
