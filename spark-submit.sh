@@ -3,8 +3,9 @@
 #
 # MASTER names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
 # zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder. ENVIRONMENT names what
-# deploy/pack-environment.sh has packed, for nodes that do not have this .venv; secrets come by the environment alone. In cluster
-# mode on Kubernetes the driver's pod has the image of deploy/Dockerfile, and nothing of here travels.
+# deploy/pack-environment.sh has packed, a file or its URI, for nodes that do not have this .venv; secrets come by the
+# environment alone, which YARN gets in a file (conf/yarn.py). In cluster mode on Kubernetes the driver's pod has the image of
+# deploy/Dockerfile, and nothing of here travels.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=local/setup.sh
@@ -14,8 +15,10 @@ overtone_setup "$project"
 [ $# -gt 0 ] || { echo "usage: spark-submit.sh [Spark options] JOB.py [job arguments]" >&2; exit 2; }
 
 master=${MASTER:-local[*,4]}
+cluster_mode= # whether the driver runs on the cluster
+[[ ! " ${*//=/ } " =~ \ (--deploy-mode|spark.submit.deployMode)\ cluster\  ]] || cluster_mode=yes
 in_image= # where the driver's pod has this folder, in cluster mode on Kubernetes
-if [[ $master == k8s://* && " ${*//=/ } " == *" --deploy-mode cluster "* ]]; then in_image=/opt/overtone; fi
+if [[ $master == k8s://* && -n $cluster_mode ]]; then in_image=/opt/overtone; fi
 code=${in_image:-$project}
 
 # A job named as in the README is found from any folder.
@@ -37,9 +40,24 @@ if overtone_uses_s3 "$project"; then
 fi
 zip=$("$project/.venv/bin/python" -I "$project/local/code_archive.py" "$project")
 
-options=(--master "$master" --properties-file "$project/conf/spark-defaults.conf" --load-spark-defaults)
+properties=$project/conf/spark-defaults.conf
+if [ "$master" = yarn ]; then
+  # Spark reads the file by a descriptor that it inherits, so that it needs no name and is gone with the last process.
+  with_environment=$(mktemp "${TMPDIR:-/tmp}/overtone-XXXXXX")
+  PYTHONPATH=$project "$project/.venv/bin/python" -P -m conf.yarn "$properties" "$with_environment" ${cluster_mode:+--cluster} ||
+    { rm -f "$with_environment"; exit 2; }
+  exec {descriptor}<"$with_environment"
+  rm -f "$with_environment"
+  properties=/dev/fd/$descriptor
+fi
+options=(--master "$master" --properties-file "$properties" --load-spark-defaults)
 java_options=()
-options+=(--conf "spark.scheduler.allocation.file=file://$code/conf/fairscheduler.xml")
+log_settings=file:${code// /%20}/conf/log4j2.properties
+if [ -z "$cluster_mode" ] || [ -n "$in_image" ]; then
+  options+=(--conf "spark.scheduler.allocation.file=file://$code/conf/fairscheduler.xml")
+else
+  log_settings=log4j2.properties # a driver in a container has both files on its class path
+fi
 case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
@@ -64,9 +82,15 @@ case $master in
       options+=(--conf "spark.pyspark.python=$code/.venv/bin/python")
     else
       options+=(--py-files "$zip" --jars "$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')")
-      # The executors need the trained ear; --files among the caller's options takes the place of this one.
-      ear=$(printf '%s,' "$project"/.venv/ear/*.onnx | sed 's/,$//')
-      [[ $ear == *\** ]] || options+=(--files "$ear")
+      # The executors need the trained ear, a driver in a container its settings too; --files among the caller's options takes
+      # the place of this one.
+      files=("$project"/.venv/ear/*.onnx)
+      [ -e "${files[0]}" ] || files=()
+      if [ -n "$cluster_mode" ]; then
+        files+=("$project/conf/fairscheduler.xml" "$project/conf/log4j2.properties")
+        [ ! -f "${SPARK_CONF_DIR:-}/settings.toml" ] || files+=("$SPARK_CONF_DIR/settings.toml") # ours is in the zip
+      fi
+      [ ${#files[@]} = 0 ] || options+=(--files "$(printf '%s,' "${files[@]}" | sed 's/,$//')")
     fi
     case "$*" in
       *batch/train.py*)
@@ -75,14 +99,15 @@ case $master in
         ;;
     esac
     if [ -n "${ENVIRONMENT:-}" ]; then
-      [ -f "$ENVIRONMENT" ] || overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
+      [[ $ENVIRONMENT == *://* || -f $ENVIRONMENT ]] ||
+        overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
       case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac
       options+=(--archives "$ENVIRONMENT#environment" --conf spark.pyspark.python=./environment/bin/python)
-      options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")
+      [ -n "$cluster_mode" ] || options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")
     fi
     ;;
 esac
-[ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=file:${code// /%20}/conf/log4j2.properties")
+[ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=$log_settings")
 [ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}

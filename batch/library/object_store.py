@@ -1,7 +1,7 @@
 """A library in an object store (s3://, gs://, abfs://, hdfs://), listed and fetched by Arrow's file systems.
 
 Credentials and endpoints come from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
-HADOOP_HOME …) of the driver and of every worker. A worker copies a file to a temporary one before it reads it.
+HADOOP_CONF_DIR …) of the driver and of every worker. A worker copies a file to a temporary one before it reads it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Locations: a local path, or a URI of an object store.
 
 Credentials and endpoints come from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS,
-HADOOP_HOME …) of the driver and of every worker, never from the URI.
+HADOOP_CONF_DIR …) of the driver and of every worker, never from the URI.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-SCHEMES = ("s3", "s3a", "gs", "abfs", "abfss", "hdfs", "viewfs")
 S3_SCHEMES = ("s3", "s3a")
+HDFS_SCHEMES = ("hdfs", "viewfs")
+FAILOVERS_AT_START = 3
+"""At the start of a job a name node that does not answer is an error after 8 s; later, as it is configured (three minutes)."""
+SCHEMES = (*S3_SCHEMES, "gs", "abfs", "abfss", *HDFS_SCHEMES)
 RETRY_LIMIT_S = 30
 """Google's client would try for a quarter of an hour what fails for the moment."""
 _MISSPELT = re.compile(rf"(?:{'|'.join((*SCHEMES, 'file'))})(?::(?!//)|//)", re.IGNORECASE)
@@ -64,7 +67,7 @@ def check(location: str) -> None:
         return
     from pyarrow import fs
 
-    store, path = open_store(location)
+    store, path = open_store(location, failovers=FAILOVERS_AT_START)
     try:
         store.get_file_info(fs.FileSelector(path, allow_not_found=True))
         bucket = path.partition("/")[0]
@@ -92,7 +95,7 @@ def check_spelling(location: str) -> None:
     host = rest.partition("/")[0]
     if "@" in host and (scheme in S3_SCHEMES or ":" in host.partition("@")[0]):
         raise StorageUnusable(f"{without_password(location)}: credentials belong in the environment, not in the URI")
-    if not host and scheme not in ("hdfs", "viewfs"):
+    if not host and scheme not in HDFS_SCHEMES:
         raise StorageUnusable(f"{location} names no bucket; write {scheme}://BUCKET/FOLDER")
     endpoint = urlsplit(s3_endpoint())
     if scheme in S3_SCHEMES and s3_endpoint() and not (endpoint.scheme in ("http", "https") and endpoint.netloc):
@@ -101,14 +104,19 @@ def check_spelling(location: str) -> None:
         )
 
 
-def open_store(location: str) -> tuple[Any, str]:
-    """(Arrow file system, path in it) of a location. Raises StorageUnusable."""
+def open_store(location: str, failovers: int | None = None) -> tuple[Any, str]:
+    """(Arrow file system, path in it) of a location.
+
+    failovers : how often HDFS's name nodes are tried, with pauses that double from half a second; None: as it is configured
+    Raises StorageUnusable.
+    """
     from pyarrow import fs
 
     if not is_remote(location):
         return fs.LocalFileSystem(), str(local_path(location).absolute())
     check_spelling(location)
     scheme, _, rest = location.partition("://")
+    host = rest.partition("/")[0]
     try:
         if scheme in S3_SCHEMES:
             # not by from_uri, which asks Amazon for the bucket's region even where the endpoint is not Amazon's
@@ -117,6 +125,10 @@ def open_store(location: str) -> tuple[Any, str]:
                 region=s3_region(), endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https"
             )
             return store, rest.rstrip("/")
+        if scheme in HDFS_SCHEMES:
+            from batch.storage import hdfs
+
+            return hdfs.file_system(f"{scheme}://{host}", failovers), rest.removeprefix(host).rstrip("/")
         # from_uri decodes percent escapes, and our URIs are not encoded
         limit = f"?retry_limit_seconds={RETRY_LIMIT_S}" if scheme == "gs" else ""
         store, path = fs.FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@')}{limit}")

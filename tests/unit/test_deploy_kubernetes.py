@@ -7,6 +7,7 @@ part of its chart; the pods in it are checked by Kubernetes' schema.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -348,12 +349,34 @@ def test_in_cluster_mode_on_kubernetes_everything_is_the_images(
     for key in ("spark.driver.extraClassPath", "spark.executor.extraClassPath", "spark.pyspark.python"):
         assert f"{key}={spec[key]}" in words
     assert value_of("--driver-java-options", words) == spec["spark.driver.extraJavaOptions"]
+    assert f"spark.scheduler.allocation.file={spec['spark.scheduler.allocation.file']}" in words
 
 
 def test_in_client_mode_on_kubernetes_our_packages_and_jars_travel(options_of: Callable[..., list[str]]) -> None:
     words = options_of("batch/extract.py")
     assert words[-1] == str(PROJECT / "batch" / "extract.py")
     assert value_of("--py-files", words).endswith(".zip") and "delta-spark" in value_of("--jars", words)
+    assert f"spark.scheduler.allocation.file=file://{PROJECT}/conf/fairscheduler.xml" in words
+    assert (
+        value_of("--driver-java-options", words) == f"-Dlog4j2.configurationFile=file:{PROJECT}/conf/log4j2.properties"
+    )
+
+
+def test_image_and_secrets_of_the_command_in_the_docs_reach_spark_as_they_are(
+    options_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command for client mode in docs/cluster.md: what it names is given on, before the job, and no secret's content."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+    monkeypatch.setenv("OVERTONE_MONGO__URI", "mongodb://ana:s3cr3t@mongo")
+    document = (PROJECT / "docs" / "cluster.md").read_text()
+    (command,) = re.findall(r"^\| Kubernetes, client mode \| `([^`]+)`", document, re.MULTILINE)
+    arguments = shlex.split(command.partition("./spark-submit.sh ")[2])
+    words = options_of(*arguments)
+    job = words.index(str(PROJECT / "batch" / "extract.py"))
+    assert words[job - arguments.index("batch/extract.py") : job] == arguments[: arguments.index("batch/extract.py")]
+    assert "spark.kubernetes.container.image=IMAGE" in arguments
+    assert "spark.kubernetes.executor.secretKeyRef.AWS_SECRET_ACCESS_KEY=store:key" in arguments
+    assert not any("s3cr3t" in word for word in words)
 
 
 @pytest.mark.parametrize(

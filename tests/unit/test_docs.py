@@ -53,6 +53,11 @@ def test_paths_from_the_top_are_there(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_merge_was_left_half_done(document: str) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", _text(document), re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_files_named_after_a_folder_are_in_it(document: str) -> None:
     assert [name for name, file in _named_files(document) if file is None] == []
 
