@@ -1,10 +1,13 @@
 """Latency from event to list, and the highest rate of events that the stream keeps up with.
 
     PYTHONPATH=. .venv/bin/python bench/stream.py --home DIR [--rate 50] [--seconds 60] [--lanes both|fast|compare]
+        [--checkpoints-on-s3]
 
 Starts MongoDB, Kafka and the queries by itself, all on this machine. The library is generated (bench/generated_library.py) and
 kept in DIR for the next run. An event counts as answered when MongoDB's change stream shows a list that has counted it.
-With --cluster it measures processor time on one and two executors of a standalone cluster in its place (bench/stream_cluster.py).
+With --checkpoints-on-s3 each lane runs twice: with checkpoints on this machine's disk, then on an S3 server (moto) beside it.
+That server answers more slowly than a real one, but without a network. With --cluster it measures processor time on one and two
+executors of a standalone cluster in its place (bench/stream_cluster.py).
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from pymongo import MongoClient
 from batch.mongo import NEW_LISTENERS
 from bench import stream_cluster
 from bench.generated_library import GeneratedLibrary, generated_library, model
+from bench.s3_server import BUCKET, S3Server
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, resident_bytes
 from local.services import KafkaServer, MongoServer
@@ -78,19 +82,22 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=30.0)
     parser.add_argument("--history", type=int, default=10, help="events of each listener before the first measurement")
     parser.add_argument("--lanes", choices=["both", "fast", "compare"], default="both")
+    parser.add_argument("--checkpoints-on-s3", action="store_true", help="compare checkpoints on disk and on S3")
     parser.add_argument("--cluster", action="store_true", help="processor time on one and two executors, no latencies")
     parser.add_argument("--events", type=int, default=20_000, help="with --cluster: served while it is measured")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     results: list[Measured] = []
     with_durable = {"both": [True], "fast": [False], "compare": [False, True]}[options.lanes]
+    on_s3 = [False, True] if options.checkpoints_on_s3 else [False]
     bench = Bench(options)
     try:
         if options.cluster:
             stream_cluster.measure(bench)
             return 0
         for durable in with_durable:
-            results += bench.run(durable)
+            for checkpoints_on_s3 in on_s3:
+                results += bench.run(durable, checkpoints_on_s3)
     finally:
         bench.stop()
     show(results)
@@ -152,6 +159,7 @@ class Bench:
         self.made = generated_library(options.tracks)
         self.mongo, self.kafka = MongoServer(self.home), KafkaServer(self.home)
         self.streams = Process("streams", self.home)
+        self.s3 = S3Server(self.home)
         started = time.monotonic()
         trained = model(self.home / "models", self.made)
         recall, share = trained.manifest["recall"], trained.manifest["candidate_share"]
@@ -161,6 +169,8 @@ class Bench:
         try:
             self.mongo.start()
             self.kafka.start()
+            if self.options.checkpoints_on_s3:
+                self.s3.start()
             self.mongo.wait()
             self.kafka.wait()
             self.database: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]
@@ -203,9 +213,12 @@ class Bench:
         """listener : what the names of its listeners begin with"""
         return Load(self.database, self.kafka.bootstrap_servers, topic, self.made, self.options.listeners, listener)
 
-    def run(self, durable: bool) -> list[Measured]:
+    def run(self, durable: bool, checkpoints_on_s3: bool = False) -> list[Measured]:
         """Starts the queries on new topics and measures each rate in turn."""
         environment = self.new_topics()
+        if checkpoints_on_s3:
+            location = f"s3a://{BUCKET}/checkpoints-{time.time_ns()}"
+            environment |= self.s3.environment | {f"{PREFIX}STREAM__CHECKPOINTS": location}
         ready = self.home / "streams.ready"
         ready.unlink(missing_ok=True)
         job: list[str | Path] = (
@@ -219,7 +232,8 @@ class Bench:
             self._wait_for_first(load)
             self._send_history(load)
             for rate in self.options.rate:
-                results.append(self._measure(load, rate, durable))
+                lanes = "fast and durable" if durable else "fast only"
+                results.append(self._measure(load, rate, lanes + (", checkpoints on S3" if checkpoints_on_s3 else "")))
                 show(results[-1:])
         finally:
             load.stop()
@@ -261,7 +275,7 @@ class Bench:
         services = {"MongoDB": self.mongo.process.pid, "Kafka": self.kafka.process.pid}
         return Clock({**services, "queries": self.streams.pid})
 
-    def _measure(self, load: Load, rate: float, durable: bool) -> Measured:
+    def _measure(self, load: Load, rate: float, lanes: str) -> Measured:
         load.send(rate, self.options.warm_up)
         before = load.sent
         started, clock = time.monotonic(), self._clock()
@@ -275,7 +289,7 @@ class Bench:
         p50, p95, p99, worst = (float(np.quantile(waits, q)) if waits else float("nan") for q in (0.5, 0.95, 0.99, 1.0))
         memory = resident_bytes([self.mongo.process.pid, self.kafka.process.pid, self.streams.pid]) / 2**30
         return Measured(
-            "fast and durable" if durable else "fast only", self.options.tracks, self.options.listeners, rate, sent,
+            lanes, self.options.tracks, self.options.listeners, rate, sent,
             len(waits), self.options.seconds, p50, p95, p99, worst, behind, memory, self._batch_ms(), cores,
         )  # fmt: skip
 
@@ -285,7 +299,7 @@ class Bench:
         return dict(status.get("durations_ms", {}))
 
     def stop(self) -> None:
-        for stop in (self.streams.stop, self.kafka.stop, self.mongo.stop):
+        for stop in (self.streams.stop, self.kafka.stop, self.mongo.stop, self.s3.stop):
             stop()
 
 

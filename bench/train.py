@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -353,6 +354,7 @@ def main() -> None:
         print(table([measured_files(work, n) for n in options.tracks]))
         return
     rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     cluster = Cluster(work / "cluster", options.executors)
     cluster.start()
     try:
