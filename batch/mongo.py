@@ -3,7 +3,9 @@ documents, and the document of a list, which batch and stream write."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +22,8 @@ IDS_PER_DELETE = 10_000
 SERVER_TIMEOUT_MS = 5000
 NEW_LISTENERS = "*"
 """`_id` of the list for new listeners, which publish writes; reserved, no listener may have it."""
+SHORTEST_SECRET = 4
+"""Characters from which on a part of a login is looked for in a driver's message; shorter ones are in many words."""
 LIST_VERSION = 1
 """`version` of the documents of `recommendations`."""
 
@@ -39,22 +43,43 @@ class MongoAway(ConnectionError):
     """MongoDB does not answer."""
 
 
+class MongoUriUnusable(MongoAway, ValueError):
+    """The settings' URI of MongoDB is not valid."""
+
+
 def connection(mongo: Mongo, **options: Any) -> MongoClient[dict[str, Any]]:
     """A client with GUARANTEES, whatever the settings' URI says of them; it connects with its first command.
 
     options : further arguments of MongoClient
-    Raises PyMongoError or ValueError where the URI is not valid.
+    Raises MongoUriUnusable.
     """
     from pymongo import MongoClient
 
-    return MongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
+    with _usable_uri(mongo):
+        return MongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
 
 
 def async_connection(mongo: Mongo, **options: Any) -> AsyncMongoClient[dict[str, Any]]:
     """As `connection`, for an event loop."""
     from pymongo import AsyncMongoClient
 
-    return AsyncMongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
+    with _usable_uri(mongo):
+        return AsyncMongoClient(_uri(mongo), tz_aware=True, **GUARANTEES, **options)
+
+
+@contextmanager
+def _usable_uri(mongo: Mongo) -> Iterator[None]:
+    """Raises MongoUriUnusable for what the driver says of the URI, unless that repeats a part of the login."""
+    from pymongo.errors import PyMongoError
+
+    try:
+        yield
+    except (PyMongoError, ValueError, OSError) as error:
+        login = mongo.uri.get_secret_value().partition("://")[2].rpartition("@")[0]
+        reason = (str(error).splitlines() or [""])[0]
+        if any(part in reason for part in re.split("[:/@]", login) if len(part) >= SHORTEST_SECRET):
+            reason = type(error).__name__
+        raise MongoUriUnusable(f"OVERTONE_MONGO__URI cannot be used: {reason}") from error
 
 
 def _uri(mongo: Mongo) -> str:
@@ -65,7 +90,7 @@ def _uri(mongo: Mongo) -> str:
 
 
 def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
-    """A connection to the server. Raises MongoAway where it does not answer within SERVER_TIMEOUT_MS."""
+    """A connection to the server. Raises MongoAway where it does not answer within SERVER_TIMEOUT_MS, or the URI is not valid."""
     from pymongo.errors import OperationFailure, PyMongoError
 
     server = connection(mongo, serverSelectionTimeoutMS=SERVER_TIMEOUT_MS)
@@ -79,6 +104,11 @@ def client(mongo: Mongo) -> MongoClient[dict[str, Any]]:
     except PyMongoError as error:
         server.close()
         reason = type(error).__name__  # the message may repeat the URI, which holds a password
+        if "SSL" in str(error):
+            raise MongoAway(
+                f"MongoDB at {mongo.place} and this program do not agree on TLS ({reason}): see tls and tlsCAFile in "
+                "OVERTONE_MONGO__URI"
+            ) from error
         raise MongoAway(
             f"MongoDB at {mongo.place} does not answer ({reason}); start it or set OVERTONE_MONGO__URI"
         ) from error

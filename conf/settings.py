@@ -14,7 +14,6 @@ from importlib.resources import as_file, files
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -89,8 +88,8 @@ class Mongo(Section):
 
     @property
     def place(self) -> str:
-        """Host and port without user or password."""
-        return urlsplit(self.uri.get_secret_value()).netloc.rpartition("@")[2]
+        """Host and port without user or password, also of a URI whose password should have been escaped."""
+        return re.split("[/?]", self.uri.get_secret_value().partition("://")[2].rpartition("@")[2])[0]
 
 
 class Stream(Section):

@@ -167,7 +167,8 @@ class _ConnectionFailures(logging.Handler):
 
 
 def _unavailable_message(kafka: Kafka, error: Exception) -> str:
+    protocol = "" if kafka.security_protocol == "PLAINTEXT" else f", or does not speak {kafka.security_protocol}"
     return (
-        f"Kafka at {kafka.bootstrap_servers} does not answer ({type(error).__name__}); "
+        f"Kafka at {kafka.bootstrap_servers} does not answer{protocol} ({type(error).__name__}); "
         "start it or set OVERTONE_KAFKA__BOOTSTRAP_SERVERS"
     )

@@ -270,6 +270,18 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
         SimilaritySearch(str(tmp_path)).nearest([0.0] * 189)
 
 
+def test_a_model_that_cannot_be_read_is_logged_once_and_is_not_called_missing(
+    line: SimilaritySearch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (version,) = registry.versions(str(tmp_path))
+    (tmp_path / version / "index" / "ids.npy").unlink()
+    for _ in range(2):
+        with pytest.raises(NoModel, match="cannot be read right now"):
+            line.nearest([0.0] * 4)
+    (record,) = caplog.records
+    assert "the model cannot be used: no index in" in record.message and "ids.npy" in record.message
+
+
 def test_the_middle_of_places_leaves_unknown_ones_out() -> None:
     assert centroid(np.array([[0, 0], [np.nan, 1], [1, 0.5]], dtype=np.float32)) == (0.5, 0.25)
     assert centroid(np.empty((0, 2), dtype=np.float32)) is None

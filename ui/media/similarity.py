@@ -5,6 +5,7 @@ The index is memory-mapped, shared with the stream's workers; each query uses th
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from batch.index.lsh import Index
 
 
+_log = logging.getLogger(__name__)
+
 OVERSAMPLING = 2
 """Tracks asked for, for each one wanted: copies of one recording count once."""
 
@@ -35,6 +38,7 @@ class SimilaritySearch:
     def __init__(self, root: str) -> None:
         self._root = root
         self._opened: tuple[str, str, Index] | None = None
+        self._last_problem = ""
         self._lock = threading.Lock()
 
     @property
@@ -53,8 +57,13 @@ class SimilaritySearch:
                         Index.open(local_folder(model.index_place, state), state=state),
                     )
                 return self._opened[2]
-        except (OSError, ValueError) as error:
+        except registry.ModelNotFound as error:
             raise NoModel("There is no model yet. Train one with ./spark-submit.sh batch/train.py first.") from error
+        except (OSError, ValueError) as error:
+            if str(error) != self._last_problem:
+                self._last_problem = str(error)
+                _log.warning("the model cannot be used: %s", error)
+            raise NoModel("The model cannot be read right now. The player's log says why.") from error
 
     @property
     def has_embeddings(self) -> bool:
