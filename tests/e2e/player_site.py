@@ -358,8 +358,9 @@ def ana(visit: Callable[..., Visit], request: pytest.FixtureRequest) -> Visit:
 
 def serious_violations(visit: Visit) -> list[str]:
     """What axe finds on the page that is in the way of somebody."""
-    # of itself it would look for the imports of style sheets beside the page
-    violations = Axe().run(visit.page, options={"preload": False}).response["violations"]
+    # Of itself it would look for the imports of style sheets beside the page, and describe every element that passed.
+    options = {"preload": False, "resultTypes": ["violations"]}
+    violations = Axe().run(visit.page, options=options).response["violations"]
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:160]}"
         for each in violations
