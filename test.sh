@@ -41,14 +41,14 @@ fi
   "$scripts/node_modules/.bin/eslint" --config "$scripts/eslint.config.js" ui/static tests/js
   "$scripts/node_modules/.bin/tsc" --project "$scripts"
 )
-# Options alone leave the choice of tests as it is, and three workers share them: most tests of the player wait. A path, or a
-# path::test, chooses; then there is one worker, unless -n asks for more.
+# Options alone leave the choice of tests as it is, and four workers share them: most tests of player and services wait. A
+# path, or a path::test, chooses; then there is one worker, unless -n asks for more.
 run_tests=("$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project")
 for argument in "$@"; do
   if [ -e "${argument%%::*}" ]; then exec "${run_tests[@]}" "$@"; fi
 done
 code=0
-"${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 3 "$@" ||
+"${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 4 "$@" ||
   code=$?
 "${run_tests[@]}" "$project/tests/cluster" -m "not kills" "$@" || { last=$?; [ "$last" = 5 ] || code=$last; } # 5: -k and the like chose none
 exit "$code"

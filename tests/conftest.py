@@ -28,14 +28,19 @@ PROJECT = TESTS.parent
 
 GROUPS = {
     "cluster": "cluster",
-    "spark": "spark",
-    "e2e/test_jobs.py": "spark",
-    "e2e/test_ledger.py": "spark",
-    "e2e/test_backup.py": "spark",
-    "e2e/test_upgrade.py": "spark",
-    "e2e/test_large_batches.py": "spark",
-    "e2e/test_extract_killed.py": "spark",
-    "e2e/test_fma_features.py": "spark",
+    "spark/test_extract.py": "extraction",
+    "spark/test_extract_ear.py": "extraction",
+    "spark/test_extract_fma.py": "extraction",
+    "spark/test_extract_hostile.py": "extraction",
+    "e2e/test_extract_killed.py": "extraction",
+    "e2e/test_jobs.py": "extraction",
+    "spark": "training",
+    "e2e/test_ledger.py": "training",
+    "e2e/test_backup.py": "training",
+    "e2e/test_upgrade.py": "training",
+    "e2e/test_large_batches.py": "training",
+    "e2e/test_fma_features.py": "training",
+    "e2e/test_secure_services.py": "training",
     "e2e/test_demo.py": "demo",
     "e2e/test_player_pages.py": "player pages",
     "e2e/test_stream.py": "world",
@@ -48,8 +53,9 @@ GROUPS = {
 }
 """Tests that share something costly run one after another in one worker: a file or folder here, and its group.
 
-Every other file is a group by itself. Groups are begun in this order, then the other files of `e2e`, then those of `unit`. The
-longest comes first, and beside what computes runs what waits.
+A group that needs Spark has one session; all of them in one group would be the last to end by minutes. Every other file is a
+group by itself. Groups are begun in this order, then the other files of `e2e`, then those of `unit`. The longest comes first,
+and beside what computes runs what waits.
 """
 
 
