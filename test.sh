@@ -33,21 +33,26 @@ if ! grep -qsxF "$wanted" "$scripts/node_modules/.overtone"; then
 fi
 
 "$python" -m ruff check --quiet "$project"
-"$python" -m mypy --config-file "$project/pyproject.toml" "$project/conf" "$project/batch" "$project/streaming" "$project/ui" "$project/local"
+# The scripts are checked beside the types, which take longer.
 (
   cd "$project" # where the paths in "shellcheck source=" begin
   PATH=$with_node
   shellcheck -x -- *.sh local/*.sh .ci/run
   "$scripts/node_modules/.bin/eslint" --config "$scripts/eslint.config.js" ui/static tests/js
   "$scripts/node_modules/.bin/tsc" --project "$scripts"
-)
+) &
+scripts_check=$!
+code=0
+"$python" -m mypy --config-file "$project/pyproject.toml" "$project/conf" "$project/batch" "$project/streaming" "$project/ui" "$project/local" ||
+  code=$?
+wait "$scripts_check" || code=$?
+[ "$code" = 0 ] || exit "$code"
 # Options alone leave the choice of tests as it is, and four workers share them: most tests of player and services wait. A
 # path, or a path::test, chooses; then there is one worker, unless -n asks for more.
 run_tests=("$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project")
 for argument in "$@"; do
   if [ -e "${argument%%::*}" ]; then exec "${run_tests[@]}" "$@"; fi
 done
-code=0
 "${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 4 "$@" ||
   code=$?
 "${run_tests[@]}" "$project/tests/cluster" -m "not kills" "$@" || { last=$?; [ "$last" = 5 ] || code=$last; } # 5: -k and the like chose none
