@@ -6,6 +6,7 @@ batch_sizes.py    how large micro-batches are, where they are served, by how man
 served_model.py   the model version in use, also after it was removed
 clocks.py         workers whose clock is off
 metrics.py        for Prometheus, and MongoDB's `status`
+checkpoint_latency.py  how long micro-batches wait for a checkpoint in a store
 health.py         whether the jobs of a process live and serve
 http_server.py    /metrics, /healthz and /readyz
 """

@@ -26,6 +26,7 @@ from pyspark.sql.streaming.listener import (
 
 from streaming.documents import SET_ASIDE, SET_ASIDE_TRACKS
 from streaming.operations import http_server
+from streaming.operations.checkpoint_latency import CheckpointLatency
 from streaming.operations.health import DRIVER_HEALTH
 from streaming.operations.supervisor import root_cause
 from streaming.serving.clients import database_of
@@ -207,14 +208,15 @@ DRIVER_METRICS = Metrics()
 
 def start(spark: SparkSession, settings: Settings) -> None:
     """Listens to the queries of this driver, serves DRIVER_METRICS to Prometheus, and keeps `status` up to date."""
-    spark.streams.addListener(_Listener())
+    spark.streams.addListener(_Listener(CheckpointLatency(settings.stream.checkpoints)))
     threading.Thread(target=_keep_status, args=(settings.mongo,), daemon=True, name="status").start()
     http_server.start(settings, [DRIVER_METRICS])
 
 
 class _Listener(StreamingQueryListener):
-    def __init__(self) -> None:
+    def __init__(self, checkpoint_latency: CheckpointLatency | None = None) -> None:
         self._names: dict[str, str] = {}
+        self._checkpoint_latency = checkpoint_latency or CheckpointLatency("")
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:
         name = self._names[str(event.id)] = event.name or str(event.id)
@@ -226,6 +228,7 @@ class _Listener(StreamingQueryListener):
         name = progress.name or str(progress.id)
         DRIVER_METRICS.progressed(name, progress)
         DRIVER_HEALTH.works(name)
+        self._checkpoint_latency.progressed(name, dict(progress.durationMs))
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:
         name = self._names.get(str(event.id), str(event.id))

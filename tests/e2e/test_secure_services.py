@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -13,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
 from pymongo import MongoClient
 from pyspark.sql import SparkSession
 
@@ -243,6 +245,9 @@ def secure_mongo(tmp_path_factory: pytest.TempPathFactory, certificates: Certifi
         key.write_text("c2VjcmV0c2VjcmV0")
         key.chmod(0o600)
         server.process.start([_mongod(), *server.arguments(), "--auth", "--keyFile", key])
+        with MongoClient[dict[str, Any]](server.uri) as client:  # which waits until it listens
+            while not client.admin.command("hello").get("isWritablePrimary"):
+                time.sleep(0.1)
         yield server
     finally:
         server.stop()
@@ -263,6 +268,13 @@ def test_a_mongodb_that_refuses_a_password_is_told(secure_mongo: SecureMongo) ->
     with pytest.raises(mongodb.MongoAway, match="refuses the user or the password") as error:
         mongodb.client(settings_of(secure_mongo, "overtone:other@"))
     assert "other" not in str(error.value)
+
+
+def test_a_certificate_of_an_unknown_authority_is_told_as_such(secure_mongo: SecureMongo) -> None:
+    right = settings_of(secure_mongo, "overtone:word@").uri.get_secret_value()
+    uri = SecretStr(right.replace(f"&tlsCAFile={secure_mongo.certificates.authority}", ""))
+    with pytest.raises(mongodb.MongoAway, match="and this program do not agree on TLS .*: see tls and tlsCAFile"):
+        mongodb.client(Mongo(uri=uri, database="overtone"))
 
 
 def test_the_doctor_names_what_a_mongodb_refuses(secure_mongo: SecureMongo) -> None:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 
 from local.processes import free_port
+from streaming.operations.checkpoint_latency import CheckpointLatency
 from streaming.operations.health import Health
 from streaming.operations.http_server import application, serve
 from streaming.operations.metrics import LATENCY_WINDOW_S, Metrics
@@ -159,3 +160,25 @@ def test_prometheus_is_served_and_a_port_in_use_is_reported(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_latency_of_a_checkpoint_in_a_store_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    latency = CheckpointLatency("s3a://bucket/checkpoints")
+    latency.progressed("recommend", {"latestOffset": 3, "triggerExecution": 4})  # nothing was there to read
+    for writing_ms in (200, 300, 9000, 250):
+        latency.progressed("recommend", {"walCommit": writing_ms, "commitOffsets": 50, "addBatch": 400})
+    latency.progressed("ledger", {"walCommit": 1, "commitOffsets": 1})
+    assert capsys.readouterr().out == ""
+    for _ in range(3):
+        latency.progressed("recommend", {"walCommit": 280, "commitOffsets": 50, "addBatch": 400})
+    assert capsys.readouterr().out == (
+        "recommend: a micro-batch writes for 0.33 s to its checkpoint in s3a://bucket/checkpoints (median of 5); a file system "
+        "takes less (stream.checkpoints)\n"
+    )
+
+
+def test_a_checkpoint_in_a_folder_is_not_worth_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    latency = CheckpointLatency("/home/overtone/checkpoints")
+    for _ in range(6):
+        latency.progressed("recommend", {"walCommit": 280, "commitOffsets": 50})
+    assert capsys.readouterr().out == ""
