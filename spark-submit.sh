@@ -119,5 +119,7 @@ submit=$project/.venv/bin/spark-submit
 [ -x "$submit" ] || overtone_fail "SPARK_HOME=${SPARK_HOME:-} has no bin/spark-submit; unset it, or name a Spark"
 # Spark hands the job's output on by a pipe: whether a terminal is at its end, for the progress bar, is only seen here.
 if [ -t 1 ]; then PROGRESS_COLUMNS=$(tput cols 2>/dev/null || echo 80); export PROGRESS_COLUMNS; else unset PROGRESS_COLUMNS; fi
+# Java does not know TMPDIR, and a driver keeps its copy of a packed environment among temporary files.
+[ -z "${TMPDIR:-}" ] || export SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS:-} \"-Djava.io.tmpdir=$TMPDIR\""
 unset PYSPARK_DRIVER_PYTHON PYSPARK_DRIVER_PYTHON_OPTS # a job is no notebook
 exec "$submit" "${options[@]}" "${arguments[@]}" # in place of this shell, so that who ends it ends the job

@@ -79,3 +79,14 @@ def test_who_ends_the_script_ends_the_job(tmp_path: Path) -> None:
     finally:
         job.kill()
         job.wait()
+
+
+def test_java_has_the_temporary_folder_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    spark = tmp_path / "bin" / "spark-submit"
+    spark.write_text("#!/bin/sh\nprintf '%s\\n' \"$SPARK_SUBMIT_OPTS\"\n")
+    spark.chmod(0o755)
+    ours = {"SPARK_HOME": str(tmp_path), "TMPDIR": str(tmp_path), "SPARK_SUBMIT_OPTS": "-Xss2m"}
+    command = [PROJECT / "spark-submit.sh", "batch/publish.py"]
+    done = subprocess.run(command, env=os.environ | ours, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout == f'-Xss2m "-Djava.io.tmpdir={tmp_path}"\n'
