@@ -28,6 +28,8 @@ _LACKING = re.compile(
     r"|\[PYTHON_VERSION_MISMATCH\].*"
 )
 """What Spark's errors say of a worker without our environment."""
+_LACKING_JARS = re.compile(r"No FileSystem for scheme \S+|Class \S+FileSystem not found")
+"""What they say of a location whose scheme Hadoop has no jars of."""
 
 
 class WrongArgument(ValueError):
@@ -74,9 +76,9 @@ def _run(
     except WrongArgument as error:
         return failed(name, error, 2)
     except expected as error:
-        return failed(name, what_workers_lack(error) or error, 1)
+        return failed(name, what_spark_lacks(error) or error, 1)
     except Exception as error:
-        if lacking := what_workers_lack(error):
+        if lacking := what_spark_lacks(error):
             return failed(name, lacking, 1)
         raise
     if summary is not None:
@@ -97,16 +99,22 @@ def _ended_orderly_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def what_workers_lack(error: Exception) -> str | None:
-    """The message where Spark's error says that a worker has no Python for us, or not our packages; None for another error."""
+def what_spark_lacks(error: Exception) -> str | None:
+    """The message where Spark's error says that a worker lacks our Python or packages, or Spark the jars of a location; None for
+    another error."""
     if not type(error).__module__.startswith(("py4j", "pyspark")):
         return None
-    if not (lacking := _LACKING.search(str(error))):
-        return None
-    return (
-        f"a worker cannot run our Python: {lacking.group()}; give the nodes the environment of this project, "
-        "ENVIRONMENT=FILE ./spark-submit.sh … (docs/cluster.md)"
-    )
+    if lacking := _LACKING.search(str(error)):
+        return (
+            f"a worker cannot run our Python: {lacking.group()}; give the nodes the environment of this project, "
+            "ENVIRONMENT=FILE ./spark-submit.sh … (docs/cluster.md)"
+        )
+    if lacking := _LACKING_JARS.search(str(error)):
+        return (
+            f"Spark cannot reach a location: {lacking.group()}; ./spark-submit.sh brings the jars of s3a:// alone, give it those "
+            "of other schemes by --jars (docs/cluster.md)"
+        )
+    return None
 
 
 def check_storage(settings: Settings) -> None:

@@ -35,7 +35,7 @@ def main(is_to_train: bool = True) -> int:
     except lease.HeldByAnother as error:
         return job.failed("batch", error, 1)
     except Exception as error:
-        if lacking := job.what_workers_lack(error):
+        if lacking := job.what_spark_lacks(error):
             return job.failed("batch", lacking, 1)
         raise
 

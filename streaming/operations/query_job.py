@@ -53,7 +53,7 @@ def main(
         try:
             run_queries(spark, settings, until_caught_up)
         except StreamingQueryException as error:
-            if job.what_workers_lack(error):
+            if job.what_spark_lacks(error):
                 raise
             raise QueryFailed(f"{root_cause(str(error))}. Started again, it goes on where it was") from error
 

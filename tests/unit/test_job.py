@@ -99,6 +99,20 @@ def test_a_worker_without_the_environment_is_one_line(cause: str, capsys: pytest
         run(raising(ModuleNotFoundError("No module named 'x'")))  # in the driver: no matter of a worker
 
 
+@pytest.mark.parametrize(
+    "cause",
+    [
+        'No FileSystem for scheme "abfss"',
+        "Class org.apache.hadoop.fs.s3a.S3AFileSystem not found",
+    ],
+)
+def test_a_location_whose_jars_spark_lacks_is_told_in_a_line(cause: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = PySparkException(f"An error occurred while calling o1.load.\n: java.io.IOException: {cause}\n\tat org.x")
+    assert run(raising(error)) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"made: Spark cannot reach a location: {cause}; ") and printed.count("\n") == 1
+
+
 class FakeSpark:
     """As much of SparkSession as `in_spark` uses."""
 
