@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,8 @@ PAIRS_ABOVE_LIMIT = 2
 CONCURRENT_FITS = 4
 MAX_EXAMPLES_IN_ONE_TASK = 20_000
 """Up to so many examples, an iteration of a fit is one Spark task."""
+ROWS_A_TASK = 4096
+"""Of more examples, those that one task brings to the executors."""
 
 POSTERIORS = StructType(
     [
@@ -265,9 +268,14 @@ def _frame(spark: SparkSession, inputs: Floats, genre: Labels) -> DataFrame:
         pa.list_(pa.float32())
     )
     table = pa.table({"inputs": column, "label": pa.array(genre.astype(np.float64))})
-    frame = spark.createDataFrame(table)
     is_small = len(genre) <= MAX_EXAMPLES_IN_ONE_TASK
-    frame = frame.coalesce(1) if is_small else frame.repartition(spark.sparkContext.defaultParallelism)
+    if is_small:
+        frame = spark.createDataFrame(table).coalesce(1)
+    else:
+        # A task carries its rows, several times in the driver's heap until it is sent.
+        pieces = [table.slice(start, ROWS_A_TASK) for start in range(0, len(table), ROWS_A_TASK)]
+        frame = reduce(DataFrame.union, map(spark.createDataFrame, pieces))
+        frame = frame.repartition(spark.sparkContext.defaultParallelism)
     frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label")
     if not is_small and spark.sparkContext.getCheckpointDir():
         return frame.checkpoint()
