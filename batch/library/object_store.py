@@ -83,7 +83,7 @@ def _downloaded(uri: str) -> Path:
     suffix = PurePosixPath(name).suffix
     with tempfile.NamedTemporaryFile(prefix=f"{_COPY_PREFIX}{os.getpid()}-", suffix=suffix, delete=False) as copy:
         try:
-            with store.open_input_stream(name) as content:
+            with store.open_input_stream(name, compression=None) as content:
                 shutil.copyfileobj(content, copy, 1 << 20)
         except BaseException:
             Path(copy.name).unlink()

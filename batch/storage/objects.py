@@ -1,7 +1,7 @@
 """Small objects and files at a location, a local path or a URI. A reader sees an object as it was before or whole.
 
 The exception is one in a store that is replaced, by one of another length, while it is read: Arrow asks for the length first.
-`read_json` notices that.
+`read_json` notices that. Contents are never compressed by their name, as Arrow would those of "x.gz".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read_text(location: str) -> str:
     if not is_remote(location):
         return local_path(location).read_text(encoding="utf-8")
     store, path = open_store(location)
-    with store.open_input_stream(path) as content:
+    with store.open_input_stream(path, compression=None) as content:
         return str(content.read(), "utf-8")
 
 
@@ -48,7 +48,7 @@ def replace_text(location: str, text: str) -> None:
         write_text(local_path(location), text)
         return
     store, path = open_store(location)
-    with store.open_output_stream(path) as out:  # a single put: it is there whole, or not at all
+    with store.open_output_stream(path, compression=None) as out:  # a single put: it is there whole, or not at all
         out.write(text.encode())
 
 
@@ -91,7 +91,7 @@ def upload(file: Path, location: str) -> None:
 def reading(location: str) -> Iterator[Any]:
     """An object's content as a binary stream. Raises OSError, FileNotFoundError where there is none."""
     store, path = open_store(location)
-    with store.open_input_stream(path) as content:
+    with store.open_input_stream(path, compression=None) as content:
         yield content
 
 
@@ -104,7 +104,7 @@ def writing(location: str) -> Iterator[Any]:
             yield out
         return
     store, path = open_store(location)
-    out = store.open_output_stream(path)
+    out = store.open_output_stream(path, compression=None)
     try:
         yield out
     except BaseException:
@@ -124,7 +124,7 @@ def _abandon(out: Any, location: str) -> None:
 def download(location: str, file: Path) -> None:
     """Copies an object to a local file, whose folder exists. Raises OSError."""
     store, path = open_store(location)
-    with replacing(file) as part, store.open_input_stream(path) as content, part.open("wb") as out:
+    with replacing(file) as part, store.open_input_stream(path, compression=None) as content, part.open("wb") as out:
         shutil.copyfileobj(content, out, COPY_CHUNK_BYTES)
 
 

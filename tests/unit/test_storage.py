@@ -445,3 +445,16 @@ def test_a_second_ledger_of_a_lake_or_a_checkpoint_is_refused(
 def test_a_local_root_needs_no_lease(tmp_path: Path) -> None:
     with lease.held(str(tmp_path), "ledger"), lease.held(str(tmp_path), "ledger"):
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_an_object_is_stored_as_it_is_whatever_its_name(kind: str, root: str, tmp_path: Path) -> None:
+    place = root if kind == "bucket" else str(tmp_path / "place")
+    file, content = tmp_path / "environment.tar.gz", bytes(range(256)) * 40
+    file.write_bytes(content)
+    objects.upload(file, f"{place}/environment.tar.gz")
+    assert objects.sizes(place) == {"environment.tar.gz": len(content)}
+    with objects.reading(f"{place}/environment.tar.gz") as stored:
+        assert stored.read() == content
+    objects.download(f"{place}/environment.tar.gz", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
