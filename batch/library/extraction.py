@@ -25,6 +25,7 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType, StringType, Stru
 from batch.audio.worker import Worker, WorkerNotStarted, WorkerTerminated
 from batch.ear import graph
 from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NoAnswer, loaded
+from batch.library.files import LibraryNotFound
 from batch.library.object_store import LocalCopy
 from batch.library.parts import EAR, VECTOR, Readers
 from batch.library.tracks import FILE, FILE_TAGS
@@ -154,7 +155,8 @@ def outcome(
 
     known_parts : by sha256, the parts of a content that need not be made again
     ear_graph : the file of the trained ear's graph; "": it is not used
-    Whatever is wrong with the file becomes a reason and a detail. Raises WorkerNotStarted.
+    Whatever is wrong with the file becomes a reason and a detail. Raises WorkerNotStarted, and LibraryNotFound where this worker
+    cannot open the file's store.
     """
     from batch.audio.decoding import UnreadableAudio
 
@@ -175,6 +177,8 @@ def outcome(
             row |= {"ear": EAR_VERSION, "ear_problem": str(error) or "out of memory"}
     except (UnreadableAudio, WorkerTerminated) as error:
         row |= {"reason": error.reason, "detail": error.detail}
+    except LibraryNotFound:  # this worker cannot open the store: no file is to blame
+        raise
     except FileNotFoundError:
         row |= {"reason": "unreadable", "detail": "the file was deleted while the library was read"}
     except MemoryError:

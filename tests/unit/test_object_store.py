@@ -49,6 +49,16 @@ def test_a_bucket_is_listed_and_its_songs_are_read(bucket: fs.S3FileSystem, tmp_
     assert missing["reason"] == "unreadable"
 
 
+def test_a_worker_that_cannot_open_the_store_blames_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its configuration does not say where HDFS is: the task fails, and no track is rejected."""
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    _worker.cache_clear()
+    file = {"path": "hdfs:///music/song.flac", "size": 1, "mtime_ns": 1, "ctime_ns": None, "sha256": None}
+    with pytest.raises(LibraryNotFound, match="No fs.defaultFS setting found"):
+        outcome(file, "hdfs:///music", {}, 30.0)
+    _worker.cache_clear()
+
+
 def test_only_the_last_copy_is_kept(bucket: fs.S3FileSystem) -> None:
     put(bucket, "a.mp3", b"one")
     put(bucket, "b.mp3", b"two")
