@@ -25,8 +25,8 @@ STORE_VARIABLES = (
     "HADOOP_USER_NAME",
 )
 """What driver and executors need to reach lake, models and music."""
-HADOOP_CONF_DIR = "{{PWD}}/__spark_conf__/__hadoop_conf__"
-"""Where Spark puts the submitter's Hadoop configuration in each container; YARN replaces {{PWD}}."""
+HADOOP_CONF_DIR = "__spark_conf__/__hadoop_conf__"
+"""Where Spark puts the submitter's Hadoop configuration, from the folder of each container."""
 DRIVER_OVERHEAD = "1g"
 """A driver's memory beside Java's: its Python's. YARN ends a container that takes more."""
 DRIVER_HOME = "overtone-home"
@@ -37,18 +37,22 @@ def properties(environment: Mapping[str, str], is_cluster_mode: bool) -> dict[st
     """{Spark property: value} that give the containers what they need of the submitter's environment.
 
     is_cluster_mode : whether the driver runs in a container too; it needs our settings
+    Raises SettingsError where a value cannot reach executors.
     """
     store = {name: environment[name] for name in STORE_VARIABLES if environment.get(name)}
-    values = {f"spark.executorEnv.{name}": in_script(value) for name, value in store.items()}
+    # PySpark hands these on to Python as they are, YARN to Java by a script: no escaping is right for both.
+    for name, value in store.items():
+        if in_script(value) != value:
+            raise SettingsError(
+                f'{name} has one of \\ " $ ` {{{{ }}}}, which YARN cannot hand on; choose another value'
+            )
+    values = {f"spark.executorEnv.{name}": value for name, value in store.items()}
     values["spark.executorEnv.HADOOP_CONF_DIR"] = HADOOP_CONF_DIR
     if is_cluster_mode:
         ours = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
         driver = {**ours, **store, f"{PREFIX}HOME": DRIVER_HOME, "PYTHONSAFEPATH": "1"}
         driver = {name: in_script(value) for name, value in driver.items()}
-        driver |= {
-            "HADOOP_CONF_DIR": HADOOP_CONF_DIR,
-            "SPARK_CONF_DIR": "{{PWD}}",
-        }  # --files go there, settings.toml too
+        driver |= {"HADOOP_CONF_DIR": HADOOP_CONF_DIR, "SPARK_CONF_DIR": "."}  # where settings.toml is, by --files
         values |= {f"spark.yarn.appMasterEnv.{name}": value for name, value in driver.items()}
         values["spark.driver.memoryOverhead"] = DRIVER_OVERHEAD
     return values
@@ -85,10 +89,10 @@ def main(arguments: list[str]) -> int:
     try:
         if is_cluster_mode:
             check_locations(settings())
+        lines = [line(name, value) for name, value in properties(os.environ, is_cluster_mode).items()]
     except SettingsError as error:
         print(f"overtone: {error}", file=sys.stderr)
         return 2
-    lines = [line(name, value) for name, value in properties(os.environ, is_cluster_mode).items()]
     file.touch(mode=0o600)
     file.write_text(f"{defaults.read_text(encoding='utf-8')}\n{''.join(lines)}", encoding="utf-8")
     return 0

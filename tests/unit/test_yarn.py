@@ -67,6 +67,12 @@ def test_executors_get_what_reaches_the_store_and_no_more() -> None:
     }
 
 
+def test_a_secret_that_no_escaping_carries_to_executors_is_refused() -> None:
+    """PySpark gives a Python worker the value as it is, YARN gives the executor that of a script."""
+    with pytest.raises(SettingsError, match="AWS_SECRET_ACCESS_KEY has one of"):
+        yarn.properties({"AWS_SECRET_ACCESS_KEY": "wo$rd"}, is_cluster_mode=False)
+
+
 def test_a_driver_in_a_container_gets_settings_too_but_not_this_machines_home() -> None:
     environment = {"OVERTONE_HOME": "/home/ana/.overtone", "OVERTONE_MONGO__URI": "mongodb://mongo", "EDITOR": "vi"}
     values = yarn.properties(environment, is_cluster_mode=True)
