@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -99,6 +100,15 @@ def password_problem(password: str) -> str | None:
     return None
 
 
+@cache
+def decoy_hash() -> str:
+    """The hash of a random text, verified where there is no account: unknown and existing names take equally long to refuse.
+
+    One for a process, since a hash takes a core for a fifth of a second.
+    """
+    return PasswordHasher().hash(secrets.token_hex(16))
+
+
 class Accounts:
     """The accounts of one database.
 
@@ -111,8 +121,7 @@ class Accounts:
         self._hasher = PasswordHasher()
         self._hashing_slots = threading.BoundedSemaphore(MAX_PARALLEL_HASHES)
         self._waiting_slots = threading.BoundedSemaphore(MAX_PARALLEL_HASHES + MAX_WAITING_HASHES)
-        # Verified where there is no account, so that unknown and existing names take equally long to refuse.
-        self._decoy_hash = self._hasher.hash(secrets.token_hex(16))
+        self._decoy_hash = decoy_hash()
         self._key_cache: dict[str, tuple[float, str | None]] = {}
 
     def create(self, user_id: str, password: str, name: str) -> str:
