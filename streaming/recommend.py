@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 
 from kafka.errors import KafkaError
@@ -119,9 +121,9 @@ def _keep_trying(
     """
     while _is_active(query):
         try:
+            context = current_context()
             with serving_here:
-                context = current_context()
-                outcome = try_again(context, TRY_AGAIN_S)
+                outcome = try_again(replace(context, planned_at=datetime.now(UTC)), TRY_AGAIN_S)
             DRIVER_METRICS.served(outcome, context.model_version)
         except (PyMongoError, KafkaError, OSError, registry.ModelUnusable):
             pass  # away for a while: the query itself says so

@@ -41,5 +41,5 @@ class ClockReports:
             yield (
                 f"{self._job}: the clock of {reading.host} is at least {abs(offset_s):,.0f} s "
                 f"{'ahead of' if offset_s > 0 else 'behind'} this driver's; set it right by NTP. What is written is dated by the "
-                "driver's clock and nothing is lost, but a store on S3 refuses a node whose clock is 15 minutes off"
+                "driver's clock and nothing is lost, but a store on S3 may refuse a node whose clock is 15 minutes off"
             )
