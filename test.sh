@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test.sh [pytest arguments]: sets up and runs all tests but tests/faults and tests/soak, with the linters and type checks first,
-# and tests/cluster, which wants the cores for itself, last, without its kills.
+# and tests/cluster, which wants the cores for itself, last, with one of its kills.
 # ./test.sh tests/unit runs the quick part; ./test.sh tests/faults the long ones; ./test.sh tests/cluster with the kills.
 set -euo pipefail
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)

@@ -6,7 +6,8 @@ import os
 import subprocess
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodes import Cluster
@@ -16,7 +17,7 @@ from conf.settings import PREFIX, PROJECT
 from local.processes import Process
 from local.services import KafkaServer, MongoServer
 
-JOB_S = 600
+JOB_S = 900
 MESSAGE_CHARACTERS = 10_000
 
 
@@ -34,7 +35,6 @@ class World:
     folder: Path
     archive: Path
     secrets: dict[str, str]
-    settings: dict[str, str] = field(default_factory=dict)
 
     def environment(self, settings: dict[str, str], on_cluster: bool) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -62,9 +62,9 @@ class World:
         assert done.returncode == code, without_frames[-MESSAGE_CHARACTERS:] + self.cluster.executor_logs()
         return printed
 
-    def start(self, name: str, settings: dict[str, str], *arguments: str) -> Process:
-        """A job that runs on, in the background."""
-        command = [PROJECT / "spark-submit.sh", PROJECT / arguments[0], *arguments[1:]]
+    def start(self, name: str, settings: dict[str, str], *arguments: str, spark: Sequence[str] = ()) -> Process:
+        """A job in the background.  spark : options for it"""
+        command = [PROJECT / "spark-submit.sh", *spark, PROJECT / arguments[0], *arguments[1:]]
         return Process(name, self.folder / "home").start(command, self.environment(settings, True), cwd=Path("/"))
 
 
@@ -88,3 +88,8 @@ def store_of(port: int, server: Process) -> fs.S3FileSystem:
     for bucket in ("music", "overtone"):
         store.create_dir(bucket)
     return store
+
+
+def objects_put(world: World, path: str, content: bytes) -> None:
+    with world.store.open_output_stream(path) as out:
+        out.write(content)

@@ -1,4 +1,4 @@
-"""A cluster, an S3 server, MongoDB and Kafka."""
+"""A cluster, an S3 server, MongoDB and Kafka, and what one machine and the cluster have made of one library."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from batch.atomic import replacing
-from conf.settings import PROJECT
+from conf.settings import PREFIX, PROJECT
 from local.processes import Process, free_port
 from local.services import KafkaServer, MongoServer
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cluster_world import World, store_of  # noqa: E402
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("cluster", "e2e", "faults")]
+from cluster_world import World, objects_put, store_of  # noqa: E402
+from harness import descendants  # noqa: E402
+from library_runs import CHECKPOINTS, LAKE, MODELS, TRACKS, names  # noqa: E402
+from made_library import make_library  # noqa: E402
 from nodes import Cluster, hidden_from_workers, missing_tools  # noqa: E402
+from watched_job import WatchedJob, command  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +76,43 @@ def world(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Iterator[W
         s3.stop()
         kafka.stop()
         mongo.stop()
+
+
+@pytest.fixture(scope="session")
+def on_one_machine(world: World) -> dict[str, str]:
+    """Settings of a library in a folder, of which one machine has made tables, a model and documents."""
+    home = world.folder / "home"
+    settings = {
+        **names("one"),
+        f"{PREFIX}LIBRARY__ROOT": str(make_library(world.folder / "music", TRACKS, broken=2)),
+        f"{PREFIX}LAKE__ROOT": str(home / "lake"),
+        f"{PREFIX}MODELS__ROOT": str(home / "models"),
+    }
+    world.submit(settings, "local/batch.py", on_cluster=False)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def on_cluster(world: World, on_one_machine: dict[str, str]) -> dict[str, str]:
+    """Settings of the same library in a bucket, of which the cluster has made the same; a worker is killed as it reads files."""
+    music = Path(on_one_machine[f"{PREFIX}LIBRARY__ROOT"])
+    for file in sorted(path for path in music.rglob("*") if path.is_file()):
+        objects_put(world, f"music/{file.relative_to(music).as_posix()}", file.read_bytes())
+    settings = {
+        **names("cluster"),
+        f"{PREFIX}LIBRARY__ROOT": "s3a://music",
+        f"{PREFIX}LAKE__ROOT": LAKE,
+        f"{PREFIX}MODELS__ROOT": MODELS,
+        f"{PREFIX}STREAM__CHECKPOINTS": CHECKPOINTS,
+    }
+    with WatchedJob(world, settings, "local/batch.py") as job:
+        worker, executor = job.kill_worker_at_work(is_at_work=is_reading_files)
+        world.cluster.start_worker(worker, world.secrets)
+        job.wait()
+    assert job.lost_tasks(executor) >= 1
+    return settings
+
+
+def is_reading_files(executor: int) -> bool:
+    """Whether the executor's Python has begun a process that reads audio."""
+    return any(b"batch.library.extraction:read_file" in command(process) for process in descendants(executor))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 import urllib.request
@@ -72,7 +73,7 @@ class Cluster:
             time.sleep(0.2)
 
     def start_worker(self, name: str, secrets: dict[str, str]) -> None:
-        node = self._folder / name
+        node = self.folder_of(name)
         for folder in ("tmp", "spark", "work"):
             (node / folder).mkdir(parents=True, exist_ok=True)
         environment = {
@@ -93,6 +94,20 @@ class Cluster:
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", "--mount", "--propagation", "private", *as_root, "bash", "-c", NODE_SCRIPT]
         self.workers[name] = Process(f"worker-{name}", self._folder).start(command, environment, cwd=node)
+
+    def folder_of(self, name: str) -> Path:
+        """What a worker has for itself."""
+        return self._folder / name
+
+    def kill_worker(self, process_id: int) -> str:
+        """Kills the worker to whose process group a process belongs, with its executors; returns its name."""
+        group = os.getpgid(process_id)
+        (name,) = (name for name, worker in self.workers.items() if worker.pid == group)
+        os.killpg(group, signal.SIGKILL)
+        self.workers[name].stop(0)
+        for unpacked in (self.folder_of(name) / "tmp").glob("spark-*"):  # a gigabyte of each executor
+            shutil.rmtree(unpacked, ignore_errors=True)
+        return name
 
     def alive_workers(self) -> list[str] | None:
         """Ids of the workers that the master counts as alive; None where it does not answer."""
