@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,18 @@ def test_values_are_parsed_once_and_travel_as_events_to_the_task_of_their_listen
     monkeypatch.setattr(in_workers, "serve_parsed", serve_parsed)
     monkeypatch.setattr(in_workers, "parsed_values", parse)
     context: Any = None
+    began = time.time()
     (outcome,) = in_workers._serve_tasks(context)(iter(batches))
     assert [(len(parsed), count) for parsed, count in served] == [(3, 5)]
-    assert outcome.to_pylist() == [
-        {"events": 5, "applied": 3, "refused": 2, "lists": 2, "waits": [0.5, 0.25], "set_aside": 0}
-    ]
+    (row,) = outcome.to_pylist()
+    assert row["host"] and began <= row["began_at"] <= row["ended_at"] <= time.time()
+    assert {name: row[name] for name in in_workers.OUTCOME.names} == {
+        "events": 5,
+        "applied": 3,
+        "refused": 2,
+        "lists": 2,
+        "waits": [0.5, 0.25],
+        "set_aside": 0,
+    }
     (empty,) = in_workers._serve_tasks(context)(iter([]))
     assert empty.to_pylist()[0]["events"] == 0 and len(served) == 1
