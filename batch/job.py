@@ -119,20 +119,16 @@ def what_spark_lacks(error: Exception) -> str | None:
 
 def check_storage(settings: Settings) -> None:
     """Raises StorageUnusable where a URI for lake, models or checkpoints cannot be used."""
-    for location in _locations(settings):
+    for location in settings.written_locations.values():
         locations.check(location)
     locations.allow_plain_http()
 
 
 def check_spelling(settings: Settings) -> None:
     """As `check_storage`, for what starts while its stores may be away: raises StorageUnusable for a misspelt URI alone."""
-    for location in _locations(settings):
+    for location in settings.written_locations.values():
         locations.check_spelling(location)
     locations.allow_plain_http()
-
-
-def _locations(settings: Settings) -> tuple[str, str, str]:
-    return settings.lake.root, settings.models.root, settings.stream.checkpoints
 
 
 def in_spark(name: str, work: Callable[[SparkSession], str | None]) -> str | None:

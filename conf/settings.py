@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     taste: Taste
     player: Player
 
+    @property
+    def written_locations(self) -> dict[str, str]:
+        """{setting: path or URI} of what jobs write: lake, models and checkpoints."""
+        checkpoints = self.stream.checkpoints or str(self.home / "checkpoints")
+        return {"lake.root": self.lake.root, "models.root": self.models.root, "stream.checkpoints": checkpoints}
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -73,9 +73,7 @@ def line(name: str, value: str) -> str:
 
 def check_locations(chosen: Settings) -> None:
     """Raises SettingsError where what must outlive a driver in a container would lie in it."""
-    checkpoints = chosen.stream.checkpoints or str(chosen.home / "checkpoints")
-    locations = {"lake.root": chosen.lake.root, "models.root": chosen.models.root, "stream.checkpoints": checkpoints}
-    for name, location in locations.items():
+    for name, location in chosen.written_locations.items():
         if Path(location).is_relative_to(chosen.home):
             raise SettingsError(
                 f"{name} is not set: in cluster mode it would be a folder of the driver's container, which YARN removes; set "

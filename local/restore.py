@@ -29,7 +29,9 @@ def restore(settings: Settings, source: str) -> str:
         raise job.WrongArgument(str(error)) from error
     with mongo.client(settings.mongo) as client:
         database = client[settings.mongo.database]
-        for problem in _not_empty(settings, [name for name in database.list_collection_names() if name not in LEFT_OUT]):
+        for problem in _not_empty(
+            settings, [name for name in database.list_collection_names() if name not in LEFT_OUT]
+        ):
             raise job.WrongArgument(f"{problem}; a backup is restored into an empty home and database alone")
         for part, root in ((LAKE_PART, settings.lake.root), (MODELS_PART, settings.models.root)):
             _copy_part(backup, part, source, root)
@@ -55,12 +57,7 @@ def _not_empty(settings: Settings, collections: Sequence[str]) -> Iterator[str]:
 
     Checkpoints too: one of another state is ahead of what is restored, and its query would skip the events in between.
     """
-    checkpoints = settings.stream.checkpoints or child(str(settings.home), "checkpoints")
-    for name, location in (
-        ("lake.root", settings.lake.root),
-        ("models.root", settings.models.root),
-        ("stream.checkpoints", checkpoints),
-    ):
+    for name, location in settings.written_locations.items():
         if objects.sizes(location):
             yield f"{name} = {without_password(location)} is not empty"
     if collections:

@@ -22,13 +22,7 @@ MIB = 2**20
 
 def storage(settings: Settings) -> Iterator[Finding]:
     """Findings of each location that jobs write to, of the library, and of the temporary folder."""
-    home = str(settings.home)
-    written = {
-        "home": home,
-        "lake.root": settings.lake.root,
-        "models.root": settings.models.root,
-        "stream.checkpoints": settings.stream.checkpoints or child(home, "checkpoints"),
-    }
+    written = {"home": str(settings.home), **settings.written_locations}
     for name, location in written.items():
         if problem := unusable(location):
             shown = without_password(location)

@@ -79,7 +79,7 @@ def jars(settings: Settings) -> Iterator[Finding]:
     for pattern in ("spark/delta-spark*.jar", "spark/spark-sql-kafka*.jar"):
         if not any(JARS.glob(pattern)):
             yield Finding(f"no {pattern} in {JARS}", "jobs cannot read Delta or Kafka", SET_UP_AGAIN)
-    on_s3 = [each for each in (settings.lake.root, settings.models.root, settings.stream.checkpoints) if is_s3(each)]
+    on_s3 = [location for location in settings.written_locations.values() if is_s3(location)]
     if on_s3 and not any(JARS.glob("s3/hadoop-aws*.jar")):
         yield Finding(
             f"no s3/hadoop-aws*.jar in {JARS}",

@@ -57,7 +57,7 @@ def _demo_runs(home: Path) -> bool:
 
 def leases(settings: Settings) -> Iterator[Finding]:
     """A note for each lease in a store that nobody renews."""
-    for root in {settings.lake.root, settings.models.root, settings.stream.checkpoints} - {""}:
+    for root in set(settings.written_locations.values()):
         ages = {} if unusable(root) else lease.held_ages(root)
         for name, age_s in ages.items():
             if age_s > lease.EXPIRES_S:

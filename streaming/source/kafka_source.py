@@ -59,5 +59,5 @@ def checkpoint_folder(settings: Settings, query: str, source: str) -> str:
 
     source : "cluster id/topic id" of each topic: a recreated topic has another id, and so another checkpoint
     """
-    root = settings.stream.checkpoints or str(settings.home / "checkpoints")
+    root = settings.written_locations["stream.checkpoints"]
     return hadoop_uri(f"{root.rstrip('/')}/{query}/{source.replace('/', '-')}")
