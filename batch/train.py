@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -185,10 +186,8 @@ def _new_version(
         fitted = fit_index.without_points(fitted)
         library_map(spark, library, new).write.parquet(new.uri("map"))
         new.remove("rankings")
-        if library.is_sampled:
-            spark.sparkContext.setCheckpointDir(new.uri("checkpoints"))
-        networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
-        new.remove("checkpoints")
+        with checkpoint_folder(spark, new) if library.is_sampled else nullcontext():
+            networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
         described = {
             "version": new.version,
             "created_at": now.isoformat(),
@@ -202,6 +201,17 @@ def _new_version(
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)
         registry.write_manifest(folder, described)
     return registry.load(root, new.version)
+
+
+@contextmanager
+def checkpoint_folder(spark: SparkSession, new: registry.NewVersion) -> Iterator[None]:
+    """Gives Spark a checkpoint folder in the version until the block ends."""
+    spark.sparkContext.setCheckpointDir(new.uri("checkpoints"))
+    try:
+        yield
+    finally:
+        spark.sparkContext._jsc.sc().setCheckpointDir(None)  # what comes later in this session writes nothing there
+        new.remove("checkpoints")
 
 
 def manifest(

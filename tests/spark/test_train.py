@@ -242,7 +242,19 @@ def test_a_library_larger_than_the_sample_is_fitted_on_the_sample_and_made_on_ex
     made(spark, chosen, n, vectors=vectors, embeddings=embeddings, tags=rng.uniform(0, 0.3, (n, 50)).tolist())
     monkeypatch.setattr(library, "FITTED_TRACKS", sampled)
     monkeypatch.setattr(fit_index, "MAX_TRACKS_ON_DRIVER", 10)
+    monkeypatch.setattr(genre_mlp, "MAX_EXAMPLES_IN_ONE_TASK", 10)
+    monkeypatch.setattr(genre_mlp, "ROWS_A_TASK", 16)
+    frames, folders = type(spark.range(1)), []
+    checkpoint = frames.checkpoint
+
+    def noted(frame: DataFrame) -> DataFrame:
+        folders.append(spark.sparkContext.getCheckpointDir())
+        return checkpoint(frame)
+
+    monkeypatch.setattr(frames, "checkpoint", noted)
     model = train(spark, chosen)
+    assert folders and all(f"/.{model.version}.part/checkpoints/" in folder for folder in folders)
+    assert not model.has("checkpoints") and spark.sparkContext.getCheckpointDir() is None
     index, manifest = model.index, model.manifest
     assert (manifest["tracks"], manifest["fitted_on"], manifest["imputed"]) == (n, sampled, ["t30"])
     assert "fitted on a sample of 60 tracks" in summary(model)
