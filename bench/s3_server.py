@@ -1,4 +1,4 @@
-"""An S3 server on this machine (moto), for benchmarks of what lies in an object store."""
+"""An S3 server on this machine (moto), for benchmarks and tests of what lies in an object store."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from pyarrow import fs
 
 from local.processes import Process, free_port
 
-BUCKET = "bench"
+REGION = "us-east-1"
 START_TIMEOUT_S = 30.0
 
 
 class S3Server:
-    """The server, and the environment of what uses it.  folder : for its log"""
+    """The server, and the environment of what uses it.
+
+    folder : for its log
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.process = Process("s3", folder)
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "name",
+            "AWS_SECRET_ACCESS_KEY": "word",
+            "AWS_REGION": REGION,
         }
 
     def start(self) -> None:
-        """Starts it with the bucket BUCKET."""
         self.process.start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)])
+
+    def wait(self, *buckets: str) -> fs.S3FileSystem:
+        """Waits until it answers, and makes these buckets; returns it as a file system."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             self.process.require_running("starting")
@@ -38,14 +43,16 @@ class S3Server:
                 raise SystemExit(f"no S3 server within {START_TIMEOUT_S:.0f} s\n{self.process.tail()}")
             time.sleep(0.1)
         store = fs.S3FileSystem(
-            access_key="bench",
-            secret_key="bench",  # noqa: S106
+            access_key=self.environment["AWS_ACCESS_KEY_ID"],
+            secret_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             endpoint_override=f"127.0.0.1:{self.port}",
             scheme="http",
-            region="us-east-1",
+            region=REGION,
             allow_bucket_creation=True,
         )
-        store.create_dir(BUCKET)
+        for bucket in buckets:
+            store.create_dir(bucket)
+        return store
 
     def stop(self) -> None:
         self.process.stop()

@@ -35,7 +35,7 @@ from pymongo import MongoClient
 from batch.mongo import NEW_LISTENERS
 from bench import stream_cluster
 from bench.generated_library import GeneratedLibrary, generated_library, model
-from bench.s3_server import BUCKET, S3Server
+from bench.s3_server import S3Server
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process, cpu_by_program, resident_bytes
 from local.services import KafkaServer, MongoServer
@@ -43,6 +43,7 @@ from streaming.events import Event, encode
 
 DATABASE = "bench"
 PARTITIONS = 2
+BUCKET = "bench"
 READY_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 60.0
 HISTORY_TIMEOUT_S = 600.0
@@ -171,6 +172,7 @@ class Bench:
             self.kafka.start()
             if self.options.checkpoints_on_s3:
                 self.s3.start()
+                self.s3.wait(BUCKET)
             self.mongo.wait()
             self.kafka.wait()
             self.database: Any = MongoClient(self.mongo.uri, tz_aware=True)[DATABASE]

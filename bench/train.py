@@ -21,7 +21,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +49,7 @@ from bench.features import table
 from bench.session import SPARK_JARS, options_in, session_of_jobs
 from bench.stream_cluster import Cluster
 from conf.settings import PROJECT, Settings, settings
+from local.processes import family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,18 +249,6 @@ def resident(pid: int) -> tuple[int, int] | None:
     return (values["VmRSS"], values["RssAnon"]) if len(values) == 2 else None
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The process and all that came from it."""
-    yield pid
-    children: list[int] = []
-    with suppress(OSError):  # the process has ended
-        for of_thread in Path(f"/proc/{pid}/task").glob("*/children"):
-            with suppress(OSError):
-                children += map(int, of_thread.read_text().split())
-    for child in children:
-        yield from descendants(child)
-
-
 def role(pid: int, is_driver: bool) -> str:
     """What a process is, as the table's columns have it; "" for none of them."""
     try:
@@ -278,7 +266,7 @@ def peaks(driver_pid: int, worker_pids: list[int], is_running: Any) -> dict[str,
     while is_running():
         of_driver, own_of_driver = 0, 0
         for root, is_driver in ((driver_pid, True), *((pid, False) for pid in worker_pids)):
-            for pid in descendants(root):
+            for pid in family([root]):
                 name, sizes = role(pid, is_driver), resident(pid)
                 if name and sizes:
                     most[f"{name}, MB"] = max(most[f"{name}, MB"], sizes[0] / MB)

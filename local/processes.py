@@ -152,24 +152,24 @@ def cpu_by_program(pids: Iterable[int]) -> dict[str, float]:
 
 def _by_program(pids: Iterable[int], measured: Callable[[int], float]) -> dict[str, float]:
     total_by_program: dict[str, float] = {}
-    for pid in _family(pids):
+    for pid in family(pids):
         name = _program(pid)
         total_by_program[name] = total_by_program.get(name, 0) + measured(pid)
     return total_by_program
 
 
-def _family(pids: Iterable[int]) -> list[int]:
+def family(pids: Iterable[int]) -> list[int]:
     """The processes and all their descendants."""
     wanted = set(pids)
-    parents = {pid: stat[1] for pid, stat in _processes()}
-    family = []
+    parents = {pid: stat[1] for pid, stat in processes()}
+    members = []
     for pid in parents:
         ancestor: int | None = pid
         while ancestor is not None and ancestor not in wanted:
             ancestor = parents.get(ancestor)
         if ancestor is not None:
-            family.append(pid)
-    return family
+            members.append(pid)
+    return members
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -204,7 +204,8 @@ def _fields(pid: int) -> list[str]:
         return []
 
 
-def _processes() -> list[tuple[int, tuple[str, int, int, int]]]:
+def processes() -> list[tuple[int, tuple[str, int, int, int]]]:
+    """(pid, (state, parent, process group, start time)) of this machine's processes."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [(pid, stat) for pid in pids if (stat := _stat(pid)) is not None]
 
@@ -216,7 +217,7 @@ def _kernel_start(pid: int) -> int | None:
 
 def _group_members(group: int) -> list[int]:
     """Processes of the group that still run; zombies do not count."""
-    return [pid for pid, (state, _, its_group, _) in _processes() if its_group == group and state != "Z"]
+    return [pid for pid, (state, _, its_group, _) in processes() if its_group == group and state != "Z"]
 
 
 def _program(pid: int) -> str:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,17 +108,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         stop_leftovers(_services_folder(session.config))
 
 
-def spark_defaults() -> dict[str, str]:
-    """The names and values of conf/spark-defaults.conf."""
-    lines = (PROJECT / "conf" / "spark-defaults.conf").read_text().splitlines()
-    pairs = [line.split(None, 1) for line in lines if line.strip() and not line.startswith("#")]
-    return {name: value.strip() for name, value in pairs}
-
-
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One local session for all tests of a worker: the configuration that the jobs have, and a few values of its own."""
     from pyspark.sql import SparkSession
+
+    from bench.session import options_in
 
     # The JVM and its Python workers inherit these.
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -141,7 +132,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
     }
     builder = SparkSession.builder.master("local[2,4]").appName("tests")
-    for name, value in (spark_defaults() | ours).items():
+    for name, value in (options_in(PROJECT / "conf" / "spark-defaults.conf") | ours).items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
@@ -151,34 +142,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3FileSystem]:
-    """An S3 server on this machine with the bucket `music`: two songs, one of them hidden, and a picture."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("w") as output, pytest.MonkeyPatch.context() as patch:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=output, stderr=output)
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
-                    break
-                except OSError:
-                    assert server.poll() is None, log.read_text()
-                    time.sleep(0.1)
-            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            patch.setenv("AWS_ACCESS_KEY_ID", "name")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "word")
-            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            from pyarrow.fs import S3FileSystem
+    """An S3 server on this machine with the buckets `music` and `empty`; the environment leads to it."""
+    from bench.s3_server import S3Server
 
-            store = S3FileSystem(
-                endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
-            )
-            store.create_dir("music")
-            store.create_dir("empty")
-            yield store
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        try:
+            server.start()
+            yield server.wait("music", "empty")
         finally:
-            server.terminate()
-            server.wait()
+            server.stop()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,36 +56,18 @@ class World:
         environment = self.environment(settings, on_cluster)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/", timeout=JOB_S)
         printed = done.stdout + done.stderr
-        without_frames = "\n".join(line for line in printed.splitlines() if not line.startswith("\tat "))
-        assert done.returncode == code, without_frames[-MESSAGE_CHARACTERS:] + self.cluster.executor_logs()
+        assert done.returncode == code, self.message(printed)
         return printed
+
+    def message(self, printed: str) -> str:
+        """What says why a job failed: the end of what it printed without Java's frames, and the logs of its executors."""
+        without_frames = "\n".join(line for line in printed.splitlines() if not line.startswith("\tat "))
+        return without_frames[-MESSAGE_CHARACTERS:] + self.cluster.executor_logs()
 
     def start(self, name: str, settings: dict[str, str], *arguments: str, spark: Sequence[str] = ()) -> Process:
         """A job in the background.  spark : options for it"""
         command = [PROJECT / "spark-submit.sh", *spark, PROJECT / arguments[0], *arguments[1:]]
         return Process(name, self.folder / "home").start(command, self.environment(settings, True), cwd=Path("/"))
-
-
-def store_of(port: int, server: Process) -> fs.S3FileSystem:
-    """The S3 server, once it answers, with the buckets `music` and `overtone`."""
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1)  # noqa: S310
-            break
-        except OSError:
-            server.require_running("starting")
-            time.sleep(0.1)
-    store = fs.S3FileSystem(
-        access_key="name",
-        secret_key="word",  # noqa: S106
-        endpoint_override=f"127.0.0.1:{port}",
-        scheme="http",
-        region="us-east-1",
-        allow_bucket_creation=True,
-    )
-    for bucket in ("music", "overtone"):
-        store.create_dir(bucket)
-    return store
 
 
 def objects_put(world: World, path: str, content: bytes) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from batch.atomic import replacing
+from bench.s3_server import S3Server
 from conf.settings import PREFIX, PROJECT
-from local.processes import Process, free_port
+from local.processes import family
 from local.services import KafkaServer, MongoServer
 
-sys.path += [str(Path(__file__).parents[1] / name) for name in ("cluster", "e2e", "faults")]
-from cluster_world import World, objects_put, store_of  # noqa: E402
-from harness import descendants  # noqa: E402
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("cluster", "e2e")]
+from cluster_world import World, objects_put  # noqa: E402
 from library_runs import CHECKPOINTS, LAKE, MODELS, TRACKS, names  # noqa: E402
 from made_library import make_library  # noqa: E402
 from nodes import Cluster, hidden_from_workers, missing_tools  # noqa: E402
@@ -50,27 +50,20 @@ def world(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Iterator[W
     folder = tmp_path_factory.mktemp("driver")
     for name in ("home", "music", "tmp"):
         (folder / name).mkdir()
-    port = free_port()
     nodes = tmp_path_factory.mktemp("cluster")
-    s3 = Process("s3", nodes)
-    secrets = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "name",
-        "AWS_SECRET_ACCESS_KEY": "word",
-        "AWS_REGION": "us-east-1",
-    }
+    s3 = S3Server(nodes)
     services = tmp_path_factory.mktemp("services")
     mongo, kafka = MongoServer(services), KafkaServer(services)
     cluster = Cluster(nodes, hidden_from_workers(folder))
     try:
-        s3.start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
+        s3.start()
         mongo.start()
         kafka.start()
-        cluster.start(["one", "two"], secrets)
+        cluster.start(["one", "two"], s3.environment)
         mongo.wait()
         kafka.wait()
-        store = store_of(port, s3)
-        yield World(cluster, mongo, kafka, store, folder, archive, secrets)
+        store = s3.wait("music", "overtone")
+        yield World(cluster, mongo, kafka, store, folder, archive, s3.environment)
     finally:
         cluster.stop()
         s3.stop()
@@ -115,4 +108,4 @@ def on_cluster(world: World, on_one_machine: dict[str, str]) -> dict[str, str]:
 
 def is_reading_files(executor: int) -> bool:
     """Whether the executor's Python has begun a process that reads audio."""
-    return any(b"batch.library.extraction:read_file" in command(process) for process in descendants(executor))
+    return any(b"batch.library.extraction:read_file" in command(process) for process in family([executor]))

@@ -47,17 +47,17 @@ def assert_same_model(*settings: dict[str, str]) -> None:
     Sums of partitions are added in any order, so numbers differ in their last digits; the search for the bucket length, which
     asks of each length whether enough neighbours are found, may then end a step of 1 % beside.
     """
-    here, there = (registry.latest(each[f"{PREFIX}MODELS__ROOT"]) for each in settings)
+    models = [registry.latest(each[f"{PREFIX}MODELS__ROOT"]) for each in settings]
     different = {"version", "created_at", "library", "metrics", "index_files", "tables"}
-    manifests = [leaves({k: v for k, v in model.manifest.items() if k not in different}) for model in (here, there)]
+    manifests = [leaves({k: v for k, v in model.manifest.items() if k not in different}) for model in models]
     lengths = [manifest.pop("/parameters/bucket_length") for manifest in manifests]
     assert lengths[0] == pytest.approx(lengths[1], rel=0.05) and manifests[0] == pytest.approx(manifests[1])
-    indexes = [Index.open(local_folder(model.index_place), as_trained=True) for model in (here, there)]
+    indexes = [Index.open(local_folder(model.index_place), as_trained=True) for model in models]
     assert indexes[0].ids.tolist() == indexes[1].ids.tolist()
     np.testing.assert_allclose(indexes[0].vectors, indexes[1].vectors, atol=1e-5)
     similar = [
         {row["track_id"]: [each["track_id"] for each in row["similar"]] for batch in lists for row in batch.to_pylist()}
-        for lists in (model.batches("similar", ["track_id", "similar"]) for model in (here, there))
+        for lists in (model.batches("similar", ["track_id", "similar"]) for model in models)
     ]
     assert similar[0] == similar[1] and len(similar[0]) == TRACKS
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cluster_world import JOB_S, MESSAGE_CHARACTERS, World
+from cluster_world import JOB_S, World
 
-from local.processes import _processes, free_port
+from local.processes import free_port, processes
 
 LOOK_INTERVAL_S = 0.05
 EXECUTOR_CLASS = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
@@ -125,7 +125,7 @@ class WatchedJob:
         """The process id of this job's executor; None where there is none."""
         for application in self._answer("applications"):
             wanted = {b"--executor-id": executor.encode(), b"--app-id": application["id"].encode()}
-            for process, _ in _processes():
+            for process, _ in processes():
                 words = command(process)
                 value_by_option = dict(pairwise(words))
                 if EXECUTOR_CLASS in words and wanted.items() <= value_by_option.items():
@@ -133,8 +133,7 @@ class WatchedJob:
         return None
 
     def _message(self) -> str:
-        without_frames = "\n".join(line for line in self.printed.splitlines() if not line.startswith("\tat "))
-        return without_frames[-MESSAGE_CHARACTERS:] + self.world.cluster.executor_logs()
+        return self.world.message(self.printed)
 
 
 def command(process: int) -> list[bytes]:

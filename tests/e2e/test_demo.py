@@ -20,7 +20,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from local.processes import _processes
+from local.processes import processes
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -53,7 +53,7 @@ def started(home: Path, library: Path, output: int) -> subprocess.Popen[str]:
 def belonging_to(home: Path) -> list[int]:
     """Processes that have this home in their command line."""
     pids = []
-    for pid, _ in _processes():
+    for pid, _ in processes():
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -214,7 +214,9 @@ def test_a_file_that_is_put_into_the_folder_is_on_the_page_without_a_restart(pag
     """It is noticed, extracted, published, and found by the search of the player that runs."""
     time_s = np.arange(5 * 22_050) / 22_050
     soundfile.write(library / "Deep" / "Put There Later.ogg", 0.3 * np.sin(2 * np.pi * 330 * time_s), 22_050)
-    is_in_search = "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
+    is_in_search = (
+        "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
+    )
     wait_until(page, is_in_search, within_s=240)
     page.fill("#search input", "put there")
     row = page.locator("#view .track-row", has_text="Put There Later")
