@@ -214,9 +214,9 @@ def start(spark: SparkSession, settings: Settings) -> None:
 
 
 class _Listener(StreamingQueryListener):
-    def __init__(self, checkpoint_latency: CheckpointLatency | None = None) -> None:
+    def __init__(self, checkpoint_latency: CheckpointLatency) -> None:
         self._names: dict[str, str] = {}
-        self._checkpoint_latency = checkpoint_latency or CheckpointLatency("")
+        self._checkpoint_latency = checkpoint_latency
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:
         name = self._names[str(event.id)] = event.name or str(event.id)

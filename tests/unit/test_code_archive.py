@@ -47,6 +47,9 @@ def test_old_code_goes_unless_a_process_uses_it(project: Path, tmp_path: Path) -
         os.utime(archive, (long_ago, long_ago))
     driver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--py-files", used])
     try:
+        command = Path(f"/proc/{driver.pid}/cmdline")
+        while used.name not in command.read_text():  # empty while the program is being loaded
+            time.sleep(0.01)
         code_archive.code_archive(project, tmp_path)
     finally:
         driver.kill()

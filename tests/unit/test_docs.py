@@ -53,11 +53,6 @@ def test_paths_from_the_top_are_there(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_no_merge_was_left_half_done(document: str) -> None:
-    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", _text(document), re.MULTILINE) == []
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
 def test_files_named_after_a_folder_are_in_it(document: str) -> None:
     assert [name for name, file in _named_files(document) if file is None] == []
 
@@ -75,11 +70,6 @@ def test_relative_links_lead_to_files_and_headings(document: str) -> None:
     targets = [first or second for first, second in _LINK.findall(_FENCE.sub("", _text(document)))]
     relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
     assert [target for target in relative if not _leads_somewhere(document, target)] == []
-
-
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
-def test_no_document_has_the_marks_of_a_merge(document: str) -> None:
-    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", _text(document), re.MULTILINE) == []
 
 
 def test_the_maps_have_every_module() -> None:

@@ -15,6 +15,7 @@ import pytest
 from conf.settings import settings
 from local.processes import free_port
 from streaming.operations import health, supervisor
+from streaming.operations.checkpoint_latency import CheckpointLatency
 from streaming.operations.health import Health, Remembered, kafka_problems
 from streaming.operations.http_server import application, serve
 from streaming.operations.metrics import _Listener
@@ -172,7 +173,7 @@ def test_spark_reports_batches_and_looks_as_signs(monkeypatch: pytest.MonkeyPatc
     from streaming.operations import metrics
 
     monkeypatch.setattr(metrics, "DRIVER_HEALTH", signs)
-    listener = _Listener()
+    listener = _Listener(CheckpointLatency(""))
     listener.onQueryStarted(Event(id="1", name="ledger"))  # type: ignore[arg-type]
     assert signs.unready() == ["ledger: not ready"]
     listener.onQueryIdle(Event(id="1"))  # type: ignore[arg-type]

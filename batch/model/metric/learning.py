@@ -32,6 +32,7 @@ GENRE_SHRINKAGE = 0.3
 """Weight of the identity in the scatter within genres, 0 to 1."""
 GENRE_LENGTH = 0.5
 """Root mean square length of a track along the discriminant directions; along the others it is 1."""
+
 Weights = tuple[float, ...]
 """A track's lengths in the blocks relative to each other, in the order of `blocks.BLOCKS`; a block of weight 0 is left out."""
 Learner = Callable[[Floats, TrackLabels], Floats | None]
