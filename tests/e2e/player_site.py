@@ -240,6 +240,10 @@ def windows(browser: Browser) -> Iterator[Windows]:
     made.close()
 
 
+MARK_SHELVES = """document.querySelector("#home-more").append(
+  Object.assign(document.createElement("i"), { id: "shelves-before", hidden: true }))"""
+
+
 class Visit:
     """A player in a browser window that keeps what must not happen: errors, dialogs, requests to elsewhere."""
 
@@ -260,7 +264,11 @@ class Visit:
         self.page.goto(self.site)
         expect(self.cards.first).to_be_visible()
         if name is not None:
+            # The shelves of nobody are replaced by the listener's, and with them what has the focus: that is to be over.
+            expect(self.page.locator("#library-size")).to_be_attached()
+            self.page.evaluate(MARK_SHELVES)
             self.listen_as(name)
+            expect(self.page.locator("#shelves-before")).to_have_count(0)
 
     def close(self) -> None:
         """What happens in the window from now on counts no more."""
