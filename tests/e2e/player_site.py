@@ -43,7 +43,10 @@ IDS = [f"{number:016x}" for number in range(len(TITLES))]
 Lists = Callable[..., None]
 Client = Callable[[], httpx.Client]
 
-expect.set_options(timeout=20_000)  # other tests compute meanwhile
+# Other tests compute meanwhile.
+START_S = 120
+ANSWER_S = 60
+expect.set_options(timeout=1000 * ANSWER_S)
 
 
 QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -158,6 +161,10 @@ def serving(app: FastAPI, listening: socket.socket | None = None) -> Iterator[st
     thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
+        deadline = time.monotonic() + START_S
+        while not served.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the player does not start"
+            time.sleep(0.01)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         served.should_exit = True
@@ -340,7 +347,7 @@ class Visit:
         for _ in range(count):
             self.page.evaluate("overtone.refresh()")
 
-    def wait_for(self, holds: Callable[[], bool], within_s: float = 20.0) -> float:
+    def wait_for(self, holds: Callable[[], bool], within_s: float = ANSWER_S) -> float:
         """Seconds until it holds."""
         started = time.monotonic()
         while not holds():
@@ -383,7 +390,7 @@ def client(site: str) -> Iterator[Client]:
     made: list[httpx.Client] = []
 
     def client() -> httpx.Client:
-        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=20))
+        made.append(httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S))
         return made[-1]
 
     yield client

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import command, serving
+from player_site import ANSWER_S, command, serving
 from pydantic import SecretStr
 
 from conf.settings import Settings
@@ -23,7 +23,7 @@ PATIENCE_S = 60
 
 
 def answer(address: str, **headers: str) -> tuple[int, Any]:
-    response = httpx.get(address, headers=headers, timeout=20)
+    response = httpx.get(address, headers=headers, timeout=ANSWER_S)
     assert "set-cookie" not in response.headers, "a probe is no listener"
     return response.status_code, response.json()
 
@@ -56,7 +56,7 @@ def test_the_player_without_kafka_lives_and_is_not_ready(settings_without_kafka:
     with serving(
         server.create_app(build_services(settings_without_kafka.model_copy(update={"player": player})))
     ) as site:
-        assert httpx.get(f"{site}/view/home").status_code == 401, "this player is for accounts alone"
+        assert httpx.get(f"{site}/view/home", timeout=ANSWER_S).status_code == 401, "this player is for accounts alone"
         assert answer(f"{site}/healthz") == OK
         assert answer(f"{site}/readyz") == (503, {"status": "failing", "problems": ["Kafka does not answer"]})
 
@@ -87,7 +87,7 @@ def feed(own_services: Settings) -> Iterator[subprocess.Popen[str]]:
     )
     yield started
     started.terminate()
-    started.communicate(timeout=30)
+    started.communicate(timeout=ANSWER_S)
 
 
 def test_a_job_without_spark_is_ready_but_not_while_a_service_is_away(
@@ -96,7 +96,7 @@ def test_a_job_without_spark_is_ready_but_not_while_a_service_is_away(
     address = f"http://127.0.0.1:{own_services.stream.metrics_port}"
     assert until(f"{address}/readyz", 200) == []
     assert answer(f"{address}/healthz") == OK
-    assert 'overtone_seconds_since_sign{query="feed"}' in httpx.get(f"{address}/metrics").text
+    assert 'overtone_seconds_since_sign{query="feed"}' in httpx.get(f"{address}/metrics", timeout=ANSWER_S).text
     mongo, _ = killable_servers
     mongo.stop()
     try:

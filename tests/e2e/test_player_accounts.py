@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from argon2.exceptions import VerifyMismatchError
 from deltalake import DeltaTable, write_deltalake
-from player_site import IDS, Client, Lists, command, serving, with_library
+from player_site import ANSWER_S, IDS, Client, Lists, command, serving, with_library
 from playwright.sync_api import expect
 
 from conf.settings import Settings
@@ -105,7 +105,7 @@ def strict(settings: Settings, catalogue: None, put: Lists, sounds: Path) -> Ite
 
 
 def test_a_player_can_ask_for_accounts_and_make_none(strict: str) -> None:
-    with httpx.Client(base_url=strict, headers={"Origin": strict}) as client:
+    with httpx.Client(base_url=strict, headers={"Origin": strict}, timeout=ANSWER_S) as client:
         assert enter(client, name="zoe").status_code == 401
         assert enter(client, name="zoe", password=PASSWORD, create=True).status_code == 403
         assert enter(client, guest=True).status_code == 403
@@ -123,7 +123,7 @@ def test_the_page_of_a_closed_player_asks_who_it_is(strict: str, browser: Any) -
     context = browser.new_context()
     page = context.new_page()
     page.goto(strict)
-    expect(page.locator("#notice")).to_have_text("Sign in first.", timeout=15_000)
+    expect(page.locator("#notice")).to_have_text("Sign in first.")
     page.click("#listener")
     expect(page.locator("#listener-guest")).to_be_hidden()
     page.fill("#listener-name", "ana")
@@ -142,7 +142,7 @@ def test_a_name_with_a_history_cannot_be_taken_where_names_are_closed(
     closed = settings.player.model_copy(update={"open_names": False})
     with (
         serving(app.create_app(build_services(settings.model_copy(update={"player": closed})))) as at,
-        httpx.Client(base_url=at, headers={"Origin": at}) as client,
+        httpx.Client(base_url=at, headers={"Origin": at}, timeout=ANSWER_S) as client,
     ):
         assert enter(client, name="bob", password=PASSWORD, create=True).status_code == 409
         assert enter(client, name="new", password=PASSWORD, create=True).status_code == 200
@@ -357,7 +357,7 @@ def test_a_guest_who_signs_up_keeps_the_history(client: Client, settings: Settin
     assert enter(eve, name="zoë", password=PASSWORD).json()["user_id"] == user_id
     put(user_id, [IDS[5]], 7)
     listed = command(settings, "ui.recommendations", "--user", "ZOË", "--format", "json")
-    out, err = listed.communicate(timeout=30)
+    out, err = listed.communicate(timeout=ANSWER_S)
     assert (listed.returncode, err) == (0, "") and json.loads(out)["list"] == user_id
     assert eve.post("/me/forget", json={"name": "Zoë", "password": PASSWORD}).status_code == 200
     assert db.names.find_one({"user_id": user_id}) is None and db.accounts.find_one({"_id": user_id}) is None
@@ -381,7 +381,7 @@ def test_a_password_is_changed_and_reset(client: Client, settings: Settings, mon
 
     def reset(name: str, password: str) -> tuple[int, str]:
         process = command(settings, "ui.accounts", "reset", name)
-        out, err = process.communicate(f"{password}\n", timeout=30)
+        out, err = process.communicate(f"{password}\n", timeout=ANSWER_S)
         return process.returncode, out + err
 
     assert reset("ana", "short") == (2, "accounts: Choose a password of at least 8 characters.\n")

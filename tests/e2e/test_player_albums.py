@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from player_site import EVIL, IDS, TITLES, Visit, serious_violations
+from player_site import ANSWER_S, EVIL, IDS, TITLES, Visit, serious_violations
 from playwright.sync_api import expect
 from pymongo.database import Database
 
@@ -189,13 +189,15 @@ def test_all_tracks_are_sorted_by_any_column_and_play_on_in_it(visit: Any) -> No
     [("new", "Z Album 699"), ("artist", "B Album 027"), ("year", "D Album 099")],
 )
 def test_albums_have_several_orders(site: str, order: str, first: str) -> None:
-    html = httpx.get(f"{site}/view/albums", params={"order": order, "offset": 0, "limit": 1}).text
+    html = httpx.get(f"{site}/view/albums", params={"order": order, "offset": 0, "limit": 1}, timeout=ANSWER_S).text
     assert f'title="{first}"' in html
 
 
 def test_albums_at_random_are_others_each_time(site: str) -> None:
     def drawn() -> str:
-        return httpx.get(f"{site}/view/albums", params={"order": "random", "offset": 0, "limit": 20}).text
+        return httpx.get(
+            f"{site}/view/albums", params={"order": "random", "offset": 0, "limit": 20}, timeout=ANSWER_S
+        ).text
 
     assert drawn().count("<li") == 20 and drawn() != drawn()
 
@@ -210,18 +212,23 @@ def test_a_cover_is_the_albums_picture_or_one_drawn_for_all_its_tracks(
     site: str, db: Database[dict[str, Any]], sounds: Path, tmp_path: Path, visit: Callable[..., Visit]
 ) -> None:
     album_id = db.tracks.find_one({"_id": IDS[0]})["album_id"]  # type: ignore[index]
-    drawn = [httpx.get(f"{site}/covers/track/{track_id}", params={"size": 160}) for track_id in IDS[:3]]
-    assert {answer.text for answer in drawn} == {httpx.get(f"{site}/covers/album/{album_id}").text}
+    drawn = [
+        httpx.get(f"{site}/covers/track/{track_id}", params={"size": 160}, timeout=ANSWER_S) for track_id in IDS[:3]
+    ]
+    assert {answer.text for answer in drawn} == {httpx.get(f"{site}/covers/album/{album_id}", timeout=ANSWER_S).text}
     assert drawn[0].headers["content-type"] == "image/svg+xml" and "max-age" in drawn[0].headers["cache-control"]
     (tmp_path / "Cover.PNG").write_bytes(picture("red"))
     other = db.tracks.find_one({"_id": IDS[3]})["album_id"]  # type: ignore[index]
     db.albums.update_one({"_id": other}, {"$set": {"cover.folders": [str(tmp_path)]}})
-    real = httpx.get(f"{site}/covers/track/{IDS[5]}", params={"size": 160})
+    real = httpx.get(f"{site}/covers/track/{IDS[5]}", params={"size": 160}, timeout=ANSWER_S)
     assert real.headers["content-type"] == "image/jpeg"
     with Image.open(BytesIO(real.content)) as image:
         assert image.size == (160, 160)
     tag = {"if-none-match": real.headers["etag"]}
-    assert httpx.get(f"{site}/covers/album/{other}", params={"size": 160}, headers=tag).status_code == 304
+    assert (
+        httpx.get(f"{site}/covers/album/{other}", params={"size": 160}, headers=tag, timeout=ANSWER_S).status_code
+        == 304
+    )
     ana = visit("ana")
     go(ana, f"album/{other}", "Hits")
     ana.wait_for(lambda: ana.page.evaluate("document.querySelector('.album-head img').naturalWidth") == 400)
@@ -229,13 +236,13 @@ def test_a_cover_is_the_albums_picture_or_one_drawn_for_all_its_tracks(
 
 @pytest.mark.parametrize("path", ["view/album/nothing", "view/albums?order=x", "view/tracks?sort=x", "view/artist/%00"])
 def test_what_is_not_there_is_said(site: str, path: str) -> None:
-    answer = httpx.get(f"{site}/{path}")
+    answer = httpx.get(f"{site}/{path}", timeout=ANSWER_S)
     assert answer.status_code == 404 and answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["albums?offset=-1", "tracks?limit=100000", "artists?offset=x"])
 def test_a_part_that_cannot_be_is_refused(site: str, path: str) -> None:
-    assert httpx.get(f"{site}/view/{path}").status_code == 422
+    assert httpx.get(f"{site}/view/{path}", timeout=ANSWER_S).status_code == 422
 
 
 def test_a_library_published_before_there_were_albums_still_has_its_artists(

@@ -97,7 +97,7 @@ def test_media_keys_know_the_track_and_move_it(ana: Visit) -> None:
         MediaSession.prototype.setActionHandler = function (name, act) { keys[name] = act; own.call(this, name, act); }"""
     )
     ana.page.reload()
-    expect(ana.cards.first).to_be_visible(timeout=15_000)
+    expect(ana.cards.first).to_be_visible()
     ana.play(IDS[2])
     about = ana.page.evaluate("(({title, artist}) => [title, artist])(navigator.mediaSession.metadata)")
     assert about == [TITLES[2], "Band 2"]
@@ -122,7 +122,7 @@ def test_a_reload_keeps_track_place_queue_and_modes(ana: Visit) -> None:
     ana.page.click("#play-pause")
     stopped_at = ana.seconds
     ana.page.reload()
-    expect(ana.page.locator("#now-title")).to_have_text(TITLES[3], timeout=15_000)
+    expect(ana.page.locator("#now-title")).to_have_text(TITLES[3])
     ana.wait_for(lambda: abs(ana.seconds - stopped_at) < 1)
     assert ana.page.evaluate("document.getElementById('audio').paused")
     assert (
@@ -153,7 +153,7 @@ def test_another_listener_does_not_inherit_what_was_on(ana: Visit, events: Any) 
 
 def test_the_waveform_is_drawn_behind_the_position(ana: Visit) -> None:
     ana.play(IDS[2])
-    expect(ana.page.locator("#waveform.is-known")).to_be_attached(timeout=15_000)
+    expect(ana.page.locator("#waveform.is-known")).to_be_attached()
     painted = """() => { const c = document.getElementById('waveform');
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
         return d.filter((value, at) => at % 4 === 3 && value > 0).length > 200; }"""

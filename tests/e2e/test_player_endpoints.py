@@ -9,7 +9,7 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from player_site import IDS, TITLES, Lists
+from player_site import ANSWER_S, IDS, TITLES, Lists
 
 Connect = Callable[..., Client]
 
@@ -21,7 +21,7 @@ def connect(site: str) -> Connect:
     def connect(**listener: str) -> Client:
         headers = {}
         if listener:
-            signed_in = httpx.post(f"{site}/listener", json=listener, headers={"Origin": site})
+            signed_in = httpx.post(f"{site}/listener", json=listener, headers={"Origin": site}, timeout=ANSWER_S)
             signed_in.raise_for_status()
             headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())}
         return Client(site, headers=headers, verbose=False, analytics_enabled=False, download_files=False)
@@ -67,7 +67,7 @@ def test_a_list_is_the_sessions_or_of_an_open_name(connect: Connect) -> None:
 def test_a_list_of_an_account_is_shown_in_its_own_session_only(connect: Connect, site: str) -> None:
     account = {"name": "bob", "password": "correct horse"}
     # a name in use gets an account in its own session
-    with httpx.Client(base_url=site, headers={"Origin": site}) as bob:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as bob:
         bob.post("/listener", json={"name": "bob"}).raise_for_status()
         bob.post("/listener", json={**account, "create": True}).raise_for_status()
     for client in (connect(), connect(name="ana")):
@@ -77,7 +77,9 @@ def test_a_list_of_an_account_is_shown_in_its_own_session_only(connect: Connect,
 
 
 def test_a_list_of_a_guest_is_nobody_elses(connect: Connect, site: str, put: Lists) -> None:
-    guest = httpx.post(f"{site}/listener", json={"guest": True}, headers={"Origin": site}).json()["user_id"]
+    guest = httpx.post(f"{site}/listener", json={"guest": True}, headers={"Origin": site}, timeout=ANSWER_S).json()[
+        "user_id"
+    ]
     put(guest, IDS[:2])
     with pytest.raises(AppError, match="Sign in as"):
         connect().predict(guest, api_name="/recommendations")
@@ -100,7 +102,7 @@ def test_similar_tracks_are_without_what_the_listener_dislikes(connect: Connect,
     client = connect(name="ana")
     event = {"action": "dislike", "track_id": IDS[1]}
     headers = {"Origin": site, "Cookie": client.headers["Cookie"]}
-    httpx.post(f"{site}/events", json=event, headers=headers).raise_for_status()
+    httpx.post(f"{site}/events", json=event, headers=headers, timeout=ANSWER_S).raise_for_status()
     assert [track["track_id"] for track in client.predict(IDS[0], api_name="/similar")] == IDS[2:]
     with pytest.raises(AppError, match="There is no track 'none' in the library"):
         client.predict("none", api_name="/similar")
@@ -116,9 +118,11 @@ def test_search_finds_artists_albums_and_tracks(connect: Connect) -> None:
 def test_a_page_of_another_site_cannot_ask_as_a_program_does(site: str) -> None:
     ask = {"data": ["ana", "for-you"]}
     endpoint = f"{site}/gradio_api/run/recommendations"
-    assert httpx.post(endpoint, json=ask).status_code == 200
+    assert httpx.post(endpoint, json=ask, timeout=ANSWER_S).status_code == 200
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Mode": "no-cors"}):
-        assert httpx.post(endpoint, json=ask, headers=headers).status_code == 403
+        assert httpx.post(endpoint, json=ask, headers=headers, timeout=ANSWER_S).status_code == 403
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert httpx.post(endpoint, content="data=1", headers=form).status_code == 415
-    assert httpx.post(f"{site}/listener", json={"name": "ana"}).status_code == 403, "a session is begun by pages only"
+    assert httpx.post(endpoint, content="data=1", headers=form, timeout=ANSWER_S).status_code == 415
+    assert httpx.post(f"{site}/listener", json={"name": "ana"}, timeout=ANSWER_S).status_code == 403, (
+        "a session is begun by pages only"
+    )

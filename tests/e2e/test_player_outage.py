@@ -56,14 +56,14 @@ def test_the_page_says_when_parts_are_away_and_recovers_without_reload(
         client[alone.mongo.database].tracks.insert_one({"_id": "a", "title": "Alone"})
     with serving(app.create_app(build_services(alone))) as site, windows.visit(site, "ana") as ana:
         ana.cards.first.locator("[data-action=like]").click()
-        expect(ana.page.locator("#notice")).to_contain_text("1 play or like is kept", timeout=20_000)
+        expect(ana.page.locator("#notice")).to_contain_text("1 play or like is kept")
         own_mongo.stop()
         try:
-            expect(ana.page.locator("#notice")).to_contain_text("Can't reach your library", timeout=20_000)
+            expect(ana.page.locator("#notice")).to_contain_text("Can't reach your library")
             assert ana.order == ["a"], "what is there stays on the page"
         finally:
             own_mongo.start().wait()
-        expect(ana.page.locator("#notice")).to_contain_text("Recommendations are paused", timeout=20_000)
+        expect(ana.page.locator("#notice")).to_contain_text("Recommendations are paused")
         assert ana.wrong == [], "the news of it is no error"
 
 
@@ -83,7 +83,7 @@ def test_the_music_outlasts_an_absence_of_mongodb(ana: Visit, own_mongo: MongoSe
         own_services.library._locations._cached.clear()  # covers have asked where their files are
         page.click("#next")
         assert page.text_content("#now-title") == TITLES[2]
-        expect(page.locator("#toast")).to_contain_text("is unavailable right now", timeout=30_000)
+        expect(page.locator("#toast")).to_contain_text("is unavailable right now")
         ana.wait_for_requests("**/audio/*")
         assert page.text_content("#now-title") == TITLES[2], "no track is passed over"
     finally:

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from player_site import EVIL, IDS, TITLES, Visit, Windows, serving, with_library
+from player_site import ANSWER_S, EVIL, IDS, TITLES, Visit, Windows, serving, with_library
 from playwright.sync_api import expect
 
 from batch import registry
@@ -133,7 +133,7 @@ def test_what_is_away_is_said_and_comes_back_by_itself(visit: Any, monkeypatch: 
     ana.page.evaluate(f"location.hash = '#/track/{IDS[2]}'")
     expect(ana.page.locator("#view .problem")).to_have_text("The library is away.")
     ana.page.unroute("**/view/track/*")
-    expect(ana.page.locator("#page-head")).to_have_text(TITLES[2], timeout=8000)
+    expect(ana.page.locator("#page-head")).to_have_text(TITLES[2])
     ana.wrong[:] = [said for said in ana.wrong if "503" not in said]
 
 
@@ -216,13 +216,13 @@ def test_a_clip_finds_the_track_that_it_is_from(visit: Any, model: Index, sounds
     soundfile.write(cut, samples[: 15 * rate], rate, format="WAV")
     file = {"name": "a clip.wav", "mimeType": "audio/wav", "buffer": cut.getvalue()}
     ana.page.set_input_files("#clip", files=[file])  # type: ignore[list-item]
-    expect(ana.page.locator("#sound-state")).to_contain_text("tracks similar to “a clip.wav”", timeout=60_000)
+    expect(ana.page.locator("#sound-state")).to_contain_text("tracks similar to “a clip.wav”")
     assert ana.page.locator("#sound-found .card").first.get_attribute("data-track-id") == IDS[5]
     ana.page.locator("#sound-found .cover").first.click()
     ana.wait_for(lambda: ana.page.text_content("#now-title") == TITLES[5])
     text = {"name": "text.wav", "mimeType": "audio/wav", "buffer": b"this is no sound" * 100}
     ana.page.set_input_files("#clip", files=[text])  # type: ignore[list-item]
-    expect(ana.page.locator("#sound-state")).to_contain_text("is not audio that can be read", timeout=60_000)
+    expect(ana.page.locator("#sound-state")).to_contain_text("is not audio that can be read")
     ana.wrong[:] = [said for said in ana.wrong if "422" not in said]
 
 
@@ -286,7 +286,7 @@ def test_the_map_is_drawn_and_a_click_plays(visit: Any, db: Any) -> None:
     expect(ana.page.locator("#map-legend li")).to_have_text(
         ["Ambient", "Folk (live)", "your interests", "your listening path", "avoided sounds"]
     )
-    told = httpx.get(f"{ana.page.url.split('#')[0]}map.json").json()
+    told = httpx.get(f"{ana.page.url.split('#')[0]}map.json", timeout=ANSWER_S).json()
     assert "centres" not in told, "nobody's map has no taste"
     at = told["tracks"].index(IDS[7])
     x, y = told["x"][at], told["y"][at]
@@ -316,7 +316,9 @@ def test_without_a_model_search_and_play_work(
         nobody.wait_for(lambda: nobody.seconds > 0.2)
         go(nobody, "map", "Taste map")
         expect(nobody.page.locator("#map-none")).to_be_visible()
-        sound = httpx.post(f"{at}/sound", content=b"RIFF", headers={"Origin": at, "Content-Type": "audio/wav"})
+        sound = httpx.post(
+            f"{at}/sound", content=b"RIFF", headers={"Origin": at, "Content-Type": "audio/wav"}, timeout=ANSWER_S
+        )
         assert sound.status_code == 409 and "no model yet" in sound.json()["error"]
         go(nobody, "status", "Service")
         expect(nobody.page.locator("#view")).to_contain_text("No model yet. Search and playback work without one.")
@@ -363,10 +365,10 @@ def test_the_service_page_tells_of_streams_model_and_refusals(
     details.locator("summary").click()
     expect(details).to_contain_text("durations ms triggerExecution")
     details.evaluate("details => { details.dataset.isOld = ''; }")
-    expect(ana.page.locator("details[data-keep=recommend]:not([data-is-old])")).to_be_attached(timeout=20_000)
+    expect(ana.page.locator("details[data-keep=recommend]:not([data-is-old])")).to_be_attached()
     expect(details.locator("dl")).to_be_visible()  # also after the page was asked for again
     expect(ana.page.locator("#view")).to_contain_text("recall at 20")
     expect(ana.page.locator("#rejected-events p")).to_have_text(f"3: 2 × {EVIL}, 1 × not JSON")
     site = ana.page.url.split("#")[0]
-    report = httpx.get(f"{site}report")
+    report = httpx.get(f"{site}report", timeout=ANSWER_S)
     assert "Recall 0.97" in report.text and report.headers["content-security-policy"].startswith("sandbox")

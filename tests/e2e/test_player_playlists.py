@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import IDS, TITLES, Visit, serious_violations
+from player_site import ANSWER_S, IDS, TITLES, Visit, serious_violations
 from playwright.sync_api import expect
 
 from ui.playlists.store import MAX_RESTORABLE, Playlists
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def ana(site: str) -> Iterator[httpx.Client]:
     """Requests as ana."""
-    with httpx.Client(base_url=site, headers={"Origin": site}) as client:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as client:
         client.post("/listener", json={"name": "ana"}).raise_for_status()
         yield client
 
@@ -204,7 +204,7 @@ def test_files_that_are_no_playlist_are_refused_and_leave_nothing(ana: httpx.Cli
 
 def test_nobody_else_reads_changes_or_restores_a_playlist(site: str, ana: httpx.Client) -> None:
     playlist = made(ana, [IDS[1]])
-    with httpx.Client(base_url=site, headers={"Origin": site}) as eve:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as eve:
         eve.post("/listener", json={"name": "eve"}).raise_for_status()
         for change in ({"place": {"track_id": IDS[2]}}, {"description": "x"}, {"restore": True}, {"drop": True}):
             assert eve.post(f"/playlists/{playlist}", json=change).status_code == 404

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from player_site import IDS, Lists, Visit, Windows, serving, with_library
+from player_site import ANSWER_S, IDS, Lists, Visit, Windows, serving, with_library
 from playwright.sync_api import expect
 from pymongo import MongoClient
 
@@ -63,7 +63,7 @@ def test_all_tabs_of_a_browser_share_one_stream(visit: Any, put: Lists) -> None:
 
 
 def test_a_stream_ends_with_its_session(site: str) -> None:
-    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=20) as ana:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as ana:
         ana.post("/listener", json={"name": "ana"}).raise_for_status()
         with ana.stream("GET", "/events-of-mine") as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
@@ -95,11 +95,11 @@ def test_a_frozen_database_is_told_and_what_changed_since_is_shown(
             ana.wait_for(lambda: ana.order == IDS[:4])
             os.kill(own_mongo.process.pid, signal.SIGSTOP)
             try:
-                expect(notice).to_contain_text("Can't reach your library", timeout=20_000)
+                expect(notice).to_contain_text("Can't reach your library")
                 assert ana.order == IDS[:4], "what is there stays on the page"
             finally:
                 os.kill(own_mongo.process.pid, signal.SIGCONT)
-            expect(notice).to_be_hidden(timeout=20_000)
+            expect(notice).to_be_hidden()
             put_list(IDS[4:9], 2)
             ana.show_new_list(IDS[4:9])
             ana.wrong.clear()  # what was away is an error to the browser's console

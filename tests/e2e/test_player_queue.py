@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from player_site import IDS, SECONDS, TITLES, Visit
+from player_site import ANSWER_S, IDS, SECONDS, TITLES, Visit
 from playwright.sync_api import expect
 
 BAND_2 = [TITLES[number] for number in (2, 6, 10)]
@@ -161,7 +161,7 @@ def test_choosing_another_track_and_reloading_are_no_skips(ana: Visit, events: A
 def test_the_next_track_is_loaded_before_this_one_ends_and_follows_at_once(ana: Visit) -> None:
     ana.play(IDS[2])
     ready = "document.getElementById('audio-waiting').readyState"
-    ana.wait_for(lambda: ana.page.evaluate(ready) >= 3, within_s=10)
+    ana.wait_for(lambda: ana.page.evaluate(ready) >= 3)
     ana.page.evaluate(
         """() => { window.gap = new Promise((resolve) => {
             const old = document.getElementById('audio');
@@ -226,7 +226,7 @@ def test_what_a_browser_cannot_play_comes_as_mp3_and_seeks(visit: Any, site: str
     ana.wait_for(lambda: abs(ana.page.evaluate("document.getElementById('audio').duration") - SECONDS) < 0.1)
     ana.page.evaluate("document.getElementById('audio').currentTime = 15")
     ana.wait_for(lambda: 15.2 < ana.seconds < 18)
-    plain = httpx.get(f"{site}/audio/{IDS[4]}", headers={"Range": "bytes=0-3"})
+    plain = httpx.get(f"{site}/audio/{IDS[4]}", headers={"Range": "bytes=0-3"}, timeout=ANSWER_S)
     assert (plain.status_code, plain.content) == (206, b"FORM")
 
 
@@ -234,7 +234,7 @@ def test_another_listeners_queue_cannot_be_read_or_written(site: str, ana: Visit
     ana.play(IDS[2])
     queue_many(ana, 3)
     ana.wait_for(lambda: is_saved(ana, 3))
-    with httpx.Client(base_url=site, headers={"Origin": site}) as bob:
+    with httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as bob:
         assert bob.get("/queue").status_code == 401
         bob.post("/listener", json={"name": "bob"}).raise_for_status()
         assert bob.get("/queue").json()["items"] == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import IDS
+from player_site import ANSWER_S, IDS
 from playwright.sync_api import expect
 
 RUN = "<img src=x onerror='window.hasRun = true'>"
@@ -51,7 +51,7 @@ def test_an_address_leads_to_pages_only(visit: Any, trap: str) -> None:
 
 def test_a_file_of_the_library_is_no_page(site: str, trap: str) -> None:
     for method in ("GET", "HEAD"):
-        headers = httpx.request(method, f"{site}/audio/{trap}").headers
+        headers = httpx.request(method, f"{site}/audio/{trap}", timeout=ANSWER_S).headers
         assert headers["content-security-policy"] == "sandbox; default-src 'none'"
         assert headers["x-content-type-options"] == "nosniff" and headers["content-type"] == "audio/ogg"
 
@@ -59,22 +59,25 @@ def test_a_file_of_the_library_is_no_page(site: str, trap: str) -> None:
 def test_an_answer_is_for_our_own_pages(site: str) -> None:
     for origin in ("http://localhost:9", "http://127.0.0.1:9", site):
         for path in ("/config", "/", "/gradio_api/info"):
-            headers = httpx.get(f"{site}{path}", headers={"Origin": origin, "Cookie": "a=b"}).headers
+            headers = httpx.get(f"{site}{path}", headers={"Origin": origin, "Cookie": "a=b"}, timeout=ANSWER_S).headers
             assert [name for name in headers if name.startswith("access-control-")] == [], (origin, path)
 
 
 def test_a_body_has_a_length_and_not_more_of_it_than_a_page_sends(site: str) -> None:
     own = {"Origin": site}
     for path in ("/gradio_api/run/search", "/events"):
-        assert httpx.post(f"{site}{path}", json={"data": ["a" * 200_000]}, headers=own).status_code == 413
+        assert (
+            httpx.post(f"{site}{path}", json={"data": ["a" * 200_000]}, headers=own, timeout=ANSWER_S).status_code
+            == 413
+        )
         chunks = iter([b'{"data": ["a"]}'])
         endless = {**own, "Content-Type": "application/json"}
-        assert httpx.post(f"{site}{path}", content=chunks, headers=endless).status_code == 413
+        assert httpx.post(f"{site}{path}", content=chunks, headers=endless, timeout=ANSWER_S).status_code == 413
     with socket.create_connection(("127.0.0.1", httpx.URL(site).port or 0)) as raw:
         raw.sendall(
             f"POST /gradio_api/run/search HTTP/1.1\r\nHost: {site[7:]}\r\nOrigin: {site}\r\n"
             "Content-Type: application/json\r\nContent-Length: 15\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         )
         assert raw.recv(100).split()[1] in (b"400", b"413")
-    long = httpx.post(f"{site}/gradio_api/run/search", json={"data": ["a" * 100_000, 5]}, headers=own)
+    long = httpx.post(f"{site}/gradio_api/run/search", json={"data": ["a" * 100_000, 5]}, headers=own, timeout=ANSWER_S)
     assert long.status_code == 200 and len(long.content) < 1000

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import EVIL, IDS, Visit
+from player_site import ANSWER_S, EVIL, IDS, Visit
 from playwright.sync_api import expect
 
 from batch.discography.names import artist_id, digest
@@ -149,7 +149,10 @@ def test_escape_and_the_cross_lead_to_the_page_before(visit: Any) -> None:
 
 
 def test_a_playlist_of_ones_own_is_found_and_nobody_elses(site: str) -> None:
-    with httpx.Client(base_url=site, headers={"Origin": site}) as ana, httpx.Client(base_url=site) as bob:
+    with (
+        httpx.Client(base_url=site, headers={"Origin": site}, timeout=ANSWER_S) as ana,
+        httpx.Client(base_url=site, timeout=ANSWER_S) as bob,
+    ):
         ana.post("/listener", json={"name": "ana"}).raise_for_status()
         bob.post("/listener", json={"name": "bob"}, headers={"Origin": site}).raise_for_status()
         ana.post("/playlists", json={"name": "Quiet evenings", "tracks": [IDS[1]]}).raise_for_status()
@@ -162,15 +165,17 @@ def test_a_playlist_of_ones_own_is_found_and_nobody_elses(site: str) -> None:
     ["", " ", ".*", "[a-z", "(" * 500, "a" * 9_000, "\x00", "😀", "%", EVIL, "{{ 7 * 7 }}", "é" * 300],
 )
 def test_odd_queries_get_a_page(site: str, query: str) -> None:
-    response = httpx.get(f"{site}/view/search", params={"q": query})
+    response = httpx.get(f"{site}/view/search", params={"q": query}, timeout=ANSWER_S)
     assert response.status_code == 200 and "49" not in response.text
     assert "<script" not in response.text and "<img src=x" not in response.text
 
 
 def test_a_wrong_group_or_part_is_refused(site: str) -> None:
     for wrong in ("group=everything", "group=tracks&limit=0", "group=tracks&offset=x", "q=" + "a" * 20_000):
-        assert httpx.get(f"{site}/view/search?{wrong}").status_code == 422
-    assert "card" not in httpx.get(f"{site}/view/search?q=echo&group=tracks&offset=5000&limit=10").text
+        assert httpx.get(f"{site}/view/search?{wrong}", timeout=ANSWER_S).status_code == 422
+    assert (
+        "card" not in httpx.get(f"{site}/view/search?q=echo&group=tracks&offset=5000&limit=10", timeout=ANSWER_S).text
+    )
 
 
 def test_a_new_track_is_found_while_the_player_runs(visit: Any, db: Any, sounds: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from player_site import IDS, serving
+from player_site import ANSWER_S, IDS, serving
 from playwright.sync_api import Request
 
 from conf.settings import Settings
@@ -34,7 +34,7 @@ def serve(settings: Settings, catalogue: None, monkeypatch: pytest.MonkeyPatch) 
 
 
 def client(site: str, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=site, headers={"Origin": site, **headers}, timeout=20)
+    return httpx.Client(base_url=site, headers={"Origin": site, **headers}, timeout=ANSWER_S)
 
 
 def who(site: str, cookies: Any) -> str | None:
@@ -144,7 +144,7 @@ def test_a_proxy_that_the_settings_do_not_name_is_refused(serve: Serve) -> None:
     """It may give the host name of this machine, and then everybody would be its operator."""
     site = serve()
     for header in ("X-Forwarded-For", "X-Real-IP", "Via", "Forwarded", "X-Forwarded-Proto"):
-        refused = httpx.get(f"{site}/view/status", headers={header: "10.0.0.1"})
+        refused = httpx.get(f"{site}/view/status", headers={header: "10.0.0.1"}, timeout=ANSWER_S)
         assert refused.status_code == 403 and "player.trusted_proxies" in refused.json()["error"], header
 
 

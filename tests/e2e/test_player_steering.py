@@ -62,7 +62,7 @@ def test_a_wish_that_is_taken_back_leaves_the_like(ana: Visit, said: Any) -> Non
     expect(heart).to_have_attribute("aria-pressed", "true")
     assert said(4) == [("like", 3), ("more", 3), ("neutral", 3), ("like", 3)]
     ana.page.reload()
-    expect(heart).to_have_attribute("aria-pressed", "true", timeout=15_000)
+    expect(heart).to_have_attribute("aria-pressed", "true")
 
 
 def test_a_dislike_goes_on_and_can_be_undone(ana: Visit, said: Any) -> None:

@@ -39,7 +39,7 @@ def runs(pid: int) -> bool:
 
 
 def printed(process: Process) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not (text := process.log.read_text().strip()):
         assert time.monotonic() < deadline, "the process printed nothing"
         time.sleep(0.02)
@@ -109,7 +109,7 @@ def test_a_pid_file_that_tells_nothing_is_cleared(content: str, tmp_path: Path) 
 
 def test_a_process_that_ended_is_told_with_the_end_of_its_log(process: Process) -> None:
     process.start([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while process.returncode is None and time.monotonic() < deadline:
         time.sleep(0.02)
     with pytest.raises(StepFailed, match="(?s)worker ended with code 3 while waiting for it.*out of luck"):
