@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHA256 = "ae2657f1fb57e9af2cc8cf2cc3bdbddda70b8f6cecba2ea9686827bc05d8f26f"
 """Of the file; another one is not used. To be changed with the graph, and with it EAR_VERSION where its answers change."""
 FILE_NAME = f"musicnn-msd-{SHA256[:8]}.onnx"
+YARN_CONTAINER = "CONTAINER_ID"
+"""The variable by which YARN tells a process that it runs in a container."""
 PATCH_FRAMES = 187
 """Frames of a patch: 2.99 s."""
 N_BANDS = 96
@@ -48,6 +50,19 @@ class GraphUnusable(ValueError):
 def default_place() -> Path:
     """Where set-up puts the file: in the virtual environment, which all processes of a machine share."""
     return Path(sys.prefix) / "ear" / FILE_NAME
+
+
+def place(shipped_to: Path | None = None) -> Path:
+    """Where a job finds the file: where spark-submit.sh has shipped it, else where set-up puts it.
+
+    shipped_to : the folder of files that travel with the job; None: that of YARN's container, in which its processes start
+    """
+    if shipped_to is None:
+        if YARN_CONTAINER not in os.environ:
+            return default_place()
+        shipped_to = Path.cwd()
+    shipped = shipped_to.absolute() / FILE_NAME
+    return shipped if shipped.is_file() else default_place()
 
 
 def checked(file: Path) -> Path:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch.ear.graph import N_BANDS, N_EMBEDDING, N_TAGS, PATCH_FRAMES, checked, default_place
+from batch.ear.graph import N_BANDS, N_EMBEDDING, N_TAGS, PATCH_FRAMES, checked, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,9 +111,9 @@ def usable_graph(ear: str) -> tuple[Path | None, str]:
     """
     if ear == "none":
         return None, ""
-    place = default_place()
+    file = place()
     try:
-        loaded(place)
+        loaded(file)
     except EarUnusable as error:
         return None, str(error)
-    return place, ""
+    return file, ""

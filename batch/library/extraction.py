@@ -107,7 +107,7 @@ def outcomes(
     def read_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        ear_graph = _graph_on_executor() if readers.ear else ""
+        ear_graph = os.fspath(graph.place(Path(SparkFiles.getRootDirectory()))) if readers.ear else ""
         for batch in batches:
             files = batch.astype(object).where(batch.notna(), None).to_dict("records")
             rows = [outcome(file, root, known_parts.value, middle_s, ear_graph, timeout_s) for file in files]
@@ -276,12 +276,6 @@ def _ear(ear_graph: str) -> Ear | str | None:
         return loaded(Path(ear_graph))
     except EarUnusable as error:
         return str(error)
-
-
-def _graph_on_executor() -> str:
-    """The graph's file: where Spark puts what spark-submit.sh ships to a cluster, else where set-up puts it."""
-    shipped = Path(SparkFiles.getRootDirectory()) / graph.FILE_NAME
-    return os.fspath(shipped if shipped.is_file() else graph.default_place())
 
 
 @lru_cache

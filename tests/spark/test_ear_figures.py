@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch.audio.features import EXTRACTOR_VERSION
-from batch.ear import graph, network
+from batch.ear import graph
 from batch.library.ear_figures import ear_figures
 from batch.library.extraction import FEATURES_OF_CONTENT
 from conf.settings import Lake, Library, settings
@@ -39,7 +39,7 @@ def test_the_commonest_problem_the_tracks_without_and_the_short_ones_are_told(
     assert ear_figures(spark, tracks, settings(lake=lake, library=Library(ear="none"))) == {}
 
     file = tmp_path / graph.FILE_NAME
-    monkeypatch.setattr(network, "default_place", lambda: file)
+    monkeypatch.setattr(graph, "default_place", lambda: file)
     lost = ear_figures(spark, tracks.where("track_id = 'd'"), chosen)
     assert lost == {
         "ear_problem": f"no file {file}; .venv/bin/python -m batch.ear.graph makes it",

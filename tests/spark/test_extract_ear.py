@@ -95,7 +95,7 @@ def test_an_upgraded_library_gets_what_the_ear_hears_and_keeps_its_vectors(
     assert rows() == heard
 
     # Without the graph all goes on with MFCCs, said so; what was heard before stays.
-    monkeypatch.setattr(network, "default_place", lambda: tmp_path / graph.FILE_NAME)
+    monkeypatch.setattr(graph, "default_place", lambda: tmp_path / graph.FILE_NAME)
     chord(root / "2.flac", 900.0)
     problem = f"no file {tmp_path / graph.FILE_NAME}; .venv/bin/python -m batch.ear.graph makes it"
     assert str(run("musicnn")) == (f"1 extracted, 4 unchanged, 1 rejected; no trained ear, MFCCs alone: {problem}")

@@ -226,24 +226,44 @@ def test_an_error_of_onnxruntime_leaves_the_vector_and_says_why(tmp_path: Path, 
 def test_a_graph_that_onnxruntime_refuses_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / graph.FILE_NAME
     file.write_bytes(b"no graph")
-    monkeypatch.setattr(network, "default_place", lambda: file)
+    monkeypatch.setattr(graph, "default_place", lambda: file)
     monkeypatch.setattr(network, "checked", lambda file: file)
     place, problem = usable_graph("musicnn")
     assert place is None and "INVALID_PROTOBUF" in problem
 
 
 def test_a_missing_or_changed_graph_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / graph.FILE_NAME
-    monkeypatch.setattr(network, "default_place", lambda: file)
+    file, content = tmp_path / graph.FILE_NAME, bytearray(graph.default_place().read_bytes())
+    monkeypatch.setattr(graph, "default_place", lambda: file)
     assert usable_graph("none") == (None, "")
     assert usable_graph("musicnn") == (None, f"no file {file}; .venv/bin/python -m batch.ear.graph makes it")
-    content = bytearray(graph.default_place().read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     place, problem = usable_graph("musicnn")
     assert place is None and f"expected {graph.SHA256}" in problem
     with pytest.raises(EarUnusable, match="SHA-256"):
         Ear(file)
+
+
+def test_a_graph_that_travelled_with_the_job_is_used_in_place_of_one_that_set_up_would_have_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an executor nor a driver in a container has a graph below the environment that was packed for it."""
+    content = graph.default_place().read_bytes()
+    of_set_up, container = tmp_path / "environment" / "ear" / graph.FILE_NAME, tmp_path / "container"
+    monkeypatch.setattr(graph, "default_place", lambda: of_set_up)
+    monkeypatch.delenv(graph.YARN_CONTAINER, raising=False)
+    container.mkdir()
+    monkeypatch.chdir(container)
+    assert graph.place(container) == of_set_up, "nothing has travelled"
+    shipped = container / graph.FILE_NAME
+    shipped.write_bytes(content)
+    assert graph.place(Path()) == shipped, "of an executor"
+    assert usable_graph("musicnn")[0] is None, "a file in the folder from which a job is started does not count"
+    monkeypatch.setenv(graph.YARN_CONTAINER, "container_1795748653870_0006_01_000001")
+    assert usable_graph("musicnn") == (shipped, ""), "of a driver in a container"
+    shipped.unlink()
+    assert usable_graph("musicnn") == (None, f"no file {of_set_up}; .venv/bin/python -m batch.ear.graph makes it")
 
 
 def test_a_wheel_of_other_content_is_refused(tmp_path: Path) -> None:

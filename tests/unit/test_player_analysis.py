@@ -20,8 +20,7 @@ from PIL import Image
 
 from batch import registry
 from batch.audio.features import track
-from batch.ear import network
-from batch.ear.graph import default_place
+from batch.ear import graph
 from batch.ear.network import loaded
 from batch.index.building import build_index
 from batch.index.lsh import Index
@@ -82,7 +81,7 @@ def test_pictures_show_the_tone_where_it_is(analyzer: AudioAnalyzer, swell: Path
 
 def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swell: Path) -> None:
     np.testing.assert_allclose(result_of(analyzer.features(swell.read_bytes(), ANA)), track(swell).vector, rtol=1e-5)
-    heard = track(swell, ear=loaded(default_place()))
+    heard = track(swell, ear=loaded(graph.default_place()))
     both = result_of(analyzer.features(swell.read_bytes(), ANA, with_embedding=True))
     assert heard.embedding is not None
     np.testing.assert_allclose(both, [*heard.vector, *heard.embedding], rtol=1e-4, atol=1e-4)
@@ -91,7 +90,7 @@ def test_a_clip_has_the_numbers_that_extract_gives(analyzer: AudioAnalyzer, swel
 def test_without_the_ear_that_the_library_was_heard_by_a_clip_cannot_be_compared(
     monkeypatch: pytest.MonkeyPatch, swell: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(network, "default_place", lambda: tmp_path / "none.onnx")
+    monkeypatch.setattr(graph, "default_place", lambda: tmp_path / "none.onnx")
     with pytest.raises(AudioUnreadable, match=r"its trained ear is missing here \(no file .*none\.onnx"):
         analyze("features and embedding", swell.read_bytes())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.ear import graph
 from conf import yarn
 from conf.settings import PROJECT, SettingsError, settings
 
@@ -122,3 +123,4 @@ def test_in_cluster_mode_nothing_names_a_path_of_this_machine_but_what_travels(
     assert not any(str(PROJECT) in conf for conf in confs) and str(PROJECT) not in properties
     files = words[words.index("--files") + 1]
     assert "/conf/fairscheduler.xml" in files and "/conf/log4j2.properties" in files
+    assert f"/{graph.FILE_NAME}" in files
