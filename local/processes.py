@@ -13,9 +13,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from batch.atomic import write_text
+
+WHEN_RECORDED = 'read -r _ || exit 1; exec "$@" </dev/null'
+"""Shell: runs the command as this process once a line comes, and ends where none comes, since who starts it has died."""
 
 
 class StepFailed(RuntimeError):
@@ -34,15 +38,18 @@ class Process:
     def start(
         self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Process:
-        """Starts the command; what it prints goes to `log`, of which the last run is kept beside it as `.old`."""
+        """Starts the command; what it prints goes to `log`, of which the last run is kept beside it as `.old`.
+
+        It runs once the pid file is written: a starter that is killed in between leaves no process that nobody knows of.
+        """
         for file in (self.log, self.pid_file):
             file.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".old"))
         with self.log.open("wb") as log:
             self._popen = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", WHEN_RECORDED, self.name, *(str(part) for part in command)],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=None if environment is None else dict(environment),
@@ -52,6 +59,9 @@ class Process:
         record = {"pid": self._popen.pid, "started": _kernel_start(self._popen.pid), "name": self.name}
         record["boot"] = _boot()
         write_text(self.pid_file, json.dumps(record))
+        if self._popen.stdin is not None:
+            with suppress(BrokenPipeError), self._popen.stdin as gate:  # killed meanwhile
+                gate.write(b"\n")
         return self
 
     @property

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import Process, StepFailed, free_port, leftovers, resident_bytes, stop_leftovers
+from local.processes import Process, StepFailed, free_port, leftovers, processes, resident_bytes, stop_leftovers
+
+PROJECT = Path(__file__).parents[2]
 
 WITH_CHILD = """
 import subprocess, sys, time
@@ -71,6 +73,50 @@ def test_a_leftover_is_found_and_stopped(process: Process, tmp_path: Path) -> No
     assert stop_leftovers(tmp_path) == ["worker"]
     assert not runs(process.pid) and not runs(child)
     assert leftovers(tmp_path) == []
+
+
+KILLED_BEFORE_IT_RECORDS = """
+import os, signal, sys
+from pathlib import Path
+from local import processes
+processes.write_text = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+folder = Path(sys.argv[1])
+program = "import sys, time; open(sys.argv[1], 'w'); time.sleep(120)"
+processes.Process("worker", folder).start([sys.executable, "-c", program, folder / "has run"])
+"""
+
+
+def test_a_starter_that_is_killed_before_it_records_the_process_leaves_none(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_BEFORE_IT_RECORDS, str(tmp_path)]
+    killed = subprocess.run(command, cwd=PROJECT, timeout=60, check=False)
+    assert killed.returncode == -9 and leftovers(tmp_path) == []
+    deadline = time.monotonic() + 20
+    while left := with_argument(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+    assert not (tmp_path / "has run").exists()
+
+
+def with_argument(text: str) -> list[int]:
+    """Processes that have a text in their command line."""
+    pids = []
+    for pid, _ in processes():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(text) in command:
+            pids.append(pid)
+    return pids
+
+
+def test_a_program_that_is_missing_is_told_in_its_log(process: Process) -> None:
+    process.start(["/no/such/program"])
+    deadline = time.monotonic() + 20
+    while process.returncode is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with pytest.raises(StepFailed, match="(?s)worker ended with code 127 while starting.*/no/such/program"):
+        process.require_running("starting")
 
 
 def test_children_whose_parent_is_gone_are_a_leftover_too(process: Process, tmp_path: Path) -> None:
