@@ -3,7 +3,7 @@
 collection       _id          fields                                                        version
 recommendations  user id      see `list_document`                                           mongo.LIST_VERSION
 mixes            user id      see `mixes_document`                                          MIXES_VERSION
-deletions        user id      deleted_at                                                    DELETION_VERSION
+deletions        user id      deleted_at, ends (of partitions: source, offset)              DELETION_VERSION
 refusals         (generated)  source, partition, offset, at                                 REFUSAL_VERSION
 feeds            topic        token (place in MongoDB's change stream), at                  FEED_VERSION
 set_aside_tracks track id     reason, at                                                    SET_ASIDE_TRACK_VERSION
@@ -18,7 +18,7 @@ deletions, refusals and feeds are updated field by field. Lists and mixes are di
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,15 +26,17 @@ from batch import mongo
 from streaming.profile.profile import Profile
 
 MIXES_VERSION = 1
-DELETION_VERSION = 2
-"""From 2 on what is written of a listener has the `deleted_at` of the last deletion, so that what lacks it is of before."""
+DELETION_VERSION = 3
+"""From 3 on with `ends`; those that an earlier version left in a document are of an earlier deletion."""
+NOTED_SINCE_VERSION = 2
+"""From here on what is written of a listener has the `deleted_at` of the last deletion, so that what lacks it is of before."""
 REFUSAL_VERSION = 1
 FEED_VERSION = 1
 SET_ASIDE_TRACK_VERSION = 1
 SET_ASIDE_VERSION = 1
 
 DELETIONS = "deletions"
-"""Events that arrived before a listener's `deleted_at` are ignored whenever they are read."""
+"""Events that a listener's deletion covers (`Deletion`) are ignored whenever they are read."""
 REFUSALS = "refusals"
 """Events that the fast lane refused because it did not find their track."""
 FEEDS = "feeds"
@@ -143,9 +145,45 @@ def stored_mixes_from(document: Mapping[str, Any]) -> StoredMixes:
     )
 
 
-def deletion_fields(deleted_at: datetime) -> dict[str, Any]:
-    """Fields to set in `deletions` under the user id."""
-    return {"version": DELETION_VERSION, "deleted_at": deleted_at}
+@dataclass(frozen=True)
+class Deletion:
+    """A listener's last deletion.
+
+    deleted_at : by the player's clock
+    end_by_partition : the offset after the last value that each partition of the listening topic had then, by
+        "cluster id/topic id/partition"; empty where Kafka was away
+    is_noted : whether what was written of the listener since notes it
+    """
+
+    deleted_at: datetime
+    end_by_partition: Mapping[str, int] = field(default_factory=dict)
+    is_noted: bool = True
+
+    def covers(self, source: str, partition: int, offset: int, received_at: datetime) -> bool:
+        """Whether a value of Kafka is of before: by its offset, where the partition's end is not known by its arrival.
+
+        source : "cluster id/topic id"
+        """
+        end = self.end_by_partition.get(f"{source}/{partition}")
+        return received_at <= self.deleted_at if end is None else offset < end
+
+
+def deletion_fields(deleted_at: datetime, end_by_partition: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Fields to set in `deletions` under the user id; see Deletion."""
+    ends = [{"source": source, "offset": offset} for source, offset in sorted((end_by_partition or {}).items())]
+    return {"version": DELETION_VERSION, "deleted_at": deleted_at, "ends": ends}
+
+
+def deletion_from(document: Mapping[str, Any] | None) -> Deletion | None:
+    """The deletion in a document of any version; None where the listener's data were not deleted."""
+    document = document or {}
+    deleted_at = deleted_at_from(document)
+    if deleted_at is None:
+        return None
+    version = document.get("version", 1)
+    ends = document.get("ends") if version >= DELETION_VERSION else None
+    end_by_partition = {str(end["source"]): int(end["offset"]) for end in ends or ()}
+    return Deletion(deleted_at, end_by_partition, version >= NOTED_SINCE_VERSION)
 
 
 def deleted_at_from(document: Mapping[str, Any] | None) -> datetime | None:

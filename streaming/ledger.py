@@ -19,7 +19,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Mongo, Settings
 from streaming.admission.named_listeners import named_listeners
-from streaming.admission.rules import ReceivedEvent, after_deletion, deletion_times, places_with_unknown_track
+from streaming.admission.rules import ReceivedEvent, after_deletion, deletions_of, places_with_unknown_track
 from streaming.events import BadEvent, Event, parse, received_at
 from streaming.operations import query_job
 from streaming.operations.metrics import DRIVER_METRICS
@@ -27,7 +27,7 @@ from streaming.schemas import LISTENING_EVENTS, MIXES, RECOMMENDATIONS, REJECTED
 from streaming.serving.clients import database_of
 from streaming.sink.commits import Overtaken
 from streaming.sink.delta_append import LISTS_TABLE, MIXES_TABLE, REJECTED_TABLE, VALID_TABLE, DeltaAppender
-from streaming.sink.recommendation_rows import is_list, list_rows
+from streaming.sink.recommendation_rows import is_list, list_rows, lists_after_deletion
 from streaming.sink.skip_rate_table import SkipRateTimer
 from streaming.sink.upkeep import TableUpkeep
 from streaming.source import topics
@@ -144,22 +144,23 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
     done = {end: min(appender.mark(LISTS_TABLE, end), appender.mark(MIXES_TABLE, end)) for end in ends}
     places = zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True)
     rows = rows.filter(_mask([offset > done[f"{source}/{partition}"] for partition, offset in places]))
-    values = rows["value"].to_pylist()
+    values, database = rows["value"].to_pylist(), database_of(mongo)
     try:
-        lists, mixes = list_rows(values)
+        lists, mixes = list_rows(values, lambda lists: _after_deletion(lists, database))
     except ValueError:  # one of them is no list; it is found one by one
         are_lists = [not value or is_list(value) for value in values]
         malformed = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
-        deleted_places = _places_before_deletion(malformed, database_of(mongo))
+        deleted_places = _places_before_deletion(malformed, source, database)
         rejected = [
             _place_columns(row, source) | _rejected_columns(row, MALFORMED_LIST)
             for row in malformed
             if (row["partition"], row["offset"]) not in deleted_places
         ]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
-        lists, mixes = list_rows([value for value, fine in zip(values, are_lists, strict=True) if fine])
-    appender.append_lists(LISTS_TABLE, _after_deletion(lists, mongo), RECOMMENDATIONS, ends)
-    appender.append_lists(MIXES_TABLE, _after_deletion(mixes, mongo), MIXES, ends)
+        well_formed = [value for value, fine in zip(values, are_lists, strict=True) if fine]
+        lists, mixes = list_rows(well_formed, lambda lists: _after_deletion(lists, database))
+    appender.append_lists(LISTS_TABLE, lists, RECOMMENDATIONS, ends)
+    appender.append_lists(MIXES_TABLE, mixes, MIXES, ends)
 
 
 def _ends(rows: pa.Table, source: str) -> dict[str, int]:
@@ -184,7 +185,8 @@ def admit(
     undecided = [each for each in admitted if (each.source, each.partition, each.offset) not in decided_valid]
     unknown_places = places_with_unknown_track(undecided, database)
     admitted_places = {(each.partition, each.offset) for each in admitted}
-    deleted_places = _places_before_deletion([row for row, event in parsed if isinstance(event, BadEvent)], database)
+    malformed = [row for row, event in parsed if isinstance(event, BadEvent)]
+    deleted_places = _places_before_deletion(malformed, source, database)
     valid, rejected = [], []
     for row, event in parsed:
         place = (row["partition"], row["offset"])
@@ -200,24 +202,28 @@ def admit(
     return valid, rejected
 
 
-def _places_before_deletion(rows: list[dict[str, Any]], database: Database[dict[str, Any]]) -> set[tuple[int, int]]:
-    """(partition, offset) of each value that names a listener whose data were deleted after it arrived."""
+def _places_before_deletion(
+    rows: list[dict[str, Any]], source: str, database: Database[dict[str, Any]]
+) -> set[tuple[int, int]]:
+    """(partition, offset) of each value that names a listener whose data were deleted after it arrived.
+
+    source : the topic's "cluster id/topic id"
+    """
     names_of_rows = [named_listeners(row["value"] or b"") for row in rows]
-    deleted_at = deletion_times(set().union(*names_of_rows), database) if rows else {}
+    deletions = deletions_of(set().union(*names_of_rows), database) if rows else {}
     return {
         (row["partition"], row["offset"])
         for row, names in zip(rows, names_of_rows, strict=True)
-        if any(name in deleted_at and received_at(row["received_ms"]) <= deleted_at[name] for name in names)
+        for name in names
+        if name in deletions
+        and deletions[name].covers(source, row["partition"], row["offset"], received_at(row["received_ms"]))
     }
 
 
-def _after_deletion(lists: pa.Table, mongo: Mongo) -> pa.Table:
-    """The rows of lists that were made after their listener's deletion."""
-    deleted_at = deletion_times(set(lists["user_id"].to_pylist()), database_of(mongo)) if lists.num_rows else {}
-    if not deleted_at:
-        return lists
-    made = zip(lists["user_id"].to_pylist(), lists["generated_at"].to_pylist(), strict=True)
-    return lists.filter(_mask([user not in deleted_at or made_at > deleted_at[user] for user, made_at in made]))
+def _after_deletion(lists: pa.Table, database: Database[dict[str, Any]]) -> pa.Table:
+    """The lists that were made after their listener's deletion.  lists : see `list_rows`"""
+    users = {user for user in lists["user_id"].to_pylist() if user is not None}
+    return lists_after_deletion(lists, deletions_of(users, database))
 
 
 def _mask(are_kept: list[bool]) -> pa.BooleanArray:

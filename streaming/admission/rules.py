@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson.errors import BSONError
 
-from streaming.documents import DELETIONS, REFUSALS, SET_ASIDE_EVENTS, deleted_at_from, refusal_fields
+from streaming.documents import DELETIONS, REFUSALS, SET_ASIDE_EVENTS, Deletion, deletion_from, refusal_fields
 from streaming.events import Event
 from streaming.profile.documents import counted_event
 from streaming.profile.profile import MOST_TITLE_CHARACTERS
@@ -62,20 +62,27 @@ def title_by_track_id(track_ids: Collection[str], database: Database[dict[str, A
     return {track_id: _title(document.get("title")) for track_id, document in documents.items()}
 
 
+def deletions_of(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, Deletion]:
+    """{user id: the last deletion}, without listeners whose data were not deleted."""
+    documents = database[DELETIONS].find({"_id": {"$in": sorted(user_ids)}})
+    deletions = {document["_id"]: deletion_from(document) for document in documents}
+    return {user_id: deletion for user_id, deletion in deletions.items() if deletion is not None}
+
+
 def deletion_times(user_ids: Collection[str], database: Database[dict[str, Any]]) -> dict[str, datetime]:
     """{user id: when the listener's data were deleted}, without listeners whose data were not."""
-    documents = database[DELETIONS].find({"_id": {"$in": sorted(user_ids)}})
-    times = {document["_id"]: deleted_at_from(document) for document in documents}
-    return {user_id: deleted_at for user_id, deleted_at in times.items() if deleted_at is not None}
+    return {user_id: deletion.deleted_at for user_id, deletion in deletions_of(user_ids, database).items()}
 
 
 def after_deletion(events: Sequence[ReceivedEvent], database: Database[dict[str, Any]]) -> list[ReceivedEvent]:
     """The events without those that arrived before their listener's deletion."""
-    deleted_at = deletion_times({each.event.user_id for each in events}, database)
-    if not deleted_at:
-        return list(events)
-    never = datetime.min.replace(tzinfo=UTC)
-    return [each for each in events if each.received_at > deleted_at.get(each.event.user_id, never)]
+    deletions = deletions_of({each.event.user_id for each in events}, database)
+    return [each for each in events if not is_covered(each, deletions.get(each.event.user_id))]
+
+
+def is_covered(each: ReceivedEvent, deletion: Deletion | None) -> bool:
+    """Whether an event arrived before the deletion of its listener's data, None: they were not deleted."""
+    return deletion is not None and deletion.covers(each.source, each.partition, each.offset, each.received_at)
 
 
 def clamped_to_arrival(event: Event, received_at: datetime) -> Event:

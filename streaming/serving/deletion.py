@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from streaming.admission.rules import deletion_times
-from streaming.documents import DELETION_VERSION, DELETIONS, deleted_at_from
+from streaming.documents import DELETIONS, NOTED_SINCE_VERSION, deleted_at_from
 from streaming.serving.writes import ConcurrentWrite
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def remove_what_is_of_before(users: Iterable[str] | None, database: Database[dic
 
 def noted_deletions(users: Iterable[str] | None, database: Database[dict[str, Any]]) -> dict[str, datetime]:
     """{user id: time} of the deletions that documents note: those of earlier versions are not noted in what was written since."""
-    query: dict[str, Any] = {"version": {"$gte": DELETION_VERSION}}
+    query: dict[str, Any] = {"version": {"$gte": NOTED_SINCE_VERSION}}
     if users is not None:
         query["_id"] = {"$in": sorted(users)}
     times = {document["_id"]: deleted_at_from(document) for document in database[DELETIONS].find(query)}

@@ -23,7 +23,8 @@ from conf.settings import Kafka
 from streaming.admission.rules import (
     ReceivedEvent,
     clamped_to_arrival,
-    deletion_times,
+    deletions_of,
+    is_covered,
     title_by_track_id,
 )
 from streaming.documents import LIST_PROJECTION, StoredList, list_document, stored_list_from
@@ -63,7 +64,6 @@ PROFILE_PROJECTION = dict.fromkeys(DERIVED_PROFILE_FIELDS, 0)
 ATTEMPTS = 5
 MOST_TRIED_AGAIN = 20
 """Listeners who were set aside that are tried again in one call."""
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def serve(values: Sequence[RawValue], context: ServingContext) -> Outcome:
@@ -159,9 +159,9 @@ def _serve_once(
 ) -> Outcome:
     database = database_of(context.mongo)
     users = list(events_by_user)
-    deleted_at = deletion_times(users, database)
-    if deleted_at:
-        remove_what_is_of_before(deleted_at, database)
+    deletions = deletions_of(users, database)
+    if deletions:
+        remove_what_is_of_before(deletions, database)
     profiles: dict[str, Profile] = {}
     profiles_read: dict[str, dict[str, Any]] = {}
     for document in database.profiles.find({"_id": {"$in": users}}, PROFILE_PROJECTION, batch_size=1 + len(users)):
@@ -178,10 +178,11 @@ def _serve_once(
     dues: list[DueMixes] = []
     applied, dropped, arrivals = 0, 0, list[datetime]()
     for user_id, all_events in sorted(events_by_user.items()):
-        events = [each for each in all_events if each.received_at > deleted_at.get(user_id, NEVER)]
+        deletion = deletions.get(user_id)
+        events = [each for each in all_events if not is_covered(each, deletion)]
         dropped += len(all_events) - len(events)
         old = profiles.get(user_id) or Profile(user_id)
-        old = replace(old, deleted_at=deleted_at.get(user_id, old.deleted_at))
+        old = replace(old, deleted_at=deletion.deleted_at if deletion else old.deleted_at)
         new, due = _with_events(old, events, titles, context)
         if new is old:
             continue

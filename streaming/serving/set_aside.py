@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import BulkWriteError
 
-from streaming.admission.rules import ReceivedEvent, deletion_times
-from streaming.documents import SET_ASIDE, SET_ASIDE_EVENTS, set_aside_event_fields, set_aside_fields
+from streaming.admission.rules import ReceivedEvent, deletions_of
+from streaming.documents import SET_ASIDE, SET_ASIDE_EVENTS, Deletion, set_aside_event_fields, set_aside_fields
 from streaming.events import parse, received_at
 from streaming.serving.values import RawValue
 
@@ -122,19 +122,15 @@ def remove_deleted(users: Collection[str], database: Database[dict[str, Any]]) -
     """Removes events that arrived before their listener's deletion: it may have come while they were written."""
     from pymongo import DeleteMany
 
-    deleted_at = deletion_times(users, database)
-    if not deleted_at:
+    deletions = deletions_of(users, database)
+    if not deletions:
         return
-    until_ms = {
-        user_id: (time - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-        for user_id, time in deleted_at.items()
-    }
     database[SET_ASIDE_EVENTS].bulk_write(
-        [DeleteMany({"user_id": user_id, "received_ms": {"$lte": until}}) for user_id, until in until_ms.items()],
+        [DeleteMany({"user_id": user_id} | _covered(deletion)) for user_id, deletion in deletions.items()],
         ordered=False,
     )
-    waiting = set(database[SET_ASIDE_EVENTS].distinct("user_id", {"user_id": {"$in": sorted(deleted_at)}}))
-    database[SET_ASIDE].delete_many({"_id": {"$in": sorted(deleted_at.keys() - waiting)}})
+    waiting = set(database[SET_ASIDE_EVENTS].distinct("user_id", {"user_id": {"$in": sorted(deletions)}}))
+    database[SET_ASIDE].delete_many({"_id": {"$in": sorted(deletions.keys() - waiting)}})
 
 
 def reason_of(error: Exception) -> str:
@@ -142,6 +138,18 @@ def reason_of(error: Exception) -> str:
     write_errors = error.details.get("writeErrors") if isinstance(error, BulkWriteError) else None
     message = write_errors[0].get("errmsg") if write_errors else error
     return " ".join(f"{type(error).__name__}: {message}".split())[:MOST_REASON_CHARACTERS]
+
+
+def _covered(deletion: Deletion) -> dict[str, Any]:
+    """A query for the waiting events that a deletion covers, as `Deletion.covers` has it."""
+    until_ms = (deletion.deleted_at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    with_end, covered = [], []
+    for place, end in deletion.end_by_partition.items():
+        source, _, partition = place.rpartition("/")
+        with_end.append({"source": source, "partition": int(partition)})
+        covered.append(with_end[-1] | {"offset": {"$lt": end}})
+    by_time = {"received_ms": {"$lte": until_ms}} | ({"$nor": with_end} if with_end else {})
+    return {"$or": [*covered, by_time]}
 
 
 def _received(document: Mapping[str, Any]) -> ReceivedEvent:

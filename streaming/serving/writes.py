@@ -85,7 +85,8 @@ def message(document: Mapping[str, Any]) -> bytes:
 
 def mix_messages(document: Mapping[str, Any]) -> list[bytes]:
     """A value for each named list of a document of `mixes`; `list` is its name, which "For you" does not have."""
-    common = {name: document[name] for name in ("_id", "version", "generated_at", "model_version", "events_applied")}
+    names = ("_id", "version", "generated_at", "model_version", "events_applied", "deleted_at")
+    common = {name: document[name] for name in names if name in document}
     return [
         message(common | {name: value for name, value in each.items() if name != "name"} | {"list": each["name"]})
         for each in document["lists"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
+ENDS_TIMEOUT_MS = 3_000
+"""Somebody waits for the answer."""
 BROKER_REPLICATION = -1
 TIMESTAMP_TYPE = "message.timestamp.type"
 TIMESTAMPED_ON_ARRIVAL = {TIMESTAMP_TYPE: "LogAppendTime"}
@@ -63,6 +65,30 @@ def ensure(kafka: Kafka) -> dict[str, str]:
             return {topic["name"]: f"{cluster}/{topic['topic_id']}" for topic in admin.describe_topics(list(names))}
         except KafkaError as error:
             raise KafkaAway(_unavailable_message(kafka, error)) from error
+
+
+def listening_ends(kafka: Kafka) -> dict[str, int]:
+    """{"cluster id/topic id/partition": the offset after its last value} of the listening topic; empty where there is none.
+
+    Raises KafkaAway.
+    """
+    from kafka import TopicPartition
+    from kafka.admin import OffsetSpec
+    from kafka.errors import KafkaError
+
+    with admin_client(kafka, ENDS_TIMEOUT_MS) as admin:
+        try:
+            if kafka.listening_topic not in admin.list_topics():
+                return {}
+            cluster = admin.describe_cluster()["cluster_id"]
+            (topic,) = admin.describe_topics([kafka.listening_topic])
+            partitions = [TopicPartition(topic["name"], each["partition_index"]) for each in topic["partitions"]]
+            latest = admin.list_partition_offsets(
+                dict.fromkeys(partitions, OffsetSpec.LATEST), timeout_ms=ENDS_TIMEOUT_MS
+            )
+        except KafkaError as error:
+            raise KafkaAway(_unavailable_message(kafka, error)) from error
+    return {f"{cluster}/{topic['topic_id']}/{place.partition}": latest[place].offset for place in partitions}
 
 
 def report_producer_clocks(kafka: Kafka) -> None:
@@ -119,7 +145,7 @@ def _listening_configs(kafka: Kafka, names: Sequence[str]) -> dict[str, str | No
 
 
 @contextmanager
-def admin_client(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+def admin_client(kafka: Kafka, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS) -> Iterator[KafkaAdminClient]:
     """An admin client of the cluster while the block runs. Raises KafkaAway, which says what the brokers refuse."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
@@ -128,7 +154,7 @@ def admin_client(kafka: Kafka) -> Iterator[KafkaAdminClient]:
     logger = logging.getLogger("kafka.net.manager")
     logger.addHandler(failures)
     try:
-        admin = KafkaAdminClient(**kafka.client_options(), bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS)
+        admin = KafkaAdminClient(**kafka.client_options(), bootstrap_timeout_ms=timeout_ms)
     except (KafkaError, OSError) as error:
         raise KafkaAway(failures.reason(kafka) or _unavailable_message(kafka, error)) from error
     finally:

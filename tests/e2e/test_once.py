@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from deltalake import DeltaTable
 from batch import registry
 from local.services import KafkaServer, MongoServer
 from streaming.admission import rules
-from streaming.documents import DELETIONS
+from streaming.documents import DELETIONS, SET_ASIDE_EVENTS, deletion_fields
 from streaming.events import Event, encode
 from streaming.ledger import admit
 from streaming.profile.documents import profile_from
@@ -22,6 +23,7 @@ from streaming.profile.profile import LASTING
 from streaming.profile.skip_rates import latest_version
 from streaming.serving.context import ServingContext
 from streaming.serving.microbatch import RawValue, serve
+from streaming.serving.set_aside import remove_deleted
 from streaming.serving.writes import ConcurrentWrite, replace_documents
 from streaming.sink.delta_append import DeltaAppender
 from streaming.source import topics
@@ -138,6 +140,31 @@ def test_what_came_before_a_deletion_counts_no_more_and_what_comes_later_does(wo
     profile = profile_from(world.database.profiles.find_one({"_id": "ed"}))
     assert profile.heard.ids == (track(2),) and not profile.verdicts.ids
     assert landed([before, after], world) == ([8], [])
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-10), timedelta(minutes=10)], ids=["behind", "ahead"])
+def test_a_deletion_holds_whatever_the_players_clock_says(world: World, ahead: timedelta) -> None:
+    """Both lanes, and the events that wait, go by where the topic ended."""
+    user, first = f"flo {ahead}", 100 if ahead > timedelta(0) else 200
+    before, after = raw(first, user, track(1), "like"), raw(first + 1, user, track(2))
+    malformed = [
+        RawValue(json.dumps({"user_id": user}).encode(), 0, each.offset, each.received_ms) for each in (before, after)
+    ]
+    set_aside = {"user_id": user, "source": SOURCE, "value": ""}
+    waiting = [
+        set_aside | {"partition": 0, "offset": each.offset, "received_ms": each.received_ms} for each in (before, after)
+    ]
+    world.database[SET_ASIDE_EVENTS].insert_many(waiting)
+    deletion = deletion_fields(datetime.now(UTC) + ahead, {f"{SOURCE}/0": first + 1})
+    world.database[DELETIONS].insert_one({"_id": user, **deletion})
+    remove_deleted([user], world.database)
+    assert [each["offset"] for each in world.database[SET_ASIDE_EVENTS].find({"user_id": user})] == [first + 1]
+    world.database[SET_ASIDE_EVENTS].delete_many({"user_id": user})
+    assert serve([before, after], serving(world)).applied == 1
+    profile = profile_from(world.database.profiles.find_one({"_id": user}))
+    assert profile.heard.ids == (track(2),) and not profile.verdicts.ids
+    assert landed([before, after], world) == ([first + 1], [])
+    assert [offset for offset, _ in landed(malformed, world)[1]] == [first + 1]
 
 
 def test_named_lists_are_made_when_due_and_sent_again_after_a_crash(world: World) -> None:

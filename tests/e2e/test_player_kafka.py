@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import uuid
 from datetime import UTC, datetime
 
 from kafka import KafkaConsumer
@@ -12,10 +13,34 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from conf.settings import Kafka
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event
+from streaming.source import topics
+from ui.events.deletions import listening_ends
 from ui.events.event_queue import EventQueue
 from ui.events.producer import connect
 
 TOPIC = "listens-while-kafka-comes-and-goes"
+
+
+def test_a_deletion_notes_where_the_topic_ends(kafka: KafkaServer) -> None:
+    topic = f"listens-{uuid.uuid4().hex}"
+    cluster = Kafka(
+        bootstrap_servers=kafka.bootstrap_servers,
+        listening_topic=topic,
+        recommendation_topic=f"lists-{topic}",
+        features_topic=f"features-{topic}",
+        partitions=2,
+    )
+    assert listening_ends(cluster, True) == {}, "there is no topic yet"
+    source = topics.ensure(cluster)[topic]
+    assert listening_ends(cluster, True) == {f"{source}/0": 0, f"{source}/1": 0}
+    producer = connect(cluster)
+    for _ in range(3):
+        place = producer.send(topic, value=b"{}", key=b"ana", timestamp_ms=0).get(10)
+    producer.close()
+    assert listening_ends(cluster, True) == {f"{source}/{place.partition}": 3, f"{source}/{1 - place.partition}": 0}
+    assert listening_ends(cluster, False) == {}, "it is known to be away"
+    nobody = cluster.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
+    assert listening_ends(nobody, True) == {}
 
 
 def test_events_outlast_an_absence_of_kafka_in_order(killable_servers: tuple[MongoServer, KafkaServer]) -> None:

@@ -14,7 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from conf.settings import Lake
-from streaming.documents import mixes_document
+from streaming.documents import Deletion, list_document, mixes_document
 from streaming.events import Event
 from streaming.ledger import _event_columns
 from streaming.profile.profile import Profile
@@ -23,7 +23,7 @@ from streaming.serving.writes import message, mix_messages
 from streaming.sink import upkeep
 from streaming.sink.commits import Overtaken
 from streaming.sink.delta_append import DeltaAppender
-from streaming.sink.recommendation_rows import is_list, list_rows
+from streaming.sink.recommendation_rows import is_list, list_rows, lists_after_deletion
 from streaming.sink.skip_rate_table import update_skip_rates
 from streaming.sink.upkeep import TableUpkeep
 from streaming.source.durable_values import offset_ranges
@@ -155,6 +155,35 @@ def test_a_list_that_was_sent_twice_is_kept_once(lake: Lake) -> None:
     assert lists(lake) == [
         ("ana", 1, 1, "a"), ("ana", 1, 2, "b"), ("ana", 2, 1, "b"), ("ana", 2, 2, "a"), ("bo", 1, 1, "c"), ("cy", 1, 1, "c"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["a driver whose clock is behind", "ahead"])
+def test_a_list_is_of_after_the_deletion_that_it_notes(hours: int) -> None:
+    made_at = NOON + timedelta(hours=hours)
+    deletions = {"ana": Deletion(NOON), "bo": Deletion(NOON)}
+    values: list[bytes | None] = []
+    for noted in (None, NOON - timedelta(days=1), NOON):
+        for user in ("ana", "cy"):
+            profile = Profile(user, deleted_at=noted, mixes_at=made_at.timestamp())
+            items = [{"track_id": f"{user}: {noted}", "rank": 1, "score": 0.5, "reason": "R", "because": []}]
+            values.append(message(list_document(profile, items, "m1", made_at)))
+            mix = {"name": "mix-1", "title": "T", "reason": "R", "items": items}
+            values += mix_messages(mixes_document(profile, [mix], "m1", "", []))
+    lists, mixes = list_rows(values, lambda lists: lists_after_deletion(lists, deletions))
+    of_ana = [f"ana: {NOON}"]
+    of_others = [f"cy: {noted}" for noted in (None, NOON - timedelta(days=1), NOON)]
+    assert sorted(lists["track_id"].to_pylist()) == sorted(of_ana + of_others)
+    # A named list that notes nothing may be of an earlier version; its time is of the listener's clock.
+    of_before = [f"ana: {None}"] if hours > 0 else []
+    assert sorted(mixes["track_id"].to_pylist()) == sorted(of_before + of_ana + of_others)
+    assert list_rows([], lambda lists: lists_after_deletion(lists, deletions)).mixes.num_rows == 0
+
+
+def test_of_a_deletion_that_nothing_notes_the_clocks_tell() -> None:
+    deletions = {"ana": Deletion(NOON, is_noted=False)}
+    values: list[bytes | None] = [a_list("ana", 1, "a", minutes=-1), a_list("ana", 2, "b", minutes=1)]
+    rows = list_rows(values, lambda lists: lists_after_deletion(lists, deletions)).recommendations
+    assert rows["track_id"].to_pylist() == ["b"]
 
 
 def test_lists_that_come_out_of_order_are_kept(lake: Lake) -> None:

@@ -17,10 +17,12 @@ from batch.publish import new_listeners_document
 from conf.settings import settings
 from streaming.documents import (
     MIXES_VERSION,
+    Deletion,
     StoredList,
     StoredMixes,
     deleted_at_from,
     deletion_fields,
+    deletion_from,
     feed_fields,
     list_document,
     mixes_document,
@@ -205,8 +207,33 @@ def test_lists_mixes_deletions_refusals_and_feeds_have_a_version() -> None:
     assert stored_mixes_from(mixes | {"version": 7, "shelf": "new"}) == StoredMixes(9, "2026-W48", ("a",))
     assert stored_mixes_from({"_id": "ana"}) == StoredMixes()
     assert deleted_at_from(stored(deletion_fields(NOON)) | {"by": "operator"}) == NOON
+    ends = {"cluster/topic/1": 9, "cluster/topic/0": 4}
+    deletion = stored(deletion_fields(NOON, ends))
+    assert deletion_from(deletion | {"by": "operator", "version": 7}) == Deletion(NOON, ends)
+    assert deletion_from(deletion | {"version": 2}) == Deletion(NOON), "its ends are of an earlier deletion"
     assert stored(refusal_fields(NOON)) == {"version": 1, "at": NOON}
     assert resume_token_from(stored(feed_fields({"_data": "82"}, 5.0)) | {"shard": 2}) == {"_data": "82"}
+
+
+@pytest.mark.parametrize(
+    "late", [timedelta(minutes=-5), timedelta(0), timedelta(minutes=5)], ids=["late", "same", "early"]
+)
+def test_a_deletion_covers_what_kafka_had_then_whatever_the_clocks_say(late: timedelta) -> None:
+    """The broker's clock is behind, equal or ahead of the player's."""
+    deletion = Deletion(NOON, {"cluster/topic/0": 4})
+    assert [deletion.covers("cluster/topic", 0, offset, NOON + late) for offset in (0, 3, 4, 5)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_deletion_covers_by_time_where_it_does_not_know_the_partition() -> None:
+    deletion = Deletion(NOON, {"cluster/topic/0": 4})
+    times = [NOON, NOON + timedelta(milliseconds=1)]
+    assert [deletion.covers("cluster/topic", 1, 0, at) for at in times] == [True, False]
+    assert [deletion.covers("cluster/other", 0, 9, at) for at in times] == [True, False]
 
 
 @pytest.fixture
@@ -233,7 +260,8 @@ def test_what_version_1_noted_is_read(stream_documents: dict[str, dict[str, Any]
     deleted_at, refused_at = datetime(2026, 11, 22, 8, tzinfo=UTC), refusal["at"]
     assert deleted_at_from(deletion) == deleted_at
     assert resume_token_from(feed) == {"_data": "8265"}
-    assert {"_id": "bo", **deletion_fields(deleted_at)} == deletion | {"version": 2}
+    assert {"_id": "bo", **deletion_fields(deleted_at)} == deletion | {"version": 3, "ends": []}
+    assert deletion_from(deletion) == Deletion(deleted_at, is_noted=False)
     assert refusal | refusal_fields(refused_at) == refusal
     assert feed | feed_fields({"_data": "8265"}, 1795435440.25) == feed
 

@@ -317,6 +317,31 @@ def test_what_a_session_publishes_after_its_listener_was_deleted_is_refused(topi
     assert not journal.exists(), "nothing waits"
 
 
+def test_discarding_waits_for_what_is_on_its_way_to_kafka(topic: Topic) -> None:
+    is_sending, may_arrive = threading.Event(), threading.Event()
+    arrived: list[str] = []
+
+    def send(*_: Any, value: bytes, **__: Any) -> Sent:
+        is_sending.set()
+        may_arrive.wait(10)
+        arrived.append(json.loads(value)["track_id"])
+        return Sent()
+
+    topic.send = send  # type: ignore[method-assign]
+    queue = EventQueue(topic.connect, "listens")
+    queue.publish(listen("ana", "0"))
+    assert is_sending.wait(10)
+    assert queue.discard("bob") == 0 and not arrived, "of nobody else"
+    with ThreadPoolExecutor(1) as pool:
+        discarding = pool.submit(queue.discard, "ana")
+        with pytest.raises(TimeoutError):
+            discarding.result(0.1)
+        may_arrive.set()
+        discarding.result(10)
+        assert arrived == ["0"]
+    queue.close()
+
+
 def test_publishing_does_not_wait_for_a_slow_broker(topic: Topic) -> None:
     released = threading.Event()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pymongo.database import Database
@@ -65,10 +66,14 @@ class Revocations:
         except PyMongoError as error:
             log.warning("MongoDB is away, the end of a session is not stored: %s", error)
 
-    def revoke_all(self, user_id: str) -> None:
-        """Ends all sessions of a listener, and their events up to now count no longer. Raises LibraryUnavailable."""
+    def revoke_all(self, user_id: str, end_by_partition: Mapping[str, int] | None = None) -> None:
+        """Ends all sessions of a listener, and their events up to now count no longer. Raises LibraryUnavailable.
+
+        end_by_partition : where the listening topic ends (`Deletion`); where that is not known the clocks count
+        """
+        fields = deletion_fields(datetime.now(UTC), end_by_partition)
         with unavailable_on_error():
-            self._db[DELETIONS].update_one({"_id": user_id}, {"$set": deletion_fields(datetime.now(UTC))}, upsert=True)
+            self._db[DELETIONS].update_one({"_id": user_id}, {"$set": fields}, upsert=True)
         self._cache = {session_id: cached for session_id, cached in self._cache.items() if cached[1]}
 
     def _look_up(self, user_id: str, session_id: str, started_at: float) -> bool:

@@ -32,6 +32,8 @@ STUCK_AFTER_S = 3.0
 MAX_BATCH_EVENTS = 500
 UNUSABLE_PRODUCER_CLOSE_TIMEOUT_S = 0.2
 LAST_BATCH_TIMEOUT_S = 0.2
+SENDING_TIMEOUT_S = 3.0
+"""`discard` waits so long at most for what is on its way to Kafka."""
 
 
 class QueueFull(BufferError):
@@ -92,6 +94,7 @@ class EventQueue:
         self._numbers = itertools.count(1)
         self._bytes_by_number: dict[int, int] = {}  # of queued events, and of those on their way to the journal
         self._total_bytes = 0
+        self._keys_being_sent: set[bytes] = set()
         self._discarded_at_by_user: dict[str, float] = {}  # seconds since 1970
         self._connected = True
         self._producer: Producer | None = None
@@ -149,7 +152,7 @@ class EventQueue:
         return discarded_at is not None and session_began_s is not None and session_began_s <= discarded_at
 
     def discard(self, user_id: str) -> int:
-        """Removes a listener's events and returns their number. None of them is sent with a later timestamp than now.
+        """Removes a listener's events and returns their number; what is being sent has arrived, or failed, when this returns.
 
         What requests of the sessions so far are about to publish is refused.
         """
@@ -162,6 +165,8 @@ class EventQueue:
             self._changed.notify_all()
         if self._journal is not None:
             self._journal.remove(numbers, durable=True)
+        with self._changed:
+            self._changed.wait_for(lambda: key not in self._keys_being_sent, SENDING_TIMEOUT_S)
         return len(numbers)
 
     def flush(self, timeout_s: float) -> bool:
@@ -249,14 +254,13 @@ class EventQueue:
 
     def _deliver(self, producer: Producer, batch: dict[int, Record]) -> list[int]:
         """Numbers of the records that Kafka has acknowledged. Raises the last failure where there is none."""
+        with self._changed:
+            batch = {number: record for number, record in batch.items() if number in self._queue}
+            self._keys_being_sent = {record.key for record in batch.values()}
         futures = {}
         for number, record in batch.items():
-            # Taken before the look into the queue: an event that `discard` removes after it has an earlier timestamp.
             timestamp_ms = time.time_ns() // 1_000_000
-            if number in self._queue:
-                futures[number] = producer.send(
-                    self._topic, value=record.value, key=record.key, timestamp_ms=timestamp_ms
-                )
+            futures[number] = producer.send(self._topic, value=record.value, key=record.key, timestamp_ms=timestamp_ms)
         producer.flush(timeout=DELIVERY_TIMEOUT_S)
         delivered, failure = [], None
         for number, future in futures.items():
@@ -283,6 +287,7 @@ class EventQueue:
             if failure is None and not self._connected:
                 log.warning("Kafka is available again")
             self._connected = failure is None
+            self._keys_being_sent = set()
             self._changed.notify_all()
 
     def _close_producer(self) -> None:

@@ -19,6 +19,7 @@ from ui.data.lake import LakeUnavailable
 from ui.data.mongo import LibraryUnavailable
 from ui.data.names import name_key
 from ui.dependencies import RequiredListener, Services, ServicesDep
+from ui.events.deletions import listening_ends
 from ui.reactions.hand_over import hand_over, hand_over_lock
 from ui.responses import Refused
 from ui.routes.schemas import Confirmation, PasswordChange, SignIn
@@ -165,7 +166,8 @@ def delete_data(
         services.sessions.check_password(request, user_id, confirmation.password)
     services.revocations.revoke_all(user_id)
     services.event_queue.discard(user_id)
-    services.revocations.revoke_all(user_id)  # again: from here on, no earlier event can reach Kafka with a later time
+    ends = listening_ends(services.settings.kafka, services.event_queue.state.connected)
+    services.revocations.revoke_all(user_id, ends)  # again: no earlier event reaches Kafka from here on
     try:
         lake.delete_rows(services.settings.lake, user_id)
         services.listener_data.delete(user_id)
