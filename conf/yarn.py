@@ -32,6 +32,9 @@ DRIVER_OVERHEAD = "1g"
 DRIVER_HOME = "overtone-home"
 """The driver's home in cluster mode, a folder of its container: what is to stay has a location of its own."""
 
+EXPECTED_WARNING = "ignore:Failed to add file:RuntimeWarning"
+"""PySpark looks for our zip at the submitter's path too, though YARN has put it on Python's path."""
+
 
 def properties(environment: Mapping[str, str], is_cluster_mode: bool) -> dict[str, str]:
     """{Spark property: value} that give the containers what they need of the submitter's environment.
@@ -53,6 +56,7 @@ def properties(environment: Mapping[str, str], is_cluster_mode: bool) -> dict[st
         driver = {**ours, **store, f"{PREFIX}HOME": DRIVER_HOME, "PYTHONSAFEPATH": "1"}
         driver = {name: in_script(value) for name, value in driver.items()}
         driver |= {"HADOOP_CONF_DIR": HADOOP_CONF_DIR, "SPARK_CONF_DIR": "."}  # where settings.toml is, by --files
+        driver["PYTHONWARNINGS"] = EXPECTED_WARNING
         values |= {f"spark.yarn.appMasterEnv.{name}": value for name, value in driver.items()}
         values["spark.driver.memoryOverhead"] = DRIVER_OVERHEAD
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,20 @@ def test_a_driver_in_a_container_gets_settings_too_but_not_this_machines_home() 
     assert values["spark.yarn.appMasterEnv.OVERTONE_HOME"] == yarn.DRIVER_HOME
     assert not any("MONGO" in name for name in values if name.startswith("spark.executorEnv."))
     assert not any("EDITOR" in name for name in values)
+
+
+def test_a_driver_in_a_container_does_not_warn_of_the_submitters_path_of_our_zip() -> None:
+    filters = yarn.properties({}, is_cluster_mode=True)["spark.yarn.appMasterEnv.PYTHONWARNINGS"]
+    code = (
+        "import warnings\n"
+        "warnings.warn(\"Failed to add file [file:///a.zip] specified in 'spark.submit.pyFiles'\", RuntimeWarning)\n"
+        "warnings.warn('something else', RuntimeWarning)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONWARNINGS": filters}, capture_output=True, text=True, timeout=60
+    )
+    assert "something else" in done.stderr
+    assert "Failed to add file" not in "".join(line for line in done.stderr.splitlines() if "Warning:" in line)
 
 
 @pytest.mark.parametrize("variable", URIS)
