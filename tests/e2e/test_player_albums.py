@@ -116,6 +116,45 @@ def test_an_album_is_in_the_order_of_discs_and_tracks_and_goes_on_when_it_plays(
     expect(ana.page.locator("#page-head")).to_have_text("The Band")
 
 
+def test_an_album_of_any_length_is_reached_to_its_end_and_played_from_there(
+    visit: Any, db: Database[dict[str, Any]], sounds: Path
+) -> None:
+    """A folder of loose tracks: 7,000 on a first disc, three on a second one."""
+
+    def entry(number: int, **fields: Any) -> TrackEntry:
+        title, path = f"Loose {number:04}", str(sounds / f"track {number % 12}.ogg")
+        fields |= {"artist": f"Artist {number % 50}", "album_artist": "Various Artists", "album": "Loose tracks"}
+        return TrackEntry(f"{number:016x}", title, path=path, library=str(sounds), duration_s=20.0, **fields)
+
+    made = [entry(5000 + number, disc_number=1, track_number=number + 1) for number in range(7000)]
+    made += [entry(12_000 + number, disc_number=2, track_number=number + 1) for number in range(3)]
+    publish(db, made)
+    (album,) = db.albums.find()
+    ana = visit("ana")
+    go(ana, f"album/{album['_id']}", "Loose tracks")
+    assert ana.page.inner_text(".album-head .about").startswith("7,003 tracks · 2 discs")
+    rows = ana.page.locator("#view .track-row")
+    expect(rows.first).to_contain_text("Loose 5000")
+    ana.wait_for(lambda: rows.count() < 500)
+    ana.page.locator(".disc", has_text="Disc 2").scroll_into_view_if_needed()
+    last = ana.page.locator("#view .track-row", has_text="Loose 11999")
+    expect(last).to_be_in_viewport()
+    expect(last.locator(".number")).to_have_text("7000")
+    expect(last.locator(".artist")).to_have_text("Artist 49")
+    assert texts(ana, "#view .track-row .title")[-5:] == [
+        f"Loose {n}" for n in (11_998, 11_999, 12_000, 12_001, 12_002)
+    ]
+    last.locator(".cover").click()
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == "Loose 11999" and ana.seconds > 0.2)
+    for title in ("Loose 12000", "Loose 12001"):
+        ana.page.click("#next")
+        ana.wait_for(lambda title=title: ana.page.text_content("#now-title") == title)
+    ana.page.evaluate("scrollTo(0, 0)")
+    ana.page.locator(".album-head [data-action=play-all]").click()
+    ana.wait_for(lambda: ana.page.text_content("#now-title") == "Loose 5000")
+    assert ana.page.evaluate("overtone.queue.list.length") >= 999
+
+
 def test_an_artist_has_albums_tracks_and_albums_of_others(visit: Any) -> None:
     ana = visit("ana")
     for address in (f"artist/{artist_id('The Band')}", "artist/the%20BAND"):

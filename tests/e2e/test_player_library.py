@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -197,6 +198,30 @@ def test_the_tracks_of_an_artist_come_in_pages_however_many_there_are(
     }
     assert table.albums_of_artist("ana") == [f"a{number}" for number in range(120)]
     assert table.of_artist("nobody", 0, 100) == []
+
+
+def test_an_album_of_thousands_of_tracks_has_all_of_them_in_order(
+    db: Database[dict[str, Any]], settings: Settings
+) -> None:
+    """By disc, number and title; what has no number comes last on its disc."""
+    documents: list[dict[str, Any]] = [
+        {
+            **{"_id": f"{number:05}", "album_id": "various", "library": "/music", "artist": f"Artist {number}"},
+            **{"disc_number": 2 if number >= 6000 else None, "track_number": number + 1, "sort_title": str(-number)},
+        }
+        for number in range(7000)
+    ]
+    documents += [
+        {"_id": name, "album_id": "various", "library": "/music", "sort_title": name} for name in ("b bare", "a bare")
+    ]
+    random.Random(7).shuffle(documents)
+    db.tracks.insert_many(documents)
+    db.tracks.insert_one({"_id": "elsewhere", "album_id": "various", "library": "/other"})
+    entries = TrackTable(database(settings.mongo), "/music").of_album("various")
+    first_disc = [f"{number:05}" for number in range(6000)] + ["a bare", "b bare"]
+    assert [entry.track_id for entry in entries] == first_disc + [f"{number:05}" for number in range(6000, 7000)]
+    assert [entry.disc for entry in entries] == [1] * 6002 + [2] * 1000
+    assert (entries[0].artist, entries[6000].artist) == ("Artist 0", "")
 
 
 def test_all_paths_are_read_from_an_index_and_with_them_those_of_older_documents(

@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Callable
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
@@ -16,13 +16,15 @@ from ui.dependencies import CurrentListener, Services, ServicesDep
 from ui.library.albums import ORDERS, RANDOM, Album
 from ui.library.artists import Artist
 from ui.library.near import heaviest, near_tracks
-from ui.library.track_table import SORTS
+from ui.library.track_table import SORTS, AlbumEntry
 from ui.page.rendering import render
 from ui.responses import Refused
 
 FIRST_ENTRIES = 60
 """Of a list, in its page; the page asks for the others as they come into view."""
 MAX_ENTRIES = 200
+FIRST_DISC_TRACKS = 200
+"""Of a disc, in its album's page: nearly all discs are whole."""
 TOP_TRACKS = 5
 MAX_COMPARED_TRACKS = 1000
 """Of an artist, of which those played most and what is near to them are shown."""
@@ -68,22 +70,28 @@ def get_albums(services: ServicesDep, order: str = "new", offset: Offset = 0, li
 
 
 @router.get("/album/{album_id}")
-def get_album(album_id: str, services: ServicesDep) -> str:
-    """An album in the order of discs and tracks."""
+def get_album(album_id: str, services: ServicesDep, offset: Offset = 0, limit: Limit = None) -> str:
+    """An album in the order of discs and tracks; each disc with its first tracks."""
     album = services.albums.album(album_id)
-    tracks = services.library.in_order(services.track_table.of_album(album_id)) if album else []
-    if album is None or not tracks:
+    entries = services.track_table.of_album(album_id) if album else []
+    if album is None or not entries:
         raise Refused(404, "This album is not in the library.")
+    shows_artists = album.is_compilation or any(entry.artist != album.artist for entry in entries)
+    if limit is not None:
+        part = [entry.track_id for entry in entries[offset : offset + limit]]
+        return render("part", kind="album", entries=services.library.in_order(part), shows_artists=shows_artists)
+    discs = _discs(entries)
+    track_by_id = services.library.tracks_of(track_id for disc in discs for track_id in disc.first_ids)
     others = services.albums.by_artist(album.artist_ids[0]) if album.artist_ids else []
-    near = near_tracks(services.library, services.track_table, [track.track_id for track in tracks])
+    near = near_tracks(services.library, services.track_table, [entry.track_id for entry in entries])
     own_artist = {other.album_id for other in others} | {album_id}
     similar = services.albums.in_order(heaviest(near, lambda track: [track.album_id], own_artist, SHELF_ALBUMS))
     return render(
         "album",
         album=album,
-        tracks=tracks,
-        discs=[(disc, list(part)) for disc, part in groupby(tracks, key=lambda track: track.disc_number or 1)],
-        shows_artists=album.is_compilation or any(track.artist != album.artist for track in tracks),
+        count=len(entries),
+        discs=[(disc, [track_by_id[each] for each in disc.first_ids if each in track_by_id]) for disc in discs],
+        shows_artists=shows_artists,
         shelves=[
             (f"More by {album.artist}", [other for other in others if other.album_id != album_id][:SHELF_ALBUMS]),
             ("Similar albums", similar),
@@ -148,6 +156,30 @@ def get_tracks(
         return render("part", kind="tracks", entries=tracks)
     count = services.track_table.count()
     return render("track-table", tracks=tracks, count=count, sort=sort, is_reversed=is_reversed, sorts=SORT_LABELS)
+
+
+class _Disc(NamedTuple):
+    """A disc of an album.
+
+    offset : of its first track in the album
+    tracks : how many
+    first_ids : of up to FIRST_DISC_TRACKS
+    """
+
+    number: int
+    offset: int
+    tracks: int
+    first_ids: list[str]
+
+
+def _discs(entries: list[AlbumEntry]) -> list[_Disc]:
+    """The discs of an album.  entries : in its order"""
+    discs, offset = [], 0
+    for number, of_disc in groupby(entries, key=lambda entry: entry.disc):
+        ids = [entry.track_id for entry in of_disc]
+        discs.append(_Disc(number, offset, len(ids), ids[:FIRST_DISC_TRACKS]))
+        offset += len(ids)
+    return discs
 
 
 def _artist(services: Services, key: str) -> tuple[Artist, Callable[[int, int], list[str]]]:

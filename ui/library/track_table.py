@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 from bson.min_key import MinKey
 from pymongo.collection import Collection
 from pymongo.cursor import Cursor
@@ -19,8 +22,15 @@ SORTS: dict[str, list[tuple[str, int]]] = {
     "duration": [("duration_s", 1), ("_id", 1)],
 }
 """Fields and directions by the column's name; each is the beginning of an index of `batch.discography.collections`."""
-MAX_ALBUM_TRACKS = 5000
 _ALBUM_ORDER = [(field, 1) for field in ("sort_album", "album_id", "disc_number", "track_number", "sort_title", "_id")]
+
+
+class AlbumEntry(NamedTuple):
+    """A track of an album.  disc : 1, 2, …;  artist : "" where unknown"""
+
+    track_id: str
+    disc: int
+    artist: str
 
 
 class TrackTable:
@@ -46,18 +56,20 @@ class TrackTable:
                 return self._db.tracks.estimated_document_count()
             return self._db.tracks.count_documents(self._scope)
 
-    def of_album(self, album_id: str) -> list[str]:
-        """Track ids by disc, track number and title."""
-        fields = dict.fromkeys(("disc_number", "track_number", "sort_title"), 1)
-        query = {"album_id": album_id, **self._scope}
+    def of_album(self, album_id: str) -> list[AlbumEntry]:
+        """All tracks of an album, by disc, track number and title; those without a number last."""
+        fields = dict.fromkeys(("disc_number", "track_number", "sort_title", "artist"), 1)
         with unavailable_on_error():
-            documents = list(self._db.tracks.find(query, fields).limit(MAX_ALBUM_TRACKS))
+            documents = list(self._db.tracks.find({"album_id": album_id, **self._scope}, fields))
 
-        def place(document: Document) -> tuple[int, int, str]:
-            disc, number = (document.get(name) for name in ("disc_number", "track_number"))
-            return int(disc or 1), int(number or 10_000), str(document.get("sort_title") or "")
+        def place(document: Document) -> tuple[int, float, str, str]:
+            number = int(document.get("track_number") or 0)
+            return _disc(document), number or math.inf, str(document.get("sort_title") or ""), str(document["_id"])
 
-        return [str(document["_id"]) for document in sorted(documents, key=place)]
+        return [
+            AlbumEntry(str(document["_id"]), _disc(document), str(document.get("artist") or ""))
+            for document in sorted(documents, key=place)
+        ]
 
     def of_artist(self, artist_id: str, offset: int, limit: int) -> list[str]:
         """Track ids from a place on, by album, disc, track number and title; those without an album last."""
@@ -100,6 +112,10 @@ class TrackTable:
         with unavailable_on_error():
             documents = self._db.tracks.find(query, {"_id": 1}).sort(_ALBUM_ORDER).skip(offset).limit(limit)
             return [str(document["_id"]) for document in documents]
+
+
+def _disc(document: Document) -> int:
+    return int(document.get("disc_number") or 1)
 
 
 def table_query(collection: Collection[Document], scope: Document, sort: str, is_reversed: bool) -> Cursor[Document]:

@@ -48,7 +48,7 @@ def start_radio(
             raise Refused(404, "No tracks sound like this.")
         return {"html": cards.cards(tracks, "radio")}
     if album:
-        seeds = services.track_table.of_album(album)
+        seeds = [entry.track_id for entry in services.track_table.of_album(album)]
         random.shuffle(seeds)
     else:
         seeds = [track] if track else services.library.search_index().by_artist(artist)

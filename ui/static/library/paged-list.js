@@ -1,7 +1,8 @@
 // Lists of any length: the server sends the first entries with the page, the others when they come near to the view, and what is
 // far from it is taken out again. Each list is cut into blocks of whole rows; a block that is not loaded keeps its height.
 //
-// A list has data-paged (the address of its parts), data-total, and entries of equal height.
+// A list has data-paged (the address of its parts), data-total, and entries of equal height; where others come before it at the
+// same address, as a disc before the second one of an album, data-first is the place of its first entry there.
 
 import { get, isTemporary } from "../api.js";
 import { find, findAll, parseHtml } from "../page/dom.js";
@@ -53,6 +54,7 @@ class PagedList {
     this.first = first;
     this.address = first.dataset.paged ?? "";
     this.total = Number(first.dataset.total);
+    this.place = Number(first.dataset.first ?? 0);
     this.sent = [...first.children];
     /** @type {HTMLElement[]} */
     this.blocks = [];
@@ -143,7 +145,7 @@ class PagedList {
     const offset = Number(block.dataset.offset);
     const limit = Math.min(this.#blockSize, this.total - offset);
     /** @type {HtmlAnswer} */
-    const answer = await get(addressOfPart(this.address, offset, limit));
+    const answer = await get(addressOfPart(this.address, this.place + offset, limit));
     delete block.dataset.loading;
     if (!block.isConnected) return;
     if (answer.ok) {

@@ -1,7 +1,7 @@
 // Playing a list that is not on the page, or not all of it: an album from its card, a playlist of which the first tracks are loaded.
 
 import { get } from "../api.js";
-import { find, findAll, parseHtml } from "../page/dom.js";
+import { findAll, parseHtml } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 import { contextOf, playCards, playFrom } from "../playback/play-from.js";
 import { trackOf } from "../track.js";
@@ -22,21 +22,24 @@ export async function playList({ dataset }) {
   const answer = await get(list);
   if (!answer.ok) return toast(answer.error);
   const about = { kind: contextKind, id: contextId, title: contextTitle, address: contextAddress };
-  playCards(parseHtml(answer.html), null, contextKind === undefined ? {} : about);
+  playLoadedAndRest(parseHtml(answer.html), null, contextKind === undefined ? {} : about);
 }
 
 /**
  * Plays the cards of a part of the page as a list, with what of the list is not loaded.
  * @param {ParentNode | null} part
  * @param {HTMLElement | null} [card] the card that starts
+ * @param {Partial<import("../playback/queue/queue.js").PlayContext>} [about] what the part itself does not tell
  */
-export async function playLoadedAndRest(part, card = null) {
+export async function playLoadedAndRest(part, card = null, about = {}) {
   const cards = part ? findAll(".card", part) : [];
-  const list = part ? find("[data-paged]", part) : null;
-  const [first, total] = [card ?? cards[0], Number(list?.dataset.total ?? 0)];
-  if (!first || !list || total <= cards.length) return playCards(part, card);
-  const block = /** @type {HTMLElement | null} */ (card?.closest("[data-offset]") ?? null);
-  const start = Number(block?.dataset.offset ?? 0);
+  const lists = part ? findAll("[data-paged]", part) : []; // of one address: the discs of an album
+  const [list] = lists;
+  const total = lists.reduce((sum, { dataset }) => sum + Number(dataset.total), 0);
+  const first = card ?? cards[0];
+  if (!first || !list || total <= cards.length) return playCards(part, card, about);
+  const block = /** @type {HTMLElement | null} */ (card?.closest("[data-offset], [data-first]") ?? null);
+  const start = Number(block?.dataset.first ?? 0) + Number(block?.dataset.offset ?? 0);
   const requests = [];
   for (let offset = start; offset < Math.min(total, start + MOST_TRACKS); offset += PART) {
     requests.push(get(addressOfPart(list.dataset.paged ?? "", offset, PART)));
@@ -45,6 +48,6 @@ export async function playLoadedAndRest(part, card = null) {
   const tracks = answers.flatMap((answer) => (answer.ok ? findAll(".card", parseHtml(answer.html)).map(trackOf) : []));
   const startId = card ? trackOf(card).id : null;
   const isComplete = answers.every(({ ok }) => ok) && (!startId || tracks.some(({ id }) => id === startId));
-  if (isComplete) playFrom(contextOf(first), tracks, startId);
-  else playCards(part, card);
+  if (isComplete) playFrom({ ...contextOf(first), ...about }, tracks, startId);
+  else playCards(part, card, about);
 }
