@@ -136,6 +136,60 @@ def test_new_music_is_told_also_by_a_home_that_was_opened_for_another_reason(ana
     expect(ana.page.locator("#toast")).to_contain_text("1 track added to your library.")
 
 
+@pytest.mark.parametrize("page", ["tracks?sort=title", "albums?order=name", "albums?order=random", "artists", "genres"])
+def test_an_open_list_offers_new_music_and_moves_nothing_by_itself(ana: Visit, db: Any, page: str) -> None:
+    db.albums.insert_many({"_id": f"{n:016x}", "title": f"Old {n}", "sort_title": f"old {n}"} for n in range(3))
+    db.artists.insert_many({"_id": f"{n:016x}", "name": f"Old {n}", "sort_name": f"old {n}"} for n in range(3))
+    ana.page.evaluate(f"location.hash = '#/{page}'")
+    entries = ana.page.locator("#view [role=list] > li")
+    expect(entries.first).to_be_visible()
+    ana.wait_for(lambda: ana.page.locator("#page-head").evaluate("head => head === document.activeElement"))
+    links = ana.page.locator("#view [role=list] > li a").first
+    links.focus()
+    boxes = "entries => entries.map(entry => [entry.textContent, entry.getBoundingClientRect().y])"
+    before = entries.evaluate_all(boxes)
+    song = db.tracks.find_one({"_id": IDS[0]})
+    db.tracks.insert_many(
+        song | {"_id": "f" * 15 + str(n), "title": f"A Fresh {n}", "genre": "Zydeco"} for n in range(2)
+    )
+    db.albums.insert_one({"_id": "f" * 16, "title": "A Fresh album", "sort_title": "a fresh album"})
+    db.artists.insert_one({"_id": "f" * 16, "name": "A Fresh artist", "sort_name": "a fresh artist"})
+    news = ana.page.locator("#list-news")
+    expect(news).to_contain_text("New music", timeout=20_000)
+    expect(news).to_be_in_viewport(ratio=1)
+    assert entries.evaluate_all(boxes) == before
+    expect(links).to_be_focused()
+    news.get_by_role("button", name="New music. Show it").click()
+    expect(news).to_have_count(0)
+    fresh = "Zydeco" if page == "genres" else "A Fresh"
+    expect(entries.filter(has_text=fresh).first).to_be_visible()
+    expect(ana.page.locator("#page-head")).to_be_focused()
+
+
+def test_a_list_without_music_shows_the_first_by_itself(ana: Visit, db: Any) -> None:
+    ana.page.evaluate("location.hash = '#/artists'")
+    expect(ana.page.locator("#page-head")).to_have_text("Artists")
+    entries = ana.page.locator("#view [role=list] > li")
+    assert entries.count() == 0
+    db.artists.insert_one({"_id": "f" * 16, "name": "Fresh", "sort_name": "fresh"})
+    expect(entries).to_have_count(1, timeout=20_000)
+    expect(ana.page.locator("#list-news")).to_have_count(0)
+
+
+@pytest.mark.parametrize("ana", [PHONE], indirect=True, ids=["phone"])
+def test_on_a_phone_the_line_of_new_music_lies_beside_the_heading(ana: Visit, db: Any) -> None:
+    db.artists.insert_many({"_id": f"{n:016x}", "name": f"Old {n}", "sort_name": f"old {n}"} for n in range(2000))
+    ana.page.evaluate("location.hash = '#/artists'")
+    expect(ana.page.locator("#page-head")).to_have_text("Artists")
+    db.artists.insert_one({"_id": "f" * 16, "name": "Fresh", "sort_name": "fresh"})
+    news, head = ana.page.locator("#list-news"), ana.page.locator("#page-head")
+    expect(news).to_be_in_viewport(ratio=1, timeout=20_000)
+    assert head.evaluate("head => head.getBoundingClientRect().right") <= news.evaluate(
+        "news => news.getBoundingClientRect().left"
+    )
+    assert ana.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_what_was_just_played_is_on_home(ana: Visit) -> None:
     ana.play(IDS[2])
     ana.play(IDS[4])

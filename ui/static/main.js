@@ -45,6 +45,7 @@ import { focusSearch, wireSearch } from "./library/search.js";
 import { markCards } from "./page/cards.js";
 import { find, findAll, required } from "./page/dom.js";
 import { renewAfterTrack, wireHomeNews } from "./navigation/home-news.js";
+import { wireListNews } from "./navigation/list-news.js";
 import { areLettersOn, createKeySheet, wireKeyboard } from "./navigation/keyboard.js";
 import { wireMenu } from "./page/menu.js";
 import { createToast, say, toast } from "./page/messages.js";
@@ -252,6 +253,7 @@ function start() {
   wirePlaylistRows();
   wireCardKeys();
   wireHomeNews();
+  wireListNews();
   wireKeyboard({
     playPause: () => player.toggle(),
     next: () => player.next(),

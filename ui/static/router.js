@@ -43,6 +43,7 @@ const KINDS_OF_A_LISTENER = ["playlist", "playlists", "reactions", "you"]; // th
 const CHOOSE_FIRST = "Choose who is listening to see this page.";
 const NOTHING_YET = "Nothing here yet. What you like, play and save is kept here, also for a guest.";
 
+let shownKind = "";
 let shownPath = "";
 let shownHtml = "";
 let pageTimer = 0;
@@ -83,7 +84,7 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   required("#home-view").hidden = kind !== "";
   required("#view").hidden = kind === "";
   if (kind === "") {
-    shownPath = "";
+    shownKind = shownPath = "";
     required("#view").replaceChildren();
     showTitle({ page: "" });
     if (isRefresh) return void showHome();
@@ -113,6 +114,7 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   }
   const isNew = shownPath !== path;
   if (kind === "search" && !isNew && !place && answer.html === shownHtml) return; // typing asks for the same results twice
+  shownKind = kind;
   shownPath = path;
   shownHtml = answer.html;
   replaceView(answer.html, isNew);
@@ -120,6 +122,15 @@ export async function showPage({ isRefresh = false, place = null } = {}) {
   if (kind === "status") pageTimer = setTimeout(() => showPage({ isRefresh: true }), SERVICE_REFRESH_MS);
   onShown(kind);
   if (place) restorePlace(place);
+}
+
+/** The page that is shown beside home: its kind, its path on the server and what that answered. */
+export const shownPage = () => ({ kind: shownKind, path: shownPath, html: shownHtml });
+
+/** Shows the page of the address as if it had just been opened. */
+export function showAnew() {
+  shownPath = "";
+  return showPage();
 }
 
 /** Shows the page that had to wait until the server said who is listening. */
@@ -174,5 +185,5 @@ function focusHeading() {
 function showError(message) {
   showTitle({ page: "Error" });
   required("#view").replaceChildren(create("p", { className: "problem", role: "alert" }, message));
-  shownPath = "";
+  shownKind = shownPath = "";
 }
