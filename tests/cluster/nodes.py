@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+import libfaketime
 import pyspark
 
 from conf.settings import PROJECT
@@ -24,6 +25,15 @@ from local.processes import Process, free_port
 START_S = 180.0
 WORKER_MB = 1400
 PYSPARK = Path(pyspark.__file__).resolve().parent
+OTHER_CLOCK = next(Path(libfaketime.__file__).parent.rglob("libfaketime.so.1"))
+"""Java does not run with it: its waits end at once."""
+CLOCK_OF_PYTHON = """
+import os, sys
+if "LD_PRELOAD" not in os.environ:
+    os.environ["LD_PRELOAD"] = os.environ["OTHER_CLOCK"]
+    os.execv(sys.executable, sys.orig_argv)
+"""
+"""Imported by each Python as it starts (`sitecustomize`): starts it again with the other clock."""
 NODE_SCRIPT = """
 set -e
 mount --bind "$PYSPARK" "$SPARK_HOME"
@@ -72,7 +82,8 @@ class Cluster:
             assert time.monotonic() < deadline, self._master.tail()
             time.sleep(0.2)
 
-    def start_worker(self, name: str, secrets: dict[str, str]) -> None:
+    def start_worker(self, name: str, secrets: dict[str, str], clock_ahead_s: int = 0) -> None:
+        """Starts a worker.  clock_ahead_s : of its Python, before this machine's"""
         node = self.folder_of(name)
         for folder in ("tmp", "spark", "work"):
             (node / folder).mkdir(parents=True, exist_ok=True)
@@ -90,6 +101,7 @@ class Cluster:
             "MEMORY_MB": str(WORKER_MB),
             **({"JAVA_HOME": os.environ["JAVA_HOME"]} if "JAVA_HOME" in os.environ else {}),
             **secrets,
+            **(_other_clock(node / "clock", clock_ahead_s) if clock_ahead_s else {}),
         }
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", "--mount", "--propagation", "private", *as_root, "bash", "-c", NODE_SCRIPT]
@@ -126,6 +138,19 @@ class Cluster:
     def stop(self) -> None:
         for process in (*self.workers.values(), self._master):
             process.stop()
+
+
+def _other_clock(folder: Path, ahead_s: int) -> dict[str, str]:
+    """Environment in which Python has a clock of its own.  folder : that a worker sees, for what this needs"""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(CLOCK_OF_PYTHON)
+    library = shutil.copy(OTHER_CLOCK, folder)
+    return {
+        "PYTHONPATH": str(folder),
+        "OTHER_CLOCK": str(library),
+        "FAKETIME": f"{ahead_s:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def missing_tools() -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cluster_world import World
 from deltalake import DeltaTable
-from library_runs import TRACKS
+from library_runs import ADDED, TRACKS
 from pymongo import MongoClient
 
 from batch import registry
@@ -62,8 +62,29 @@ def assert_same_model(*settings: dict[str, str]) -> None:
     assert similar[0] == similar[1] and len(similar[0]) == TRACKS
 
 
+def published(world: World, settings: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """{collection: {id: leaves of the document}} of what `publish` writes, without dates and names of the model."""
+    different = {"model_version", "generated_at"}
+    with MongoClient[dict[str, Any]](world.mongo.uri) as client:
+        database = client[settings[f"{PREFIX}MONGO__DATABASE"]]
+        return {
+            name: {
+                document["_id"]: leaves({k: v for k, v in document.items() if k not in different})
+                for document in database[name].find({"_id": {"$ne": ADDED}})
+            }
+            for name in ("tracks", "artists")
+        }
+
+
 def lists(world: World, settings: dict[str, str]) -> dict[str, list[str]]:
     """{listener: ids of the list}"""
     with MongoClient[dict[str, Any]](world.mongo.uri) as client:
         documents = client[settings[f"{PREFIX}MONGO__DATABASE"]].recommendations.find({"_id": {"$ne": "*"}})
         return {document["_id"]: [item["track_id"] for item in document["items"]] for document in documents}
+
+
+def applied(world: World, settings: dict[str, str]) -> dict[str, int]:
+    """{listener: events counted}"""
+    with MongoClient[dict[str, Any]](world.mongo.uri) as client:
+        documents = client[settings[f"{PREFIX}MONGO__DATABASE"]].profiles.find({}, {"events_applied": 1})
+        return {document["_id"]: document["events_applied"] for document in documents}

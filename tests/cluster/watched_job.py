@@ -68,9 +68,12 @@ class WatchedJob:
         assert self.process.returncode == code, self._message()
         return self.printed
 
-    def kill_worker_at_work(self, is_at_work: Callable[[int], bool]) -> tuple[str, str]:
+    def kill_worker_at_work(
+        self, is_time: Callable[[], bool] = lambda: True, is_at_work: Callable[[int], bool] = lambda executor: True
+    ) -> tuple[str, str]:
         """Kills a worker whose executor has a task that has not ended; returns (name of the worker, id of the executor).
 
+        is_time : whether it may be killed yet
         is_at_work : whether the executor, by its process id, does what it is to be killed in
         The executor is stopped first: a task that had ended by then is no longer running a moment later, and it goes on.
         """
@@ -78,7 +81,7 @@ class WatchedJob:
         while True:
             self.process.require_running("being watched")
             assert time.monotonic() < deadline, self._message()
-            for task in self.running_tasks():
+            for task in self.running_tasks() if is_time() else ():
                 executor = self._process_of(task.executor)
                 if executor is None or not is_at_work(executor):
                     continue
@@ -104,6 +107,11 @@ class WatchedJob:
     def running_tasks(self) -> list[RunningTask]:
         tasks = self._tasks("status=active&")
         return [RunningTask(task["taskId"], task["executorId"]) for task in tasks if task["status"] == "RUNNING"]
+
+    def tasks_lost_so_far(self, executor: str) -> int:
+        """As `lost_tasks`, of a job that runs."""
+        errors = [task.get("errorMessage") or "" for task in self._tasks() if task["executorId"] == executor]
+        return sum(error.startswith("ExecutorLostFailure") for error in errors)
 
     def _tasks(self, which: str = "") -> list[dict[str, Any]]:
         stages = [
