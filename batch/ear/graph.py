@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conf import yarn_container
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 SHA256 = "ae2657f1fb57e9af2cc8cf2cc3bdbddda70b8f6cecba2ea9686827bc05d8f26f"
 """Of the file; another one is not used. To be changed with the graph, and with it EAR_VERSION where its answers change."""
 FILE_NAME = f"musicnn-msd-{SHA256[:8]}.onnx"
-YARN_CONTAINER = "CONTAINER_ID"
-"""The variable by which YARN tells a process that it runs in a container."""
 PATCH_FRAMES = 187
 """Frames of a patch: 2.99 s."""
 N_BANDS = 96
@@ -58,7 +58,7 @@ def place(shipped_to: Path | None = None) -> Path:
     shipped_to : the folder of files that travel with the job; None: that of YARN's container, in which its processes start
     """
     if shipped_to is None:
-        if YARN_CONTAINER not in os.environ:
+        if not yarn_container.is_in_container():
             return default_place()
         shipped_to = Path.cwd()
     shipped = shipped_to.absolute() / FILE_NAME

@@ -4,6 +4,8 @@ Delta's log in S3 loses commits of two drivers, and two catalogues would write s
 the first has ended, or has not renewed its lease for EXPIRES_S. Ages are by the store's clock, so those of the nodes may differ.
 This is no lock: of two that begin within a moment, one may notice the other only after SETTLING_S, before it has written. Who
 could not renew a lease for so long that another took it (a pause, a network that was away) ends its process.
+
+Where YARN starts the driver of an application again, the lease is that of the attempt before, and is taken at once.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from typing import Any
 
 from batch.storage import objects
 from batch.storage.locations import child, is_remote, open_store
+from conf import yarn_container
 
 EXPIRES_S = 60.0
 RENEWED_EVERY_S = 15.0
 SETTLING_S = 1.0
 LEASES_FOLDER = "_writers"
 Owner = dict[str, Any]
-"""Content of a lease: {"writer": its id, "host", "process"}"""
+"""Content of a lease: {"writer": its id, "host", "process", and in a container of YARN "application"}"""
 
 
 class HeldByAnother(RuntimeError):
@@ -55,7 +58,9 @@ def held(
         yield
         return
     location = child(child(root, LEASES_FOLDER), f"{name}.json")
-    owner = {"writer": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid()}
+    owner: Owner = {"writer": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid()}
+    if application := yarn_container.application():
+        owner["application"] = application
     _refuse_another(location, name, owner)
     objects.replace_text(location, json.dumps(owner))
     time.sleep(settling_s)
@@ -85,7 +90,7 @@ def held_ages(root: str) -> dict[str, float]:
 
 def _refuse_another(location: str, name: str, owner: Owner) -> None:
     holder = _holder(location)
-    if holder in (None, owner):
+    if holder is None or holder == owner or _is_earlier_attempt(holder, owner):
         return
     age_s = _age_s(location)
     if age_s < EXPIRES_S:
@@ -93,6 +98,11 @@ def _refuse_another(location: str, name: str, owner: Owner) -> None:
             f"another {name} writes there: {_place(holder)}, seen {age_s:.0f} s ago; wait until it has ended, or "
             f"{EXPIRES_S:.0f} s after it has died"
         )
+
+
+def _is_earlier_attempt(holder: Owner, owner: Owner) -> bool:
+    """Whether both are drivers of one application, of which YARN starts another when the one before has ended."""
+    return "application" in owner and holder.get("application") == owner["application"]
 
 
 def _holder(location: str) -> Owner | None:

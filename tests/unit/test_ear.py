@@ -22,6 +22,7 @@ from batch.ear.checkpoint import CheckpointDamaged, arrays
 from batch.ear.excerpts import MARGIN_SAMPLES, Excerpts
 from batch.ear.network import EAR_VERSION, Ear, EarUnusable, NoAnswer, NotFinite, usable_graph
 from batch.ear.tag_names import TAG_NAMES
+from conf.yarn_container import CONTAINER_VARIABLE
 
 REFERENCE = Path(__file__).parents[1] / "data" / "ear-reference.json"
 """The answers of TensorFlow's network (equal to 1e-5 on real clips) for `made_music(3.1)`, by the float32 graph."""
@@ -252,7 +253,7 @@ def test_a_graph_that_travelled_with_the_job_is_used_in_place_of_one_that_set_up
     content = graph.default_place().read_bytes()
     of_set_up, container = tmp_path / "environment" / "ear" / graph.FILE_NAME, tmp_path / "container"
     monkeypatch.setattr(graph, "default_place", lambda: of_set_up)
-    monkeypatch.delenv(graph.YARN_CONTAINER, raising=False)
+    monkeypatch.delenv(CONTAINER_VARIABLE, raising=False)
     container.mkdir()
     monkeypatch.chdir(container)
     assert graph.place(container) == of_set_up, "nothing has travelled"
@@ -260,7 +261,7 @@ def test_a_graph_that_travelled_with_the_job_is_used_in_place_of_one_that_set_up
     shipped.write_bytes(content)
     assert graph.place(Path()) == shipped, "of an executor"
     assert usable_graph("musicnn")[0] is None, "a file in the folder from which a job is started does not count"
-    monkeypatch.setenv(graph.YARN_CONTAINER, "container_1795748653870_0006_01_000001")
+    monkeypatch.setenv(CONTAINER_VARIABLE, "container_1795748653870_0006_01_000001")
     assert usable_graph("musicnn") == (shipped, ""), "of a driver in a container"
     shipped.unlink()
     assert usable_graph("musicnn") == (None, f"no file {of_set_up}; .venv/bin/python -m batch.ear.graph makes it")

@@ -411,6 +411,24 @@ def test_a_writer_that_died_is_followed_after_a_while(root: str, monkeypatch: py
         assert "dead" not in objects.read_text(f"{root}/_writers/ledger.json")
 
 
+def test_a_driver_that_yarn_starts_again_does_not_wait_for_its_former_attempt(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = '{"writer": "killed", "host": "away", "process": 1, "application": "application_1795765753092_0007"}'
+    objects.replace_text(f"{root}/_writers/ledger.json", former)
+    for container in (None, "container_1795765753092_0008_01_000001"):  # no container, and one of another application
+        if container:
+            monkeypatch.setenv("CONTAINER_ID", container)
+        with pytest.raises(lease.HeldByAnother, match="process 1 on away"), lease.held(root, "ledger", 0.0):
+            pass
+    for container in ("container_1795765753092_0007_02_000001", "container_e17_1795765753092_0007_02_000001"):
+        objects.replace_text(f"{root}/_writers/ledger.json", former)
+        monkeypatch.setenv("CONTAINER_ID", container)
+        with lease.held(root, "ledger", 0.0):
+            holder = objects.read_json(f"{root}/_writers/ledger.json")
+            assert holder["writer"] != "killed" and holder["application"] == "application_1795765753092_0007"
+
+
 def test_a_writer_whose_lease_was_taken_is_told_so(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.01)
     messages: list[str] = []
