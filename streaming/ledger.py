@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from batch.storage.spark import with_name_node
 from conf.settings import Mongo, Settings
 from streaming.admission.named_listeners import named_listeners
 from streaming.admission.rules import ReceivedEvent, after_deletion, deletions_of, places_with_unknown_track
@@ -87,7 +88,11 @@ def start(
     # So the lag decides how often, up to one after the other, and memory how many: the lane catches up at any interval.
     seconds = settings.stream.ledger_trigger_seconds
     stream = durable_lane(spark, settings, names, 0.0 if until_caught_up else seconds)
-    query = stream.writeStream.queryName(QUERY_NAME).option("checkpointLocation", checkpoint).foreachBatch(write_batch)
+    query = (
+        stream.writeStream.queryName(QUERY_NAME)
+        .option("checkpointLocation", with_name_node(spark, checkpoint))
+        .foreachBatch(write_batch)
+    )
     if until_caught_up:
         return query.trigger(availableNow=True).start()
     return query.trigger(processingTime=f"{min(seconds, VALUES_LOOK_INTERVAL_S)} seconds").start()

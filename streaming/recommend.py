@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from batch import registry
+from batch.storage.spark import with_name_node
 from conf.settings import Settings
 from streaming.admission import rules
 from streaming.events import MAX_BYTES
@@ -98,7 +99,7 @@ def start(
     query = (
         fast_lane(spark, settings, topic, most_events)
         .writeStream.queryName(QUERY_NAME)
-        .option("checkpointLocation", checkpoint)
+        .option("checkpointLocation", with_name_node(spark, checkpoint))
         .foreachBatch(serve_batch)
     )
     seconds = settings.stream.trigger_seconds

@@ -4,7 +4,7 @@ locations  what a location is: its scheme, its Arrow file system, its name for H
 hdfs       HDFS as an Arrow file system
 objects    small objects and files at a location: read, write, list, remove
 parquet    Parquet that Spark wrote, read a few rows at a time
-spark      what Spark must be told of an S3 server
+spark      what Spark must be told of an S3 server, and of HDFS's name node
 compaction small files of a Delta table written together
 lease      one writer at a time, where the store itself does not see to it
 """
