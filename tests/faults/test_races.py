@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from deltalake import DeltaTable
+from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, KafkaAdminClient
 
 from batch import registry
 from batch.index.lsh import Index
 from conf.settings import PREFIX, PROJECT
 from local.processes import Process
-from streaming.documents import DELETIONS, SET_ASIDE_TRACKS, deletion_fields
+from streaming.admission.rules import deletions_of
+from streaming.documents import DELETIONS, SET_ASIDE_TRACKS, Deletion, deletion_fields
+from streaming.source import topics
 from ui.data.lake import delete_rows
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,28 +130,42 @@ def test_who_is_deleted_under_load_is_nowhere_in_the_lake(world: World) -> None:
     world.wait_ready()
     producer = LoadProducer(world, made_events(1500), rate=40)
     producer.thread.start()
-    draw, deleted_at = random.Random(3), dict[str, datetime]()
+    draw, kafka = random.Random(3), world.settings.kafka
     while producer.thread.is_alive():
         user = f"ana.{draw.randrange(8)}$@'"
-        deleted_at[user] = datetime.now(UTC)
-        world.database[DELETIONS].update_one({"_id": user}, {"$set": deletion_fields(deleted_at[user])}, upsert=True)
+        fields = deletion_fields(datetime.now(UTC), topics.listening_ends(kafka))
+        world.database[DELETIONS].update_one({"_id": user}, {"$set": fields}, upsert=True)
         delete_rows(world.settings.lake, user)
         time.sleep(draw.uniform(0.0, 1.0))
     assert producer.failed is None, producer.failed
-    others = [f"last-{user}" for user in range(25) if f"ana.{user}$@'" not in deleted_at]
+    deletions = deletions_of([f"ana.{user}$@'" for user in range(25)], world.database)
+    others = [f"last-{user}" for user in range(25) if f"ana.{user}$@'" not in deletions]
     until(
         lambda: set(others) <= {row[0] for row in rows(world, "listening_events", "event_id")},
         "the others' last visits",
     )
-    for name, time_column in (
-        ("listening_events", "received_at"),
-        ("recommendations", "generated_at"),
-        ("mixes", "generated_at"),
-    ):
-        table = DeltaTable(world.settings.lake.table(name)).to_pyarrow_table(columns=["user_id", time_column])
-        remaining = [row for row in table.to_pylist() if row["user_id"] in deleted_at]
-        assert [row for row in remaining if row[time_column] <= deleted_at[row["user_id"]]] == [], name
-    assert len(deleted_at) == 8
+    assert len(deletions) == 8 and all(len(each.end_by_partition) == kafka.partitions for each in deletions.values())
+    events = rows(world, "listening_events", "user_id", "topic_id", "partition", "offset", "received_at")
+    assert [event for event in events if event[0] in deletions and deletions[event[0]].covers(*event[1:])] == []
+    of_after = lists_of_after(world, deletions)
+    for name in ("recommendations", "mixes"):
+        lists = {row for row in rows(world, name, "user_id", "generated_at") if row[0] in deletions}
+        assert lists - of_after == set(), name
+
+
+def lists_of_after(world: World, deletions: Mapping[str, Deletion]) -> set[tuple[str, datetime]]:
+    """(user id, generated_at) of the lists in the topic that note their listener's last deletion."""
+    topic, servers = world.settings.kafka.recommendation_topic, world.kafka.bootstrap_servers
+    consumer = KafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest", consumer_timeout_ms=5000)
+    values = [json.loads(record.value) for record in consumer]
+    consumer.close()
+    return {
+        (value["user_id"], datetime.fromisoformat(value["generated_at"]))
+        for value in values
+        if value["user_id"] in deletions
+        and "deleted_at" in value
+        and datetime.fromisoformat(value["deleted_at"]) == deletions[value["user_id"]].deleted_at
+    }
 
 
 @pytest.mark.timeout(1200)
