@@ -13,6 +13,8 @@ from player_site import ANSWER_S, IDS, serving
 from playwright.sync_api import Request
 
 from conf.settings import Settings
+from streaming.documents import deletion_from
+from streaming.source.topics import listening_ends
 from ui import app
 from ui.dependencies import build_services
 
@@ -72,6 +74,20 @@ def test_a_deleted_listeners_cookies_are_nobodys(serve: Serve, db: Any) -> None:
         ana.post("/listener", json={"name": "ana"})  # a new listener of the same name
         assert who(site, dict(ana.cookies)) == "ana"
         assert [who(site, copy) for copy in copies] == [None, None]
+
+
+def test_a_deletion_covers_all_that_its_listener_has_sent(
+    serve: Serve, settings: Settings, db: Any, topics: None
+) -> None:
+    """Whatever has arrived is before the noted ends, and nothing arrives after them."""
+    with client(serve()) as ana:
+        ana.post("/listener", json={"name": "ana"})
+        for track_id in IDS[:5]:
+            assert ana.post("/events", json={"action": "like", "track_id": track_id}).status_code == 202
+        assert ana.post("/me/forget", json={"name": "ana"}).status_code == 200
+    deletion = deletion_from(db.deletions.find_one({"_id": "ana"}))
+    assert deletion is not None and len(deletion.end_by_partition) == settings.kafka.partitions
+    assert deletion.end_by_partition == listening_ends(settings.kafka)
 
 
 def test_events_that_wait_for_kafka_are_deleted_too(settings: Settings, catalogue: None) -> None:
