@@ -423,7 +423,7 @@ def events(settings: Settings, topics: None) -> Callable[[int], list[dict[str, A
             settings.kafka.listening_topic,
             bootstrap_servers=settings.kafka.bootstrap_servers,
             auto_offset_reset="earliest",
-            consumer_timeout_ms=5000,
+            consumer_timeout_ms=20_000,
         )
         read: list[dict[str, Any]] = []
         for record in consumer:

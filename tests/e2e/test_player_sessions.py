@@ -189,11 +189,11 @@ def test_what_was_done_while_the_server_was_away_stays_ones_own(visit: Any, even
     with ana.page.expect_event("requestfailed", is_of_events):
         ana.page.evaluate(like, IDS[3])
     ana.page.unroute("**/events")
-    ana.wait_for(lambda: len(events(1)) == 1, 30)  # the outbox tries again after some seconds
+    ana.wait_for(lambda: len(events(1)) == 1)  # the outbox tries again after some seconds
     (bobs,) = events(1)
     assert (bobs["user_id"], bobs["track_id"]) == ("bob", IDS[3])
     ana.listen_as("ana")
-    ana.wait_for(lambda: len(events(2)) == 2, 30)
+    ana.wait_for(lambda: len(events(2)) == 2)
     anas = events(2)[1] if events(2)[0]["user_id"] == "bob" else events(2)[0]
     assert (anas["user_id"], anas["track_id"]) == ("ana", IDS[2])
     assert abs((datetime.fromisoformat(anas["occurred_at"]) - liked_at).total_seconds()) < 1
