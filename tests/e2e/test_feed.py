@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 from pymongo import MongoClient
+from topic_records import records_of
 
 from conf.settings import Settings
 from local.services import MongoServer
@@ -37,16 +37,8 @@ def track(track_id: Any, kilobytes: int = 0, **fields: Any) -> dict[str, Any]:
 
 def on_topic(settings: Settings, topic: str = "") -> list[str]:
     """Keys of all records of a topic, by default that of features, in order."""
-    kafka = settings.kafka
-    consumer = KafkaConsumer(
-        topic or kafka.features_topic,
-        bootstrap_servers=kafka.bootstrap_servers,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=1500,
-    )
-    keys = [record.key.decode() for record in consumer]
-    consumer.close()
-    return keys
+    topic = topic or settings.kafka.features_topic
+    return [record.key.decode() for record in records_of(topic, settings.kafka.bootstrap_servers)]
 
 
 def set_aside(database: Any) -> dict[str, str]:
