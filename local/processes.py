@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,10 @@ from pathlib import Path
 
 from batch.atomic import write_text
 
+FIRST_PORT = 10_100
+"""Browsers refuse 10080."""
+DEFAULT_FIRST_PORT_OF_CONNECTIONS = 32_768
+PORTS_TRIED = 50
 WHEN_RECORDED = 'read -r _ || exit 1; exec "$@" </dev/null'
 """Shell: runs the command as this process once a line comes, and ends where none comes, since who starts it has died."""
 
@@ -183,8 +188,12 @@ def family(pids: Iterable[int]) -> list[int]:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A port of 127.0.0.1 that is free now: the preferred one where it is, else any."""
-    for port in ([preferred] if preferred else []) + [0]:
+    """A port of 127.0.0.1 that is free now: the preferred one where it is, else any.
+
+    Taken below those that the kernel gives to outgoing connections, of which one could have it before the server does.
+    """
+    candidates = [random.randrange(FIRST_PORT, _first_port_of_connections()) for _ in range(PORTS_TRIED)]
+    for port in ([preferred] if preferred else []) + candidates + [0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -193,6 +202,15 @@ def free_port(preferred: int | None = None) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise StepFailed("no port of 127.0.0.1 is free")
+
+
+def _first_port_of_connections() -> int:
+    """The first of the ports that the kernel gives to outgoing connections."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        return DEFAULT_FIRST_PORT_OF_CONNECTIONS
+    return first if first > 2 * FIRST_PORT else DEFAULT_FIRST_PORT_OF_CONNECTIONS
 
 
 def _boot() -> str:

@@ -26,7 +26,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 REPLICA_SET = "overtone"
 OPLOG_MB = 1024
 """Some 13,000 writes of a profile that has everything, 80 kB each. MongoDB resizes an oplog to no less than 990 MB."""
-START_S = 60.0
+START_S = 180.0
 
 
 class MongoServer:
@@ -60,7 +60,7 @@ class MongoServer:
         return [*place, "--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", REPLICA_SET, *size, *quiet]
 
     def wait(self) -> MongoServer:
-        """Returns when the server takes writes. Raises StepFailed where it ends or takes longer than a minute."""
+        """Returns when the server takes writes. Raises StepFailed where it ends or takes longer than START_S."""
         from pymongo import MongoClient
         from pymongo.errors import OperationFailure, PyMongoError
 
@@ -144,7 +144,7 @@ class KafkaServer:
         return self
 
     def wait(self) -> KafkaServer:
-        """Returns when the broker answers. Raises StepFailed where it ends or takes longer than a minute."""
+        """Returns when the broker answers. Raises StepFailed where it ends or takes longer than START_S."""
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 

@@ -57,7 +57,7 @@ def chromium(playwright: Playwright) -> Browser:
     program = which("chromium") or which("chromium-browser") or which("google-chrome")
     if program is None:
         pytest.fail("no Chromium on PATH; install it (Debian: apt-get install chromium) to test the player")
-    return playwright.chromium.launch(executable_path=program, headless=True, args=CHROMIUM_ARGS)
+    return playwright.chromium.launch(executable_path=program, headless=True, args=CHROMIUM_ARGS, timeout=1000 * START_S)
 
 
 @pytest.fixture
@@ -208,6 +208,7 @@ class Windows:
         options = {"viewport": {"width": 1280, "height": 800}} | options
         free = self._free.setdefault(repr(options), [])
         page = free.pop() if free and not is_new else self._browser.new_context(**options).new_page()
+        page.set_default_timeout(1000 * ANSWER_S)
         visit = Visit(page, site)
         try:
             visit.open(name)

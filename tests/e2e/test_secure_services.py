@@ -24,7 +24,7 @@ from conf.settings import Mongo, SettingsError
 from conf.settings import settings as read_settings
 from local.doctor.kafka import kafka as doctor_of_kafka
 from local.doctor.mongodb import mongodb as doctor_of_mongodb
-from local.processes import StepFailed
+from local.processes import StepFailed, free_port
 from local.services import KafkaServer, MongoServer, _mongod
 from streaming.serving.clients import producer_of
 from streaming.source import topics
@@ -77,7 +77,7 @@ class SecureKafka(KafkaServer):
             for line in super()._properties(controller_port).splitlines()
             if not line.startswith(("listeners=", "advertised.listeners=", "listener.security.protocol.map="))
         ]
-        inside = f"INSIDE://127.0.0.1:{controller_port + 1}"
+        inside = f"INSIDE://127.0.0.1:{free_port()}"
         return "\n".join(
             [
                 *kept,
