@@ -47,13 +47,13 @@ code=0
   code=$?
 wait "$scripts_check" || code=$?
 [ "$code" = 0 ] || exit "$code"
-# Options alone leave the choice of tests as it is, and four workers share them: most tests of player and services wait. A
+# Options alone leave the choice of tests as it is, and three workers share them: most tests of player and services wait. A
 # path, or a path::test, chooses; then there is one worker, unless -n asks for more.
 run_tests=("$python" -m pytest -c "$project/pyproject.toml" --rootdir "$project")
 for argument in "$@"; do
   if [ -e "${argument%%::*}" ]; then exec "${run_tests[@]}" "$@"; fi
 done
-"${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 4 "$@" ||
+"${run_tests[@]}" "$project/tests" --ignore "$project/tests/faults" --ignore "$project/tests/soak" --ignore "$project/tests/cluster" -n 3 "$@" ||
   code=$?
 "${run_tests[@]}" "$project/tests/cluster" -m "not kills" "$@" || { last=$?; [ "$last" = 5 ] || code=$last; } # 5: -k and the like chose none
 exit "$code"

@@ -429,6 +429,7 @@ def events(settings: Settings, topics: None) -> Callable[[int], list[dict[str, A
         read: list[dict[str, Any]] = []
         for record in consumer:
             event = json.loads(record.value)
+            print("event:", record.timestamp, event)  # for a test that fails
             if event["action"] not in ("shown", "visit"):  # pages send these by themselves
                 read.append({"key": record.key.decode(), **event})
             if len(read) == count:

@@ -217,7 +217,7 @@ def test_a_file_that_is_put_into_the_folder_is_on_the_page_without_a_restart(pag
     is_in_search = (
         "fetch('/view/search?q=later').then(answer => answer.text()).then(text => text.includes('Put There Later'))"
     )
-    wait_until(page, is_in_search, within_s=240)
+    wait_until(page, is_in_search, within_s=480)
     page.fill("#search input", "put there")
     row = page.locator("#view .track-row", has_text="Put There Later")
     row.locator(".cover").click()

@@ -60,7 +60,7 @@ def test_the_list_follows_its_document_without_touching_the_music(visit: Any, pu
     ana.play(IDS[2])
     ana.page.evaluate(
         """() => { const audio = document.getElementById('audio'); window.stops = [];
-        const interruptions = ['pause', 'emptied', 'seeking', 'waiting'];
+        const interruptions = ['pause', 'emptied', 'loadstart', 'seeking'];
         for (const name of interruptions) audio.addEventListener(name, () => stops.push(name));
         window.kept = document.querySelector('#for-you .card'); }"""
     )

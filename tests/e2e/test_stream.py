@@ -245,7 +245,11 @@ def test_the_figures_are_there_to_watch(running: Running) -> None:
     assert signs == {"recommend", "ledger", "feed", "catalogue"}
     for path in ("healthz", "readyz"):
         running.wait_ok(path)
-    while not (report := running.world.database.status.find_one({"_id": "recommend"})).get("idle"):
+    deadline = time.monotonic() + 60
+    while True:
+        report = running.world.database.status.find_one({"_id": "recommend"})
+        if report.get("idle") and report["lag_events"] is not None:  # None: started again, nothing looked at yet
+            break
         assert time.monotonic() < deadline, report
         time.sleep(0.5)
     assert (report["running"], report["lag_events"], report["events_per_second"]) == (True, 0, 0.0)
