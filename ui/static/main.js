@@ -224,7 +224,7 @@ function start() {
   onListenerChange((id, before, isBrought) => {
     const isNewGuest = before === null && currentSession().is_guest === true; // what was done just now made them one
     outbox.handOver(currentSession().brought_from ?? null, id);
-    if (!isNewGuest) opinions.clear();
+    if (before !== null) opinions.clear(); // what nobody has done is of who comes first, here as in the outbox
     shownTracks.drop();
     visits.expect();
     keptPlayback.switchTo(isBrought ? null : before, id);
