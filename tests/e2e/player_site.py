@@ -207,7 +207,9 @@ class Windows:
         """
         options = {"viewport": {"width": 1280, "height": 800}} | options
         free = self._free.setdefault(repr(options), [])
-        page = free.pop() if free and not is_new else self._browser.new_context(**options).new_page()
+        page = free.pop() if free and not is_new else None
+        if page is None or not self._is_emptied(page, site):
+            page = self._browser.new_context(**options).new_page()
         page.set_default_timeout(1000 * ANSWER_S)
         visit = Visit(page, site)
         try:
@@ -216,17 +218,25 @@ class Windows:
             assert not visit.wrong, visit.wrong
         finally:
             visit.close()
-            if visit.is_reusable and self._is_emptied(page):
+            if visit.is_reusable and self._is_left(page):
                 free.append(page)
             else:
                 page.context.close()
 
-    def _is_emptied(self, page: Page) -> bool:
+    def _is_left(self, page: Page) -> bool:
+        """Leaves the player."""
         try:
             page.unroute_all(behavior="ignoreErrors")
-            origin = page.evaluate("sessionStorage.clear(), location.origin")
+            page.evaluate("sessionStorage.clear()")
             page.goto("about:blank")
             page.mouse.move(0, 0)
+        except BrowserError:
+            return False
+        return True
+
+    def _is_emptied(self, page: Page, origin: str) -> bool:
+        """Removes what the browser has stored of the player, also what it wrote after the page was left."""
+        try:
             page.context.clear_cookies()
             devtools = page.context.new_cdp_session(page)
             devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage,indexeddb"})
