@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 from topic_records import records_of
 
 from conf.settings import Settings
@@ -117,10 +119,16 @@ def small_log(tmp_path: Path) -> Iterator[MongoServer]:
 def overwrite_log(database: Any) -> None:
     """Writes elsewhere until the log of changes has nothing of before, as full profiles do."""
     oplog = database.client.local["oplog.rs"]
+
+    def oldest() -> Any:
+        while True:
+            with suppress(OperationFailure):  # CappedPositionLost: it was overwritten while it was read
+                return oplog.find_one(sort=[("$natural", 1)])["ts"]
+
     last = oplog.find_one(sort=[("$natural", -1)])["ts"]
     profile = "p" * 4000 * KILOBYTE
     deadline = time.monotonic() + 60
-    while oplog.find_one(sort=[("$natural", 1)])["ts"] <= last:
+    while oldest() <= last:
         for user in range(5):
             database.profiles.replace_one({"_id": user}, {"profile": profile, "at": time.time()}, upsert=True)
         assert time.monotonic() < deadline, "the log forgets nothing"
