@@ -49,7 +49,7 @@ from bench.features import table
 from bench.session import SPARK_JARS, options_in, session_of_jobs
 from bench.stream_cluster import Cluster
 from conf.settings import PROJECT, Settings, settings
-from local.processes import family
+from local.processes import command_line, family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -251,13 +251,16 @@ def resident(pid: int) -> tuple[int, int] | None:
 
 def role(pid: int, is_driver: bool) -> str:
     """What a process is, as the table's columns have it; "" for none of them."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
+    words = command_line(pid)
+    if not words:
         return ""
-    if "java" in command.split("\0")[0]:
-        return "driver's Java" if is_driver else "executor's Java" if "ExecutorBackend" in command else ""
-    return "driver's Python" if is_driver else "Python worker" if "pyspark" in command else ""
+
+    def has(text: bytes) -> bool:
+        return any(text in word for word in words)
+
+    if b"java" in words[0]:
+        return "driver's Java" if is_driver else "executor's Java" if has(b"ExecutorBackend") else ""
+    return "driver's Python" if is_driver else "Python worker" if has(b"pyspark") else ""
 
 
 def peaks(driver_pid: int, worker_pids: list[int], is_running: Any) -> dict[str, float]:

@@ -187,6 +187,20 @@ def family(pids: Iterable[int]) -> list[int]:
     return members
 
 
+def command_line(pid: int) -> list[bytes]:
+    """The words of a process's command; none where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def processes_naming(text: str | Path) -> list[int]:
+    """Other processes that have a text in a word of their command."""
+    wanted = os.fsencode(text)
+    return [pid for pid, _ in processes() if pid != os.getpid() and any(wanted in word for word in command_line(pid))]
+
+
 def free_port(preferred: int | None = None) -> int:
     """A port of 127.0.0.1 that is free now: the preferred one where it is, else any.
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -150,8 +151,9 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
     places = zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True)
     rows = rows.filter(_mask([offset > done[f"{source}/{partition}"] for partition, offset in places]))
     values, database = rows["value"].to_pylist(), database_of(mongo)
+    of_after = partial(_after_deletion, database=database)
     try:
-        lists, mixes = list_rows(values, lambda lists: _after_deletion(lists, database))
+        lists, mixes = list_rows(values, of_after)
     except ValueError:  # one of them is no list; it is found one by one
         are_lists = [not value or is_list(value) for value in values]
         malformed = [row for row, fine in zip(rows.to_pylist(), are_lists, strict=True) if not fine]
@@ -163,7 +165,7 @@ def write_lists(rows: pa.Table, appender: DeltaAppender, mongo: Mongo, source: s
         ]
         appender.append_rows(REJECTED_TABLE, rejected, REJECTED_EVENTS)
         well_formed = [value for value, fine in zip(values, are_lists, strict=True) if fine]
-        lists, mixes = list_rows(well_formed, lambda lists: _after_deletion(lists, database))
+        lists, mixes = list_rows(well_formed, of_after)
     appender.append_lists(LISTS_TABLE, lists, RECOMMENDATIONS, ends)
     appender.append_lists(MIXES_TABLE, mixes, MIXES, ends)
 

@@ -40,9 +40,7 @@ def _sources(kafka: Kafka) -> dict[str, str] | None:
         with topics.admin_client(kafka) as admin:
             present = set(admin.list_topics())
             names = [name for name in (kafka.listening_topic, kafka.recommendation_topic) if name in present]
-            cluster = admin.describe_cluster()["cluster_id"]
-            described = admin.describe_topics(names) if names else []
-            return {topic["name"]: f"{cluster}/{topic['topic_id']}" for topic in described}
+            return {name: topic.source for name, topic in topics.described(admin, names).items()}
     except (topics.KafkaAway, KafkaError):
         return None
 

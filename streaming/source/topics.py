@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from conf.kafka import PASSWORD_VARIABLE
 from conf.settings import Kafka
@@ -30,6 +30,13 @@ COMPACTED = {"cleanup.policy": "compact"}
 
 class KafkaAway(ConnectionError):
     """Kafka does not answer."""
+
+
+class Topic(NamedTuple):
+    """A topic of a cluster.  source : "cluster id/topic id", which tells it from a former one of its name"""
+
+    source: str
+    partitions: list[int]
 
 
 def ensure(kafka: Kafka) -> dict[str, str]:
@@ -61,10 +68,20 @@ def ensure(kafka: Kafka) -> dict[str, str]:
                 except TopicAlreadyExistsError:
                     pass  # another job created them meanwhile
                 admin.wait_for_topics(missing)
-            cluster = admin.describe_cluster()["cluster_id"]
-            return {topic["name"]: f"{cluster}/{topic['topic_id']}" for topic in admin.describe_topics(list(names))}
+            return {name: topic.source for name, topic in described(admin, names).items()}
         except KafkaError as error:
             raise KafkaAway(_unavailable_message(kafka, error)) from error
+
+
+def described(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Topic]:
+    """{name: topic}.  names : of topics that are there"""
+    cluster = admin.describe_cluster()["cluster_id"]
+    return {
+        topic["name"]: Topic(
+            f"{cluster}/{topic['topic_id']}", [each["partition_index"] for each in topic["partitions"]]
+        )
+        for topic in (admin.describe_topics(list(names)) if names else [])
+    }
 
 
 def listening_ends(kafka: Kafka) -> dict[str, int]:
@@ -80,15 +97,14 @@ def listening_ends(kafka: Kafka) -> dict[str, int]:
         try:
             if kafka.listening_topic not in admin.list_topics():
                 return {}
-            cluster = admin.describe_cluster()["cluster_id"]
-            (topic,) = admin.describe_topics([kafka.listening_topic])
-            partitions = [TopicPartition(topic["name"], each["partition_index"]) for each in topic["partitions"]]
+            topic = described(admin, [kafka.listening_topic])[kafka.listening_topic]
+            partitions = [TopicPartition(kafka.listening_topic, number) for number in topic.partitions]
             latest = admin.list_partition_offsets(
                 dict.fromkeys(partitions, OffsetSpec.LATEST), timeout_ms=ENDS_TIMEOUT_MS
             )
         except KafkaError as error:
             raise KafkaAway(_unavailable_message(kafka, error)) from error
-    return {f"{cluster}/{topic['topic_id']}/{place.partition}": latest[place].offset for place in partitions}
+    return {f"{topic.source}/{place.partition}": latest[place].offset for place in partitions}
 
 
 def report_producer_clocks(kafka: Kafka) -> None:

@@ -13,7 +13,7 @@ import pytest
 from batch.atomic import replacing
 from bench.s3_server import S3Server
 from conf.settings import PREFIX, PROJECT
-from local.processes import family
+from local.processes import command_line, family
 from local.services import KafkaServer, MongoServer
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("cluster", "e2e")]
@@ -21,7 +21,7 @@ from cluster_world import World, objects_put  # noqa: E402
 from library_runs import CHECKPOINTS, LAKE, MODELS, TRACKS, names  # noqa: E402
 from made_library import make_library  # noqa: E402
 from nodes import Cluster, hidden_from_workers, missing_tools  # noqa: E402
-from watched_job import WatchedJob, command  # noqa: E402
+from watched_job import WatchedJob  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +106,14 @@ def on_cluster(world: World, on_one_machine: dict[str, str]) -> dict[str, str]:
     return settings
 
 
+@pytest.fixture
+def reading_store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Lets this process read the store, as a node of its own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, value in world.secrets.items():
+        monkeypatch.setenv(name, value)
+
+
 def is_reading_files(executor: int) -> bool:
     """Whether the executor's Python has begun a process that reads audio."""
-    return any(b"batch.library.extraction:read_file" in command(process) for process in family([executor]))
+    return any(b"batch.library.extraction:read_file" in command_line(process) for process in family([executor]))

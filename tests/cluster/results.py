@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,6 @@ def leaves(value: Any, place: str = "") -> dict[str, Any]:
     if isinstance(value, list):
         return leaves(dict(enumerate(value)), place)
     return {place: value}
-
-
-def use_store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Lets this process read the store, as a node of its own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name, value in world.secrets.items():
-        monkeypatch.setenv(name, value)
 
 
 def assert_same_model(*settings: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from cluster_world import World
 from deltalake import DeltaTable
 from library_runs import ADDED, MODELS, TRACKS
 from pymongo import MongoClient
-from results import assert_same_model, rows, use_store
+from results import assert_same_model, rows
 
 from batch import registry
 from batch.index.lsh import Index
@@ -47,13 +47,8 @@ def test_tables_are_those_of_one_machine(
 
 
 def test_the_model_is_that_of_one_machine(
-    world: World,
-    on_one_machine: dict[str, str],
-    on_cluster: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    on_one_machine: dict[str, str], on_cluster: dict[str, str], reading_store: None
 ) -> None:
-    use_store(world, monkeypatch, tmp_path)
     assert_same_model(on_one_machine, on_cluster)
 
 

@@ -30,7 +30,7 @@ from library_runs import (
 )
 from pyarrow import fs
 from pymongo import MongoClient
-from results import applied, assert_same_model, lists, published, use_store
+from results import applied, assert_same_model, lists, published
 from watched_job import WatchedJob
 
 from batch.storage import lease
@@ -101,11 +101,7 @@ def test_lists_are_those_of_one_machine_though_workers_and_driver_are_killed_and
 
 
 def test_model_and_documents_are_the_same_though_a_worker_is_killed_in_training_and_in_publishing(
-    world: World,
-    on_one_machine: dict[str, str],
-    on_cluster: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    world: World, on_one_machine: dict[str, str], on_cluster: dict[str, str], reading_store: None
 ) -> None:
     again = {**on_cluster, **names("again"), f"{PREFIX}MODELS__ROOT": "s3a://overtone/models-again"}
     uploaded = fs.FileSelector("overtone/models-again", recursive=True, allow_not_found=True)
@@ -120,7 +116,6 @@ def test_model_and_documents_are_the_same_though_a_worker_is_killed_in_training_
             executors.append(executor)
         assert f"publish: {TRACKS} tracks, 0 removed" in job.wait()
     assert [job.lost_tasks(executor) >= 1 for executor in executors] == [True, True]
-    use_store(world, monkeypatch, tmp_path)
     assert_same_model(on_one_machine, again)
     first, second = published(world, on_cluster), published(world, again)
     assert len(first["tracks"]) == TRACKS and first["artists"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from cluster_world import JOB_S, World
 
-from local.processes import free_port, processes
+from local.processes import command_line, free_port, processes
 
 LOOK_INTERVAL_S = 0.05
 EXECUTOR_CLASS = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
@@ -134,7 +134,7 @@ class WatchedJob:
         for application in self._answer("applications"):
             wanted = {b"--executor-id": executor.encode(), b"--app-id": application["id"].encode()}
             for process, _ in processes():
-                words = command(process)
+                words = command_line(process)
                 value_by_option = dict(pairwise(words))
                 if EXECUTOR_CLASS in words and wanted.items() <= value_by_option.items():
                     return process
@@ -142,11 +142,3 @@ class WatchedJob:
 
     def _message(self) -> str:
         return self.world.message(self.printed)
-
-
-def command(process: int) -> list[bytes]:
-    """The words of a process's command; none where it has ended."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return []

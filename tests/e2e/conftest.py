@@ -19,7 +19,7 @@ from conf.settings import settings as read_settings
 from local.processes import free_port, leftovers
 from local.services import KafkaServer, MongoServer
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from player_site import (  # noqa: E402, F401
     ana,
     catalogue,

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from local.processes import processes
+from local.processes import processes_naming
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,19 +50,6 @@ def started(home: Path, library: Path, output: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=output, text=True, start_new_session=True)
 
 
-def belonging_to(home: Path) -> list[int]:
-    """Processes that have this home in their command line."""
-    pids = []
-    for pid, _ in processes():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(home) in command and pid != os.getpid():
-            pids.append(pid)
-    return pids
-
-
 @dataclass(frozen=True)
 class Once:
     done: subprocess.CompletedProcess[str]
@@ -79,7 +66,7 @@ def once(home: Path, library: Path) -> Once:
     before = {path: path.stat().st_mtime_ns for path in library.rglob("*")}
     done = demo(home, library, "--once")
     changed = [path for path in before if path.stat().st_mtime_ns != before[path]]
-    return Once(done, changed, belonging_to(home), (home / "run.env").exists())
+    return Once(done, changed, processes_naming(home), (home / "run.env").exists())
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +78,7 @@ def orphans(once: Once, home: Path, library: Path) -> list[int]:
         time.sleep(0.1)
     killed.kill()
     killed.wait()
-    return belonging_to(home)
+    return processes_naming(home)
 
 
 @dataclass(frozen=True)
@@ -133,7 +120,7 @@ def test_once_prints_a_list_that_followed(once: Once) -> None:
 def test_a_killed_demo_is_cleaned_up_by_the_next(orphans: list[int], running: Running, home: Path) -> None:
     assert orphans
     assert "left behind by an earlier demo" in "".join(running.lines)
-    assert not set(orphans) & set(belonging_to(home))
+    assert not set(orphans) & set(processes_naming(home))
 
 
 def test_a_second_start_has_nothing_to_extract(running: Running) -> None:
@@ -237,7 +224,7 @@ def test_ctrl_c_leaves_nothing_that_runs(running: Running, home: Path) -> None:
     """Ends the demo that the tests above share."""
     os.killpg(running.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
     assert running.process.wait(60) == 130
-    assert not belonging_to(home)
+    assert not processes_naming(home)
     assert not (home / "run.env").exists()
 
 

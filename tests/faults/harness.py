@@ -27,7 +27,7 @@ from batch.index.projection import Projection
 from batch.mongo import NEW_LISTENERS
 from conf.settings import PREFIX, PROJECT, Lake, Settings
 from conf.settings import settings as read_settings
-from local.processes import Process, family, processes
+from local.processes import Process, command_line, family, processes
 from local.services import KafkaServer, MongoServer
 from streaming.events import Event, encode
 from streaming.profile.documents import profile_from
@@ -255,12 +255,7 @@ class Producer:
 
 def python_workers(pid: int) -> list[int]:
     """Spark's Python workers, the processes that its daemon forked."""
-    command_by_pid = {
-        child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        for child in family([pid])
-        if Path(f"/proc/{child}").exists()
-    }
-    daemons = {child for child, command in command_by_pid.items() if b"pyspark.daemon" in command}
+    daemons = {child for child in family([pid]) if b"pyspark.daemon" in command_line(child)}
     parents = {child: stat[1] for child, stat in processes()}
     return [child for child in daemons if parents.get(child) in daemons]
 

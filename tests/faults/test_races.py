@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, KafkaAdminClient
 
 from batch import registry
@@ -25,9 +24,10 @@ from streaming.documents import DELETIONS, SET_ASIDE_TRACKS, Deletion, deletion_
 from streaming.source import topics
 from ui.data.lake import delete_rows
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from harness import Producer as LoadProducer  # noqa: E402
 from harness import World, in_topic, made_events, make_world, rows, state, wait_until_done  # noqa: E402
+from topic_records import records_of  # noqa: E402
 
 PATIENCE_S = 240.0
 
@@ -156,9 +156,7 @@ def test_who_is_deleted_under_load_is_nowhere_in_the_lake(world: World) -> None:
 def lists_of_after(world: World, deletions: Mapping[str, Deletion]) -> set[tuple[str, datetime]]:
     """(user id, generated_at) of the lists in the topic that note their listener's last deletion."""
     topic, servers = world.settings.kafka.recommendation_topic, world.kafka.bootstrap_servers
-    consumer = KafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest", consumer_timeout_ms=5000)
-    values = [json.loads(record.value) for record in consumer]
-    consumer.close()
+    values = [json.loads(record.value) for record in records_of(topic, servers)]
     return {
         (value["user_id"], datetime.fromisoformat(value["generated_at"]))
         for value in values

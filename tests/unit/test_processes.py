@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import Process, StepFailed, free_port, leftovers, processes, resident_bytes, stop_leftovers
+from local.processes import Process, StepFailed, free_port, leftovers, processes_naming, resident_bytes, stop_leftovers
 
 PROJECT = Path(__file__).parents[2]
 
@@ -91,30 +91,21 @@ def test_a_starter_that_is_killed_before_it_records_the_process_leaves_none(tmp_
     killed = subprocess.run(command, cwd=PROJECT, timeout=60, check=False)
     assert killed.returncode == -9 and leftovers(tmp_path) == []
     deadline = time.monotonic() + 20
-    while left := with_argument(str(tmp_path)):
+    while left := processes_naming(tmp_path):
         assert time.monotonic() < deadline, left
         time.sleep(0.02)
     assert not (tmp_path / "has run").exists()
 
 
-def with_argument(text: str) -> list[int]:
-    """Processes that have a text in their command line."""
-    pids = []
-    for pid, _ in processes():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(text) in command:
-            pids.append(pid)
-    return pids
+def wait_for_end(process: Process) -> None:
+    deadline = time.monotonic() + 120
+    while process.returncode is None and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def test_a_program_that_is_missing_is_told_in_its_log(process: Process) -> None:
     process.start(["/no/such/program"])
-    deadline = time.monotonic() + 20
-    while process.returncode is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_end(process)
     with pytest.raises(StepFailed, match="(?s)worker ended with code 127 while starting.*/no/such/program"):
         process.require_running("starting")
 
@@ -155,9 +146,7 @@ def test_a_pid_file_that_tells_nothing_is_cleared(content: str, tmp_path: Path) 
 
 def test_a_process_that_ended_is_told_with_the_end_of_its_log(process: Process) -> None:
     process.start([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"])
-    deadline = time.monotonic() + 120
-    while process.returncode is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_end(process)
     with pytest.raises(StepFailed, match="(?s)worker ended with code 3 while waiting for it.*out of luck"):
         process.require_running("waiting for it")
 
