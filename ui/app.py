@@ -52,6 +52,7 @@ from ui.search.live_index import LibraryBeingRead
 COOKIE_LIFETIME_S = 30 * 24 * 3600
 """An unused session ends after so long; one in use is renewed daily (`auth.session`)."""
 SHUTDOWN_TIMEOUT_S = 1
+ACCEPT_S = 0.01
 QUEUE_CLOSE_TIMEOUT_S = 0.7
 SEARCH_INDEX_TIMEOUT_S = 600.0
 
@@ -156,7 +157,10 @@ def create_app(services: Services) -> FastAPI:
 
 
 class PlayerServer(uvicorn.Server):
-    """uvicorn, which ends the streams of open pages before it waits for their connections to close."""
+    """uvicorn, which ends the streams of open pages before it waits for their connections to close.
+
+    It leaves no connection open: a browser would send its next request to one, and wait for an answer.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(server_config(app))
@@ -164,7 +168,12 @@ class PlayerServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._hub.end_all()
+        for listening in self.servers:
+            listening.close()
+        await asyncio.sleep(ACCEPT_S)  # connections that were accepted are known to uvicorn after two turns of the loop
         await super().shutdown(sockets)
+        for connection in self.server_state.connections:
+            connection.transport.abort()
 
 
 def server_config(app: FastAPI) -> uvicorn.Config:

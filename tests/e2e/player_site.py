@@ -168,7 +168,8 @@ def serving(app: FastAPI, listening: socket.socket | None = None) -> Iterator[st
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         served.should_exit = True
-        thread.join(10)
+        thread.join(START_S)
+        assert not thread.is_alive(), "the player does not end"
 
 
 def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Popen[str]:
@@ -216,6 +217,9 @@ class Windows:
             visit.open(name)
             yield visit
             assert not visit.wrong, visit.wrong
+        except BaseException:
+            visit.is_reusable = False  # a page that is still being loaded answers nothing, and has no timeout for that
+            raise
         finally:
             visit.close()
             if visit.is_reusable and self._is_left(page):
