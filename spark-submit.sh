@@ -21,16 +21,49 @@ in_image= # where the driver's pod has this folder, in cluster mode on Kubernete
 if [[ $master == k8s://* && -n $cluster_mode ]]; then in_image=/opt/overtone; fi
 code=${in_image:-$project}
 
-# A job named as in the README is found from any folder.
+# Of an option given twice Spark takes one: what the caller gives of these is joined to what is ours.
+caller_files='' caller_jars='' caller_py_files='' caller_archives='' caller_driver_class_path='' caller_driver_java_options=''
+job=''
 arguments=()
-for argument in "$@"; do
-  case $argument in
-    batch/*.py | streaming/*.py)
-      if [ -n "$in_image" ]; then argument=local://$code/$argument; elif [ ! -e "$argument" ]; then argument=$project/$argument; fi
+while [ $# -gt 0 ]; do
+  case $1 in
+    --files | --jars | --py-files | --archives | --driver-class-path | --driver-java-options)
+      [ $# -gt 1 ] || overtone_fail "$1 has no value"
+      option=${1#--}
+      printf -v "caller_${option//-/_}" %s "$2"
+      shift 2
+      ;;
+    --files=* | --jars=* | --py-files=* | --archives=* | --driver-class-path=* | --driver-java-options=*)
+      set -- "${1%%=*}" "${1#*=}" "${@:2}"
+      ;;
+    --supervise | --verbose | -v | --help | -h | --version | --usage-error | --*=*)
+      arguments+=("$1")
+      shift
+      ;;
+    -*)
+      arguments+=("${@:1:2}")
+      shift $(($# > 1 ? 2 : 1))
+      ;;
+    *) # the job, and what is its own; one named as in the README is found from any folder
+      job=$1
+      case $job in
+        batch/*.py | streaming/*.py)
+          if [ -n "$in_image" ]; then job=local://$code/$job; elif [ ! -e "$job" ]; then job=$project/$job; fi
+          ;;
+      esac
+      arguments+=("$job" "${@:2}")
+      break
       ;;
   esac
-  arguments+=("$argument")
 done
+
+# NAME SEPARATOR VALUE…: gives Spark the option with all values that are not empty, if there is one.
+join_option() {
+  local name=$1 separator=$2 value joined=
+  shift 2
+  for value in "$@"; do [ -z "$value" ] || joined+=${joined:+$separator}$value; done
+  [ -z "$joined" ] || options+=("$name" "$joined")
+}
 
 jars=$project/.venv/jars/spark
 s3_jars=
@@ -51,6 +84,8 @@ if [ "$master" = yarn ]; then
   properties=/dev/fd/$descriptor
 fi
 options=(--master "$master" --properties-file "$properties" --load-spark-defaults)
+our_jars='' our_py_files=$zip our_archives='' our_class_path=''
+files=()
 java_options=()
 log_settings=file:${code// /%20}/conf/log4j2.properties
 if [ -z "$cluster_mode" ] || [ -n "$in_image" ]; then
@@ -62,7 +97,8 @@ case $master in
   local*)
     # One machine: the jars are read where they lie, and nothing listens beyond it.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-    options+=(--py-files "$zip" --driver-class-path "$jars/*${s3_jars:+:$s3_jars/*}" --driver-memory 1g)
+    our_class_path="$jars/*${s3_jars:+:$s3_jars/*}"
+    options+=(--driver-memory 1g)
     # On few cores Java's second compiler takes more of them than it gives back in a job of a minute: only what runs very often
     # is left to it, as the loops of a training on a large library.
     java_options+=(-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000)
@@ -76,24 +112,23 @@ case $master in
     ;;
   *)
     if [ -n "$in_image" ]; then
+      our_py_files=
       for part in driver executor; do
         options+=(--conf "spark.$part.extraClassPath=$code/.venv/jars/spark/*:$code/.venv/jars/s3/*")
       done
       options+=(--conf "spark.pyspark.python=$code/.venv/bin/python")
     else
-      options+=(--py-files "$zip" --jars "$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')")
-      # The executors need the trained ear, a driver in a container its settings too; --files among the caller's options takes
-      # the place of this one.
+      our_jars=$(printf '%s,' "$jars"/*.jar ${s3_jars:+"$s3_jars"/*.jar} | sed 's/,$//')
+      # The executors need the trained ear, a driver in a container its settings too.
       files=("$project"/.venv/ear/*.onnx)
       [ -e "${files[0]}" ] || files=()
       if [ -n "$cluster_mode" ]; then
         files+=("$project/conf/fairscheduler.xml" "$project/conf/log4j2.properties")
         [ ! -f "${SPARK_CONF_DIR:-}/settings.toml" ] || files+=("$SPARK_CONF_DIR/settings.toml") # ours is in the zip
       fi
-      [ ${#files[@]} = 0 ] || options+=(--files "$(printf '%s,' "${files[@]}" | sed 's/,$//')")
     fi
-    case "$*" in
-      *batch/train.py*)
+    case $job in
+      *batch/train.py)
         while read -r option value; do options+=(--conf "$option=$value"); done < <(grep '^spark' "$project/conf/spark-train.conf")
         export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2} # of some 300 threads each would have memory of its own
         ;;
@@ -102,13 +137,19 @@ case $master in
       [[ $ENVIRONMENT == *://* || -f $ENVIRONMENT ]] ||
         overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
       case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac
-      options+=(--archives "$ENVIRONMENT#environment" --conf spark.pyspark.python=./environment/bin/python)
+      our_archives=$ENVIRONMENT#environment
+      options+=(--conf spark.pyspark.python=./environment/bin/python)
       [ -n "$cluster_mode" ] || options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")
     fi
     ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=$log_settings")
-[ ${#java_options[@]} = 0 ] || options+=(--driver-java-options "${java_options[*]}")
+join_option --jars , "$our_jars" "$caller_jars"
+join_option --py-files , "$our_py_files" "$caller_py_files"
+join_option --files , ${files[@]+"${files[@]}"} "$caller_files"
+join_option --archives , "$our_archives" "$caller_archives"
+join_option --driver-class-path : "$our_class_path" "$caller_driver_class_path"
+join_option --driver-java-options " " ${java_options[@]+"${java_options[@]}"} "$caller_driver_java_options"
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}
 export PYTHONSAFEPATH=1 # the job's own folder must not hide our packages

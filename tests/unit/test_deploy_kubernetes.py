@@ -362,6 +362,31 @@ def test_in_client_mode_on_kubernetes_our_packages_and_jars_travel(options_of: C
     )
 
 
+def test_a_callers_own_lists_are_joined_to_ours(options_of: Callable[..., list[str]]) -> None:
+    lists = {"--files": "a.toml", "--jars": "a.jar", "--py-files": "a.zip", "--archives": "a.tar.gz"}
+    texts = {"--driver-class-path": "/a", "--driver-java-options": "-Da=b -Dc=d"}
+    ours = options_of("batch/extract.py")
+    own = ["--files", "of the job", "--jars=of-the-job"]
+    one_by_one = [f"{name}={value}" for name, value in texts.items()]
+    words = options_of(*[part for pair in lists.items() for part in pair], *one_by_one, "batch/extract.py", *own)
+    assert words[-3:] == own, "what follows the job is its own"
+    del words[-3:]
+    for name, value in {**lists, **texts}.items():
+        assert words.count(name) == 1
+        separator = " " if name == "--driver-java-options" else ","
+        expected = f"{value_of(name, ours)}{separator}{value}" if name in ours else value
+        assert value_of(name, words) == expected
+
+
+@pytest.mark.parametrize(
+    "option", [("--name", "batch/train.py"), ("--verbose",), ("--conf", "spark.x=a.py"), ("--name=x",)]
+)
+def test_the_job_is_what_follows_the_options(options_of: Callable[..., list[str]], option: tuple[str, ...]) -> None:
+    words = options_of(*option, "batch/extract.py", "batch/train.py")
+    assert words[-2 - len(option) :] == [*option, str(PROJECT / "batch" / "extract.py"), "batch/train.py"]
+    assert not any(word.startswith("spark.driver.memory=") for word in words), "settings of a training"
+
+
 def test_image_and_secrets_of_the_command_in_the_docs_reach_spark_as_they_are(
     options_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
