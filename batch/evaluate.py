@@ -98,6 +98,7 @@ def evaluate(
     lists, positions = served_lists(model, served), map_positions(model, library.index)
     deviation = library.index.projection.deviation
     metric = learned_metric(library.standardised, library.labels, library.block_lengths, deviation)
+    scratch = child(model.part("report"), "examples")
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -110,7 +111,7 @@ def evaluate(
         "index": index_quality(served),
         "precision": genre_precision(library),
         "hubness": hubness(library, lists),
-        "genres": genre_scores(spark, dataset, hyperparameters, parameters.get("genre_chosen_on")),
+        "genres": genre_scores(spark, dataset, hyperparameters, parameters.get("genre_chosen_on"), scratch),
         "space": {
             "metric": parameters.get("metric", "plain"),
             "blocks": parameters.get("blocks", {}),
@@ -203,18 +204,26 @@ def measured_library(dataset: TrainingSet, whole: Index, version: str) -> Measur
 
 
 def genre_scores(
-    spark: SparkSession, dataset: TrainingSet, hyperparameters: genre_mlp.Hyperparameters, chosen_on: str | None
+    spark: SparkSession,
+    dataset: TrainingSet,
+    hyperparameters: genre_mlp.Hyperparameters,
+    chosen_on: str | None,
+    scratch: str,
 ) -> dict[str, Any] | None:
     """Score of genre networks on held-out artists; None where there is too little to train them.
 
     hyperparameters : the model's
     chosen_on : tracks on which they were tuned; None: they are the default
+    scratch : as of `genre_mlp.trained`; removed
     `score` is None where there are too few artists to measure.
     """
     learned = examples(dataset.features, dataset.genres, dataset.artists, dataset.splits)
     if learned is None:
         return None
-    score = genre_mlp.held_out_score(spark, learned, hyperparameters)
+    try:
+        score = genre_mlp.held_out_score(spark, learned, hyperparameters, scratch)
+    finally:
+        objects.remove_folder(scratch)
     return {
         "genres": list(learned.genres),
         "score": score.document() if score else None,

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -186,8 +185,7 @@ def _new_version(
         fitted = fit_index.without_points(fitted)
         library_map(spark, library, new).write.parquet(new.uri("map"))
         new.remove("rankings")
-        with checkpoint_folder(spark, new) if library.is_sampled else nullcontext():
-            networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
+        networks, chosen_on = saved_genre_networks(spark, sample, features, new, None if tune else earlier)
         described = {
             "version": new.version,
             "created_at": now.isoformat(),
@@ -201,17 +199,6 @@ def _new_version(
         described["metrics"]["training_seconds"] = round(time.monotonic() - started, 1)
         registry.write_manifest(folder, described)
     return registry.load(root, new.version)
-
-
-@contextmanager
-def checkpoint_folder(spark: SparkSession, new: registry.NewVersion) -> Iterator[None]:
-    """Gives Spark a checkpoint folder in the version until the block ends."""
-    spark.sparkContext.setCheckpointDir(new.uri("checkpoints"))
-    try:
-        yield
-    finally:
-        spark.sparkContext._jsc.sc().setCheckpointDir(None)  # what comes later in this session writes nothing there
-        new.remove("checkpoints")
 
 
 def manifest(
@@ -310,14 +297,16 @@ def saved_genre_networks(
     learned = examples(sample.features, sample.genres, sample.artists, sample.splits)
     if learned is None:
         return None, None
+    scratch = child(new.location, "examples")
     if earlier is None:
-        hyperparameters, table = genre_mlp.tuned(spark, learned)
+        hyperparameters, table = genre_mlp.tuned(spark, learned, scratch)
         chosen_on = genre_mlp.chosen_on(learned) if table else None
         if table:
             spark.createDataFrame(table).coalesce(1).write.parquet(new.uri("genre_tuning"))
     else:
         hyperparameters, chosen_on = earlier.hyperparameters, earlier.chosen_on
-    networks = genre_mlp.fit(spark, learned, hyperparameters)
+    networks = genre_mlp.fit(spark, learned, hyperparameters, scratch)
+    new.remove("examples")
     networks.ensemble.save(new.folder / "genre.npz")
     for name, model in networks.models.items():
         model.write().save(new.uri(f"mllib/genre/{name}"))

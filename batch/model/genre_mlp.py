@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,8 @@ from batch.model.artist_split import Score, artist_folds, learnable, oversampled
 from batch.model.genre_examples import Examples
 from batch.model.mlp_inference import NO_FOURIER, Ensemble, Inputs, Perceptron, fitted_inputs, unflattened
 from batch.registry import ModelUnusable
+from batch.storage.locations import child, hadoop_uri
+from batch.storage.parquet import write_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +49,10 @@ PAIRS_ABOVE_LIMIT = 2
 CONCURRENT_FITS = 4
 MAX_EXAMPLES_IN_ONE_TASK = 20_000
 """Up to so many examples, an iteration of a fit is one Spark task."""
-ROWS_A_TASK = 4096
-"""Of more examples, those that one task brings to the executors."""
+ROWS_A_FILE = 4096
+"""Of more examples, those of one file."""
+
+EXAMPLES = "inputs array<float>, label double"
 
 POSTERIORS = StructType(
     [
@@ -123,16 +127,17 @@ class GenreModel:
     tracks: int
 
 
-def fit(spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters) -> GenreModel:
-    """Networks trained on all examples, with their score on held-out artists."""
-    score = held_out_score(spark, dataset, hyperparameters)
-    ensemble, models = trained(spark, dataset, np.arange(len(dataset.genre)), hyperparameters, PAIRS)
+def fit(spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters, scratch: str) -> GenreModel:
+    """Networks trained on all examples, with their score on held-out artists.  scratch : as of `trained`"""
+    score = held_out_score(spark, dataset, hyperparameters, scratch)
+    ensemble, models = trained(spark, dataset, np.arange(len(dataset.genre)), hyperparameters, PAIRS, scratch)
     return GenreModel(ensemble, models, score, hyperparameters, len(dataset.genre))
 
 
-def tuned(spark: SparkSession, dataset: Examples) -> tuple[Hyperparameters, list[dict[str, Any]]]:
+def tuned(spark: SparkSession, dataset: Examples, scratch: str) -> tuple[Hyperparameters, list[dict[str, Any]]]:
     """(hyperparameters with the best macro-F1 on validation tracks, table of all that were tried).
 
+    scratch : as of `trained`
     The validation part of the library's own split decides. Where the library brings none, a quarter of its artists does, and
     `held_out_score` measures on these as well: see `chosen_on`. With too few artists: the default and an empty table.
     """
@@ -146,7 +151,7 @@ def tuned(spark: SparkSession, dataset: Examples) -> tuple[Hyperparameters, list
         return Hyperparameters(), []
     rows = []
     for hyperparameters in TUNING_GRID:
-        ensemble, _ = trained(spark, dataset, train, hyperparameters, pairs=1)
+        ensemble, _ = trained(spark, dataset, train, hyperparameters, 1, scratch)
         score = Score(
             dataset.genres, dataset.genre[validation], _predicted(ensemble, dataset, validation), "validation"
         )
@@ -160,9 +165,12 @@ def chosen_on(dataset: Examples) -> str:
     return SHARED_TRACKS if dataset.split is None else VALIDATION
 
 
-def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters) -> Score | None:
+def held_out_score(
+    spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters, scratch: str | None = None
+) -> Score | None:
     """Score on the test part of the library's own split, else in a cross-validation grouped by artist.
 
+    scratch : as of `trained`
     None where there are too few artists to measure: no genre has an artist to train on and another to test on.
     """
     if dataset.split is not None:
@@ -177,7 +185,7 @@ def held_out_score(spark: SparkSession, dataset: Examples, hyperparameters: Hype
     for train, test in parts:
         tested = learnable(dataset.genre, train, test)
         if len(tested):
-            ensemble, _ = trained(spark, dataset, train, hyperparameters, pairs)
+            ensemble, _ = trained(spark, dataset, train, hyperparameters, pairs, scratch)
             true.append(dataset.genre[tested])
             predicted.append(_predicted(ensemble, dataset, tested))
     return Score(dataset.genres, np.concatenate(true), np.concatenate(predicted), method) if true else None
@@ -212,19 +220,26 @@ def _predicted(ensemble: Ensemble, dataset: Examples, rows: NDArray[np.int64]) -
 
 
 def trained(
-    spark: SparkSession, dataset: Examples, rows: NDArray[np.int64], hyperparameters: Hyperparameters, pairs: int
+    spark: SparkSession,
+    dataset: Examples,
+    rows: NDArray[np.int64],
+    hyperparameters: Hyperparameters,
+    pairs: int,
+    scratch: str | None = None,
 ) -> tuple[Ensemble, Classifiers]:
     """(ensemble, MLlib's models by name) trained on these rows, small genres oversampled.
 
     pairs : of networks, one with a hidden layer and one on Fourier features
+    scratch : location of a folder that driver and executors see, for more examples than one task is given; the caller removes
+    it; None: Spark's driver holds them
     Several are fitted at once, since small ones leave a cluster idle.
     """
     drawn = rows[oversampled(dataset.genre[rows], SEED)]
     pairs = pairs if len(drawn) <= MAX_EXAMPLES_IN_ONE_TASK else min(pairs, PAIRS_ABOVE_LIMIT)
     inputs = fitted_inputs(dataset.features[rows], pairs, hyperparameters.frequencies, hyperparameters.gamma, SEED)
     standardised, genre = inputs.standardised(dataset.features[drawn]), dataset.genre[drawn]
-    frames = {NO_FOURIER: _frame(spark, standardised, genre)}
-    frames |= {block: _frame(spark, inputs.fourier(standardised, block), genre) for block in range(pairs)}
+    frames = {NO_FOURIER: _frame(spark, standardised, genre, scratch)}
+    frames |= {block: _frame(spark, inputs.fourier(standardised, block), genre, scratch) for block in range(pairs)}
     networks = [(block, seed) for seed in range(pairs) for block in (NO_FOURIER, seed)]
 
     def fitted(network: tuple[int, int]) -> MultilayerPerceptronClassificationModel:
@@ -259,26 +274,25 @@ def _layer_sizes(inputs: Inputs, hyperparameters: Hyperparameters, block: int, g
     return [hyperparameters.frequencies, genres]
 
 
-def _frame(spark: SparkSession, inputs: Floats, genre: Labels) -> DataFrame:
-    """(features, label), cached. Every learned genre has an output, also where these rows lack it.
+def _frame(spark: SparkSession, inputs: Floats, genre: Labels, scratch: str | None) -> DataFrame:
+    """(features, label), ready to be read several times. Every learned genre has an output, also where these rows lack it.
 
-    Many rows are written to Spark's checkpoint folder where it has one: until then they lie in the driver.
+    scratch : as of `trained`; what Spark is given by the driver stays in its heap for as long as there is a frame of it
     """
     column = pa.FixedSizeListArray.from_arrays(pa.array(inputs.reshape(-1)), inputs.shape[1]).cast(
         pa.list_(pa.float32())
     )
     table = pa.table({"inputs": column, "label": pa.array(genre.astype(np.float64))})
     is_small = len(genre) <= MAX_EXAMPLES_IN_ONE_TASK
-    if is_small:
-        frame = spark.createDataFrame(table).coalesce(1)
+    if is_small or scratch is None:
+        frame = spark.createDataFrame(table)
+        frame = frame.coalesce(1) if is_small else frame.repartition(spark.sparkContext.defaultParallelism)
     else:
-        # A task carries its rows, several times in the driver's heap until it is sent.
-        pieces = [table.slice(start, ROWS_A_TASK) for start in range(0, len(table), ROWS_A_TASK)]
-        frame = reduce(DataFrame.union, map(spark.createDataFrame, pieces))
-        frame = frame.repartition(spark.sparkContext.defaultParallelism)
+        folder = child(scratch, uuid4().hex)
+        write_parts(folder, table, ROWS_A_FILE)
+        frame = spark.read.schema(EXAMPLES).parquet(hadoop_uri(folder))
     frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label")
-    if not is_small and spark.sparkContext.getCheckpointDir():
-        return frame.checkpoint()
-    frame.cache()
-    frame.count()  # fills the cache once; several fits at once would each fill it
+    if is_small or scratch is None:
+        frame.cache()
+        frame.count()  # fills the cache once; several fits at once would each fill it
     return frame

@@ -1,4 +1,4 @@
-"""Parquet that Spark wrote, read without Spark and without holding it."""
+"""Parquet, read and written without Spark, a part of it in memory at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from batch.storage import objects
-from batch.storage.locations import open_store
+from batch.storage.locations import child, open_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,3 +32,12 @@ def record_batches(location: str, columns: Sequence[str] | None = None) -> Itera
     """The rows of a Parquet folder, a few at a time.  columns : None: all"""
     for file in parquet_files(location):
         yield from file.iter_batches(ROWS_A_BATCH, columns=None if columns is None else list(columns))
+
+
+def write_parts(location: str, table: pa.Table, rows: int) -> None:
+    """Writes a table to a new Parquet folder, in files of so many rows. Raises OSError."""
+    import pyarrow.parquet as pq
+
+    for number, start in enumerate(range(0, len(table), rows)):
+        with objects.writing(child(location, f"part-{number:05d}.parquet")) as out:
+            pq.write_table(table.slice(start, rows), out, compression="none")

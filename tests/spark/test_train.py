@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.ml.classification import MultilayerPerceptronClassificationModel
 from pyspark.ml.functions import array_to_vector
@@ -30,6 +31,7 @@ from batch.model.fit_index import TooFewTracks
 from batch.model.mlp_inference import Ensemble
 from batch.model.similar_tracks import SIMILAR_SCHEMA, of_present_tracks
 from batch.publish import ENTRY_COLUMNS, discography_places, documents, present_tracks
+from batch.storage.parquet import write_parts
 from batch.train import summary, train
 from batch.training import library
 from batch.training.library import NoFeatures, single_extractor
@@ -243,18 +245,17 @@ def test_a_library_larger_than_the_sample_is_fitted_on_the_sample_and_made_on_ex
     monkeypatch.setattr(library, "FITTED_TRACKS", sampled)
     monkeypatch.setattr(fit_index, "MAX_TRACKS_ON_DRIVER", 10)
     monkeypatch.setattr(genre_mlp, "MAX_EXAMPLES_IN_ONE_TASK", 10)
-    monkeypatch.setattr(genre_mlp, "ROWS_A_TASK", 16)
-    frames, folders = type(spark.range(1)), []
-    checkpoint = frames.checkpoint
+    monkeypatch.setattr(genre_mlp, "ROWS_A_FILE", 16)
+    folders = []
 
-    def noted(frame: DataFrame) -> DataFrame:
-        folders.append(spark.sparkContext.getCheckpointDir())
-        return checkpoint(frame)
+    def noted(folder: str, table: pa.Table, rows: int) -> None:
+        folders.append(folder)
+        write_parts(folder, table, rows)
 
-    monkeypatch.setattr(frames, "checkpoint", noted)
+    monkeypatch.setattr(genre_mlp, "write_parts", noted)
     model = train(spark, chosen)
-    assert folders and all(f"/.{model.version}.part/checkpoints/" in folder for folder in folders)
-    assert not model.has("checkpoints") and spark.sparkContext.getCheckpointDir() is None
+    assert folders and all(f"/.{model.version}.part/examples/" in folder for folder in folders)
+    assert not model.has("examples")
     index, manifest = model.index, model.manifest
     assert (manifest["tracks"], manifest["fitted_on"], manifest["imputed"]) == (n, sampled, ["t30"])
     assert "fitted on a sample of 60 tracks" in summary(model)
