@@ -289,7 +289,10 @@ def measured_files(work: Path, n: int) -> dict[str, object]:
     subprocess.run([*command, "--make"], env=environment, check=True)
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment)
-    most = peaks(process.pid, [], lambda: process.poll() is None)
+    try:
+        most = peaks(process.pid, [], lambda: process.poll() is None)
+    finally:
+        process.terminate()
     if process.returncode:
         raise SystemExit(f"the files of {n:,} tracks failed")
     seconds = time.monotonic() - started
@@ -309,7 +312,10 @@ def measured(cluster: Cluster, work: Path, n: int) -> dict[str, object]:
     command = [sys.executable, "-P", __file__, "--work", str(work), "--tracks", str(n), "--driver", cluster.url]
     subprocess.run([*command, "--make"], env=environment, check=True)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    most = peaks(process.pid, [worker.pid for worker in cluster.workers], lambda: process.poll() is None)
+    try:
+        most = peaks(process.pid, [worker.pid for worker in cluster.workers], lambda: process.poll() is None)
+    finally:
+        process.terminate()
     output = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"the training of {n:,} tracks failed; its peaks until then, MB: {most}")
