@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # spark-submit.sh [Spark options] JOB.py [job arguments]: runs one of our jobs on any Spark.
 #
-# MASTER names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
+# MASTER or --master names the cluster (default local[*,4]: a task whose Python worker dies gets another try). Our packages travel as a
 # zip, our Spark settings beside the cluster's own. Paths stay relative to the caller's folder. ENVIRONMENT names what
 # deploy/pack-environment.sh has packed, a file or its URI, for nodes that do not have this .venv; secrets come by the
 # environment alone, which YARN gets in a file (conf/yarn.py). In cluster mode on Kubernetes the driver's pod has the image of
@@ -15,28 +15,45 @@ overtone_setup "$project"
 [ $# -gt 0 ] || { echo "usage: spark-submit.sh [Spark options] JOB.py [job arguments]" >&2; exit 2; }
 
 master=${MASTER:-local[*,4]}
-cluster_mode= # whether the driver runs on the cluster
-[[ ! " ${*//=/ } " =~ \ (--deploy-mode|spark.submit.deployMode)\ cluster\  ]] || cluster_mode=yes
-in_image= # where the driver's pod has this folder, in cluster mode on Kubernetes
-if [[ $master == k8s://* && -n $cluster_mode ]]; then in_image=/opt/overtone; fi
-code=${in_image:-$project}
-
 # Of an option given twice Spark takes one: what the caller gives of these is joined to what is ours.
-caller_files='' caller_jars='' caller_py_files='' caller_archives='' caller_driver_class_path='' caller_driver_java_options=''
-job=''
+caller_files=() caller_jars=() caller_py_files=() caller_archives=() caller_driver_class_path=() caller_driver_java_options=()
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     --files | --jars | --py-files | --archives | --driver-class-path | --driver-java-options)
       [ $# -gt 1 ] || overtone_fail "$1 has no value"
       option=${1#--}
-      printf -v "caller_${option//-/_}" %s "$2"
+      declare -n caller_values=caller_${option//-/_}
+      caller_values+=("$2")
       shift 2
       ;;
-    --files=* | --jars=* | --py-files=* | --archives=* | --driver-class-path=* | --driver-java-options=*)
+    --master)
+      [ $# -gt 1 ] || overtone_fail "$1 has no value"
+      master=$2
+      shift 2
+      ;;
+    --properties-file | --properties-file=*)
+      overtone_fail "--properties-file: Spark takes one such file, and it is ours; give yours by --conf, or in spark-defaults.conf of SPARK_CONF_DIR"
+      ;;
+    --conf | -c)
+      case ${2:-} in # the same by another name
+        spark.master=*) set -- "--master=${2#*=}" "${@:3}" ;;
+        spark.files=*) set -- "--files=${2#*=}" "${@:3}" ;;
+        spark.jars=*) set -- "--jars=${2#*=}" "${@:3}" ;;
+        spark.submit.pyFiles=*) set -- "--py-files=${2#*=}" "${@:3}" ;;
+        spark.archives=*) set -- "--archives=${2#*=}" "${@:3}" ;;
+        spark.driver.extraClassPath=*) set -- "--driver-class-path=${2#*=}" "${@:3}" ;;
+        spark.driver.extraJavaOptions=*) set -- "--driver-java-options=${2#*=}" "${@:3}" ;;
+        *)
+          arguments+=("${@:1:2}")
+          shift $(($# > 1 ? 2 : 1))
+          ;;
+      esac
+      ;;
+    --master=* | --conf=* | --files=* | --jars=* | --py-files=* | --archives=* | --driver-class-path=* | --driver-java-options=*)
       set -- "${1%%=*}" "${1#*=}" "${@:2}"
       ;;
-    --supervise | --verbose | -v | --help | -h | --version | --usage-error | --*=*)
+    --supervise | --verbose | -v | --help | -h | --version | --usage-error | --load-spark-defaults | --*=*)
       arguments+=("$1")
       shift
       ;;
@@ -44,18 +61,23 @@ while [ $# -gt 0 ]; do
       arguments+=("${@:1:2}")
       shift $(($# > 1 ? 2 : 1))
       ;;
-    *) # the job, and what is its own; one named as in the README is found from any folder
-      job=$1
-      case $job in
-        batch/*.py | streaming/*.py)
-          if [ -n "$in_image" ]; then job=local://$code/$job; elif [ ! -e "$job" ]; then job=$project/$job; fi
-          ;;
-      esac
-      arguments+=("$job" "${@:2}")
-      break
-      ;;
+    *) break ;;
   esac
 done
+
+cluster_mode= # whether the driver runs on the cluster
+[[ ! " ${arguments[*]//=/ } " =~ \ (--deploy-mode|spark.submit.deployMode)\ cluster\  ]] || cluster_mode=yes
+in_image= # where the driver's pod has this folder, in cluster mode on Kubernetes
+if [[ $master == k8s://* && -n $cluster_mode ]]; then in_image=/opt/overtone; fi
+code=${in_image:-$project}
+
+job=${1:-} # one named as in the README is found from any folder
+case $job in
+  batch/*.py | streaming/*.py)
+    if [ -n "$in_image" ]; then job=local://$code/$job; elif [ ! -e "$job" ]; then job=$project/$job; fi
+    ;;
+esac
+[ $# = 0 ] || arguments+=("$job" "${@:2}")
 
 # NAME SEPARATOR VALUE…: gives Spark the option with all values that are not empty, if there is one.
 join_option() {
@@ -144,12 +166,12 @@ case $master in
     ;;
 esac
 [ -n "${SPARK_CONF_DIR:-}" ] || java_options+=("-Dlog4j2.configurationFile=$log_settings")
-join_option --jars , "$our_jars" "$caller_jars"
-join_option --py-files , "$our_py_files" "$caller_py_files"
-join_option --files , ${files[@]+"${files[@]}"} "$caller_files"
-join_option --archives , "$our_archives" "$caller_archives"
-join_option --driver-class-path : "$our_class_path" "$caller_driver_class_path"
-join_option --driver-java-options " " ${java_options[@]+"${java_options[@]}"} "$caller_driver_java_options"
+join_option --jars , "$our_jars" ${caller_jars[@]+"${caller_jars[@]}"}
+join_option --py-files , "$our_py_files" ${caller_py_files[@]+"${caller_py_files[@]}"}
+join_option --files , ${files[@]+"${files[@]}"} ${caller_files[@]+"${caller_files[@]}"}
+join_option --archives , "$our_archives" ${caller_archives[@]+"${caller_archives[@]}"}
+join_option --driver-class-path : "$our_class_path" ${caller_driver_class_path[@]+"${caller_driver_class_path[@]}"}
+join_option --driver-java-options " " ${java_options[@]+"${java_options[@]}"} ${caller_driver_java_options[@]+"${caller_driver_java_options[@]}"}
 
 export OVERTONE_HOME=${OVERTONE_HOME:-$project/.overtone}
 export PYTHONSAFEPATH=1 # the job's own folder must not hide our packages

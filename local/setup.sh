@@ -98,7 +98,7 @@ overtone_ear() {
 overtone_uses_s3() {
   local settings=${SPARK_CONF_DIR:-$1/conf}/settings.toml
   env | grep -Eq '^OVERTONE_(LAKE__ROOT|MODELS__ROOT|STREAM__CHECKPOINTS)=s3a?://' ||
-    { [ -f "$settings" ] && grep -Eq '^(root|checkpoints) *= *"s3a?://' "$settings"; }
+    { [ -f "$settings" ] && grep -Eq "^[^#]*(root|checkpoints)[\"']? *= *[\"']s3a?://" "$settings"; }
 }
 
 # The jars of S3A, fetched into .venv/jars/s3 once they are needed.
