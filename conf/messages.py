@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 
 from pydantic_core import ErrorDetails
 
+PREFIX = "OVERTONE_"
+"""How the variables of all settings begin."""
 NEAREST_RATIO = 0.6
 """Similarity of two names, 0 to 1 (difflib's), from which on one is taken for a misspelling of the other."""
 LIST = 'a list, such as ["ana", "bo"]'
@@ -56,10 +58,8 @@ def problem(error: ErrorDetails, description: str | None, names: Iterable[str]) 
 
 
 def unknown_variable(variable: str, variables: Iterable[str]) -> str:
-    """That an environment variable is no setting, with the names of those that are, the nearest first."""
-    ordered = sorted(variables, key=lambda name: (-_similarity(variable, name), name))
-    hint = _did_you_mean(variable, ordered)
-    return f"{variable} is not a setting{f'{hint} The' if hint else '; the'} settings are {', '.join(ordered)}"
+    """That an environment variable is no setting, with the name that it may stand for."""
+    return f"{variable} is not a setting{_did_you_mean(variable, variables) or ';'} conf/settings.toml has all of them"
 
 
 def _did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -68,4 +68,5 @@ def _did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def _similarity(name: str, other: str) -> float:
-    return SequenceMatcher(None, name, other, autojunk=False).ratio()
+    """Likeness of two names, 0 to 1, beside how all variables begin."""
+    return SequenceMatcher(None, name.removeprefix(PREFIX), other.removeprefix(PREFIX), autojunk=False).ratio()

@@ -22,10 +22,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from conf import messages
 from conf.kafka import PASSWORD_VARIABLE
 from conf.kafka import Kafka as Kafka
+from conf.messages import PREFIX as PREFIX
 from conf.section import Section
 
 PROJECT = Path(__file__).resolve().parent.parent
-PREFIX = "OVERTONE_"
 
 
 class SettingsError(ValueError):
