@@ -21,8 +21,15 @@ from streaming.profile.skip_rates import unreadable_errors
 from ui.data.lake import delete_rows
 
 
+class NotRestored(OSError):
+    """A file could not be read or written, as on a full disk."""
+
+
 def restore(settings: Settings, source: str) -> str:
-    """Restores a backup; returns the line to print. Raises WrongArgument where it is not whole, or a place is not empty."""
+    """Restores a backup; returns the line to print.
+
+    Raises WrongArgument where it is not whole, or a place is not empty; NotRestored.
+    """
     try:
         backup = read(source)
     except BackupUnusable as error:
@@ -33,8 +40,17 @@ def restore(settings: Settings, source: str) -> str:
             settings, [name for name in database.list_collection_names() if name not in LEFT_OUT]
         ):
             raise job.WrongArgument(f"{problem}; a backup is restored into an empty home and database alone")
-        for part, root in ((LAKE_PART, settings.lake.root), (MODELS_PART, settings.models.root)):
-            _copy_part(backup, part, source, root)
+        for part, name, root in (
+            (LAKE_PART, "lake.root", settings.lake.root),
+            (MODELS_PART, "models.root", settings.models.root),
+        ):
+            try:
+                _copy_part(backup, part, source, root)
+            except OSError as error:
+                raise NotRestored(
+                    f"{name} = {without_password(root)} is not restored: {error}; mend that, empty what "
+                    "was restored, and try again"
+                ) from error
         restore_database(database, backup, source)
         for user_id in deleted_meanwhile(database, backup):
             delete_rows(settings.lake, user_id)

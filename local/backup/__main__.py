@@ -21,8 +21,15 @@ from local.backup.models import back_up_models
 from streaming.profile.skip_rates import unreadable_errors
 
 
+class NotBackedUp(OSError):
+    """A file could not be read or written, as on a full disk."""
+
+
 def back_up(settings: Settings, to: str) -> str:
-    """Makes a backup; returns the line to print. Raises WrongArgument where the place cannot be used, or is not empty."""
+    """Makes a backup; returns the line to print.
+
+    Raises WrongArgument where the place cannot be used, or is not empty, or where there is nothing to back up; NotBackedUp.
+    """
     try:
         locations.check(to)
         if objects.sizes(to):
@@ -31,12 +38,22 @@ def back_up(settings: Settings, to: str) -> str:
         raise job.WrongArgument(str(error)) from error
     backup = Backup()
     with mongo.client(settings.mongo) as client:
-        back_up_models(settings.models.root, backup, to)
-        # Tables before MongoDB: what queries have done in between is counted again from Kafka by both alike, and who was
-        # deleted in between is known when the backup is restored.
-        back_up_tables(settings.lake, backup, to)
-        back_up_database(client[settings.mongo.database], backup, to)
-    complete(backup, to)
+        try:
+            back_up_models(settings.models.root, backup, to)
+            # Tables before MongoDB: what queries have done in between is counted again from Kafka by both alike, and who was
+            # deleted in between is known when the backup is restored.
+            back_up_tables(settings.lake, backup, to)
+            if not (backup.models or backup.tables):
+                raise job.WrongArgument(
+                    f"there is nothing to back up: no model in models.root = {without_password(settings.models.root)}, no table "
+                    f"in lake.root = {without_password(settings.lake.root)}; set OVERTONE_HOME, or both, as the jobs have them"
+                )
+            back_up_database(client[settings.mongo.database], backup, to)
+            complete(backup, to)
+        except OSError as error:
+            raise NotBackedUp(
+                f"there is no backup in {without_password(to)}: {error}; mend that, empty the place, and try again"
+            ) from error
     return (
         f"backup: {len(backup.tables)} tables, {len(backup.models)} models, {sum(backup.collections.values()):,} documents, "
         f"{backup.total_bytes / 2**20:,.0f} MiB in {without_password(to)}"

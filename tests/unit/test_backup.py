@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,16 @@ from pyarrow import fs
 
 from batch import registry
 from batch.growth import append
+from batch.job import WrongArgument
 from batch.storage import objects
-from conf.settings import PROJECT, Lake
+from conf.settings import PROJECT, Lake, settings
 from local.backup import copying
 from local.backup import lake as lake_backup
+from local.backup.__main__ import NotBackedUp, back_up
 from local.backup.content import Backup, BackupUnusable, CopiedFile, complete, read
 from local.backup.lake import back_up_tables
 from local.backup.models import back_up_models
+from local.restore import NotRestored, restore
 from streaming.catalogue import read_offsets, write_offsets
 
 sys.path.insert(0, str(PROJECT / "tests" / "faults"))
@@ -171,3 +175,44 @@ def test_a_copy_that_breaks_off_leaves_no_object(bucket: fs.S3FileSystem, tmp_pa
             out.write(b"half")
             raise RuntimeError
         assert not objects.exists(location)
+
+
+class OneDatabase(dict[str, Any]):
+    """A MongoDB with a database without collections."""
+
+    def __enter__(self) -> OneDatabase:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def list_collection_names(self) -> list[str]:
+        return []
+
+    def list_collections(self) -> list[dict[str, Any]]:
+        return []
+
+    def __missing__(self, name: str) -> OneDatabase:
+        return self
+
+
+def test_an_empty_home_is_not_backed_up(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is another than the one that was meant."""
+    monkeypatch.setattr("batch.mongo.client", lambda chosen: OneDatabase())
+    with pytest.raises(WrongArgument, match=r"there is nothing to back up: no model in models.root = .*set OVERTONE_HOME"):
+        back_up(settings(home=tmp_path / "other"), to)
+    assert not Path(to).exists()
+
+
+def test_a_place_that_takes_no_file_is_told_with_the_next_step(
+    lake: Lake, to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.mongo.client", lambda chosen: OneDatabase())
+    write(lake, ["ana"], 1)
+    with pytest.raises(NotBackedUp, match="there is no backup in /proc/backup: .*No such file.*; mend that, empty the place"):
+        back_up(settings(home=tmp_path), "/proc/backup")
+    backup = Backup()
+    back_up_tables(lake, backup, to)
+    complete(backup, to)
+    with pytest.raises(NotRestored, match="lake.root = /proc/home/lake is not restored: .*; mend that, empty what was"):
+        restore(settings(home="/proc/home"), to)
