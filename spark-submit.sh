@@ -159,6 +159,8 @@ case $master in
       [[ $ENVIRONMENT == *://* || -f $ENVIRONMENT ]] ||
         overtone_fail "ENVIRONMENT=$ENVIRONMENT is no file; deploy/pack-environment.sh makes one"
       case $ENVIRONMENT in *.tar.gz | *.tgz) ;; *) overtone_fail "ENVIRONMENT=$ENVIRONMENT: the name must end in .tar.gz" ;; esac
+      [[ $ENVIRONMENT == *://* || -n $(tar -tzf "$ENVIRONMENT" 2>/dev/null | head -n 1) ]] ||
+        overtone_fail "ENVIRONMENT=$ENVIRONMENT is no archive; make it again by deploy/pack-environment.sh"
       our_archives=$ENVIRONMENT#environment
       options+=(--conf spark.pyspark.python=./environment/bin/python)
       [ -n "$cluster_mode" ] || options+=(--conf "spark.pyspark.driver.python=$project/.venv/bin/python")

@@ -30,6 +30,8 @@ _LACKING = re.compile(
 """What Spark's errors say of a worker without our environment."""
 _LACKING_JARS = re.compile(r"No FileSystem for scheme \S+|Class \S+FileSystem not found")
 """What they say of a location whose scheme Hadoop has no jars of."""
+_NOT_UNPACKED = re.compile(r"ExitCodeException exitCode=\d+:\s*((?:gzip|tar): .*)")
+"""What they say of an archive that is none, or is cut off, or for which there is no room."""
 
 
 class WrongArgument(ValueError):
@@ -100,8 +102,8 @@ def _ended_orderly_by_sigterm() -> Iterator[None]:
 
 
 def what_spark_lacks(error: Exception) -> str | None:
-    """The message where Spark's error says that a worker lacks our Python or packages, or Spark the jars of a location; None for
-    another error."""
+    """The message where Spark's error says that a worker lacks our Python or packages, or Spark the jars of a location or a whole
+    environment; None for another error."""
     if not type(error).__module__.startswith(("py4j", "pyspark")):
         return None
     if lacking := _LACKING.search(str(error)):
@@ -113,6 +115,11 @@ def what_spark_lacks(error: Exception) -> str | None:
         return (
             f"Spark cannot reach a location: {lacking.group()}; ./spark-submit.sh brings the jars of s3a:// alone, give it those "
             "of other schemes by --jars (docs/cluster.md)"
+        )
+    if problem := _NOT_UNPACKED.search(str(error)):
+        return (
+            f"Spark cannot unpack ENVIRONMENT: {problem[1]}; make it again by deploy/pack-environment.sh, or room for "
+            "1.2 GB in the temporary folder (TMPDIR)"
         )
     return None
 

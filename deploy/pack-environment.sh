@@ -11,7 +11,8 @@ source "$project/local/setup.sh"
 [ $# = 1 ] || { echo "usage: pack-environment.sh FILE.tar.gz" >&2; exit 2; }
 case $1 in *.tar.gz | *.tgz) ;; *) overtone_fail "$1: the name must end in .tar.gz; only that Spark unpacks with its links and permissions" ;; esac
 file=$(realpath -m -- "$1")
-overtone_setup "$project"
+overtone_require_java
+overtone_install "$project" # no startup cache, which a cluster has no use for, and no ear, which travels beside
 
 # Each is found below site-packages; no module of batch and streaming imports it at its top (a worker imports the module of the
 # function that it runs). PySpark's Python part comes with the cluster's Spark.

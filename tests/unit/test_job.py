@@ -113,6 +113,18 @@ def test_a_location_whose_jars_spark_lacks_is_told_in_a_line(cause: str, capsys:
     assert printed.startswith(f"made: Spark cannot reach a location: {cause}; ") and printed.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "cause", ["gzip: /tmp/x/environment.tar.gz: unexpected end of file", "tar: bin/python: Cannot write: No space left"]
+)
+def test_an_environment_that_cannot_be_unpacked_is_told_in_a_line(
+    cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"An error occurred while calling x.\n: ExitCodeException exitCode=2: \n{cause}\ntar: Exiting\n\n\tat org.x"
+    assert run(raising(PySparkException(text))) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"made: Spark cannot unpack ENVIRONMENT: {cause}; make it again") and printed.count("\n") == 1
+
+
 class FakeSpark:
     """As much of SparkSession as `in_spark` uses."""
 

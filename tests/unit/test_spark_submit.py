@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +81,17 @@ def test_a_location_on_s3_is_seen_however_toml_writes_it(tmp_path: Path, line: s
     script = f'source "{PROJECT}/local/setup.sh"; overtone_uses_s3 "{PROJECT}"'
     done = subprocess.run(["bash", "-c", script], env={"SPARK_CONF_DIR": str(tmp_path)}, timeout=60)
     assert (done.returncode == 0) == is_on_s3
+
+
+def test_an_environment_that_is_no_archive_is_refused(
+    submitted: Callable[..., Submitted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = tmp_path / "environment.tar.gz"
+    monkeypatch.setenv("ENVIRONMENT", str(environment))
+    assert "is no file; deploy/pack-environment.sh makes one" in submitted("--master", URL, "batch/extract.py").stderr
+    environment.write_text("an error page")
+    done = submitted("--master", URL, "batch/extract.py")
+    assert (done.returncode, done.stdout) == (1, "") and "is no archive; make it again by deploy/pack" in done.stderr
+    with tarfile.open(environment, "w:gz") as archive:
+        archive.add(PROJECT / "LICENSE", "LICENSE")
+    assert value_of("--archives", submitted("--master", URL, "batch/extract.py")) == f"{environment}#environment"

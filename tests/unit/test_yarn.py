@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,7 +127,8 @@ def test_in_cluster_mode_nothing_names_a_path_of_this_machine_but_what_travels(
     submitted: Callable[..., Submitted], tmp_path: Path
 ) -> None:
     archive = tmp_path / "environment.tar.gz"
-    archive.touch()
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(PROJECT / "LICENSE", "LICENSE")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENVIRONMENT", str(archive))
         words, properties, _ = submitted("--deploy-mode", "cluster", "batch/extract.py")
