@@ -101,6 +101,7 @@ class Services:
             self.library,
             lambda album_id: read_hint(self.albums.document(album_id)),
             self.settings.home / "player" / "covers",
+            self.settings.library.root,
         )
 
     @functools.cached_property

@@ -6,6 +6,7 @@ import base64
 import os
 import random
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from mutagen.mp4 import MP4Cover
 from PIL import Image
 from pyarrow import fs
 
+from conf.settings import PROJECT
 from ui.auth.places import Client
 from ui.auth.shares import ShareTaken
 from ui.covers import covers as covers_module
@@ -329,6 +331,13 @@ def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     store.put("key", 64, b"content")
     store.put_none("key")
     assert store.get("key", 64) is None and not store.has_none("key")
+
+
+@pytest.mark.parametrize(("root", "is_loaded"), [("/music", False), ("s3a://music", True), ("", True)])
+def test_the_process_of_pictures_loads_arrow_for_music_in_a_store(root: str, is_loaded: bool) -> None:
+    script = "import sys; from ui.covers.reading import warm_up; warm_up(sys.argv[1]); print('pyarrow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, root], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert done.stdout == f"{is_loaded}\n"
 
 
 def test_sizes_are_those_that_are_made() -> None:

@@ -51,12 +51,15 @@ class Covers:
 
     folder : of the cache
     hint_of_album : where to look for an album's picture. May raise LibraryUnavailable
+    root : folder or URI that the music lies below; "": anywhere
     """
 
-    def __init__(self, library: Library, hint_of_album: Callable[[str], Hint], folder: Path) -> None:
+    def __init__(self, library: Library, hint_of_album: Callable[[str], Hint], folder: Path, root: str = "") -> None:
         self._library, self._hint_of_album = library, hint_of_album
         self._store = ThumbnailStore(folder)
-        self._worker = Worker("ui.covers.reading:made", "ui.covers.reading:warm_up", memory=PICTURE_MEMORY_BYTES)
+        self._worker = Worker(
+            "ui.covers.reading:made", "ui.covers.reading:warm_up", PICTURE_MEMORY_BYTES, warm_up_arguments=[root]
+        )
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="covers")
         self._lock = threading.RLock()  # a future that is done at once calls `_forget` within `_submit`
         self._making: dict[str, Future[bytes | None]] = {}

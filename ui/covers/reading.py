@@ -32,12 +32,13 @@ def made(task: str, source: Any, side: int) -> bytes | None:
     return None
 
 
-def warm_up() -> None:
-    """Loads what the first picture needs, so that its memory does not count."""
+def warm_up(root: str) -> None:
+    """Loads what the first picture needs, so that its memory does not count.  root : the library's folder or URI; "": any"""
     import mutagen  # noqa: F401
-    import pyarrow.fs  # noqa: F401
     from PIL import Image
 
+    if not root or is_remote(root):
+        import pyarrow.fs  # noqa: F401
     Image.preinit()
     with suppress(UnusablePicture):
         thumbnail(b"", 1)
