@@ -30,6 +30,8 @@ _LACKING = re.compile(
 """What Spark's errors say of a worker without our environment."""
 _LACKING_JARS = re.compile(r"No FileSystem for scheme \S+|Class \S+FileSystem not found")
 """What they say of a location whose scheme Hadoop has no jars of."""
+_STOPPED = "Cannot call methods on a stopped SparkContext"
+"""What they say once the master has not answered for a minute, or has ended the application."""
 _NOT_UNPACKED = re.compile(r"ExitCodeException exitCode=\d+:\s*((?:gzip|tar): .*)")
 """What they say of an archive that is none, or is cut off, or for which there is no room."""
 
@@ -102,8 +104,8 @@ def _ended_orderly_by_sigterm() -> Iterator[None]:
 
 
 def what_spark_lacks(error: Exception) -> str | None:
-    """The message where Spark's error says that a worker lacks our Python or packages, or Spark the jars of a location or a whole
-    environment; None for another error."""
+    """The message where Spark's error says that a worker lacks our Python or packages, or Spark a master, the jars of a location
+    or a whole environment; None for another error."""
     if not type(error).__module__.startswith(("py4j", "pyspark")):
         return None
     if lacking := _LACKING.search(str(error)):
@@ -115,6 +117,11 @@ def what_spark_lacks(error: Exception) -> str | None:
         return (
             f"Spark cannot reach a location: {lacking.group()}; ./spark-submit.sh brings the jars of s3a:// alone, give it those "
             "of other schemes by --jars (docs/cluster.md)"
+        )
+    if _STOPPED in str(error):
+        return (
+            "Spark has no master: it does not answer, or it has ended the application (its reason is above); see whether MASTER "
+            "is right, and that master's log"
         )
     if problem := _NOT_UNPACKED.search(str(error)):
         return (

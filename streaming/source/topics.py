@@ -212,5 +212,5 @@ def _unavailable_message(kafka: Kafka, error: Exception) -> str:
     protocol = "" if kafka.security_protocol == "PLAINTEXT" else f", or does not speak {kafka.security_protocol}"
     return (
         f"Kafka at {kafka.bootstrap_servers} does not answer{protocol} ({type(error).__name__}); "
-        "start it or set OVERTONE_KAFKA__BOOTSTRAP_SERVERS"
+        "start it, or correct OVERTONE_KAFKA__BOOTSTRAP_SERVERS or OVERTONE_KAFKA__SECURITY_PROTOCOL"
     )

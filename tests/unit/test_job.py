@@ -113,6 +113,13 @@ def test_a_location_whose_jars_spark_lacks_is_told_in_a_line(cause: str, capsys:
     assert printed.startswith(f"made: Spark cannot reach a location: {cause}; ") and printed.count("\n") == 1
 
 
+def test_a_master_that_does_not_answer_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cause = "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.\nThis stopped SparkContext was"
+    assert run(raising(PySparkException(f"An error occurred while calling None.x.\n: {cause} created at:\n\norg.x"))) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("made: Spark has no master: it does not answer, ") and printed.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "cause", ["gzip: /tmp/x/environment.tar.gz: unexpected end of file", "tar: bin/python: Cannot write: No space left"]
 )

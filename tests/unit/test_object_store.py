@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 from pyarrow import fs
@@ -14,6 +15,7 @@ from batch.library.extraction import _worker, outcome
 from batch.library.files import AudioFile, EmptyLibrary, LibraryNotFound, library_name
 from batch.library.listing import library_files
 from batch.library.object_store import LocalCopy
+from batch.storage import objects, parquet
 
 
 def put(store: fs.S3FileSystem, name: str, content: bytes) -> None:
@@ -92,3 +94,15 @@ def test_a_password_in_the_uri_is_refused_and_not_shown() -> None:
     with pytest.raises(LibraryNotFound, match="credentials belong in the environment") as caught:
         library_files("s3://KEY:SECRET@bucket/music")
     assert "SECRET" not in str(caught.value) and "KEY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_in_store", [False, True], ids=["folder", "store"])
+def test_a_table_in_parts_is_read_back_a_few_rows_at_a_time(
+    bucket: fs.S3FileSystem, is_in_store: bool, tmp_path: Path
+) -> None:
+    location = "s3a://music/examples" if is_in_store else str(tmp_path / "examples")
+    table = pa.table({"inputs": [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]], "label": [0.0, 1.0, 0.0]})
+    parquet.write_parts(location, table, rows=2)
+    assert objects.names(location) == ["part-00000.parquet", "part-00001.parquet"]
+    batches = list(parquet.record_batches(location))
+    assert [len(batch) for batch in batches] == [2, 1] and pa.Table.from_batches(batches) == table
