@@ -47,7 +47,7 @@ def problem(error: ErrorDetails, description: str | None, names: Iterable[str]) 
     if kind == "extra_forbidden":
         return f"{name}: is not a setting{_did_you_mean(name, names)}"
     if kind == "missing":
-        return f"{name}: is missing; set it in settings.toml or the environment"
+        return f"{name}: is missing; a settings.toml of your own replaces conf/settings.toml: begin with a copy of that"
     is_secret = "mongo" in error["loc"] and error["loc"][-1] != "database"
     value_text = "" if is_secret or isinstance(value, Mapping) else f", got {value!r}"
     if kind == "string_pattern_mismatch" and description:

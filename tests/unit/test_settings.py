@@ -80,6 +80,18 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_name(
     assert str(caught.value) == f"{name} is not a setting; did you mean {nearest}? conf/settings.toml has all of them"
 
 
+def test_a_settings_file_with_a_part_of_them_is_told_what_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.toml").write_text('[lake]\nroot = "/shared/lake"\n')
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    with pytest.raises(SettingsError) as caught:
+        settings()
+    lines = str(caught.value).splitlines()
+    copy = "a settings.toml of your own replaces conf/settings.toml: begin with a copy of that"
+    assert lines[:2] == ["wrong settings:", f"  mongo: is missing; {copy}"] and len(lines) == 6
+
+
 @pytest.mark.parametrize("name", ["OVERTONE_", "OVERTONE_QUITE_SOMETHING_ELSE"])
 def test_a_variable_that_is_near_to_none_is_refused_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
