@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.compute as pc
@@ -98,7 +99,7 @@ def evaluate(
     lists, positions = served_lists(model, served), map_positions(model, library.index)
     deviation = library.index.projection.deviation
     metric = learned_metric(library.standardised, library.labels, library.block_lengths, deviation)
-    scratch = child(model.part("report"), "examples")
+    scratch = child(model.part("report"), f"examples-{uuid4().hex}")
     report: dict[str, Any] = {
         "model": model.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -121,8 +121,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     java_options = ["-Xlog:cds*=off", *(f'-XX:SharedArchiveFile="{file}"' for file in archived_classes("spark"))]
-    # Java's second compiler does not give back in short tests what it takes: three trainings 74 s of a core, 64 without.
-    java_options.append("-XX:TieredStopAtLevel=1")
+    # Java's second compiler does not give back in short tests what it takes (three trainings 74 s of a core, 64 without), and
+    # neither does a collector with threads of its own.
+    java_options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     ours = {
         "spark.driver.extraClassPath": f"{sys.prefix}/jars/spark/*",
         "spark.driver.memory": "1g",
