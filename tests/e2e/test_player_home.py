@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from player_site import IDS, Visit
-from playwright.sync_api import expect
+from player_site import IDS, MARK_SHELVES, Visit
+from playwright.sync_api import Route, expect
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 LONG = "Quartet in B-flat, Op. 1 No. 1: Second Menuetto"
@@ -52,6 +52,27 @@ def test_back_leads_to_the_same_place_and_the_same_button(ana: Visit) -> None:
     page.go_back()
     expect(link).to_be_focused()
     ana.wait_for(lambda: abs(page.evaluate("scrollY") - place) < 3)
+
+
+def test_back_finds_its_button_also_where_the_shelves_are_asked_for_again_meanwhile(ana: Visit) -> None:
+    page = ana.page
+    ana.play(IDS[2])
+    link = page.locator(f'#home-more .card[data-track-id="{IDS[8]}"] .title a').first
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#page-head")).to_be_focused()
+    held: list[Route] = []
+    page.route("**/view/home", lambda route: held.append(route))
+    page.evaluate(MARK_SHELVES)
+    page.go_back()
+    ana.wait_for(lambda: len(held) == 1)
+    page.evaluate("document.getElementById('next').click()")  # the shelves are renewed once a track has begun
+    ana.wait_for(lambda: len(held) == 2)
+    for route in held:
+        with page.expect_response("**/view/home"):
+            route.continue_()
+    expect(page.locator("#shelves-before")).to_have_count(0)
+    expect(link).to_be_focused()
 
 
 def test_keys_like_seek_change_the_volume_and_list_themselves(ana: Visit, events: Any) -> None:

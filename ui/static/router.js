@@ -51,6 +51,7 @@ let homeTimer = 0;
 let awaitsListener = false;
 let pageRequests = 0; // of which only the last one's answer is shown: another may be of the listener before
 let homeRequests = 0;
+let homeShown = Promise.resolve();
 let isHomeToReplace = false; // by the next answer, also one that was asked for to renew what is shown
 /** @type {(kind: string) => void} */
 let onShown = () => {};
@@ -141,14 +142,21 @@ export function showAwaitedPage() {
 /**
  * Shows the shelves below "For you".
  * @param {boolean} [isInPlace] whether those in view stay
+ * @returns {Promise<void>} fulfilled when they are shown, also where a later call shows them
  */
-export async function showHome(isInPlace = false) {
+export function showHome(isInPlace = false) {
+  homeShown = drawHome(isInPlace);
+  return homeShown;
+}
+
+/** @param {boolean} isInPlace */
+async function drawHome(isInPlace) {
   clearTimeout(homeTimer);
   const request = ++homeRequests;
   isHomeToReplace ||= !isInPlace;
   /** @type {HtmlAnswer} */
   const answer = await get("/view/home");
-  if (request !== homeRequests) return;
+  if (request !== homeRequests) return homeShown;
   if (!answer.ok) {
     if (isTemporary(answer.status)) homeTimer = setTimeout(showHome, RETRY_MS, isInPlace);
     return;

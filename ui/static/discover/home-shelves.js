@@ -1,5 +1,6 @@
 // The shelves below "For you". They are renewed where nobody looks: a shelf in view, or with the focus, stays as it is.
 
+import { replaceAround } from "../navigation/places.js";
 import { find, findAll, isInView, required } from "../page/dom.js";
 import { toast } from "../page/messages.js";
 
@@ -12,7 +13,7 @@ export function showShelves(fresh, isInPlace) {
   const home = required("#home-more");
   const growth = sizeIn(fresh) - (home.childElementCount ? sizeIn(home) : sizeIn(fresh));
   if (isInPlace && home.childElementCount) renew(home, fresh);
-  else home.replaceChildren(fresh);
+  else replaceAround(home, fresh);
   if (growth > 0) toast(`${growth.toLocaleString("en")} ${growth === 1 ? "track" : "tracks"} added to your library.`);
 }
 

@@ -42,14 +42,36 @@ export function restorePlace({ scrollY: leftAt, selector, position }) {
   let scrolledTo = -1; // by this function
   const restore = () => {
     if (scrolledTo >= 0 && Math.abs(scrollY - scrolledTo) > 1) return; // the listener scrolls
-    const matches = selector ? findAll(selector) : [];
-    (matches[position] ?? matches[0])?.focus({ preventScroll: true });
+    const hasFocused = focusAt(selector, position);
     scrollTo(0, leftAt);
     scrolledTo = scrollY;
-    const isThere = Math.abs(scrollY - leftAt) <= 1 && (!selector || matches.length > 0);
+    const isThere = Math.abs(scrollY - leftAt) <= 1 && hasFocused;
     if (!isThere && performance.now() < until) requestAnimationFrame(restore);
   };
   restore();
+}
+
+/**
+ * Replaces a part of the page. What has the focus in it has it afterwards, where it is there again.
+ * @param {HTMLElement} part
+ * @param {DocumentFragment} fresh
+ */
+export function replaceAround(part, fresh) {
+  const { selector, position } = currentPlace();
+  const hadFocus = part.contains(document.activeElement);
+  part.replaceChildren(fresh);
+  if (hadFocus) focusAt(selector, position);
+}
+
+/**
+ * @param {string} selector
+ * @param {number} position
+ * @returns {boolean} whether what is to have the focus is there, or nothing is to
+ */
+function focusAt(selector, position) {
+  const matches = selector ? findAll(selector) : [];
+  (matches[position] ?? matches[0])?.focus({ preventScroll: true });
+  return !selector || matches.length > 0;
 }
 
 function currentPlace() {
