@@ -12,7 +12,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyspark
 
 from conf.settings import PREFIX, PROJECT
-from local.processes import Process, cpu_by_program, family, free_port
+from local.processes import Process, cpu_by_program, cpu_by_threads, free_port
 
 if TYPE_CHECKING:
     from bench.stream import Bench
@@ -34,6 +33,11 @@ WARM_UP_EVENTS = 100
 """In a micro-batch: too many for the driver."""
 ROUNDS = 6
 PROGRAMS = ("java", "python")
+COMPILERS = "java's compilers"
+MEASURED = ((*PROGRAMS, COMPILERS), PROGRAMS)
+"""Of the executors, of the driver."""
+COMPILER_THREADS = ("C1 Comp", "C2 Comp")
+"""Java ends such a thread when it has had nothing to do, except the first of each kind, which do nearly all."""
 MOST_RATIO = 1.1
 """Of the executors' processor time for an event with two of them to that with one."""
 
@@ -42,7 +46,7 @@ MOST_RATIO = 1.1
 class Cost:
     """Milliseconds of processor time for each event (of the ledger: each value of either topic), by program.
 
-    seconds : from the first event to the last list;  of_compilers : of the executors' Java, what its compilers took
+    seconds : from the first event to the last list;  of_executors : PROGRAMS, and what of Java its COMPILERS took
     """
 
     job: str
@@ -51,7 +55,6 @@ class Cost:
     seconds: float
     of_executors: dict[str, float]
     of_driver: dict[str, float]
-    of_compilers: float
 
     @property
     def events_per_driver_core(self) -> float:
@@ -94,12 +97,9 @@ class Cluster:
         )
 
     def used_s(self) -> dict[str, float]:
-        """Processor seconds of the workers and their executors, by program."""
-        return cpu_by_program([worker.pid for worker in self.workers])
-
-    def used_by_compilers_s(self) -> float:
-        """Processor seconds of the compilers of Java in workers and executors."""
-        return sum(_compiler_seconds(pid) for pid in family([worker.pid for worker in self.workers]))
+        """Processor seconds of the workers and their executors, by program, and of Java those of its COMPILERS."""
+        pids = [worker.pid for worker in self.workers]
+        return cpu_by_program(pids) | {COMPILERS: cpu_by_threads(pids, COMPILER_THREADS)}
 
     def stop(self) -> None:
         for process in (*self.workers, self.master):
@@ -213,7 +213,8 @@ class Side:
 def ratio(costs: list[Cost], counts_compilers: bool = True) -> float | None:
     """The executors' processor time for an event with two of them to that with one; None where one is missing."""
     serving = {
-        cost.executors: sum(cost.of_executors.values()) - (0 if counts_compilers else cost.of_compilers)
+        cost.executors: sum(cost.of_executors[program] for program in PROGRAMS)
+        - (0 if counts_compilers else cost.of_executors[COMPILERS])
         for cost in costs
         if cost.job == "recommend"
     }
@@ -227,11 +228,11 @@ def table(costs: list[Cost]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for cost in costs:
-        java, python = (cost.of_executors[program] for program in PROGRAMS)
+        java, python, compilers = (cost.of_executors[name] for name in (*PROGRAMS, COMPILERS))
         of_driver = " · ".join(f"{cost.of_driver[program]:.3f}" for program in PROGRAMS)
         lines.append(
             f"| {cost.job} | {cost.executors} | {cost.events:,} | {cost.events / cost.seconds:.0f} | "
-            f"{java:.3f} ({cost.of_compilers:.3f}) · {python:.3f} | {of_driver} | {cost.events_per_driver_core:,.0f} |"
+            f"{java:.3f} ({compilers:.3f}) · {python:.3f} | {of_driver} | {cost.events_per_driver_core:,.0f} |"
         )
     of_two = ratio(costs)
     if of_two is not None:
@@ -267,41 +268,25 @@ class _Clock:
 
     def cost(self, job: str, events: int) -> Cost:
         seconds = time.monotonic() - self._started
-        of_executors, of_driver, of_compilers = (
-            {name: 1000 * (used.get(name, 0.0) - before.get(name, 0.0)) / events for name in PROGRAMS}
-            for used, before in zip(self._used_s(), self._before_s, strict=True)
+        of_each = (
+            {name: 1000 * (used.get(name, 0.0) - before.get(name, 0.0)) / events for name in names}
+            for names, used, before in zip(MEASURED, self._used_s(), self._before_s, strict=True)
         )
-        return Cost(job, self._cluster.executors, events, seconds, of_executors, of_driver, of_compilers["java"])
+        return Cost(job, self._cluster.executors, events, seconds, *of_each)
 
-    def _used_s(self) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-        """Seconds by program: of the executors, of the driver, of the executors' compilers."""
-        compilers = {"java": self._cluster.used_by_compilers_s()}
-        return self._cluster.used_s(), cpu_by_program([self._driver.pid]), compilers
-
-
-def _compiler_seconds(pid: int) -> float:
-    """Processor seconds of a process's threads that compile; 0 for no Java, or one that has ended.
-
-    Java ends such a thread when it has had nothing to do, except the first of each kind, which do nearly all.
-    """
-    total = 0
-    for thread in Path(f"/proc/{pid}/task").glob("*"):
-        with suppress(OSError):  # it has ended meanwhile
-            if (thread / "comm").read_text().startswith(("C1 Comp", "C2 Comp")):
-                fields = (thread / "stat").read_text().rpartition(")")[2].split()
-                total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    def _used_s(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Seconds by program: of the executors, of the driver."""
+        return self._cluster.used_s(), cpu_by_program([self._driver.pid])
 
 
 def median(rounds: list[Cost]) -> Cost:
     """The medians of what an event took in several rounds; of events and seconds the sums."""
     of_executors, of_driver = (
-        {name: statistics.median(each[name] for each in parts) for name in PROGRAMS}
+        {name: statistics.median(each[name] for each in parts) for name in parts[0]}
         for parts in ([each.of_executors for each in rounds], [each.of_driver for each in rounds])
     )
-    of_compilers = statistics.median(each.of_compilers for each in rounds)
     events, seconds = sum(each.events for each in rounds), sum(each.seconds for each in rounds)
-    return Cost(rounds[0].job, rounds[0].executors, events, seconds, of_executors, of_driver, of_compilers)
+    return Cost(rounds[0].job, rounds[0].executors, events, seconds, of_executors, of_driver)
 
 
 def until(is_reached: Callable[[], Any], seconds: float, what: str, processes: list[Process]) -> Any:

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import Process, StepFailed, free_port, leftovers, processes_naming, resident_bytes, stop_leftovers
+from local.processes import (
+    Process,
+    StepFailed,
+    cpu_by_program,
+    cpu_by_threads,
+    free_port,
+    leftovers,
+    processes_naming,
+    resident_bytes,
+    stop_leftovers,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -182,3 +192,10 @@ def test_a_taken_port_is_not_given() -> None:
         number = taken.getsockname()[1]
         assert free_port(number) != number
     assert free_port() > 0
+
+
+def test_threads_are_told_apart_by_how_their_names_begin() -> None:
+    name = Path(f"/proc/{os.getpid()}/comm").read_text()[:3]
+    of_main_thread = cpu_by_threads([os.getpid()], (name,))
+    assert 0 < of_main_thread <= sum(cpu_by_program([os.getpid()]).values())
+    assert cpu_by_threads([os.getpid()], ("no thread",)) == 0
