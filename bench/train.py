@@ -263,21 +263,24 @@ def role(pid: int, is_driver: bool) -> str:
     return "driver's Python" if is_driver else "Python worker" if has(b"pyspark") else ""
 
 
-def peaks(driver_pid: int, worker_pids: list[int], is_running: Any) -> dict[str, float]:
-    """Megabytes of the largest process of each role, and of the driver's together, until the driver ends."""
+def peaks(driver: subprocess.Popen[Any], worker_pids: list[int]) -> dict[str, float]:
+    """Megabytes of the largest process of each role, and of the driver's together, until the driver ends; it ends with this."""
     most: dict[str, float] = defaultdict(float)
-    while is_running():
-        of_driver, own_of_driver = 0, 0
-        for root, is_driver in ((driver_pid, True), *((pid, False) for pid in worker_pids)):
-            for pid in family([root]):
-                name, sizes = role(pid, is_driver), resident(pid)
-                if name and sizes:
-                    most[f"{name}, MB"] = max(most[f"{name}, MB"], sizes[0] / MB)
-                    most[f"{name}, own MB"] = max(most[f"{name}, own MB"], sizes[1] / MB)
-                    of_driver, own_of_driver = of_driver + is_driver * sizes[0], own_of_driver + is_driver * sizes[1]
-        most["driver, MB"] = max(most["driver, MB"], of_driver / MB)
-        most["driver, own MB"] = max(most["driver, own MB"], own_of_driver / MB)
-        time.sleep(SAMPLED_EVERY_S)
+    try:
+        while driver.poll() is None:
+            of_driver, own_of_driver = 0, 0
+            for root, is_driver in ((driver.pid, True), *((pid, False) for pid in worker_pids)):
+                for pid in family([root]):
+                    name, sizes = role(pid, is_driver), resident(pid)
+                    if name and sizes:
+                        most[f"{name}, MB"] = max(most[f"{name}, MB"], sizes[0] / MB)
+                        most[f"{name}, own MB"] = max(most[f"{name}, own MB"], sizes[1] / MB)
+                        of_driver, own_of_driver = of_driver + is_driver * sizes[0], own_of_driver + is_driver * sizes[1]
+            most["driver, MB"] = max(most["driver, MB"], of_driver / MB)
+            most["driver, own MB"] = max(most["driver, own MB"], own_of_driver / MB)
+            time.sleep(SAMPLED_EVERY_S)
+    finally:
+        driver.terminate()
     return dict(most)
 
 
@@ -289,10 +292,7 @@ def measured_files(work: Path, n: int) -> dict[str, object]:
     subprocess.run([*command, "--make"], env=environment, check=True)
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment)
-    try:
-        most = peaks(process.pid, [], lambda: process.poll() is None)
-    finally:
-        process.terminate()
+    most = peaks(process, [])
     if process.returncode:
         raise SystemExit(f"the files of {n:,} tracks failed")
     seconds = time.monotonic() - started
@@ -312,10 +312,7 @@ def measured(cluster: Cluster, work: Path, n: int) -> dict[str, object]:
     command = [sys.executable, "-P", __file__, "--work", str(work), "--tracks", str(n), "--driver", cluster.url]
     subprocess.run([*command, "--make"], env=environment, check=True)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        most = peaks(process.pid, [worker.pid for worker in cluster.workers], lambda: process.poll() is None)
-    finally:
-        process.terminate()
+    most = peaks(process, [worker.pid for worker in cluster.workers])
     output = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"the training of {n:,} tracks failed; its peaks until then, MB: {most}")
