@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -84,7 +85,8 @@ def networks(spark: SparkSession, pairs: int, kinds: str = "both") -> Classifier
     """kinds : "hidden", "fourier" or "both" networks of each pair"""
 
     def predicted(dataset: Examples, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        ensemble, _ = genre_mlp.trained(spark, dataset, train, Hyperparameters(), pairs)
+        with TemporaryDirectory() as scratch:
+            ensemble, _ = genre_mlp.trained(spark, dataset, train, Hyperparameters(), pairs, scratch)
         if kinds != "both":
             members = tuple(
                 member for member in ensemble.members if (member.fourier_block != NO_FOURIER) == (kinds == "fourier")

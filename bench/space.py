@@ -125,9 +125,11 @@ def by_networks(spark: SparkSession, points: Callable[[Ensemble, np.ndarray], np
         names = [f"collection {code:03d}" if code >= 0 else None for code in collection]
         dataset = examples(standardised, names, [f"artist {group}" for group in tracks.split_groups()])
         assert dataset is not None
-        ensemble, _ = genre_mlp.trained(
-            spark, dataset, np.arange(len(dataset.genre)), genre_mlp.Hyperparameters(), genre_mlp.PAIRS_IN_FOLDS
-        )
+        rows, hyperparameters = np.arange(len(dataset.genre)), genre_mlp.Hyperparameters()
+        with tempfile.TemporaryDirectory() as scratch:
+            ensemble, _ = genre_mlp.trained(
+                spark, dataset, rows, hyperparameters, genre_mlp.PAIRS_IN_FOLDS, scratch
+            )
         mean = points(ensemble, standardised).mean(axis=0)
         return lambda features: points(ensemble, features) - mean
 

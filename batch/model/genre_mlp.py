@@ -53,6 +53,7 @@ ROWS_A_FILE = 4096
 """Of more examples, those of one file."""
 
 EXAMPLES = "inputs array<float>, label double"
+"""One row an example."""
 
 POSTERIORS = StructType(
     [
@@ -166,7 +167,7 @@ def chosen_on(dataset: Examples) -> str:
 
 
 def held_out_score(
-    spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters, scratch: str | None = None
+    spark: SparkSession, dataset: Examples, hyperparameters: Hyperparameters, scratch: str
 ) -> Score | None:
     """Score on the test part of the library's own split, else in a cross-validation grouped by artist.
 
@@ -225,13 +226,12 @@ def trained(
     rows: NDArray[np.int64],
     hyperparameters: Hyperparameters,
     pairs: int,
-    scratch: str | None = None,
+    scratch: str,
 ) -> tuple[Ensemble, Classifiers]:
     """(ensemble, MLlib's models by name) trained on these rows, small genres oversampled.
 
     pairs : of networks, one with a hidden layer and one on Fourier features
-    scratch : location of a folder that driver and executors see, for more examples than one task is given; the caller removes
-    it; None: Spark's driver holds them
+    scratch : location of a folder that driver and executors see, for more examples than one task is given; the caller removes it
     Several are fitted at once, since small ones leave a cluster idle.
     """
     drawn = rows[oversampled(dataset.genre[rows], SEED)]
@@ -274,7 +274,7 @@ def _layer_sizes(inputs: Inputs, hyperparameters: Hyperparameters, block: int, g
     return [hyperparameters.frequencies, genres]
 
 
-def _frame(spark: SparkSession, inputs: Floats, genre: Labels, scratch: str | None) -> DataFrame:
+def _frame(spark: SparkSession, inputs: Floats, genre: Labels, scratch: str) -> DataFrame:
     """(features, label), ready to be read several times. Every learned genre has an output, also where these rows lack it.
 
     scratch : as of `trained`; what Spark is given by the driver stays in its heap for as long as there is a frame of it
@@ -283,16 +283,15 @@ def _frame(spark: SparkSession, inputs: Floats, genre: Labels, scratch: str | No
         pa.list_(pa.float32())
     )
     table = pa.table({"inputs": column, "label": pa.array(genre.astype(np.float64))})
-    is_small = len(genre) <= MAX_EXAMPLES_IN_ONE_TASK
-    if is_small or scratch is None:
-        frame = spark.createDataFrame(table)
-        frame = frame.coalesce(1) if is_small else frame.repartition(spark.sparkContext.defaultParallelism)
-    else:
+    if len(genre) > MAX_EXAMPLES_IN_ONE_TASK:
         folder = child(scratch, uuid4().hex)
         write_parts(folder, table, ROWS_A_FILE)
-        frame = spark.read.schema(EXAMPLES).parquet(hadoop_uri(folder))
-    frame = frame.select(array_to_vector(F.col("inputs")).alias("features"), "label")
-    if is_small or scratch is None:
-        frame.cache()
-        frame.count()  # fills the cache once; several fits at once would each fill it
+        return _vectors(spark.read.schema(EXAMPLES).parquet(hadoop_uri(folder)))
+    frame = _vectors(spark.createDataFrame(table).coalesce(1)).cache()
+    frame.count()  # fills the cache once; several fits at once would each fill it
     return frame
+
+
+def _vectors(stored: DataFrame) -> DataFrame:
+    """(features, label), as MLlib has them.  stored : EXAMPLES"""
+    return stored.select(array_to_vector(F.col("inputs")).alias("features"), "label")
