@@ -315,16 +315,11 @@ def test_settings_are_settings_and_secrets_are_no_part_of_it(monkeypatch: pytest
 
 
 @pytest.fixture
-def options_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+def options_of(
+    printing_spark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
     """What spark-submit.sh gives to spark-submit on a Kubernetes cluster: (arguments) → words."""
-    stub = tmp_path / "bin" / "spark-submit"
-    stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    stub.chmod(0o755)
-    for name, value in {"SPARK_HOME": str(tmp_path), "MASTER": "k8s://https://api.example.org:6443"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("SPARK_CONF_DIR", "ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MASTER", "k8s://https://api.example.org:6443")
 
     def options_of(*arguments: str) -> list[str]:
         command = [PROJECT / "spark-submit.sh", *arguments]
@@ -360,31 +355,6 @@ def test_in_client_mode_on_kubernetes_our_packages_and_jars_travel(options_of: C
     assert (
         value_of("--driver-java-options", words) == f"-Dlog4j2.configurationFile=file:{PROJECT}/conf/log4j2.properties"
     )
-
-
-def test_a_callers_own_lists_are_joined_to_ours(options_of: Callable[..., list[str]]) -> None:
-    lists = {"--files": "a.toml", "--jars": "a.jar", "--py-files": "a.zip", "--archives": "a.tar.gz"}
-    texts = {"--driver-class-path": "/a", "--driver-java-options": "-Da=b -Dc=d"}
-    ours = options_of("batch/extract.py")
-    own = ["--files", "of the job", "--jars=of-the-job"]
-    one_by_one = [f"{name}={value}" for name, value in texts.items()]
-    words = options_of(*[part for pair in lists.items() for part in pair], *one_by_one, "batch/extract.py", *own)
-    assert words[-3:] == own, "what follows the job is its own"
-    del words[-3:]
-    for name, value in {**lists, **texts}.items():
-        assert words.count(name) == 1
-        separator = " " if name == "--driver-java-options" else ","
-        expected = f"{value_of(name, ours)}{separator}{value}" if name in ours else value
-        assert value_of(name, words) == expected
-
-
-@pytest.mark.parametrize(
-    "option", [("--name", "batch/train.py"), ("--verbose",), ("--conf", "spark.x=a.py"), ("--name=x",)]
-)
-def test_the_job_is_what_follows_the_options(options_of: Callable[..., list[str]], option: tuple[str, ...]) -> None:
-    words = options_of(*option, "batch/extract.py", "batch/train.py")
-    assert words[-2 - len(option) :] == [*option, str(PROJECT / "batch" / "extract.py"), "batch/train.py"]
-    assert not any(word.startswith("spark.driver.memory=") for word in words), "settings of a training"
 
 
 def test_image_and_secrets_of_the_command_in_the_docs_reach_spark_as_they_are(

@@ -16,15 +16,8 @@ Submitted = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Submitted]:
+def submitted(printing_spark: Path, tmp_path: Path) -> Callable[..., Submitted]:
     """(arguments) → the script's end, with a Spark that prints its words, one a line."""
-    stub = tmp_path / "bin" / "spark-submit"
-    stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    stub.chmod(0o755)
-    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
-    for name in ("MASTER", "SPARK_CONF_DIR", "ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
 
     def submitted(*arguments: str) -> Submitted:
         command = [PROJECT / "spark-submit.sh", *arguments]
@@ -57,6 +50,31 @@ def test_options_by_the_names_of_their_settings_are_joined_to_ours(submitted: Ca
     assert value_of("--py-files", done) == f"{value_of('--py-files', ours)},a.zip"
     assert value_of("--driver-java-options", done) == f"{value_of('--driver-java-options', ours)} -Da=b=c"
     assert not any(name in done.stdout for name in ("spark.jars", "spark.submit.pyFiles", "spark.driver.extraJava"))
+
+
+def test_a_callers_own_lists_are_joined_to_ours(submitted: Callable[..., Submitted]) -> None:
+    lists = {"--files": "a.toml", "--jars": "a.jar", "--py-files": "a.zip", "--archives": "a.tar.gz"}
+    texts = {"--driver-class-path": "/a", "--driver-java-options": "-Da=b -Dc=d"}
+    of_job = ["--files", "of the job", "--jars=of-the-job"]
+    options = [word for pair in lists.items() for word in pair] + [f"{name}={value}" for name, value in texts.items()]
+    ours = submitted("--master", URL, "batch/extract.py").stdout.splitlines()
+    words = submitted("--master", URL, *options, "batch/extract.py", *of_job).stdout.splitlines()
+    assert words[-3:] == of_job, "what follows the job is its own"
+    del words[-3:]
+    for name, value in {**lists, **texts}.items():
+        assert words.count(name) == 1
+        separator = " " if name == "--driver-java-options" else ","
+        expected = f"{ours[ours.index(name) + 1]}{separator}{value}" if name in ours else value
+        assert words[words.index(name) + 1] == expected
+
+
+@pytest.mark.parametrize(
+    "option", [("--name", "batch/train.py"), ("--verbose",), ("--conf", "spark.x=a.py"), ("--name=x",)]
+)
+def test_the_job_is_what_follows_the_options(submitted: Callable[..., Submitted], option: tuple[str, ...]) -> None:
+    words = submitted("--master", URL, *option, "batch/extract.py", "batch/train.py").stdout.splitlines()
+    assert words[-2 - len(option) :] == [*option, str(PROJECT / "batch" / "extract.py"), "batch/train.py"]
+    assert not any(word.startswith("spark.driver.memory=") for word in words), "settings of a training"
 
 
 def test_a_properties_file_beside_ours_is_refused(submitted: Callable[..., Submitted]) -> None:

@@ -25,19 +25,14 @@ Submitted = tuple[list[str], str, int]
 
 
 @pytest.fixture
-def submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Submitted]:
+def submitted(
+    printing_spark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Submitted]:
     """(arguments) → spark-submit's words, its properties file and that file's mode."""
-    stub = tmp_path / "bin" / "spark-submit"
-    stub.parent.mkdir()
-    stub.write_text(
-        "#!/bin/sh\nprintf '%s\\n' \"$@\"\n"
-        f'while [ "$1" != --properties-file ]; do shift; done\ncp --preserve=mode "$2" "{tmp_path}/properties"\n'
-    )
-    stub.chmod(0o755)
-    for name, value in {"SPARK_HOME": str(tmp_path), "MASTER": "yarn", **URIS}.items():
+    copies = f'while [ "$1" != --properties-file ]; do shift; done\ncp --preserve=mode "$2" "{tmp_path}/properties"\n'
+    printing_spark.write_text(printing_spark.read_text() + copies)
+    for name, value in {"MASTER": "yarn", **URIS}.items():
         monkeypatch.setenv(name, value)
-    for name in ("SPARK_CONF_DIR", "ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
 
     def submitted(*arguments: str) -> Submitted:
         command = [PROJECT / "spark-submit.sh", *arguments]
